@@ -1,0 +1,63 @@
+// The bare HTTP layer: a server that answers every POST with the same bytes, to measure calls
+// against.
+//
+//   bare_http BYTES     prints its port and serves until its standard input ends
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "base/log.h"
+#include "http/server.h"
+
+namespace tallyman {
+namespace {
+
+class Constant final : public HttpHandler {
+ public:
+  explicit Constant(size_t bytes) : body_(bytes, 'x') {}
+  std::optional<HttpResponse> Refuse(const HttpRequest&) override { return std::nullopt; }
+  void Handle(HttpRequest, std::shared_ptr<Exchange> exchange) override {
+    HttpResponse response;
+    response.headers = {{"Cache-Control", "no-store"}, {"Vary", "Accept-Encoding"}};
+    response.body = body_;
+    exchange->Answer(std::move(response));
+  }
+  void PeerGone() override {}
+  HttpResponse Malformed(int status, std::string_view reason, std::string_view) override {
+    HttpResponse response;
+    response.status = status;
+    response.body = std::string(reason);
+    return response;
+  }
+
+ private:
+  const std::string body_;
+};
+
+int Serve(size_t bytes) {
+  Constant handler(bytes);
+  MemoryLog log;
+  ServerOptions options;
+  options.port = 0;
+  Server server(options, handler, log);
+  if (auto started = server.Start(); !started) {
+    std::fprintf(stderr, "bare_http: %s\n", started.error().message.c_str());
+    return 1;
+  }
+  std::printf("%d\n", server.port());
+  std::fflush(stdout);
+  std::cin.ignore(std::numeric_limits<std::streamsize>::max());
+  return 0;
+}
+
+}  // namespace
+}  // namespace tallyman
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: bare_http BYTES\n");
+    return 2;
+  }
+  return tallyman::Serve(std::strtoul(argv[1], nullptr, 10));
+}

@@ -1,0 +1,61 @@
+# From the records of all rounds to one table. Input: objects with row, ours and reference.
+include "numbers" {search: "./"};
+
+def percent: . * 100 | round | "\(.) %";
+
+# id, what, reference, unit, goal as [comparison, ratio]; no goal: the row is there to explain another.
+def rows: [
+  ["loop", "one-node upgrades, 64 callers", "bare C loop", "/s", [">=", 0.7]],
+  ["callbacks", "the same without threads", "bare C loop", "/s", null],
+  ["loop_cpu", "CPU per upgrade, 64 callers", "bare C loop", "us", null],
+  ["combining_200", "one-node upgrades, 64 callers, 200 hosts", "combining off", "/s", null],
+  ["combining_10", "the same on 10 hosts", "combining off", "/s", [">=", 4]],
+  ["combining_1000", "the same on 1,000 hosts", "combining off", "/s", [">=", 2.5]],
+  ["one_request", "nodes of one request of 10,000 nodes", "one-node requests of one client", "/s", [">=", 5]],
+  ["network_upgrades", "one-node upgrades through HTTP, 64 clients", "in process, combining off", "/s", [">=", 2]],
+  ["network_p99", "their 99th percentile", "their median", "us", ["<=", 5]],
+  ["server_ready", "a server is ready after its start", "at most", "ms", ["<=", 1]],
+  ["server_idle", "memory of an idle server", "at most", "MB", ["<=", 1]],
+  ["server_streams", "memory with 10,000 idle streams", "at most", "MB", ["<=", 1]],
+  ["network_reads", "GetNode through HTTP, 64 clients", "the bare HTTP layer", "/s", [">=", 0.4]],
+  ["plan/spread", "choosing one of 100,000 hosts, spread, dry run", "of 1,000 hosts", "us", ["<=", 2]],
+  ["plan/pack", "the same, pack", "of 1,000 hosts", "us", ["<=", 2]],
+  ["create/spread", "placing one node among 100,000 hosts, spread", "among 1,000 hosts", "us", ["<=", 2]],
+  ["create/pack", "the same, pack", "among 1,000 hosts", "us", ["<=", 2]],
+  ["audit", "audit of \($nodes | commas) nodes on \($hosts | commas) hosts", "bare SQL statements", "ms", ["<=", 2]],
+  ["audit_whole", "the same", "bare SQL statements, and every balance", "ms", null],
+  ["audit_mb", "peak memory of the audit", "of the bare SQL statements", "MB", null],
+  ["pg_flow", "one-node upgrades, 32 clients", "22 single statements", "/s", [">=", 6]],
+  ["pg_script", "the same", "hand-tuned script (pgbench)", "/s", [">=", 3]],
+  ["pg_combining", "the same", "combining off", "/s", null],
+  ["pg_single_flow", "the same, combining off", "22 single statements", "/s", null],
+  ["pg_single_script", "the same, combining off", "hand-tuned script (pgbench)", "/s", null],
+  ["pg_hot_flow", "32 clients on one host of 50 nodes (hot row)", "22 single statements", "/s", [">=", 30]],
+  ["pg_hot_script", "the same", "hand-tuned script (pgbench)", "/s", null],
+  ["pg_hot_combining", "the same", "combining off", "/s", null],
+  ["pg_one_request", "nodes of one request of 10,000 nodes", "one-node requests of one client", "/s", [">=", 15]]
+];
+
+def verdict(goal; ratio):
+  if goal == null then ["", ""]
+  else
+    (if goal[0] == ">=" then ratio / goal[1] - 1 else 1 - ratio / goal[1] end) as $margin
+    | ["\(goal[0]) \(goal[1])", if $margin >= 0 then "met" else "missed by \(-$margin | percent)" end]
+  end;
+
+def line($records; $row):
+  [$records[] | select(.row == $row[0])] as $found
+  | select($found | length > 0)
+  | [$found[] | .ours / .reference] as $ratios
+  | verdict($row[4]; $ratios | median) as $verdict
+  | [$row[1], "\([$found[].ours] | spread(amount)) \($row[3])", $row[2],
+     "\([$found[].reference] | spread(amount)) \($row[3])", ($ratios | spread(amount)), $verdict[0], $verdict[1]];
+
+[inputs] | (if (.[0] | type) == "array" then .[0] else . end) as $records
+| ([$records[] | select(.row | endswith("per_commit"))]) as $lots
+| ["what", "ours", "reference", "its figure", "ratio", "goal", ""] as $head
+| "| " + ($head | join(" | ")) + " |",
+  "|" + ([$head[] | "---"] | join("|")) + "|",
+  (rows[] as $row | line($records; $row) | "| " + join(" | ") + " |"),
+  "",
+  "Upgrades per commit with \(if $lots[0].row == "per_commit" then "64 callers" else "32 clients" end): \([$lots[].ours] | spread(amount))."

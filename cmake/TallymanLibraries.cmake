@@ -1,0 +1,22 @@
+# Everything that comes from Debian. Rooms name these targets in their DEPS:
+#   fmt::fmt spdlog::spdlog SQLite::SQLite3 PostgreSQL::PostgreSQL OpenSSL::Crypto OpenSSL::SSL
+#   Boost::json Boost::headers yaml-cpp CLI11::CLI11 ZLIB::ZLIB prometheus-cpp::core protobuf::libprotobuf
+#   Threads::Threads
+# and in their TEST_DEPS also rapidcheck, and under bench/ benchmark::benchmark.
+
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(SQLite3 3.40 REQUIRED)
+find_package(PostgreSQL 15 REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
+find_package(CURL 7.88 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Protobuf 3.21 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(GTest REQUIRED)
+find_package(rapidcheck REQUIRED)
+find_package(benchmark REQUIRED)

@@ -1,0 +1,31 @@
+# What is installed, and the Debian package that CPack makes of it: `make package`.
+include(GNUInstallDirs)
+
+install(TARGETS tallyman RUNTIME DESTINATION bin)
+install(FILES deploy/systemd/tallyman-server.service DESTINATION lib/systemd/system)
+install(FILES deploy/systemd/tallyman.sysusers.conf DESTINATION lib/sysusers.d RENAME tallyman.conf)
+install(FILES deploy/systemd/server.conf DESTINATION /etc/tallyman)
+install(FILES deploy/grafana/tallyman.json DESTINATION share/tallyman/grafana)
+install(FILES deploy/prometheus/tallyman.rules.yml DESTINATION share/tallyman/prometheus)
+install(FILES README.md CHANGELOG.md docs/cli.md docs/security.md docs/server.md
+  DESTINATION share/doc/tallyman)
+install(FILES LICENSE DESTINATION share/doc/tallyman RENAME copyright)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME tallyman)
+set(CPACK_PACKAGE_CONTACT "Tallyman maintainers <maintainers@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Control plane for fleets of nodes, with books that cannot drift")
+set(CPACK_PACKAGE_DESCRIPTION
+  "Places long-running nodes on one's own machines, upgrades them to image versions that need more,\n less or the same, and keeps for every host books that are proved to balance.")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION admin)
+# The shared libraries it needs are found by dpkg-shlibdeps.
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+  "${PROJECT_SOURCE_DIR}/deploy/debian/postinst" "${PROJECT_SOURCE_DIR}/deploy/debian/prerm"
+  "${PROJECT_SOURCE_DIR}/deploy/debian/postrm" "${PROJECT_SOURCE_DIR}/deploy/debian/conffiles")
+include(CPack)

@@ -1,0 +1,121 @@
+# One folder of src/ is one room: one static library and, with TESTS, one test program.
+include(GoogleTest)
+
+define_property(GLOBAL PROPERTY TALLYMAN_ROOMS
+  BRIEF_DOCS "Rooms in order of their definition"
+  FULL_DOCS "Every target made by tallyman_room(), for the check of their links")
+
+# Where the keeper of the PostgreSQL cluster that all tests of a run share says where it is.
+set(TALLYMAN_TEST_POSTGRES "${PROJECT_BINARY_DIR}/test-postgres")
+
+# tallyman_test(<target> SOURCES <file>... [DEPS <target>...] [TIMEOUT <seconds>]
+#               [POSTGRES | ON_POSTGRES])
+#
+# A GoogleTest program whose test cases ctest runs one process each, several at a time: a test that
+# writes files wants a directory of its own. The list of cases is read when ctest starts. POSTGRES
+# gives them tests/support/postgres_cluster.h, and the shared cluster while they run. ON_POSTGRES is
+# for tests of tests/support/any_room.h: they are run twice, the second time on PostgreSQL.
+function(tallyman_test target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "POSTGRES;ON_POSTGRES" "TIMEOUT" "SOURCES;DEPS")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set(properties TIMEOUT ${arg_TIMEOUT})
+  if(arg_POSTGRES)
+    list(APPEND arg_DEPS tests_postgres)
+    list(APPEND properties FIXTURES_REQUIRED postgres
+      ENVIRONMENT "TALLYMAN_TEST_POSTGRES=${TALLYMAN_TEST_POSTGRES}")
+  endif()
+  add_executable(${target} ${arg_SOURCES})
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${target}
+    PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main tallyman_warnings)
+  gtest_discover_tests(${target}
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 120
+    NO_PRETTY_VALUES  # a parameter without a printer would put its bytes into the test's name
+    TEST_PREFIX ${target}.
+    PROPERTIES ${properties})
+  if(arg_ON_POSTGRES)
+    gtest_discover_tests(${target}
+      DISCOVERY_MODE PRE_TEST
+      DISCOVERY_TIMEOUT 120
+      NO_PRETTY_VALUES
+      TEST_PREFIX ${target}.postgres.
+      TEST_LIST ${target}_ON_POSTGRES_TESTS
+      PROPERTIES TIMEOUT ${arg_TIMEOUT} FIXTURES_REQUIRED postgres
+        ENVIRONMENT TALLYMAN_TEST_BACKEND=postgres)
+  endif()
+endfunction()
+
+# tallyman_room(<folder> [SOURCES <file>...] [TESTS <file>...] [DEPS <target>...]
+#               [TEST_DEPS <target>...] [POSTGRES])
+#
+# Call it in the folder's own CMakeLists.txt; <folder> is its path below src/. The library is named
+# after it with '_' for '/' (store/sqlite is store_sqlite), the test program <library>_test. DEPS are
+# the rooms and libraries it may use, handed on to whoever links it. Without SOURCES it is headers
+# only. POSTGRES is for its tests, as in tallyman_test().
+function(tallyman_room folder)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "POSTGRES" "" "SOURCES;TESTS;DEPS;TEST_DEPS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "tallyman_room(${folder}): unknown arguments: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  string(REPLACE "/" "_" target "${folder}")
+
+  if(arg_SOURCES)
+    add_library(${target} STATIC ${arg_SOURCES})
+    target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}/src")
+    target_link_libraries(${target} PUBLIC ${arg_DEPS} PRIVATE tallyman_warnings)
+  else()
+    add_library(${target} INTERFACE)
+    target_include_directories(${target} INTERFACE "${PROJECT_SOURCE_DIR}/src")
+    target_link_libraries(${target} INTERFACE ${arg_DEPS})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY TALLYMAN_ROOMS ${target})
+  set_property(GLOBAL PROPERTY TALLYMAN_ROOM_DEPS_${target} ${arg_DEPS} ${arg_TEST_DEPS})
+
+  if(arg_TESTS)
+    set(options "")
+    if(arg_POSTGRES)
+      set(options POSTGRES)
+    endif()
+    tallyman_test(${target}_test
+      SOURCES ${arg_TESTS} DEPS ${target} ${arg_TEST_DEPS} ${options})
+  endif()
+endfunction()
+
+# tallyman_program(<name> SOURCES <file>... [DEPS <target>...])
+#
+# The program people run; it lands at the top of the build directory (build/release/tallyman).
+function(tallyman_program name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src")
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} tallyman_warnings)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+endfunction()
+
+# tallyman_fuzz(<name> SOURCES <file>... [DEPS <target>...])
+#
+# A libFuzzer program, LLVMFuzzerTestOneInput in its source; built by preset fuzz only.
+function(tallyman_fuzz name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  if(TALLYMAN_FUZZ)
+    add_executable(${name} ${arg_SOURCES})
+    target_link_libraries(${name} PRIVATE ${arg_DEPS} tallyman_warnings)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  endif()
+endfunction()
+
+# A misspelt room would become a linker flag and fail late and oddly; this names it at once.
+function(tallyman_check_room_links)
+  get_property(rooms GLOBAL PROPERTY TALLYMAN_ROOMS)
+  foreach(room IN LISTS rooms)
+    get_property(deps GLOBAL PROPERTY TALLYMAN_ROOM_DEPS_${room})
+    foreach(dep IN LISTS deps)
+      if(NOT TARGET ${dep})
+        message(FATAL_ERROR "room ${room} depends on '${dep}', which is not a target")
+      endif()
+    endforeach()
+  endforeach()
+endfunction()

@@ -1,0 +1,310 @@
+// The half of the agent that talks to the control plane.
+#include <algorithm>
+#include <vector>
+
+#include "agent/core.h"
+#include "base/text.h"
+#include "tallyman/v1/agent.pb.h"
+
+namespace tallyman {
+namespace {
+
+constexpr int kRoundsMax = 50;
+constexpr int kEntriesMax = 1000;
+constexpr size_t kCommandsMax = 10'000;
+constexpr size_t kNodesMax = 10'000;
+constexpr std::chrono::seconds kStatusPause(1);
+
+std::optional<CommandKind> KindOf(v1::CommandKind kind) {
+  switch (kind) {
+    case v1::COMMAND_KIND_CREATE:
+      return CommandKind::kCreate;
+    case v1::COMMAND_KIND_UPGRADE:
+      return CommandKind::kUpgrade;
+    case v1::COMMAND_KIND_UPDATE:
+      return CommandKind::kUpdate;
+    case v1::COMMAND_KIND_DELETE:
+      return CommandKind::kDelete;
+    case v1::COMMAND_KIND_START:
+      return CommandKind::kStart;
+    case v1::COMMAND_KIND_STOP:
+      return CommandKind::kStop;
+    case v1::COMMAND_KIND_RESTART:
+      return CommandKind::kRestart;
+    default:
+      return std::nullopt;
+  }
+}
+
+v1::OutcomeResult ResultOf(CommandResult result) {
+  switch (result) {
+    case CommandResult::kOk:
+      return v1::OUTCOME_RESULT_OK;
+    case CommandResult::kRollback:
+      return v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK;
+    case CommandResult::kFailure:
+      return v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE;
+    case CommandResult::kBlockingJobRunning:
+      return v1::OUTCOME_RESULT_BLOCKING_JOB_RUNNING;
+    case CommandResult::kNotSupported:
+      return v1::OUTCOME_RESULT_NOT_SUPPORTED;
+    case CommandResult::kNodeNotFound:
+      return v1::OUTCOME_RESULT_NODE_NOT_FOUND;
+    case CommandResult::kInternalError:
+      break;
+  }
+  return v1::OUTCOME_RESULT_INTERNAL_ERROR;
+}
+
+v1::RunState StateOf(RunState state) {
+  switch (state) {
+    case RunState::kRunning:
+      return v1::RUN_STATE_RUNNING;
+    case RunState::kStopped:
+      return v1::RUN_STATE_STOPPED;
+    case RunState::kFailed:
+      return v1::RUN_STATE_FAILED;
+    case RunState::kNone:
+      break;
+  }
+  return v1::RUN_STATE_UNSPECIFIED;
+}
+
+void FillResources(const Resources& from, v1::Resources& to) {
+  to.set_cpu_cores(from.cpu_cores);
+  to.set_memory_bytes(from.memory_bytes);
+  to.set_disk_bytes(from.disk_bytes);
+}
+
+void FillOutcome(const JournalCommand& command, v1::Outcome& to) {
+  const CommandOutcome& outcome = command.outcome;
+  to.set_command_id(command.id.ToString());
+  to.set_attempt(command.attempt);
+  to.set_result(ResultOf(outcome.result));
+  if (outcome.config_id) to.set_running_config_id(outcome.config_id->ToString());
+  to.set_run_state(StateOf(outcome.run_state));
+  if (outcome.result == CommandResult::kBlockingJobRunning)
+    to.mutable_retry_after()->set_seconds(outcome.retry_after_seconds);
+  to.set_message(outcome.message);
+}
+
+// What the node is, of what it should be and what is seen of it.
+void FillNode(const ObservedNode& seen, const JournalNode* meant,
+              const std::optional<NodeHealth>& health, v1::NodeStatus& to) {
+  bool in_place = seen.running || (meant != nullptr && !meant->failed);
+  if (seen.config_id && in_place) to.set_config_id(seen.config_id->ToString());
+  to.set_remains(to.config_id().empty());
+  to.set_image_uri(seen.image_uri);
+  to.set_container_id(seen.container_id);
+  FillResources(seen.limits, *to.mutable_limits());
+  if (seen.running) {
+    to.set_run_state(v1::RUN_STATE_RUNNING);
+    if (health)
+      to.set_health(*health == NodeHealth::kHealthy ? v1::HEALTH_HEALTHY : v1::HEALTH_UNHEALTHY);
+  } else if (meant != nullptr && !meant->should_run && !meant->failed) {
+    to.set_run_state(v1::RUN_STATE_STOPPED);
+  } else {
+    to.set_run_state(v1::RUN_STATE_FAILED);
+  }
+}
+
+}  // namespace
+
+Status AgentCore::Talk() {
+  for (int round = 0; round < kRoundsMax; ++round) {
+    ASSIGN_OR_RETURN(bool fetched, Fetch());
+    ASSIGN_OR_RETURN(bool said, Report());
+    if (!fetched && !said) return {};
+  }
+  return {};
+}
+
+void AgentCore::Accept(const v1::HandedCommand& handed, JournalChange& change) const {
+  auto id = CommandId::Parse(handed.command_id());
+  auto node_id = NodeId::Parse(handed.node_id());
+  auto kind = KindOf(handed.kind());
+  if (!id || !node_id || !kind) {
+    parts_.log.Write(
+        {LogLevel::kError,
+         "command_unreadable",
+         "a command of a form that this agent does not know is left alone",
+         {{"command_id", Quote(handed.command_id())}, {"kind", std::to_string(handed.kind())}}});
+    return;
+  }
+  JournalCommand command{.id = *id,
+                         .node_id = *node_id,
+                         .seq = handed.seq(),
+                         .attempt = handed.attempt(),
+                         .kind = *kind,
+                         .payload = handed.payload(),
+                         .failure = {},
+                         .outcome = {.config_id = {}, .message = {}}};
+  auto known = state_.commands.find(*id);
+  if (known != state_.commands.end()) {
+    // Handed out anew after a hint: what was said of the attempt before is of no interest any
+    // more. Anything else is what we have already.
+    const JournalCommand& before = known->second;
+    bool hinted =
+        before.stage == Stage::kDone && before.outcome.result == CommandResult::kBlockingJobRunning;
+    bool anew = before.stage == Stage::kFetched || hinted;
+    if (!anew || handed.attempt() <= before.attempt) return;
+  }
+  change.put_commands.push_back(std::move(command));
+}
+
+Result<bool> AgentCore::Fetch() {
+  {
+    std::lock_guard lock(mutex_);
+    if (state_.commands.size() >= kCommandsMax) return false;
+  }
+  v1::FetchCommandsRequest request;
+  request.set_max_commands(kEntriesMax);
+  v1::FetchCommandsResponse response;
+  RETURN_IF_ERROR(parts_.client.Call("tallyman.v1.AgentService/FetchCommands", request, response));
+  std::lock_guard lock(mutex_);
+  fetch_at_.reset();
+  if (response.has_retry_after()) {
+    fetch_at_ = parts_.clock.Now() + std::chrono::seconds(response.retry_after().seconds()) +
+                std::chrono::microseconds(response.retry_after().nanos() / 1000 + 1);
+  }
+  state_.next_sequence = std::max(state_.next_sequence, response.next_sequence());
+  JournalChange change;
+  for (const v1::HandedCommand& handed : response.commands()) Accept(handed, change);
+  if (change.put_commands.empty()) return false;
+  RETURN_IF_ERROR(SaveLocked(change));
+  return true;
+}
+
+Result<bool> AgentCore::FillReport(v1::ReportRequest& request) {
+  const Time now = parts_.clock.Now();
+  std::vector<const JournalCommand*> done;
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, command] : state_.commands) {
+    if (command.stage == Stage::kFetched && request.acks_size() < kEntriesMax) {
+      request.add_acks()->set_command_id(id.ToString());
+      request.mutable_acks(request.acks_size() - 1)->set_attempt(command.attempt);
+    }
+    if (command.stage == Stage::kDone) done.push_back(&command);
+  }
+  // In a node's order. An earlier command that is not done cannot stand beside a later one that is:
+  // they are executed in order.
+  std::ranges::sort(done, {}, [](const JournalCommand* command) {
+    return std::pair(command->node_id, command->seq);
+  });
+  for (const JournalCommand* command : done) {
+    if (request.outcomes_size() == kEntriesMax) break;
+    FillOutcome(*command, *request.add_outcomes());
+  }
+  return now >= status_at_;
+}
+
+Status AgentCore::FillStatus(v1::HostStatus& status) {
+  std::set<NodeId> pending;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, command] : state_.commands)
+      if (command.IsPending()) pending.insert(command.node_id);
+  }
+  ASSIGN_OR_RETURN(std::vector<ObservedNode> seen, parts_.runtime.List());
+  ASSIGN_OR_RETURN(Resources capacity, parts_.runtime.MeasureCapacity());
+  FillResources(capacity, *status.mutable_capacity());
+  status.set_agent_version(options_.agent_version);
+
+  std::lock_guard lock(mutex_);
+  std::set<NodeId> left = pending;
+  for (const auto& [id, node] : state_.nodes) left.insert(id);
+  for (const ObservedNode& node : seen) {
+    v1::NodeStatus& to = *status.add_nodes();
+    to.set_node_id(node.node_id.ToString());
+    auto meant = state_.nodes.find(node.node_id);
+    auto care = care_.find(node.node_id);
+    FillNode(node, meant == state_.nodes.end() ? nullptr : &meant->second,
+             care == care_.end() ? std::nullopt : care->second.health, to);
+    to.set_pending(pending.contains(node.node_id));
+    left.erase(node.node_id);
+  }
+  // Of these there is nothing on the machine.
+  for (const NodeId& id : left) {
+    v1::NodeStatus& to = *status.add_nodes();
+    to.set_node_id(id.ToString());
+    to.set_pending(pending.contains(id));
+    if (state_.nodes.contains(id)) to.set_run_state(v1::RUN_STATE_FAILED);
+  }
+  status.set_complete(status.nodes_size() <= static_cast<int>(kNodesMax));
+  while (status.nodes_size() > static_cast<int>(kNodesMax)) status.mutable_nodes()->RemoveLast();
+  return {};
+}
+
+Result<bool> AgentCore::Report() {
+  v1::ReportRequest request;
+  ASSIGN_OR_RETURN(bool with_status, FillReport(request));
+  const bool has_news = request.acks_size() > 0 || request.outcomes_size() > 0;
+  if (!has_news && !with_status) return false;
+  if (with_status) {
+    Status filled = FillStatus(*request.mutable_status());
+    if (!filled) {
+      // The rest is worth saying all the same.
+      parts_.log.Write(
+          {LogLevel::kError, "status_not_seen", filled.error().message, filled.error().facts});
+      request.clear_status();
+    }
+  }
+  {
+    std::lock_guard lock(mutex_);
+    request.set_sequence(state_.next_sequence);
+    JournalChange change;
+    change.next_sequence = state_.next_sequence + 1;
+    RETURN_IF_ERROR(SaveLocked(change));
+  }
+  v1::ReportResponse response;
+  RETURN_IF_ERROR(parts_.client.Call("tallyman.v1.AgentService/Report", request, response));
+  RETURN_IF_ERROR(TakeAnswer(response));
+  if (response.ignored()) return true;
+  std::lock_guard lock(mutex_);
+  const Time now = parts_.clock.Now();
+  if (with_status) {
+    status_sent_ = now;
+    status_at_ = now + options_.status_interval;
+  }
+  // What an outcome has changed is shown soon, but many at once are shown together.
+  if (request.outcomes_size() > 0) status_at_ = std::min(status_at_, status_sent_ + kStatusPause);
+  return has_news;
+}
+
+Status AgentCore::TakeAnswer(const v1::ReportResponse& response) {
+  JournalChange change;
+  bool accepted = false;
+  {
+    std::lock_guard lock(mutex_);
+    state_.next_sequence = std::max(state_.next_sequence, response.next_sequence());
+    for (const v1::AckAnswer& answer : response.acks()) {
+      auto id = CommandId::Parse(answer.command_id());
+      auto found = id ? state_.commands.find(*id) : state_.commands.end();
+      if (found == state_.commands.end() || found->second.stage != Stage::kFetched ||
+          found->second.attempt != answer.attempt())
+        continue;
+      if (!answer.accepted()) {
+        change.erased_commands.push_back(*id);
+        continue;
+      }
+      accepted = true;
+      change.put_commands.push_back(found->second);
+      change.put_commands.back().stage = Stage::kAccepted;
+    }
+    for (const v1::OutcomeAnswer& answer : response.outcomes()) {
+      auto id = CommandId::Parse(answer.command_id());
+      auto found = id ? state_.commands.find(*id) : state_.commands.end();
+      if (found != state_.commands.end() && found->second.stage == Stage::kDone &&
+          found->second.attempt == answer.attempt())
+        change.erased_commands.push_back(*id);
+    }
+    if (!change.put_commands.empty() || !change.erased_commands.empty())
+      RETURN_IF_ERROR(SaveLocked(change));
+  }
+  for (const v1::Warning& warning : response.warnings())
+    parts_.log.Write({LogLevel::kWarning, "report_warning", warning.message(), {}});
+  if (accepted) Notify();
+  return {};
+}
+
+}  // namespace tallyman

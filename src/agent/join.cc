@@ -1,0 +1,62 @@
+#include "agent/join.h"
+
+#include <fmt/format.h>
+
+#include "agent/file.h"
+#include "tallyman/v1/agent.pb.h"
+
+namespace tallyman {
+namespace {
+
+constexpr char kHostId[] = "host_id";
+constexpr char kHost[] = "host";
+constexpr char kNonce[] = "join_nonce";
+
+// One for the life of the journal: only together with a join token does it mean anything.
+Result<std::string> NonceFor(SqliteJournal& journal, Random& random) {
+  ASSIGN_OR_RETURN(std::string nonce, journal.Fact(kNonce));
+  if (!nonce.empty()) return nonce;
+  nonce = fmt::format("{:016x}{:016x}", random.Next(), random.Next());
+  RETURN_IF_ERROR(journal.SetFact(kNonce, nonce));
+  return nonce;
+}
+
+}  // namespace
+
+Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
+                                                 const std::filesystem::path& token_file) {
+  HostIdentity identity;
+  ASSIGN_OR_RETURN(identity.host_id, journal.Fact(kHostId));
+  ASSIGN_OR_RETURN(identity.host, journal.Fact(kHost));
+  auto token = ReadFile(token_file);
+  if (!token && token.error().reason != "FILE_MISSING") return Fail(token.error());
+  if (!token || identity.host_id.empty()) return std::nullopt;
+  identity.token = token->substr(0, token->find('\n'));
+  return identity;
+}
+
+Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random,
+                          const std::filesystem::path& token_file, const std::string& join_token,
+                          const MachineFacts& facts) {
+  v1::JoinRequest request;
+  request.set_join_token(join_token);
+  ASSIGN_OR_RETURN(*request.mutable_nonce(), NonceFor(journal, random));
+  v1::HostFacts& said = *request.mutable_facts();
+  said.set_hostname(facts.hostname);
+  said.set_agent_version(facts.agent_version);
+  said.set_runtime(facts.runtime);
+  said.mutable_capacity()->set_cpu_cores(facts.capacity.cpu_cores);
+  said.mutable_capacity()->set_memory_bytes(facts.capacity.memory_bytes);
+  said.mutable_capacity()->set_disk_bytes(facts.capacity.disk_bytes);
+  v1::JoinResponse response;
+  RETURN_IF_ERROR(client.Call("tallyman.v1.AgentService/Join", request, response));
+
+  HostIdentity identity{
+      .host_id = response.host_id(), .host = response.host(), .token = response.host_token()};
+  RETURN_IF_ERROR(journal.SetFact(kHost, identity.host));
+  RETURN_IF_ERROR(journal.SetFact(kHostId, identity.host_id));
+  RETURN_IF_ERROR(WriteFileAtomically(token_file, identity.token + "\n", 0600));
+  return identity;
+}
+
+}  // namespace tallyman

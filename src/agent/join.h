@@ -1,0 +1,42 @@
+// How an agent becomes the agent of a host: a one-time join token is turned into a host token,
+// which is kept in a file that only its owner can read.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "agent/sqlite_journal.h"
+#include "base/random.h"
+#include "client/client.h"
+#include "model/resources.h"
+
+namespace tallyman {
+
+// Who the agent speaks for.
+struct HostIdentity {
+  std::string host_id;
+  std::string host;
+  std::string token;
+};
+
+// What it says of its machine when it joins.
+struct MachineFacts {
+  std::string hostname;
+  Resources capacity;
+  std::string agent_version;
+  std::string runtime;
+};
+
+// The identity that an earlier Join() left in the journal and in `token_file`; nullopt: none.
+Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
+                                                 const std::filesystem::path& token_file);
+
+// Joins through `client`, which sends no token. The nonce is written down first, so that an agent
+// that is killed before it has its token can send the same again and is accepted. Errors are those
+// of the method.
+Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random,
+                          const std::filesystem::path& token_file, const std::string& join_token,
+                          const MachineFacts& facts);
+
+}  // namespace tallyman

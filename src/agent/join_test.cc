@@ -1,0 +1,89 @@
+#include "agent/join.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "agent/file.h"
+#include "base/system.h"
+#include "tallyman/v1/agent.pb.h"
+#include "tests/support/temp_dir.h"
+
+namespace tallyman {
+namespace {
+
+// Takes joins as the control plane does: a join token serves once, or again with the same nonce.
+class JoinDesk final : public Client {
+ public:
+  Status Call(std::string_view method, const google::protobuf::Message& request,
+              google::protobuf::Message& response) override {
+    EXPECT_EQ(method, "tallyman.v1.AgentService/Join");
+    last = static_cast<const v1::JoinRequest&>(request);
+    if (last.join_token() != "join-1" || (!nonce.empty() && nonce != last.nonce()))
+      return Fail(Error(Code::kUnauthenticated, "JOIN_TOKEN_INVALID", "no such join token"));
+    nonce = last.nonce();
+    auto& answer = static_cast<v1::JoinResponse&>(response);
+    answer.set_host_id("host-id");
+    answer.set_host("host-1");
+    answer.set_host_token("token-" + std::to_string(++given));
+    if (lose_answer) return Fail(Error(Code::kUnavailable, "CUT", "the answer is lost"));
+    return {};
+  }
+  v1::JoinRequest last;
+  std::string nonce;
+  int given = 0;
+  bool lose_answer = false;
+};
+
+class JoinTest : public testing::Test {
+ protected:
+  std::unique_ptr<SqliteJournal> Open() {
+    return std::move(*SqliteJournal::Open((dir_.path() / "journal.db").string()));
+  }
+  Result<HostIdentity> Try(const std::string& token = "join-1") {
+    auto journal = Open();
+    return Join(desk_, *journal, random_, token_file_, token,
+                {.hostname = "m", .capacity = {8, 16, 32}, .agent_version = "1", .runtime = "r"});
+  }
+
+  TempDir dir_;
+  JoinDesk desk_;
+  SeededRandom random_{SystemSeed()};
+  std::filesystem::path token_file_ = dir_.path() / "host-token";
+};
+
+TEST_F(JoinTest, KeepsItsTokenInAFileThatOnlyItsOwnerCanRead) {
+  EXPECT_FALSE(LoadIdentity(*Open(), token_file_)->has_value());
+  auto joined = Try();
+  ASSERT_TRUE(joined.has_value()) << joined.error().message;
+  struct stat info{};
+  ASSERT_EQ(::stat(token_file_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  auto loaded = LoadIdentity(*Open(), token_file_);
+  ASSERT_TRUE(loaded.has_value() && loaded->has_value());
+  EXPECT_EQ((*loaded)->token, "token-1");
+  EXPECT_EQ((*loaded)->host, "host-1");
+  EXPECT_EQ((*loaded)->host_id, "host-id");
+  EXPECT_EQ(desk_.last.facts().capacity().memory_bytes(), 16);
+  EXPECT_EQ(desk_.last.facts().hostname(), "m");
+}
+
+TEST_F(JoinTest, AnAnswerThatIsLostLocksNobodyOut) {
+  desk_.lose_answer = true;
+  EXPECT_FALSE(Try().has_value());
+  EXPECT_FALSE(LoadIdentity(*Open(), token_file_)->has_value());
+  desk_.lose_answer = false;
+  auto joined = Try();
+  ASSERT_TRUE(joined.has_value()) << joined.error().message;
+  EXPECT_EQ(joined->token, "token-2");
+}
+
+TEST_F(JoinTest, AnotherAgentCannotUseTheSameJoinToken) {
+  ASSERT_TRUE(Try().has_value());
+  std::filesystem::remove(dir_.path() / "journal.db");
+  auto second = Try();
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().reason, "JOIN_TOKEN_INVALID");
+}
+
+}  // namespace
+}  // namespace tallyman

@@ -1,0 +1,153 @@
+// What an agent must not forget: commands it has fetched, how far it is with each, what became of
+// them, what each node is to be, and the number of its next report.
+//
+// A step is written here before it is taken. An agent that was killed reads the journal and takes
+// the step again; every step of a Runtime can be taken twice.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/enum_text.h"
+#include "base/result.h"
+#include "model/command.h"
+#include "model/ids.h"
+
+namespace tallyman {
+
+// How far a command is. From kFetched to kDone they are taken in this order, each kind of command
+// its own selection; the undo ones when a step before has failed:
+//
+//   fetched -> accepted -> prepare -> stop -> install -> start -> await -------------> done
+//                                       \________\________\_______\-> undo_stop ->
+//                               undo_install -> undo_start -> undo_await ------------> done
+//   accepted -> remove -> done (delete)
+enum class Stage {
+  kFetched,   // its acknowledgement is not accepted yet: nothing may be done
+  kAccepted,  // may be begun
+  kPrepare,
+  kStop,
+  kInstall,
+  kStart,
+  kAwait,  // that it becomes healthy
+  kUndoStop,
+  kUndoInstall,
+  kUndoStart,
+  kUndoAwait,
+  kRemove,
+  kDone,  // has an outcome, which is told until it was processed
+};
+
+template <>
+struct EnumText<Stage> {
+  static constexpr std::array<std::string_view, 13> kWords = {
+      "fetched",   "accepted",     "prepare",    "stop",       "install", "start", "await",
+      "undo_stop", "undo_install", "undo_start", "undo_await", "remove",  "done"};
+};
+
+// The results of the API that an agent gives; which means what is said there.
+enum class CommandResult {
+  kOk,
+  kRollback,
+  kFailure,
+  kBlockingJobRunning,
+  kNotSupported,
+  kNodeNotFound,
+  kInternalError
+};
+
+template <>
+struct EnumText<CommandResult> {
+  static constexpr std::array<std::string_view, 7> kWords = {"ok",
+                                                             "node_upgrade_rollback",
+                                                             "node_upgrade_failure",
+                                                             "blocking_job_running",
+                                                             "not_supported",
+                                                             "node_not_found",
+                                                             "internal_error"};
+};
+
+enum class RunState { kNone, kRunning, kStopped, kFailed };
+
+template <>
+struct EnumText<RunState> {
+  static constexpr std::array<std::string_view, 4> kWords = {"none", "running", "stopped",
+                                                             "failed"};
+};
+
+struct CommandOutcome {
+  CommandResult result = CommandResult::kOk;
+  // What is in place afterwards, running or stopped on purpose; empty: nothing.
+  std::optional<ConfigId> config_id;
+  RunState run_state = RunState::kNone;
+  int64_t retry_after_seconds = 0;
+  std::string message;
+
+  friend bool operator==(const CommandOutcome&, const CommandOutcome&) = default;
+};
+
+struct JournalCommand {
+  CommandId id;
+  NodeId node_id;
+  int64_t seq = 0;
+  int64_t attempt = 1;
+  CommandKind kind = CommandKind::kCreate;
+  std::string payload;
+  Stage stage = Stage::kFetched;
+  // Why it is being undone; the message of the outcome to come.
+  std::string failure;
+  // Not all could be undone.
+  bool undo_incomplete = false;
+  CommandOutcome outcome;  // kDone only
+
+  bool IsPending() const { return stage != Stage::kDone; }
+  friend bool operator==(const JournalCommand&, const JournalCommand&) = default;
+};
+
+// What a node is to be: the last of it that worked.
+struct JournalNode {
+  NodeId node_id;
+  std::string payload;
+  bool should_run = true;
+  // A command failed and left nothing that works: nobody touches the node but the next command.
+  bool failed = false;
+
+  friend bool operator==(const JournalNode&, const JournalNode&) = default;
+};
+
+struct JournalState {
+  std::map<CommandId, JournalCommand> commands;
+  std::map<NodeId, JournalNode> nodes;
+  int64_t next_sequence = 1;
+};
+
+// Written as a whole or not at all.
+struct JournalChange {
+  std::vector<JournalCommand> put_commands;
+  std::vector<CommandId> erased_commands;
+  std::vector<JournalNode> put_nodes;
+  std::vector<NodeId> erased_nodes;
+  std::optional<int64_t> next_sequence;
+};
+
+// Thread-safe. When Save() has returned without an error, Load() gives it after any crash.
+class Journal {
+ public:
+  virtual ~Journal() = default;
+  virtual Result<JournalState> Load() = 0;
+  virtual Status Save(const JournalChange& change) = 0;
+};
+
+// Applies a change in memory, as the journal does on disk.
+inline void Apply(const JournalChange& change, JournalState& state) {
+  for (const JournalCommand& command : change.put_commands) state.commands[command.id] = command;
+  for (const CommandId& id : change.erased_commands) state.commands.erase(id);
+  for (const JournalNode& node : change.put_nodes) state.nodes[node.node_id] = node;
+  for (const NodeId& id : change.erased_nodes) state.nodes.erase(id);
+  if (change.next_sequence) state.next_sequence = *change.next_sequence;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,144 @@
+#include "agent/loop.h"
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+namespace tallyman {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Between two reports: what happens together is told together.
+constexpr milliseconds kTalkPause(20);
+// The longest that anybody sleeps without looking again, should a clock have jumped.
+constexpr milliseconds kSleepMax = std::chrono::seconds(5);
+
+}  // namespace
+
+AgentLoop::AgentLoop(AgentCore& core, Clock& clock, Random& random, Log& log,
+                     const LoopOptions& options, Watch watch)
+    : core_(core),
+      clock_(clock),
+      random_(random),
+      log_(log),
+      options_(options),
+      watch_(std::move(watch)) {
+  core_.SetListener([this] { Wake(false); });
+}
+
+AgentLoop::~AgentLoop() { core_.SetListener(nullptr); }
+
+void AgentLoop::Wake(bool fetch) {
+  {
+    std::lock_guard lock(mutex_);
+    ++changes_;
+    fetch_ |= fetch;
+  }
+  changed_.notify_all();
+}
+
+milliseconds AgentLoop::Jittered(milliseconds pause) {
+  const int64_t half = pause.count() / 2;
+  return milliseconds(
+      half +
+      static_cast<int64_t>(random_.Next() % static_cast<uint64_t>(std::max<int64_t>(half, 1))));
+}
+
+milliseconds AgentLoop::RetryPause(int failures) {
+  const auto pause = std::chrono::seconds(1) * (int64_t{1} << std::min(failures - 1, 20));
+  return Jittered(std::min<milliseconds>(pause, options_.retry_pause_max));
+}
+
+void AgentLoop::Sleep(const std::stop_token& stop, milliseconds how_long) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, stop, how_long, [] { return false; });
+}
+
+void AgentLoop::WaitToTalk(const std::stop_token& stop) {
+  const Time poll_at = clock_.Now() + Jittered(options_.poll_interval) * 2;
+  while (!stop.stop_requested() && !core_.HasNews()) {
+    const Time now = clock_.Now();
+    Time until = poll_at;
+    if (auto hinted = core_.NextFetchAt()) until = std::min(until, *hinted);
+    if (until <= now) return;
+    std::unique_lock lock(mutex_);
+    const uint64_t seen = changes_;
+    const auto left = std::chrono::ceil<milliseconds>(until - now);
+    changed_.wait_for(lock, stop, std::min(left, kSleepMax),
+                      [&] { return fetch_ || changes_ != seen; });
+    if (std::exchange(fetch_, false)) return;
+  }
+}
+
+void AgentLoop::TalkUntil(const std::stop_token& stop) {
+  int failures = 0;
+  while (!stop.stop_requested()) {
+    Status talked = core_.Talk();
+    if (talked) {
+      if (failures > 0) {
+        log_.Write({LogLevel::kInfo,
+                    "control_plane_reached",
+                    "the control plane answers again",
+                    {{"failures", std::to_string(failures)}}});
+      }
+      failures = 0;
+      Sleep(stop, kTalkPause);
+      WaitToTalk(stop);
+      continue;
+    }
+    // Once is worth a line; the same every minute for a night is not.
+    ++failures;
+    if (failures == 1 || failures % 60 == 0) {
+      log_.Write({LogLevel::kWarning,
+                  "control_plane_unreachable",
+                  "cannot talk to the control plane, trying again: " + talked.error().message,
+                  {{"reason", talked.error().reason}, {"failures", std::to_string(failures)}}});
+    }
+    Sleep(stop, RetryPause(failures));
+  }
+}
+
+void AgentLoop::WatchUntil(const std::stop_token& stop) {
+  std::string cursor;
+  int failures = 0;
+  while (!stop.stop_requested()) {
+    Status ended = watch_(stop, cursor, [&](const std::string& at, bool wake) {
+      cursor = at;
+      failures = 0;
+      if (wake) Wake(true);
+    });
+    // A stream that ended without an error is opened again soon, but not in a circle.
+    failures = ended ? 1 : failures + 1;
+    Sleep(stop, RetryPause(failures));
+  }
+}
+
+void AgentLoop::WorkUntil(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    uint64_t seen = 0;
+    {
+      std::lock_guard lock(mutex_);
+      seen = changes_;
+    }
+    if (core_.WorkOnce()) continue;
+    milliseconds pause = kSleepMax;
+    if (auto next = core_.NextWorkAt()) {
+      auto left = std::chrono::ceil<milliseconds>(*next - clock_.Now());
+      // Another one may have claimed what is due.
+      pause = std::clamp<milliseconds>(left, milliseconds(10), kSleepMax);
+    }
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, stop, pause, [&] { return changes_ != seen; });
+  }
+}
+
+void AgentLoop::Run(std::stop_token stop) {
+  std::vector<std::jthread> threads;
+  threads.emplace_back([&] { TalkUntil(stop); });
+  if (watch_) threads.emplace_back([&] { WatchUntil(stop); });
+  for (int i = 0; i < options_.workers; ++i) threads.emplace_back([&] { WorkUntil(stop); });
+  for (std::jthread& thread : threads) thread.join();
+}
+
+}  // namespace tallyman

@@ -1,0 +1,72 @@
+// The threads of a running agent: one that talks, one that listens for wake-ups, a few that work.
+//
+// The control plane may be out of reach for as long as it likes: what was taken is carried out, and
+// talking is tried again with growing, jittered pauses. Wake-ups only save time; without them it
+// polls.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <stop_token>
+#include <string>
+
+#include "agent/core.h"
+#include "base/log.h"
+#include "base/random.h"
+
+namespace tallyman {
+
+struct LoopOptions {
+  int workers = 4;
+  std::chrono::milliseconds poll_interval = std::chrono::seconds(30);
+  std::chrono::milliseconds retry_pause_max = std::chrono::seconds(60);
+};
+
+class AgentLoop {
+ public:
+  // Listens to the stream of wake-ups from `cursor` on, and calls `woken` for each message that
+  // says so, with its cursor, until the stream ends, fails, or `stop` is asked for. Empty: there is
+  // none, and the agent polls.
+  using Watch =
+      std::function<Status(std::stop_token stop, const std::string& cursor,
+                           const std::function<void(const std::string& cursor, bool wake)>& heard)>;
+
+  // Owns none of what it refers to. Takes the core's listener.
+  AgentLoop(AgentCore& core, Clock& clock, Random& random, Log& log, const LoopOptions& options,
+            Watch watch);
+  ~AgentLoop();
+  AgentLoop(const AgentLoop&) = delete;
+  AgentLoop& operator=(const AgentLoop&) = delete;
+
+  // Returns when it was asked to stop and every step that was begun has ended.
+  void Run(std::stop_token stop);
+
+ private:
+  void TalkUntil(const std::stop_token& stop);
+  void WatchUntil(const std::stop_token& stop);
+  void WorkUntil(const std::stop_token& stop);
+  void Wake(bool fetch);
+  // Sleeps until there is news to tell, a wake-up, or the time to poll.
+  void WaitToTalk(const std::stop_token& stop);
+  void Sleep(const std::stop_token& stop, std::chrono::milliseconds how_long);
+  // Between half of it and all of it, so that a fleet does not move in step.
+  std::chrono::milliseconds Jittered(std::chrono::milliseconds pause);
+  std::chrono::milliseconds RetryPause(int failures);
+
+  AgentCore& core_;
+  Clock& clock_;
+  Random& random_;
+  Log& log_;
+  const LoopOptions options_;
+  const Watch watch_;
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  // Counts what may have given somebody something to do.
+  uint64_t changes_ = 0;
+  bool fetch_ = false;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,131 @@
+#include "agent/loop.h"
+
+#include <thread>
+
+#include "agent/testing_agent.h"
+#include "base/system.h"
+
+namespace tallyman {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The agent's own threads, on the machine's clock.
+class LoopTest : public AgentTest {
+ protected:
+  LoopTest() {
+    options_.execution = {.health_deadline = std::chrono::seconds(10),
+                          .settle_time = milliseconds(1),
+                          .health_interval = milliseconds(5)};
+    running_core_ = std::make_unique<AgentCore>(
+        AgentCore::Parts{control_, *journal_, machine_, system_clock_, log_}, options_);
+    EXPECT_TRUE(running_core_->Load().has_value());
+  }
+
+  void Run(const LoopOptions& options, AgentLoop::Watch watch = {}) {
+    loop_.emplace(*running_core_, system_clock_, random_, log_, options, std::move(watch));
+    thread_ = std::jthread([this](const std::stop_token& stop) { loop_->Run(stop); });
+  }
+  void Stop() {
+    thread_.request_stop();
+    thread_.join();
+  }
+
+  static bool Await(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return true;
+  }
+  bool AwaitOutcomes(size_t count) {
+    return Await(
+        [&] { return control_.Locked([&] { return control_.outcomes.size(); }) == count; });
+  }
+  void HandOutLocked(const v1::HandedCommand& command) {
+    control_.Locked([&] { HandOut(command); });
+  }
+  int64_t Count(std::string_view event) const {
+    return std::ranges::count(log_.lines(), event, &LogLine::event);
+  }
+
+  SystemClock system_clock_;
+  std::unique_ptr<AgentCore> running_core_;
+  std::optional<AgentLoop> loop_;
+  std::jthread thread_;
+};
+
+TEST_F(LoopTest, PollsWhenThereIsNoStream) {
+  Run({.poll_interval = milliseconds(50)});
+  NodeSpec spec = Spec(node_);
+  HandOutLocked(Command(v1::COMMAND_KIND_CREATE, spec));
+  ASSERT_TRUE(AwaitOutcomes(1));
+  Stop();
+  EXPECT_TRUE(Runs(spec));
+}
+
+TEST_F(LoopTest, FetchesWhenItIsWokenAndResumesTheStreamWhereItEnded) {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  std::vector<std::string> cursors;
+  int to_wake = 0;
+  auto watch = [&](const std::stop_token& stop, const std::string& cursor,
+                   const std::function<void(const std::string&, bool)>& heard) -> Status {
+    std::unique_lock lock(mutex);
+    cursors.push_back(cursor);
+    heard("at-" + std::to_string(cursors.size()), false);
+    changed.wait(lock, stop, [&] { return to_wake > 0; });
+    if (stop.stop_requested()) return {};
+    --to_wake;
+    heard("woken-" + std::to_string(cursors.size()), true);
+    return {};  // the stream ends
+  };
+  Run({.poll_interval = std::chrono::hours(1), .retry_pause_max = milliseconds(5)}, watch);
+  for (size_t i = 1; i <= 3; ++i) {
+    HandOutLocked(Command(v1::COMMAND_KIND_CREATE, Spec(ids_.New<NodeId>())));
+    {
+      std::lock_guard lock(mutex);
+      ++to_wake;
+    }
+    changed.notify_all();
+    ASSERT_TRUE(AwaitOutcomes(i)) << i;
+  }
+  Stop();
+  ASSERT_GE(cursors.size(), 3u);
+  EXPECT_EQ(cursors[0], "");
+  EXPECT_EQ(cursors[1], "woken-1");
+  EXPECT_EQ(cursors[2], "woken-2");
+}
+
+TEST_F(LoopTest, KeepsTryingWhileNobodyAnswersAndSaysSoOnce) {
+  int calls = 0;
+  control_.before = [&](std::string_view) -> Status {
+    if (++calls <= 30) return Fail(Error(Code::kUnavailable, "CUT", "no network"));
+    return {};
+  };
+  HandOut(Command(v1::COMMAND_KIND_CREATE, Spec(node_)));
+  Run({.retry_pause_max = milliseconds(4)});
+  ASSERT_TRUE(AwaitOutcomes(1));
+  Stop();
+  EXPECT_EQ(Count("control_plane_unreachable"), 1);
+  EXPECT_EQ(Count("control_plane_reached"), 1);
+}
+
+TEST_F(LoopTest, ComesToItsEndWhileItWaitsForEverything) {
+  Run({.poll_interval = std::chrono::hours(1)},
+      [](const std::stop_token& stop, const std::string&, const auto&) -> Status {
+        std::mutex mutex;
+        std::condition_variable_any never;
+        std::unique_lock lock(mutex);
+        never.wait(lock, stop, [] { return false; });
+        return {};
+      });
+  ASSERT_TRUE(Await([&] { return control_.Locked([&] { return !control_.reports.empty(); }); }));
+  auto begun = std::chrono::steady_clock::now();
+  Stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10));
+}
+
+}  // namespace
+}  // namespace tallyman

@@ -1,0 +1,38 @@
+// The limits that the kernel enforces on a process, read from its control groups: version 1,
+// version 2, or both side by side.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "agent/oci/mounts.h"
+#include "base/result.h"
+#include "model/resources.h"
+
+namespace tallyman {
+
+// Where the files of a controller ("cpu", "memory") are for a process; `version` is 1 or 2.
+struct CgroupDirectory {
+  std::filesystem::path path;
+  int version = 1;
+
+  friend bool operator==(const CgroupDirectory&, const CgroupDirectory&) = default;
+};
+
+// Pure: from the text of /proc/PID/cgroup and the mounts. nullopt when the controller is not there.
+std::optional<CgroupDirectory> FindCgroup(std::string_view controller, std::string_view proc_cgroup,
+                                          const std::vector<MountPoint>& mounts);
+
+// CPU and memory limits of a process, the disk left at 0; 0 where the kernel has none in force.
+// NOT_FOUND FILE_MISSING when there is no such process.
+Result<Resources> ReadCgroupLimits(pid_t pid);
+
+// Whether this host has the controllers, and this process may make groups of them.
+// FAILED_PRECONDITION CGROUPS_UNAVAILABLE.
+Status CheckCgroups();
+
+}  // namespace tallyman

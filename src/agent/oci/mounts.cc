@@ -1,0 +1,96 @@
+#include "agent/oci/mounts.h"
+
+#include <fmt/format.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <sstream>
+#include <thread>
+
+#include "agent/file.h"
+#include "agent/system_error.h"
+
+namespace tallyman {
+namespace {
+
+constexpr size_t kMountInfoBytesMax = 16 << 20;
+
+// Undoes the kernel's \ooo for space, tab, newline and backslash.
+std::string Unescape(const std::string& text) {
+  auto octal = [](char c) { return c >= '0' && c <= '7'; };
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size() && octal(text[i + 1]) && octal(text[i + 2]) &&
+        octal(text[i + 3])) {
+      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
+                               (text[i + 3] - '0'));
+      i += 3;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<MountPoint> ParseMountInfo(std::string_view text) {
+  // 36 35 98:0 /root /path rw,noatime master:1 - ext3 /dev/root rw,errors=continue  (proc(5))
+  std::vector<MountPoint> mounts;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string skipped;
+    MountPoint mount;
+    words >> skipped >> skipped >> skipped >> mount.root >> mount.path >> skipped;
+    while (words >> skipped && skipped != "-") {
+    }
+    words >> mount.type >> mount.source >> mount.options;
+    if (mount.type.empty()) continue;
+    mount.root = Unescape(mount.root);
+    mount.path = Unescape(mount.path);
+    mounts.push_back(std::move(mount));
+  }
+  return mounts;
+}
+
+Result<std::vector<MountPoint>> ListMounts() {
+  ASSIGN_OR_RETURN(std::string text, ReadFile("/proc/self/mountinfo", kMountInfoBytesMax));
+  return ParseMountInfo(text);
+}
+
+Result<bool> IsMounted(const std::filesystem::path& path) {
+  ASSIGN_OR_RETURN(std::vector<MountPoint> mounts, ListMounts());
+  return std::ranges::any_of(mounts, [&](const MountPoint& mount) { return mount.path == path; });
+}
+
+Status Mount(const std::string& source, const std::filesystem::path& target,
+             const std::string& type, unsigned long flags, const std::string& options) {
+  if (::mount(source.c_str(), target.c_str(), type.c_str(), flags, options.c_str()) == 0) return {};
+  if (errno == EPERM || errno == EACCES) {
+    return Fail(Error(Code::kPermissionDenied, "NOT_PRIVILEGED",
+                      fmt::format("mounting {} is not allowed to this process: run the agent as "
+                                  "root, or with --runtime simulated",
+                                  target.string())));
+  }
+  return Fail(SystemError("MOUNT_FAILED",
+                          fmt::format("mounting {} on {} as {}", source, target.string(), type)));
+}
+
+Status Unmount(const std::filesystem::path& path, std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    ASSIGN_OR_RETURN(bool mounted, IsMounted(path));
+    if (!mounted) return {};
+    if (::umount2(path.c_str(), UMOUNT_NOFOLLOW) == 0) continue;
+    if (errno != EBUSY) return Fail(SystemError("UNMOUNT_FAILED", path.string()));
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return Fail(FailedPrecondition(
+          "MOUNT_BUSY", fmt::format("{} is still in use: see what holds it with \"fuser -m {}\"",
+                                    path.string(), path.string())));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+}  // namespace tallyman

@@ -1,0 +1,39 @@
+// Mounting and unmounting, and what is mounted.
+//
+// Free functions over the kernel's own table; thread-safe.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace tallyman {
+
+struct MountPoint {
+  std::string root;  // which part of the file system is seen here
+  std::string path;
+  std::string type;
+  std::string source;
+  std::string options;  // of the file system, such as "rw,memory"
+};
+
+// Reads the form of /proc/self/mountinfo; lines that are not of it are left out.
+std::vector<MountPoint> ParseMountInfo(std::string_view text);
+Result<std::vector<MountPoint>> ListMounts();
+
+// REQUIRES: `path` is absolute and has no symbolic links in it.
+Result<bool> IsMounted(const std::filesystem::path& path);
+
+// PERMISSION_DENIED NOT_PRIVILEGED when this process may not mount.
+Status Mount(const std::string& source, const std::filesystem::path& target,
+             const std::string& type, unsigned long flags, const std::string& options);
+
+// Nothing to do when it is not mounted. Waits for its last user as long as `patience`, then
+// FAILED_PRECONDITION MOUNT_BUSY.
+Status Unmount(const std::filesystem::path& path, std::chrono::milliseconds patience);
+
+}  // namespace tallyman

@@ -1,0 +1,354 @@
+// The real runtime on the real machine: runc, control groups, loop devices. Needs root.
+#include "agent/oci/oci_runtime.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "agent/file.h"
+#include "agent/oci/mounts.h"
+#include "base/bytes.h"
+#include "base/checked.h"
+#include "base/system.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test_image.h"
+
+#define ASSERT_DONE(expr)                                    \
+  do {                                                       \
+    auto done_ = (expr);                                     \
+    ASSERT_TRUE(done_.has_value()) << done_.error().message; \
+  } while (false)
+
+namespace tallyman {
+namespace {
+
+bool Await(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+class OciRuntimeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (std::string why = WhyNoContainers(); !why.empty()) GTEST_SKIP() << why;
+    layout_.emplace(dir_.path() / "layout");
+    Open();
+  }
+
+  void TearDown() override {
+    if (!runtime_) return;
+    auto nodes = runtime_->List();
+    ASSERT_TRUE(nodes.has_value());
+    for (const ObservedNode& node : *nodes) EXPECT_TRUE(runtime_->Remove(node.node_id).has_value());
+    auto mounts = ListMounts();
+    for (const MountPoint& mount : *mounts)
+      EXPECT_FALSE(mount.path.starts_with(data().string())) << mount.path << " is still mounted";
+  }
+
+  // Also stands for an agent that was killed and started again: it knows nothing.
+  void Open() {
+    auto opened = OciRuntime::Open(
+        {.data_directory = data(), .health_timeout = std::chrono::milliseconds(500)});
+    ASSERT_TRUE(opened.has_value()) << opened.error().message;
+    runtime_ = std::move(*opened);
+  }
+
+  NodeSpec Spec(const std::string& uri, const Resources& resources) {
+    NodeSpec spec;
+    spec.node_id = node_id_;
+    spec.name = "node-1";
+    spec.config_id = ids_.New<ConfigId>();
+    spec.image_id = ids_.New<ImageId>();
+    spec.image_uri = uri;
+    spec.resources = resources;
+    return spec;
+  }
+
+  void Run(const NodeSpec& spec) {
+    ASSERT_DONE(runtime_->Prepare(spec));
+    ASSERT_DONE(runtime_->Stop(spec.node_id));
+    ASSERT_DONE(runtime_->Install(spec));
+    ASSERT_DONE(runtime_->Start(spec.node_id));
+  }
+
+  ObservedNode Observed() {
+    auto nodes = runtime_->List();
+    EXPECT_TRUE(nodes.has_value());
+    return nodes && nodes->size() == 1 ? nodes->front() : ObservedNode();
+  }
+
+  std::filesystem::path data() const { return dir_.path() / "data"; }
+  std::filesystem::path node() const { return data() / "nodes" / node_id_.ToString(); }
+  std::filesystem::path volume(const std::string& name) const {
+    return node() / "disk" / "volumes" / name;
+  }
+
+  TempDir dir_;
+  SystemClock clock_;
+  SeededRandom random_{SystemSeed()};
+  IdSource ids_{clock_, random_};
+  NodeId node_id_ = ids_.New<NodeId>();
+  std::optional<TestLayout> layout_;
+  std::unique_ptr<OciRuntime> runtime_;
+};
+
+constexpr Resources kSmall{.cpu_cores = 1, .memory_bytes = 64 * kMebi, .disk_bytes = 32 * kMebi};
+constexpr Resources kLarge{.cpu_cores = 2, .memory_bytes = 100 * kMega, .disk_bytes = 96 * kMebi};
+
+TEST_F(OciRuntimeTest, TheKernelEnforcesWhatTheConfigAsksFor) {
+  NodeSpec spec = Spec(layout_->Add({.tag = "v1"}), kSmall);
+  Run(spec);
+  ObservedNode observed = Observed();
+  EXPECT_TRUE(observed.running);
+  EXPECT_EQ(observed.config_id, spec.config_id);
+  EXPECT_EQ(observed.image_id, spec.image_id);
+  EXPECT_EQ(observed.image_uri, spec.image_uri);
+  EXPECT_EQ(observed.limits, kSmall);
+
+  // More than the disk holds does not fit, however it is written.
+  std::vector<std::string> fill = {"runc",
+                                   "--root",
+                                   (data() / "runc").string(),
+                                   "exec",
+                                   node_id_.ToString(),
+                                   "dd",
+                                   "if=/dev/zero",
+                                   "of=/data/fill",
+                                   "bs=1048576",
+                                   "count=64"};
+  auto filled = RunProcess(fill);
+  ASSERT_TRUE(filled.has_value());
+  EXPECT_NE(filled->exit_status, 0);
+  EXPECT_NE(filled->err.find("No space left"), std::string::npos) << filled->err;
+}
+
+TEST_F(OciRuntimeTest, MemoryThatIsNoWholeNumberOfPagesIsSeenAsItWasAsked) {
+  Run(Spec(layout_->Add({.tag = "v1"}), kLarge));
+  EXPECT_EQ(Observed().limits, kLarge);
+}
+
+TEST_F(OciRuntimeTest, DataSurviveAnUpgradeAndTheDiskGrowsAndShrinks) {
+  std::string uri = layout_->Add({.tag = "v1", .volumes = {"/data", "/var/lib/chain"}});
+  Run(Spec(uri, kSmall));
+  std::ofstream(volume("var+lib+chain") / "block") << "genesis";
+  for (const Resources& resources : {kLarge, kSmall, kLarge}) {
+    NodeSpec spec = Spec(uri, resources);
+    Run(spec);
+    EXPECT_EQ(Observed().limits, resources);
+    EXPECT_EQ(Observed().config_id, spec.config_id);
+    auto block = ReadFile(volume("var+lib+chain") / "block");
+    ASSERT_TRUE(block.has_value());
+    EXPECT_EQ(*block, "genesis");
+  }
+}
+
+TEST_F(OciRuntimeTest, ADiskThatIsTooFullDoesNotShrinkAndStaysAsItWas) {
+  std::string uri = layout_->Add({.tag = "v1"});
+  NodeSpec large = Spec(uri, kLarge);
+  Run(large);
+  std::ofstream(volume("data") / "chain") << std::string(60 * kMebi, 'x');
+  NodeSpec small = Spec(uri, kSmall);
+  small.image_id = large.image_id;
+
+  // Seen before anything is disturbed ...
+  Status prepared = runtime_->Prepare(small);
+  ASSERT_FALSE(prepared.has_value());
+  EXPECT_EQ(prepared.error().reason, "DISK_DATA_DOES_NOT_FIT");
+  EXPECT_TRUE(Observed().running);
+
+  // ... and again where it counts.
+  ASSERT_DONE(runtime_->Stop(node_id_));
+  Status installed = runtime_->Install(small);
+  ASSERT_FALSE(installed.has_value());
+  EXPECT_EQ(installed.error().reason, "DISK_DATA_DOES_NOT_FIT");
+  ASSERT_DONE(runtime_->Install(large));
+  ASSERT_DONE(runtime_->Start(node_id_));
+  EXPECT_EQ(Observed().limits, kLarge);
+  EXPECT_EQ(std::filesystem::file_size(volume("data") / "chain"), 60u * kMebi);
+}
+
+TEST_F(OciRuntimeTest, WhatWasWrittenOutsideTheVolumesEndsWithTheConfigThatIsReplacedForGood) {
+  std::string uri = layout_->Add({.tag = "v1",
+                                  .script = "echo mine >/etc/own; while :; do sleep 1; "
+                                            "done",
+                                  .labels = {"tallyman.stop-grace-seconds=0"}});
+  NodeSpec first = Spec(uri, kSmall);
+  Run(first);
+  ASSERT_TRUE(Await([&] { return std::filesystem::exists(node() / "rootfs" / "etc" / "own"); }));
+  auto layer = [&](const NodeSpec& spec) {
+    return node() / "disk" / "layers" / spec.config_id.ToString();
+  };
+  NodeSpec second = Spec(uri, kSmall);
+  Run(second);
+  // Still there, for a rollback.
+  EXPECT_TRUE(std::filesystem::exists(layer(first) / "upper" / "etc" / "own"));
+  ASSERT_DONE(runtime_->DropLeftovers(node_id_));
+  EXPECT_FALSE(std::filesystem::exists(layer(first)));
+  EXPECT_TRUE(std::filesystem::exists(layer(second)));
+}
+
+TEST_F(OciRuntimeTest, StopSendsTheStopSignalThenKills) {
+  std::string polite = layout_->Add(
+      {.tag = "polite",
+       .script = "trap 'echo bye >/data/farewell; exit 0' TERM; echo up >/data/up; while :; do "
+                 "sleep 0.1; done"});
+  Run(Spec(polite, kSmall));
+  ASSERT_TRUE(Await([&] { return std::filesystem::exists(volume("data") / "up"); }));
+  ASSERT_DONE(runtime_->Stop(node_id_));
+  EXPECT_FALSE(Observed().running);
+  ASSERT_DONE(runtime_->Start(node_id_));
+  EXPECT_TRUE(std::filesystem::exists(volume("data") / "farewell"));
+
+  std::string stubborn = layout_->Add({.tag = "stubborn",
+                                       .script = "trap '' TERM; while :; do sleep 0.1; done",
+                                       .labels = {"tallyman.stop-grace-seconds=1"}});
+  Run(Spec(stubborn, kSmall));
+  ASSERT_DONE(runtime_->Stop(node_id_));
+  EXPECT_FALSE(Observed().running);
+}
+
+TEST_F(OciRuntimeTest, HealthIsWhatTheHealthCommandSays) {
+  Run(Spec(layout_->Add({.tag = "v1", .health = "test -e /data/healthy"}), kSmall));
+  auto healthy = [&] { return runtime_->CheckHealth(node_id_).value() == NodeHealth::kHealthy; };
+  EXPECT_FALSE(healthy());
+  std::ofstream(volume("data") / "healthy") << "yes";
+  EXPECT_TRUE(healthy());
+
+  NodeSpec own = Spec(layout_->Add({.tag = "v2", .health = "test -e /data/healthy"}), kSmall);
+  own.values["health_command"] = R"(["/bin/test", "-e", "/data/very"])";
+  Run(own);
+  EXPECT_FALSE(healthy());
+
+  Run(Spec(layout_->Add({.tag = "v3", .health = "sleep 1000"}), kSmall));
+  EXPECT_FALSE(healthy());  // and it came back in time
+  EXPECT_TRUE(Observed().running);
+}
+
+TEST_F(OciRuntimeTest, AContainerThatEndedIsSeenAndStartedAgain) {
+  Run(Spec(layout_->Add({.tag = "v1",
+                         .script = "test -e /data/second || { echo >/data/second; exit "
+                                   "3; }; while :; do sleep 0.1; done",
+                         .labels = {"tallyman.stop-grace-seconds=0"}}),
+           kSmall));
+  ASSERT_TRUE(Await([&] { return !Observed().running; }));
+  EXPECT_EQ(runtime_->CheckHealth(node_id_).value(), NodeHealth::kNotRunning);
+  ASSERT_DONE(runtime_->Start(node_id_));
+  ASSERT_TRUE(Await([&] { return std::filesystem::exists(volume("data") / "second"); }));
+  EXPECT_TRUE(Observed().running);
+}
+
+TEST_F(OciRuntimeTest, ANodeSaysItselfThatItIsBusy) {
+  Run(Spec(layout_->Add({.tag = "v1"}), kSmall));
+  auto job = [&] { return runtime_->FindBlockingJob(node_id_).value(); };
+  EXPECT_FALSE(job().has_value());
+  std::filesystem::path file = node() / "disk" / "jobs" / "blocking-job";
+  std::ofstream(file) << "90 taking a snapshot\n";
+  ASSERT_TRUE(job().has_value());
+  EXPECT_EQ(job()->retry_after_seconds, 90);
+  EXPECT_EQ(job()->description, "\"taking a snapshot\"");
+
+  // A node is not to be believed more than that.
+  std::ofstream(file) << "99999999999999999999999 \x1b[2J";
+  EXPECT_EQ(job()->retry_after_seconds, 60);
+  EXPECT_EQ(job()->description.find('\x1b'), std::string::npos);
+  std::filesystem::remove(file);
+  std::filesystem::create_symlink("/etc/shadow", file);
+  EXPECT_FALSE(job().has_value());
+  std::filesystem::remove(file);
+  ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+  EXPECT_FALSE(job().has_value());
+}
+
+TEST_F(OciRuntimeTest, AnAgentThatComesBackFindsWhatRuns) {
+  NodeSpec spec = Spec(layout_->Add({.tag = "v1"}), kSmall);
+  Run(spec);
+  ObservedNode before = Observed();
+  Open();
+  EXPECT_EQ(Observed(), before);
+  ASSERT_DONE(runtime_->Start(node_id_));  // nothing to do
+  EXPECT_EQ(Observed(), before);
+  ASSERT_DONE(runtime_->Remove(node_id_));
+  EXPECT_TRUE(runtime_->List()->empty());
+  EXPECT_FALSE(std::filesystem::exists(node()));
+  ASSERT_DONE(runtime_->Remove(node_id_));  // nothing to do
+}
+
+TEST_F(OciRuntimeTest, ValuesAndNamesReachTheContainer) {
+  NodeSpec spec =
+      Spec(layout_->Add({.tag = "v1",
+                         .script = "env >/data/env; trap 'exit 0' TERM; while :; do sleep "
+                                   "0.1; done"}),
+           kSmall);
+  spec.values = {{"network-id", "main net $(id)"}, {"PATH", "/bin"}};
+  Run(spec);
+  ASSERT_TRUE(Await([&] {
+    auto text = ReadFile(volume("data") / "env");
+    return text && text->find("NETWORK_ID=main net $(id)\n") != std::string::npos &&
+           text->find("TALLYMAN_NODE_NAME=node-1\n") != std::string::npos &&
+           text->find("PATH=/bin\n") != std::string::npos;
+  }));
+}
+
+TEST_F(OciRuntimeTest, ImagesThatCannotBeHadAreTypedErrors) {
+  struct Case {
+    std::string uri;
+    Code code;
+    std::string_view reason;
+  };
+  for (const Case& bad :
+       {Case{"ftp://x", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
+        Case{"oci:relative:1", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
+        Case{"docker://--help", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
+        Case{layout_->Uri("none"), Code::kUnavailable, "IMAGE_NOT_PULLED"},
+        Case{"docker://127.0.0.1:9/none:1", Code::kUnavailable, "IMAGE_NOT_PULLED"}}) {
+    Status prepared = runtime_->Prepare(Spec(bad.uri, kSmall));
+    ASSERT_FALSE(prepared.has_value()) << bad.uri;
+    EXPECT_EQ(prepared.error().code, bad.code) << bad.uri;
+    EXPECT_EQ(prepared.error().reason, bad.reason) << prepared.error().message;
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(data() / "nodes"));
+}
+
+TEST_F(OciRuntimeTest, AnImageIsPulledOnceAndDroppedWhenNothingNeedsIt) {
+  std::string uri = layout_->Add({.tag = "v1"});
+  NodeSpec spec = Spec(uri, kSmall);
+  Run(spec);
+  std::filesystem::remove_all(dir_.path() / "layout");
+  ASSERT_DONE(runtime_->Prepare(spec));
+  ASSERT_DONE(runtime_->DropImagesExcept({spec.image_id}));
+  EXPECT_TRUE(std::filesystem::exists(data() / "images" / spec.image_id.ToString()));
+  ASSERT_DONE(runtime_->Remove(node_id_));
+  ASSERT_DONE(runtime_->DropImagesExcept({}));
+  EXPECT_TRUE(std::filesystem::is_empty(data() / "images"));
+}
+
+TEST_F(OciRuntimeTest, ASecondMountOfADiskIsTheSameFileSystem) {
+  Run(Spec(layout_->Add({.tag = "v1"}), kSmall));
+  // As an agent in another mount namespace would do it.
+  std::filesystem::path other = dir_.path() / "other";
+  std::filesystem::create_directories(other);
+  Volume again(node() / "disk.img", other, -1);
+  ASSERT_DONE(again.Mount());
+  std::ofstream(volume("data") / "seen") << "both";
+  EXPECT_TRUE(std::filesystem::exists(other / "volumes" / "data" / "seen"));
+  ASSERT_DONE(again.Unmount());
+}
+
+TEST_F(OciRuntimeTest, ADataDirectoryThatCannotBeQuotedIsRefused) {
+  for (const char* path : {"relative", "/tmp/a,b", "/tmp/a:b", "/tmp/../x", "/tmp/sp ace"}) {
+    auto opened = OciRuntime::Open({.data_directory = path});
+    ASSERT_FALSE(opened.has_value()) << path;
+    EXPECT_EQ(opened.error().reason, "INVALID_DATA_DIRECTORY");
+  }
+}
+
+}  // namespace
+}  // namespace tallyman

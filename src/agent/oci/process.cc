@@ -1,0 +1,202 @@
+#include "agent/oci/process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <optional>
+
+#include "agent/file.h"
+#include "agent/system_error.h"
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr std::array<std::string_view, 6> kProgramDirectories = {
+    "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
+constexpr size_t kOutputBytesMax = 64 << 10;
+
+Result<std::string> FindProgram(const std::string& name) {
+  if (name.starts_with('/') && ::access(name.c_str(), X_OK) == 0) return name;
+  for (std::string_view directory : kProgramDirectories) {
+    std::string path = fmt::format("{}/{}", directory, name);
+    if (::access(path.c_str(), X_OK) == 0) return path;
+  }
+  return Fail(FailedPrecondition(
+                  "TOOL_MISSING",
+                  fmt::format("the program {} is not installed on this host: install the packages "
+                              "runc, skopeo, umoci and e2fsprogs",
+                              name))
+                  .With("tool", name));
+}
+
+struct Pipe {
+  FileDescriptor read;
+  FileDescriptor write;
+};
+
+Result<Pipe> MakePipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return Fail(SystemError("TOOL_NOT_STARTED", "a pipe"));
+  return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
+// Releases what posix_spawn was told.
+struct SpawnSetup {
+  SpawnSetup() {
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    // A tool starts with the signals as the system gives them, whatever this process ignores.
+    sigset_t all;
+    sigset_t none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  }
+  ~SpawnSetup() {
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+  }
+  SpawnSetup(const SpawnSetup&) = delete;
+  SpawnSetup& operator=(const SpawnSetup&) = delete;
+
+  posix_spawn_file_actions_t actions{};
+  posix_spawnattr_t attributes{};
+};
+
+Result<pid_t> Spawn(const std::string& program, const std::vector<std::string>& arguments,
+                    const ProcessOptions& options, const Pipe& out, const Pipe& err) {
+  SpawnSetup setup;
+  posix_spawn_file_actions_addopen(&setup.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  if (options.output_file.empty()) {
+    posix_spawn_file_actions_adddup2(&setup.actions, out.write.get(), STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&setup.actions, err.write.get(), STDERR_FILENO);
+  } else {
+    posix_spawn_file_actions_addopen(&setup.actions, STDOUT_FILENO, options.output_file.c_str(),
+                                     O_WRONLY | O_CREAT | O_APPEND, 0640);
+    posix_spawn_file_actions_adddup2(&setup.actions, STDOUT_FILENO, STDERR_FILENO);
+  }
+  // Onto itself: it loses close-on-exec.
+  if (options.inherited >= 0)
+    posix_spawn_file_actions_adddup2(&setup.actions, options.inherited, options.inherited);
+
+  std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  std::string language = "LC_ALL=C";
+  std::string home = "HOME=/root";
+  std::array<char*, 4> environment = {path.data(), language.data(), home.data(), nullptr};
+  pid_t pid = 0;
+  int error = posix_spawn(&pid, program.c_str(), &setup.actions, &setup.attributes, argv.data(),
+                          environment.data());
+  if (error != 0) return Fail(SystemError("TOOL_NOT_STARTED", "starting " + program, error));
+  return pid;
+}
+
+// Reads what is there, without waiting. False: nothing more will come.
+bool Drain(int fd, std::string& into) {
+  std::array<char, 16 << 10> buffer{};
+  while (true) {
+    ssize_t got = ::read(fd, buffer.data(), buffer.size());
+    if (got < 0) return errno == EAGAIN || errno == EINTR;
+    if (got == 0) return false;
+    size_t room = kOutputBytesMax - std::min(kOutputBytesMax, into.size());
+    into.append(buffer.data(), std::min(room, static_cast<size_t>(got)));
+  }
+}
+
+// Reads both outputs until the process has ended; false when the deadline came first.
+bool AwaitEnd(int pidfd, const Pipe& out, const Pipe& err, Steady::time_point deadline,
+              ProcessResult& result) {
+  std::array<pollfd, 3> fds = {pollfd{pidfd, POLLIN, 0}, pollfd{out.read.get(), POLLIN, 0},
+                               pollfd{err.read.get(), POLLIN, 0}};
+  for (int index : {1, 2}) ::fcntl(fds.at(index).fd, F_SETFL, O_NONBLOCK);
+  while (true) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now()).count();
+    if (left <= 0) return false;
+    ::poll(fds.data(), fds.size(), static_cast<int>(std::min<int64_t>(left, 1 << 30)));
+    if (fds[1].revents != 0 && !Drain(out.read.get(), result.out)) fds[1].fd = -1;
+    if (fds[2].revents != 0 && !Drain(err.read.get(), result.err)) fds[2].fd = -1;
+    if ((fds[0].revents & POLLIN) == 0) continue;
+    // A process that the tool left behind may hold the pipes: what is in them by now is all.
+    Drain(out.read.get(), result.out);
+    Drain(err.read.get(), result.err);
+    return true;
+  }
+}
+
+int Reap(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace
+
+Result<ProcessResult> RunProcess(const std::vector<std::string>& arguments,
+                                 const ProcessOptions& options) {
+  const auto deadline = Steady::now() + options.timeout;
+  ASSIGN_OR_RETURN(std::string program, FindProgram(arguments.front()));
+  ASSIGN_OR_RETURN(Pipe out, MakePipe());
+  ASSIGN_OR_RETURN(Pipe err, MakePipe());
+  ASSIGN_OR_RETURN(pid_t pid, Spawn(program, arguments, options, out, err));
+  out.write = FileDescriptor();
+  err.write = FileDescriptor();
+  FileDescriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  ProcessResult result;
+  if (!AwaitEnd(pidfd.get(), out, err, deadline, result)) {
+    ::kill(-pid, SIGKILL);
+    Reap(pid);
+    return Fail(Error(Code::kDeadlineExceeded, "TOOL_TIMED_OUT",
+                      fmt::format("{} did not end within {} ms and was killed", arguments.front(),
+                                  options.timeout.count()))
+                    .With("tool", arguments.front()));
+  }
+  result.exit_status = Reap(pid);
+  return result;
+}
+
+Error ToolFailed(const std::vector<std::string>& arguments, const ProcessResult& result) {
+  std::string_view said = result.err.empty() ? result.out : result.err;
+  while (said.ends_with('\n')) said.remove_suffix(1);
+  constexpr size_t kShown = 600;
+  if (said.size() > kShown) said.remove_prefix(said.size() - kShown);
+  // Printable, one line, whatever the tool echoed.
+  std::string shown;
+  for (char c : said) shown += c >= ' ' && c <= '~' ? c : ' ';
+  std::string command;
+  for (const std::string& argument : arguments) {
+    if (!command.empty()) command += ' ';
+    command += argument;
+  }
+  return Internal("TOOL_FAILED", fmt::format("{} ended with status {}: {}", arguments.front(),
+                                             result.exit_status, shown))
+      .With("tool", arguments.front())
+      .With("exit_status", std::to_string(result.exit_status))
+      .With("command", command.substr(0, 1000));
+}
+
+Result<std::string> RunTool(const std::vector<std::string>& arguments,
+                            const ProcessOptions& options) {
+  ASSIGN_OR_RETURN(ProcessResult result, RunProcess(arguments, options));
+  if (result.exit_status != 0) return Fail(ToolFailed(arguments, result));
+  return std::move(result.out);
+}
+
+}  // namespace tallyman

@@ -1,0 +1,78 @@
+#include "agent/payload.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+namespace json = boost::json;
+
+constexpr size_t kTextBytesMax = 2000;
+
+Error Invalid(std::string_view field) {
+  return InvalidArgument("PAYLOAD_INVALID",
+                         fmt::format("the command's payload has no usable {}: it was made by a "
+                                     "control plane that this agent does not understand",
+                                     field))
+      .With("field", std::string(field));
+}
+
+Status ReadText(const json::object& object, std::string_view key, std::string& to) {
+  const json::value* value = object.if_contains(key);
+  if (value == nullptr || !value->is_string()) return Fail(Invalid(key));
+  to = value->as_string();
+  if (!CheckText(key, to, kTextBytesMax)) return Fail(Invalid(key));
+  return {};
+}
+
+template <class IdType>
+Status ReadId(const json::object& object, std::string_view key, IdType& to) {
+  std::string text;
+  RETURN_IF_ERROR(ReadText(object, key, text));
+  auto id = IdType::Parse(text);
+  if (!id) return Fail(Invalid(key));
+  to = *id;
+  return {};
+}
+
+Status ReadAmount(const json::object& object, std::string_view key, int64_t& to) {
+  const json::value* value = object.if_contains(key);
+  if (value == nullptr || !value->is_int64() || value->as_int64() <= 0) return Fail(Invalid(key));
+  to = value->as_int64();
+  return {};
+}
+
+}  // namespace
+
+Result<NodeSpec> ParsePayload(std::string_view payload) {
+  boost::system::error_code error;
+  json::value parsed = json::parse(json::string_view(payload.data(), payload.size()), error);
+  if (error || !parsed.is_object()) return Fail(Invalid("JSON object"));
+  const json::object& object = parsed.as_object();
+  NodeSpec spec;
+  RETURN_IF_ERROR(ReadId(object, "node_id", spec.node_id));
+  RETURN_IF_ERROR(ReadId(object, "config_id", spec.config_id));
+  RETURN_IF_ERROR(ReadId(object, "image_id", spec.image_id));
+  RETURN_IF_ERROR(ReadText(object, "name", spec.name));
+  RETURN_IF_ERROR(ReadText(object, "image", spec.image));
+  RETURN_IF_ERROR(ReadText(object, "image_uri", spec.image_uri));
+  const json::value* resources = object.if_contains("resources");
+  if (resources == nullptr || !resources->is_object()) return Fail(Invalid("resources"));
+  const json::object& amounts = resources->as_object();
+  RETURN_IF_ERROR(ReadAmount(amounts, "cpu_cores", spec.resources.cpu_cores));
+  RETURN_IF_ERROR(ReadAmount(amounts, "memory_bytes", spec.resources.memory_bytes));
+  RETURN_IF_ERROR(ReadAmount(amounts, "disk_bytes", spec.resources.disk_bytes));
+  const json::value* config = object.if_contains("config");
+  NodeConfig read;
+  if (config == nullptr || !ConfigFromJson(json::serialize(*config), read))
+    return Fail(Invalid("config"));
+  spec.values = std::move(read.values);
+  spec.firewall_rules = std::move(read.firewall_rules);
+  return spec;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,90 @@
+// AuditService.
+#include <fmt/format.h>
+
+#include "api/convert.h"
+#include "api/list_message.h"
+#include "api/method.h"
+#include "control/audit.h"
+#include "control/queries.h"
+#include "tallyman/v1/audit.pb.h"
+
+namespace tallyman {
+namespace {
+
+constexpr int64_t kDriftsDefault = 1000;
+
+Result<v1::RunAuditResponse> DoRunAudit(Control& control, const Call& call,
+                                        const v1::RunAuditRequest& request) {
+  if (request.max_drifts() < 0) {
+    return Fail(InvalidField(
+        "INVALID_COUNT", "max_drifts",
+        fmt::format("is {}: use 1 or more, or 0 for {}", request.max_drifts(), kDriftsDefault)));
+  }
+  AuditRequest wanted{
+      .hosts = Texts(request.hosts()),
+      .drifts_max = request.max_drifts() == 0 ? kDriftsDefault : request.max_drifts()};
+  ASSIGN_OR_RETURN(AuditAnswer audit, RunAudit(control, call, wanted));
+  v1::RunAuditResponse response;
+  response.set_balanced(audit.balanced());
+  response.set_host_count(audit.hosts);
+  response.set_node_count(audit.nodes);
+  response.set_ledger_entry_count(audit.ledger_entries);
+  for (const Drift& drift : audit.drifts) *response.add_drifts() = ToMessage(drift);
+  response.set_total_drifts(audit.drifts_total);
+  return response;
+}
+
+std::string Encode(const RepairAnswer& repair) {
+  v1::RepairDriftResponse response;
+  for (const Correction& correction : repair.corrections) {
+    v1::Correction& out = *response.add_corrections();
+    *out.mutable_drift() = ToMessage(correction.drift);
+    out.set_ledger_seq(correction.ledger_seq);
+  }
+  response.set_host_count(repair.hosts);
+  for (const Warning& warning : repair.warnings) *response.add_warnings() = ToMessage(warning);
+  response.set_plan_token(repair.plan_token);
+  response.set_applied(repair.applied);
+  return Serialize(response);
+}
+
+Status DoRepairDrift(Control& control, Call call, const v1::RepairDriftRequest& request,
+                     Done done) {
+  RepairRequest wanted{.hosts = Texts(request.hosts()), .plan = PlanOf(request)};
+  RepairDrift(
+      control, std::move(call), wanted, [](const RepairAnswer& repair) { return Encode(repair); },
+      std::move(done));
+  return {};
+}
+
+Result<v1::ListRequestsResponse> DoListRequests(Control& control, const Call& call,
+                                                const v1::ListRequestsRequest& request) {
+  ASSIGN_OR_RETURN(Page<RequestRow> page, ListRequests(control, call, ListOf(request)));
+  v1::ListRequestsResponse response;
+  for (const RequestRow& row : page.rows) {
+    const RequestRecord& record = row.record;
+    v1::RequestEntry& out = *response.add_requests();
+    *out.mutable_time() = ToMessage(record.created_at);
+    out.set_actor(record.key.actor_id);
+    out.set_org(row.org);
+    out.set_org_id(TextOf(record.key.org_id));
+    out.set_method(record.method);
+    out.set_address(record.address);
+    out.set_request_id(record.key.request_id);
+    out.set_body_digest(record.body_digest);
+  }
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+}  // namespace
+
+std::vector<Method> AuditMethods() {
+  return {
+      ReadMethod("tallyman.v1.AuditService/ListRequests", DoListRequests),
+      ReadMethod("tallyman.v1.AuditService/RunAudit", DoRunAudit),
+      WriteMethod<v1::RepairDriftResponse>("tallyman.v1.AuditService/RepairDrift", DoRepairDrift),
+  };
+}
+
+}  // namespace tallyman

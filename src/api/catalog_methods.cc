@@ -1,0 +1,200 @@
+// CatalogService.
+#include <fmt/format.h>
+
+#include "api/convert.h"
+#include "api/list_message.h"
+#include "api/method.h"
+#include "control/inventory.h"
+#include "control/queries.h"
+#include "control/resolve.h"
+#include "tallyman/v1/catalog.pb.h"
+
+namespace tallyman {
+namespace {
+
+v1::Protocol MessageOf(const Protocol& protocol, const std::string& org) {
+  v1::Protocol out;
+  out.set_id(protocol.id.ToString());
+  out.set_key(protocol.key);
+  out.set_name(protocol.name);
+  out.set_org(org);
+  out.set_org_id(TextOf(protocol.org_id));
+  *out.mutable_created_at() = ToMessage(protocol.created_at);
+  return out;
+}
+
+v1::Image MessageOf(const ImageView& view) {
+  const Image& image = *view.image;
+  v1::Image out;
+  out.set_id(image.id.ToString());
+  out.set_reference(image.Reference());
+  out.set_protocol(image.protocol.key);
+  out.set_protocol_id(image.protocol.id.ToString());
+  out.set_variant(image.version.variant);
+  out.set_semantic_version(image.version.semantic_version);
+  out.set_protocol_version_id(image.version.id.ToString());
+  out.set_build(image.build);
+  out.set_image_uri(image.uri);
+  *out.mutable_committed_at() = ToMessage(image.committed_at);
+  out.set_org(view.org);
+  out.set_org_id(TextOf(image.org_id));
+  *out.mutable_minimum() = ToMessage(image.minimum);
+  for (const Property& property : image.properties) {
+    v1::Property& part = *out.add_properties();
+    part.set_key(property.key);
+    part.set_description(property.description);
+    part.set_default_value(property.default_value);
+    *part.mutable_add() = ToMessage(property.add);
+  }
+  for (const FirewallRule& rule : image.firewall_rules) *out.add_firewall_rules() = ToMessage(rule);
+  *out.mutable_created_at() = ToMessage(image.created_at);
+  return out;
+}
+
+// The name of the org that a request names by name or id. What it cannot find is left to the
+// operation, which says so.
+std::string OrgNameOf(Control& control, const Call& call, const std::string& name_or_id) {
+  std::string name = name_or_id;
+  if (!OrgId::Parse(name_or_id)) return name;
+  Status found = control.store().Read([&](ReadTx& tx) -> Status {
+    ASSIGN_OR_RETURN(Org org, ResolveOrg(tx, call.actor, name_or_id));
+    name = org.name;
+    return {};
+  });
+  return found ? name : name_or_id;
+}
+
+Status DoCreateProtocol(Control& control, Call call, const v1::CreateProtocolRequest& request,
+                        Done done) {
+  std::string org = OrgNameOf(control, call, request.org());
+  auto encode = [org](const Protocol& protocol) {
+    v1::CreateProtocolResponse response;
+    *response.mutable_protocol() = MessageOf(protocol, org);
+    return Serialize(response);
+  };
+  CreateProtocol(control, std::move(call),
+                 {.key = request.key(), .name = request.name(), .org = request.org()}, encode,
+                 std::move(done));
+  return {};
+}
+
+Result<v1::ListProtocolsResponse> DoListProtocols(Control& control, const Call& call,
+                                                  const v1::ListProtocolsRequest& request) {
+  ASSIGN_OR_RETURN(Page<ProtocolView> page, ListProtocols(control, call, ListOf(request)));
+  v1::ListProtocolsResponse response;
+  for (const ProtocolView& view : page.rows)
+    *response.add_protocols() = MessageOf(view.protocol, view.org);
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+Result<v1::ListProtocolVersionsResponse> DoListVersions(
+    Control& control, const Call& call, const v1::ListProtocolVersionsRequest& request) {
+  ASSIGN_OR_RETURN(Page<VersionView> page, ListVersions(control, call, ListOf(request)));
+  v1::ListProtocolVersionsResponse response;
+  for (const VersionView& view : page.rows) {
+    const ProtocolVersion& version = view.row.version;
+    v1::ProtocolVersion& out = *response.add_protocol_versions();
+    out.set_id(version.id.ToString());
+    out.set_protocol(view.row.protocol);
+    out.set_protocol_id(version.protocol_id.ToString());
+    out.set_variant(version.variant);
+    out.set_semantic_version(version.semantic_version);
+    out.set_build_count(view.build_count);
+    *out.mutable_created_at() = ToMessage(version.created_at);
+  }
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+Result<ImageSpec> SpecOf(const std::string& field, const v1::ImageSpec& spec, Time now) {
+  ImageSpec out;
+  out.protocol = spec.protocol();
+  out.variant = spec.variant();
+  out.semantic_version = spec.semantic_version();
+  out.uri = spec.image_uri();
+  out.committed_at = now;
+  if (spec.has_committed_at()) {
+    ASSIGN_OR_RETURN(out.committed_at, FromMessage(field + ".committed_at", spec.committed_at()));
+  }
+  out.org = spec.org();
+  out.minimum = FromMessage(spec.minimum());
+  for (const v1::Property& property : spec.properties()) {
+    out.properties.push_back({.key = property.key(),
+                              .description = property.description(),
+                              .default_value = property.default_value(),
+                              .add = FromMessage(property.add())});
+  }
+  ASSIGN_OR_RETURN(out.firewall_rules,
+                   FromMessage(field + ".firewall_rules", spec.firewall_rules()));
+  return out;
+}
+
+std::string Encode(const CreatedImages& created) {
+  v1::CreateImagesResponse response;
+  int64_t skipped = 0;
+  for (const CreatedItem& item : created.items) {
+    v1::ImageResult& result = *response.add_results();
+    result.set_id(item.id);
+    result.set_reference(item.name);
+    result.set_skipped(item.skipped);
+    skipped += item.skipped ? 1 : 0;
+  }
+  response.set_skipped_count(skipped);
+  response.set_created_count(static_cast<int64_t>(created.items.size()) - skipped);
+  response.set_protocols_created_count(created.protocols_created);
+  response.set_protocol_versions_created_count(created.versions_created);
+  response.set_applied(created.applied);
+  return Serialize(response);
+}
+
+Status DoCreateImages(Control& control, Call call, const v1::CreateImagesRequest& request,
+                      Done done) {
+  CreateImagesRequest wanted{.images = {},
+                             .create_missing = request.create_missing(),
+                             .skip_existing = request.skip_existing(),
+                             .dry_run = request.dry_run()};
+  Time now = control.clock().Now();
+  for (int i = 0; i < request.images_size(); ++i) {
+    ASSIGN_OR_RETURN(ImageSpec spec, SpecOf(fmt::format("images[{}]", i), request.images(i), now));
+    wanted.images.push_back(std::move(spec));
+  }
+  CreateImages(
+      control, std::move(call), wanted,
+      [](const CreatedImages& created) { return Encode(created); }, std::move(done));
+  return {};
+}
+
+Result<v1::GetImageResponse> DoGetImage(Control& control, const Call& call,
+                                        const v1::GetImageRequest& request) {
+  ASSIGN_OR_RETURN(ImageView view, GetImage(control, call, request.image()));
+  v1::GetImageResponse response;
+  *response.mutable_image() = MessageOf(view);
+  return response;
+}
+
+Result<v1::ListImagesResponse> DoListImages(Control& control, const Call& call,
+                                            const v1::ListImagesRequest& request) {
+  ASSIGN_OR_RETURN(Page<ImageView> page, ListImages(control, call, ListOf(request)));
+  v1::ListImagesResponse response;
+  for (const ImageView& view : page.rows) *response.add_images() = MessageOf(view);
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+}  // namespace
+
+std::vector<Method> CatalogMethods() {
+  return {
+      WriteMethod<v1::CreateProtocolResponse>("tallyman.v1.CatalogService/CreateProtocol",
+                                              DoCreateProtocol),
+      ReadMethod("tallyman.v1.CatalogService/ListProtocols", DoListProtocols),
+      ReadMethod("tallyman.v1.CatalogService/ListProtocolVersions", DoListVersions),
+      WriteMethod<v1::CreateImagesResponse>("tallyman.v1.CatalogService/CreateImages",
+                                            DoCreateImages),
+      ReadMethod("tallyman.v1.CatalogService/GetImage", DoGetImage),
+      ReadMethod("tallyman.v1.CatalogService/ListImages", DoListImages),
+  };
+}
+
+}  // namespace tallyman

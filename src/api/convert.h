@@ -1,0 +1,75 @@
+// Between generated messages and values: what several services share. Pure.
+//
+// ToMessage() cannot fail. FromMessage() fails with INVALID_ARGUMENT and names the field by its
+// path from the request, which the caller gives as `field`; the rules of an operation (names,
+// amounts) are its own business.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "control/changes.h"
+#include "control/nodes.h"
+#include "model/command.h"
+#include "model/event.h"
+#include "model/ledger.h"
+#include "tallyman/v1/command.pb.h"
+#include "tallyman/v1/common.pb.h"
+#include "tallyman/v1/host.pb.h"
+#include "tallyman/v1/ledger.pb.h"
+#include "tallyman/v1/node.pb.h"
+
+namespace tallyman {
+
+v1::Resources ToMessage(const Resources& resources);
+v1::Books ToMessage(const Books& books);
+v1::Drift ToMessage(const Drift& drift);
+v1::Warning ToMessage(const Warning& warning);
+v1::FirewallRule ToMessage(const FirewallRule& rule);
+v1::Changes ToMessage(const Changes& changes);
+google::protobuf::Timestamp ToMessage(Time time);
+
+v1::DriftKind ToMessage(DriftKind kind);
+v1::LedgerKind ToMessage(LedgerKind kind);
+v1::CommandKind ToMessage(CommandKind kind);
+v1::CommandState ToMessage(CommandState state);
+v1::NodeState ToMessage(NodeState state);
+v1::NextState ToMessage(std::optional<NextState> state);
+v1::CapacityPolicy ToMessage(std::optional<CapacityPolicy> policy);
+
+// "" for none.
+template <class Tag>
+std::string TextOf(const std::optional<Id<Tag>>& id) {
+  return id ? id->ToString() : std::string();
+}
+// "" for nil, which stands for an id that is made later.
+template <class Tag>
+std::string TextOf(const Id<Tag>& id) {
+  return id.is_nil() ? std::string() : id.ToString();
+}
+
+template <class Messages>
+std::vector<std::string> Texts(const Messages& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+Error InvalidField(std::string reason, const std::string& field, std::string_view what);
+
+Resources FromMessage(const v1::Resources& resources);
+// INVALID_TIME outside of years 1 to 9999 or with nanos outside of a second. Cut to microseconds.
+Result<Time> FromMessage(const std::string& field, const google::protobuf::Timestamp& timestamp);
+// INVALID_FIREWALL_RULE for a direction or an action that is not given and a port beyond 65535.
+Result<std::vector<FirewallRule>> FromMessage(
+    const std::string& field, const google::protobuf::RepeatedPtrField<v1::FirewallRule>& rules);
+// Empty: the server's. Unspecified is the same as the default.
+std::optional<CapacityPolicy> FromMessage(v1::CapacityPolicy policy);
+
+template <class Request>
+PlanOptions PlanOf(const Request& request) {
+  return {.dry_run = request.dry_run(), .plan_token = request.plan_token()};
+}
+
+}  // namespace tallyman

@@ -1,0 +1,129 @@
+#include "api/convert.h"
+
+namespace tallyman {
+
+v1::DriftKind ToMessage(DriftKind kind) {
+  switch (kind) {
+    case DriftKind::kNodeFields:
+      return v1::DRIFT_KIND_NODE_FIELDS;
+    case DriftKind::kNodeHold:
+      return v1::DRIFT_KIND_NODE_HOLD;
+    case DriftKind::kHostBooks:
+      return v1::DRIFT_KIND_HOST_BOOKS;
+    case DriftKind::kHostHold:
+      return v1::DRIFT_KIND_HOST_HOLD;
+    case DriftKind::kLedger:
+      break;
+  }
+  return v1::DRIFT_KIND_LEDGER;
+}
+
+v1::LedgerKind ToMessage(LedgerKind kind) {
+  switch (kind) {
+    case LedgerKind::kCreate:
+      return v1::LEDGER_KIND_CREATE;
+    case LedgerKind::kUpgrade:
+      return v1::LEDGER_KIND_UPGRADE;
+    case LedgerKind::kUpdate:
+      return v1::LEDGER_KIND_UPDATE;
+    case LedgerKind::kRelease:
+      return v1::LEDGER_KIND_RELEASE;
+    case LedgerKind::kRevert:
+      return v1::LEDGER_KIND_REVERT;
+    case LedgerKind::kDriftCorrection:
+      break;
+  }
+  return v1::LEDGER_KIND_DRIFT_CORRECTION;
+}
+
+v1::CommandKind ToMessage(CommandKind kind) {
+  switch (kind) {
+    case CommandKind::kCreate:
+      return v1::COMMAND_KIND_CREATE;
+    case CommandKind::kUpgrade:
+      return v1::COMMAND_KIND_UPGRADE;
+    case CommandKind::kUpdate:
+      return v1::COMMAND_KIND_UPDATE;
+    case CommandKind::kDelete:
+      return v1::COMMAND_KIND_DELETE;
+    case CommandKind::kStart:
+      return v1::COMMAND_KIND_START;
+    case CommandKind::kStop:
+      return v1::COMMAND_KIND_STOP;
+    case CommandKind::kRestart:
+      break;
+  }
+  return v1::COMMAND_KIND_RESTART;
+}
+
+v1::CommandState ToMessage(CommandState state) {
+  switch (state) {
+    case CommandState::kOpen:
+      return v1::COMMAND_STATE_OPEN;
+    case CommandState::kTaken:
+      return v1::COMMAND_STATE_TAKEN;
+    case CommandState::kSettled:
+      return v1::COMMAND_STATE_SETTLED;
+    case CommandState::kReverted:
+      return v1::COMMAND_STATE_REVERTED;
+    case CommandState::kFailed:
+      return v1::COMMAND_STATE_FAILED;
+    case CommandState::kUnknown:
+      return v1::COMMAND_STATE_UNKNOWN;
+    case CommandState::kSuperseded:
+      return v1::COMMAND_STATE_SUPERSEDED;
+    case CommandState::kCancelled:
+      break;
+  }
+  return v1::COMMAND_STATE_CANCELLED;
+}
+
+v1::NodeState ToMessage(NodeState state) {
+  switch (state) {
+    case NodeState::kStarting:
+      return v1::NODE_STATE_STARTING;
+    case NodeState::kRunning:
+      return v1::NODE_STATE_RUNNING;
+    case NodeState::kStopped:
+      return v1::NODE_STATE_STOPPED;
+    case NodeState::kUpgrading:
+      return v1::NODE_STATE_UPGRADING;
+    case NodeState::kDeleting:
+      return v1::NODE_STATE_DELETING;
+    case NodeState::kDeleted:
+      return v1::NODE_STATE_DELETED;
+    case NodeState::kFailed:
+      break;
+  }
+  return v1::NODE_STATE_FAILED;
+}
+
+v1::NextState ToMessage(std::optional<NextState> state) {
+  if (!state) return v1::NEXT_STATE_UNSPECIFIED;
+  switch (*state) {
+    case NextState::kStarting:
+      return v1::NEXT_STATE_STARTING;
+    case NextState::kStopping:
+      return v1::NEXT_STATE_STOPPING;
+    case NextState::kRestarting:
+      return v1::NEXT_STATE_RESTARTING;
+    case NextState::kUpgrading:
+      return v1::NEXT_STATE_UPGRADING;
+    case NextState::kDeleting:
+      break;
+  }
+  return v1::NEXT_STATE_DELETING;
+}
+
+v1::CapacityPolicy ToMessage(std::optional<CapacityPolicy> policy) {
+  if (!policy) return v1::CAPACITY_POLICY_DEFAULT;
+  return *policy == CapacityPolicy::kWarn ? v1::CAPACITY_POLICY_WARN : v1::CAPACITY_POLICY_ENFORCE;
+}
+
+std::optional<CapacityPolicy> FromMessage(v1::CapacityPolicy policy) {
+  if (policy == v1::CAPACITY_POLICY_WARN) return CapacityPolicy::kWarn;
+  if (policy == v1::CAPACITY_POLICY_ENFORCE) return CapacityPolicy::kEnforce;
+  return std::nullopt;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,179 @@
+#include "api/dispatcher.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
+
+#include <thread>
+
+#include "api/check_request.h"
+#include "base/digest.h"
+#include "base/text.h"
+#include "control/replay.h"
+
+namespace tallyman {
+namespace {
+
+using google::protobuf::Message;
+
+constexpr std::string_view kPackage = "tallyman.v1.";
+
+std::string RequestIdOf(const Message& request) {
+  const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
+  return field == nullptr ? std::string() : request.GetReflection()->GetString(request, field);
+}
+
+bool IsDryRun(const Message& request) {
+  const auto* field = request.GetDescriptor()->FindFieldByName("dry_run");
+  return field != nullptr && request.GetReflection()->GetBool(request, field);
+}
+
+// Of the whole call but for its id, the method included: an id that comes back for something else
+// is noticed.
+std::string DigestOf(std::string_view method, const Message& request) {
+  std::unique_ptr<Message> body(request.New());
+  body->CopyFrom(request);
+  body->GetReflection()->ClearField(body.get(),
+                                    body->GetDescriptor()->FindFieldByName("request_id"));
+  return Sha256Hex(fmt::format("{}\n{}", method, Serialize(*body)));
+}
+
+Call CallOf(std::string_view method, const Caller& caller) {
+  Call call;
+  call.actor = caller.actor;
+  call.method = method.substr(kPackage.size());
+  call.address = caller.address;
+  call.deadline = caller.deadline;
+  call.cancelled = caller.cancelled;
+  return call;
+}
+
+Call CallOf(const Method& method, const Message& request, const Caller& caller) {
+  Call call = CallOf(method.name, caller);
+  if (method.mutates) {
+    call.request_id = RequestIdOf(request);
+    call.body_digest = DigestOf(method.name, request);
+  }
+  return call;
+}
+
+Status CheckType(std::string_view method, const Message& wanted, const Message& request) {
+  if (request.GetDescriptor() == wanted.GetDescriptor()) return {};
+  return Fail(InvalidArgument(
+      "WRONG_MESSAGE",
+      fmt::format("{} takes a {}, not a {}", method, wanted.GetTypeName(), request.GetTypeName())));
+}
+
+Error UnknownMethod(std::string_view name) {
+  return {Code::kUnimplemented, "UNKNOWN_METHOD",
+          fmt::format("there is no method {}", Quote(name))};
+}
+
+Error Unforeseen(std::string_view method, std::string_view what) {
+  return Internal("UNEXPECTED_EXCEPTION", fmt::format("{} failed in an unforeseen way{}{}", method,
+                                                      what.empty() ? "" : ": ", what));
+}
+
+// Streams hear of what a mutation did as soon as its answer is there.
+Answer ThenNudge(std::shared_ptr<EventFeed> feed, Answer answer) {
+  return [feed = std::move(feed), answer = std::move(answer)](Result<Reply> reply) {
+    if (reply) feed->Nudge();
+    answer(std::move(reply));
+  };
+}
+
+// A request may fail now because it was carried out before: its nodes are gone, say. Then the
+// answer that it was given stands. Only an error that comes on the caller's own thread has not been
+// looked up yet, and only there may somebody wait for the database.
+Answer OrAnswerGivenBefore(Control& control, const Method& method, const Call& call,
+                           const Answer& once) {
+  return [&control, response = method.response, call, once,
+          caller = std::this_thread::get_id()](Result<Reply> answer) {
+    bool may_be_done = !answer && answer.error().code != Code::kPermissionDenied;
+    if (may_be_done && std::this_thread::get_id() == caller) {
+      if (auto before = Recall(control, call)) return AsReply(*response, once)(*std::move(before));
+    }
+    once(std::move(answer));
+  };
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(Control& control, EventFeedOptions streaming)
+    : control_(control), feed_(std::make_shared<EventFeed>(control, streaming)) {
+  for (StreamMethod& method : WatchMethods()) {
+    std::string name = method.name;
+    stream_methods_.emplace(std::move(name), std::move(method));
+  }
+  for (auto* list : {&OrgAndRegionMethods, &HostMethods, &CatalogMethods, &NodeMethods,
+                     &HistoryMethods, &AuditMethods, &TokenMethods}) {
+    for (Method& method : list()) {
+      std::string name = method.name;
+      methods_.emplace(std::move(name), std::move(method));
+    }
+  }
+}
+
+Dispatcher::~Dispatcher() { feed_->StopReading(); }
+
+void Dispatcher::Dispatch(std::string_view name, const Message& request, const Caller& caller,
+                          Answer done) const {
+  // A thread that runs lots never throws into here, so whether `done` was called is known to this
+  // thread alone by the time an exception arrives.
+  auto answered = std::make_shared<std::atomic<bool>>(false);
+  Answer once = [answered, done = std::move(done)](Result<Reply> answer) {
+    if (!answered->exchange(true)) done(std::move(answer));
+  };
+  try {
+    auto found = methods_.find(name);
+    if (found == methods_.end()) {
+      return once(Fail(UnknownMethod(name)));
+    }
+    const Method& method = found->second;
+    auto status = CheckType(method.name, *method.request, request);
+    if (status) status = CheckRequest(request);
+    if (!status) return once(Fail(std::move(status).error()));
+    Call call = CallOf(method, request, caller);
+    bool remembered = method.mutates && !call.request_id.empty() && !IsDryRun(request);
+    if (method.mutates) once = ThenNudge(feed_, std::move(once));
+    method.run(control_, call, request,
+               remembered ? OrAnswerGivenBefore(control_, method, call, once) : once);
+  } catch (const std::exception& e) {
+    once(Fail(Unforeseen(name, e.what())));
+  } catch (...) {
+    once(Fail(Unforeseen(name, {})));
+  }
+}
+
+Result<std::unique_ptr<MessageStream>> Dispatcher::OpenStream(std::string_view name,
+                                                              const Message& request,
+                                                              const Caller& caller,
+                                                              OnReady on_ready) const {
+  try {
+    auto found = stream_methods_.find(name);
+    if (found == stream_methods_.end()) return Fail(UnknownMethod(name));
+    const StreamMethod& method = found->second;
+    RETURN_IF_ERROR(CheckType(method.name, *method.request, request));
+    RETURN_IF_ERROR(CheckRequest(request));
+    return method.open(control_, *feed_, CallOf(method.name, caller), request, std::move(on_ready));
+  } catch (const std::exception& e) {
+    return Fail(Unforeseen(name, e.what()));
+  }
+}
+
+std::unique_ptr<Message> Dispatcher::NewRequest(std::string_view method) const {
+  if (auto found = methods_.find(method); found != methods_.end())
+    return std::unique_ptr<Message>(found->second.request->New());
+  auto found = stream_methods_.find(method);
+  return found == stream_methods_.end() ? nullptr
+                                        : std::unique_ptr<Message>(found->second.request->New());
+}
+
+std::unique_ptr<Message> Dispatcher::NewResponse(std::string_view method) const {
+  if (auto found = methods_.find(method); found != methods_.end())
+    return std::unique_ptr<Message>(found->second.response->New());
+  auto found = stream_methods_.find(method);
+  return found == stream_methods_.end() ? nullptr
+                                        : std::unique_ptr<Message>(found->second.response->New());
+}
+
+}  // namespace tallyman

@@ -1,0 +1,72 @@
+// The one door to all operations: a method's name and a generated message in, a generated message
+// out.
+//
+// Every caller comes through here, in process or over a network, so what a request may look like is
+// checked here once. Reads are answered on the calling thread before Dispatch() returns; mutations
+// are queued, and `done` is called from whichever thread ran them. Thread-safe. Does not own the
+// Control, which must outlive it. Never throws.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/event_feed.h"
+#include "api/method.h"
+#include "api/stream.h"
+#include "control/control.h"
+#include "model/request.h"
+
+namespace tallyman {
+
+// Who calls, from where, and how long the answer is wanted.
+struct Caller {
+  Actor actor;
+  std::string address;  // "" in process
+  std::optional<Time> deadline;
+  // Set to true by the caller to withdraw a call that still waits; may be null.
+  std::shared_ptr<std::atomic<bool>> cancelled;
+};
+
+class Dispatcher {
+ public:
+  explicit Dispatcher(Control& control, EventFeedOptions streaming = {});
+  // Streams may outlive it; calls too, as long as the Control lives.
+  ~Dispatcher();
+
+  // `method` is the full name, "tallyman.v1.NodeService/UpgradeNodes". `done` is called exactly
+  // once and must not block. Beside the errors of the operations: UNIMPLEMENTED UNKNOWN_METHOD,
+  // INVALID_ARGUMENT WRONG_MESSAGE and those of CheckRequest().
+  void Dispatch(std::string_view method, const google::protobuf::Message& request,
+                const Caller& caller, Answer done) const;
+
+  // Opens the stream of a method that answers with one; may read the database. The same errors as
+  // those of Dispatch().
+  Result<std::unique_ptr<MessageStream>> OpenStream(std::string_view method,
+                                                    const google::protobuf::Message& request,
+                                                    const Caller& caller, OnReady on_ready) const;
+  // Ends all streams with UNAVAILABLE SERVER_STOPPING, and those that are opened later.
+  void StopStreams() const { feed_->Stop(); }
+
+  // All methods by full name: those with one answer, and those with a stream of them.
+  const std::map<std::string, Method, std::less<>>& methods() const { return methods_; }
+  const std::map<std::string, StreamMethod, std::less<>>& stream_methods() const {
+    return stream_methods_;
+  }
+  // An empty request or answer of the method; null when there is no such method.
+  std::unique_ptr<google::protobuf::Message> NewRequest(std::string_view method) const;
+  std::unique_ptr<google::protobuf::Message> NewResponse(std::string_view method) const;
+
+ private:
+  Control& control_;
+  std::map<std::string, Method, std::less<>> methods_;
+  std::map<std::string, StreamMethod, std::less<>> stream_methods_;
+  std::shared_ptr<EventFeed> feed_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,116 @@
+#include "api/event_text.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "api/convert.h"
+
+namespace tallyman {
+namespace {
+
+std::string FactOf(const std::map<std::string, std::string>& facts, const std::string& key) {
+  auto found = facts.find(key);
+  return found == facts.end() ? std::string() : found->second;
+}
+
+std::string NodeOf(const EventRow& row) {
+  return row.host.empty() ? fmt::format("node {}", row.node)
+                          : fmt::format("node {} on host {}", row.node, row.host);
+}
+
+// What happened, without its particulars.
+std::string BareSentence(const EventRow& row, const std::map<std::string, std::string>& facts) {
+  switch (row.event.kind) {
+    case EventKind::kNodeCreated:
+      return NodeOf(row) + " was created";
+    case EventKind::kUpgradeStarted:
+      return fmt::format("upgrade of {} was started", NodeOf(row));
+    case EventKind::kUpgradeSucceeded:
+      return fmt::format("upgrade of {} succeeded", NodeOf(row));
+    case EventKind::kUpgradeFailed:
+      return fmt::format("upgrade of {} failed", NodeOf(row));
+    case EventKind::kNodeUpdated:
+      return NodeOf(row) + " was changed";
+    case EventKind::kNodeMoved:
+      return NodeOf(row) + " was given to another org";
+    case EventKind::kNodeStarting:
+      return NodeOf(row) + " was asked to start";
+    case EventKind::kNodeStopping:
+      return NodeOf(row) + " was asked to stop";
+    case EventKind::kNodeRestarting:
+      return NodeOf(row) + " was asked to restart";
+    case EventKind::kNodeDeleting:
+      return NodeOf(row) + " was asked to go away";
+    case EventKind::kNodeDeleted:
+      return NodeOf(row) + " was deleted";
+    case EventKind::kNodeRunning:
+      return NodeOf(row) + " runs";
+    case EventKind::kHostCreated:
+      return fmt::format("host {} was registered", row.host);
+    case EventKind::kHostUpdated:
+      return fmt::format("host {} was changed", row.host);
+    case EventKind::kBooksCorrected:
+      return fmt::format("the books of host {} were corrected", row.host);
+    case EventKind::kOrgCreated:
+      return fmt::format("org {} was created", row.org);
+    case EventKind::kRegionCreated:
+      return fmt::format("region {} was created", FactOf(facts, "region"));
+    case EventKind::kProtocolCreated:
+      return fmt::format("protocol {} was created", FactOf(facts, "protocol"));
+    case EventKind::kTokenCreated:
+      return fmt::format("token {} was made for role {}", FactOf(facts, "token"),
+                         FactOf(facts, "role"));
+    case EventKind::kTokenRevoked:
+      return fmt::format("token {} was revoked", FactOf(facts, "token"));
+    case EventKind::kImageCreated:
+      break;
+  }
+  return fmt::format("image {} was published", FactOf(facts, "image"));
+}
+
+}  // namespace
+
+std::map<std::string, std::string> FactsOf(const std::string& detail) {
+  std::map<std::string, std::string> facts;
+  boost::json::error_code error;
+  boost::json::value value = boost::json::parse(detail, error);
+  if (error || !value.is_object()) return facts;
+  for (const auto& [key, part] : value.get_object()) {
+    facts.emplace(key,
+                  part.is_string() ? std::string(part.get_string()) : boost::json::serialize(part));
+  }
+  return facts;
+}
+
+std::string SentenceOf(const EventRow& row, const std::map<std::string, std::string>& facts) {
+  std::string sentence = BareSentence(row, facts);
+  std::string old_image = FactOf(facts, "old_image"), new_image = FactOf(facts, "new_image");
+  if (!new_image.empty() && old_image != new_image)
+    return fmt::format("{}: {} -> {}", sentence, old_image, new_image);
+  if (row.event.kind == EventKind::kNodeCreated)
+    return fmt::format("{} with {}", sentence, FactOf(facts, "image"));
+  return sentence;
+}
+
+v1::Event MessageOf(const EventRow& row) {
+  const Event& event = row.event;
+  v1::Event out;
+  out.set_id(std::to_string(event.cursor));
+  out.set_kind(std::string(ToText(event.kind)));
+  *out.mutable_time() = ToMessage(event.created_at);
+  out.mutable_cause()->set_request_id(event.request_id);
+  out.mutable_cause()->set_actor(event.actor_id);
+  out.set_org(row.org);
+  out.set_org_id(TextOf(event.org_id));
+  out.set_host(row.host);
+  out.set_host_id(TextOf(event.host_id));
+  out.set_node(row.node);
+  out.set_node_id(TextOf(event.node_id));
+  auto facts = FactsOf(event.detail);
+  out.set_message(SentenceOf(row, facts));
+  for (auto& [key, value] : facts) (*out.mutable_facts())[key] = std::move(value);
+  return out;
+}
+
+}  // namespace tallyman

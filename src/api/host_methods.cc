@@ -1,0 +1,122 @@
+// HostService.
+#include <fmt/format.h>
+
+#include "api/convert.h"
+#include "api/list_message.h"
+#include "api/method.h"
+#include "control/inventory.h"
+#include "control/queries.h"
+
+namespace tallyman {
+namespace {
+
+v1::Host MessageOf(const Host& host, const std::string& region,
+                   const std::vector<Warning>& warnings) {
+  v1::Host out;
+  out.set_id(host.id.ToString());
+  out.set_name(host.name);
+  out.set_region(region);
+  out.set_region_id(host.region_id.ToString());
+  *out.mutable_capacity() = ToMessage(host.capacity);
+  out.set_capacity_policy(ToMessage(host.capacity_policy));
+  *out.mutable_books() = ToMessage(host.books);
+  *out.mutable_held() = ToMessage(host.held);
+  // Unset where it is beyond 64 bits, as only broken books are.
+  if (auto free = FreeOf(host)) *out.mutable_free() = ToMessage(*free);
+  out.set_ledger_seq(host.ledger_seq);
+  out.set_version(host.version);
+  for (const Warning& warning : warnings) *out.add_warnings() = ToMessage(warning);
+  *out.mutable_created_at() = ToMessage(host.created_at);
+  *out.mutable_updated_at() = ToMessage(host.updated_at);
+  return out;
+}
+
+std::string Encode(const CreatedHosts& created) {
+  v1::CreateHostsResponse response;
+  int64_t skipped = 0;
+  for (const CreatedItem& item : created.items) {
+    v1::HostResult& result = *response.add_results();
+    result.set_id(item.id);
+    result.set_name(item.name);
+    result.set_skipped(item.skipped);
+    skipped += item.skipped ? 1 : 0;
+  }
+  response.set_skipped_count(skipped);
+  response.set_created_count(static_cast<int64_t>(created.items.size()) - skipped);
+  response.set_applied(created.applied);
+  return Serialize(response);
+}
+
+Status DoCreateHosts(Control& control, Call call, const v1::CreateHostsRequest& request,
+                     Done done) {
+  CreateHostsRequest wanted{
+      .hosts = {}, .skip_existing = request.skip_existing(), .dry_run = request.dry_run()};
+  for (const v1::HostSpec& spec : request.hosts()) {
+    wanted.hosts.push_back({.name = spec.name(),
+                            .region = spec.region(),
+                            .capacity = FromMessage(spec.capacity()),
+                            .capacity_policy = FromMessage(spec.capacity_policy())});
+  }
+  CreateHosts(
+      control, std::move(call), wanted, [](const CreatedHosts& created) { return Encode(created); },
+      std::move(done));
+  return {};
+}
+
+Result<v1::GetHostResponse> DoGetHost(Control& control, const Call& call,
+                                      const v1::GetHostRequest& request) {
+  ASSIGN_OR_RETURN(HostView view, GetHost(control, call, request.host()));
+  v1::GetHostResponse response;
+  *response.mutable_host() = MessageOf(view.row.host, view.row.region, view.warnings);
+  return response;
+}
+
+Result<v1::ListHostsResponse> DoListHosts(Control& control, const Call& call,
+                                          const v1::ListHostsRequest& request) {
+  ASSIGN_OR_RETURN(Page<HostView> page, ListHosts(control, call, ListOf(request)));
+  v1::ListHostsResponse response;
+  for (const HostView& view : page.rows) {
+    *response.add_hosts() = MessageOf(view.row.host, view.row.region, view.warnings);
+  }
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+std::string Encode(const UpdatedHost& updated) {
+  v1::UpdateHostResponse response;
+  *response.mutable_host() = MessageOf(updated.after, updated.region, updated.warnings);
+  *response.mutable_capacity_before() = ToMessage(updated.before.capacity);
+  response.set_capacity_policy_before(ToMessage(updated.before.capacity_policy));
+  for (const Warning& warning : updated.warnings) *response.add_warnings() = ToMessage(warning);
+  response.set_plan_token(updated.plan_token);
+  response.set_applied(updated.applied);
+  return Serialize(response);
+}
+
+Status DoUpdateHost(Control& control, Call call, const v1::UpdateHostRequest& request, Done done) {
+  UpdateHostRequest wanted;
+  wanted.host = request.host();
+  if (request.has_capacity()) wanted.capacity = FromMessage(request.capacity());
+  if (request.capacity_policy() != v1::CAPACITY_POLICY_UNSPECIFIED) {
+    wanted.capacity_policy = FromMessage(request.capacity_policy());
+  }
+  wanted.expected_version = request.expected_version();
+  wanted.plan = PlanOf(request);
+  UpdateHost(
+      control, std::move(call), wanted, [](const UpdatedHost& updated) { return Encode(updated); },
+      std::move(done));
+  return {};
+}
+
+}  // namespace
+
+std::vector<Method> HostMethods() {
+  return {
+      WriteMethod<v1::CreateHostsResponse>("tallyman.v1.HostService/CreateHosts", DoCreateHosts),
+      ReadMethod("tallyman.v1.HostService/GetHost", DoGetHost),
+      ReadMethod("tallyman.v1.HostService/ListHosts", DoListHosts),
+      WriteMethod<v1::UpdateHostResponse>("tallyman.v1.HostService/UpdateHost", DoUpdateHost),
+  };
+}
+
+}  // namespace tallyman

@@ -1,0 +1,17 @@
+// The four fields that every request for a list has.
+#pragma once
+
+#include "control/list_query.h"
+
+namespace tallyman {
+
+template <class Request>
+ListRequest ListOf(const Request& request) {
+  return {.page_size = request.page_size(),
+          .page_token = request.page_token(),
+          .filter = request.filter(),
+          .order_by = request.order_by(),
+          .with_deleted = false};
+}
+
+}  // namespace tallyman

@@ -1,0 +1,72 @@
+// A method of the API: the types of its messages and what it does with them.
+//
+// The table of methods is put together from one list per service; a test proves that it has exactly
+// the methods that the definition has.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/reply.h"
+#include "control/control.h"
+
+namespace tallyman {
+
+struct Method {
+  std::string name;  // full: "tallyman.v1.NodeService/UpgradeNodes"
+  bool mutates = false;
+  const google::protobuf::Message* request = nullptr;  // default instances; live for ever
+  const google::protobuf::Message* response = nullptr;
+  // REQUIRES: the message is of the request's type.
+  std::function<void(Control&, Call, const google::protobuf::Message&, Answer)> run;
+};
+
+// The answer that hears a mutation's bytes and hands on what they are.
+inline Done AsReply(const google::protobuf::Message& type, Answer answer) {
+  return [&type, answer = std::move(answer)](Result<std::string> bytes) {
+    if (!bytes) return answer(Fail(std::move(bytes).error()));
+    answer(Reply(type, *std::move(bytes)));
+  };
+}
+
+// A method that only reads: Result<Response> f(Control&, const Call&, const Request&).
+template <class Request, class Response>
+Method ReadMethod(std::string name,
+                  Result<Response> (*read)(Control&, const Call&, const Request&)) {
+  return {std::move(name), false, &Request::default_instance(), &Response::default_instance(),
+          [read](Control& control, const Call& call, const google::protobuf::Message& request,
+                 const Answer& answer) {
+            auto response = read(control, call, static_cast<const Request&>(request));
+            if (!response) return answer(Fail(std::move(response).error()));
+            answer(Reply(std::make_unique<Response>(*std::move(response))));
+          }};
+}
+
+// A method that changes something: Status f(Control&, Call, const Request&, Done). It either gives
+// an error and leaves `done` alone, or sees to it that `done` is called with an encoded Response.
+template <class Response, class Request>
+Method WriteMethod(std::string name, Status (*write)(Control&, Call, const Request&, Done)) {
+  return {std::move(name), true, &Request::default_instance(), &Response::default_instance(),
+          [write](Control& control, Call call, const google::protobuf::Message& request,
+                  const Answer& answer) {
+            Done done = AsReply(Response::default_instance(), answer);
+            auto status = write(control, std::move(call), static_cast<const Request&>(request),
+                                std::move(done));
+            if (!status) answer(Fail(std::move(status).error()));
+          }};
+}
+
+std::vector<Method> OrgAndRegionMethods();
+std::vector<Method> HostMethods();
+std::vector<Method> CatalogMethods();
+std::vector<Method> NodeMethods();
+std::vector<Method> HistoryMethods();  // commands, events, ledger
+std::vector<Method> AuditMethods();
+std::vector<Method> TokenMethods();
+
+}  // namespace tallyman

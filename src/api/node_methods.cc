@@ -1,0 +1,207 @@
+// NodeService: what changes nodes. What only shows them is in node_queries.cc.
+#include <fmt/format.h>
+
+#include "api/convert.h"
+#include "api/method.h"
+#include "api/node_queries.h"
+#include "base/checked.h"
+#include "control/nodes.h"
+
+namespace tallyman {
+namespace {
+
+// Every mutation of nodes answers with Changes.
+template <class Response>
+Encode<Changes> EncodeAs() {
+  return [](const Changes& changes) {
+    Response response;
+    *response.mutable_changes() = ToMessage(changes);
+    return Serialize(response);
+  };
+}
+
+std::map<std::string, std::string> MapOf(
+    const google::protobuf::Map<std::string, std::string>& values) {
+  return {values.begin(), values.end()};
+}
+
+Status SetNaming(const v1::CreateNodesRequest& request, CreateNodesRequest& wanted) {
+  switch (request.naming_case()) {
+    case v1::CreateNodesRequest::kName:
+      wanted.name = request.name();
+      if (wanted.name.empty()) return Fail(InvalidField("INVALID_NAME", "name", "is empty"));
+      break;
+    case v1::CreateNodesRequest::kNamePrefix:
+      wanted.name_prefix = request.name_prefix();
+      if (wanted.name_prefix.empty())
+        return Fail(InvalidField("INVALID_NAME", "name_prefix", "is empty"));
+      break;
+    case v1::CreateNodesRequest::NAMING_NOT_SET:
+      break;
+  }
+  return {};
+}
+
+Status SetHosts(const v1::CreateNodesRequest& request, CreateNodesRequest& wanted) {
+  if (request.by_hosts().hosts().empty())
+    return Fail(InvalidField("NO_HOSTS", "by_hosts.hosts", "is empty"));
+  int64_t sum = 0;
+  for (const v1::HostCount& item : request.by_hosts().hosts()) {
+    wanted.by_hosts.emplace_back(item.host(), item.count());
+    auto next = CheckedAdd(sum, item.count());
+    if (!next || item.count() < 1) {
+      return Fail(InvalidField(
+          "INVALID_COUNT", fmt::format("by_hosts.hosts[{}].count", wanted.by_hosts.size() - 1),
+          fmt::format("is {}: ask for at least 1 node on each host", item.count())));
+    }
+    sum = *next;
+  }
+  if (request.count() != 0 && request.count() != sum) {
+    return Fail(
+        InvalidField("INVALID_COUNT", "count",
+                     fmt::format("is {}, but the counts in by_hosts add up to {}: leave it out",
+                                 request.count(), sum)));
+  }
+  wanted.count = sum;
+  return {};
+}
+
+Status SetPlacement(const v1::CreateNodesRequest& request, CreateNodesRequest& wanted) {
+  switch (request.placement_case()) {
+    case v1::CreateNodesRequest::kByHosts:
+      return SetHosts(request, wanted);
+    case v1::CreateNodesRequest::kByRegion:
+      wanted.region = request.by_region().region();
+      if (wanted.region.empty())
+        return Fail(InvalidField("NO_REGION", "by_region.region", "is empty"));
+      if (request.by_region().strategy() == v1::PLACEMENT_STRATEGY_PACK)
+        wanted.strategy = PlacementStrategy::kPack;
+      wanted.count = request.count() == 0 ? 1 : request.count();
+      return {};
+    case v1::CreateNodesRequest::PLACEMENT_NOT_SET:
+      break;
+  }
+  return Fail(InvalidField("NO_PLACEMENT", "placement", "is missing: say by_hosts or by_region"));
+}
+
+Status DoCreateNodes(Control& control, Call call, const v1::CreateNodesRequest& request,
+                     Done done) {
+  CreateNodesRequest wanted;
+  wanted.image = request.image();
+  wanted.org = request.org();
+  RETURN_IF_ERROR(SetNaming(request, wanted));
+  RETURN_IF_ERROR(SetPlacement(request, wanted));
+  wanted.config.set = MapOf(request.values());
+  if (!request.firewall_rules().empty()) {
+    ASSIGN_OR_RETURN(wanted.config.firewall_rules,
+                     FromMessage("firewall_rules", request.firewall_rules()));
+  }
+  wanted.auto_upgrade = request.auto_upgrade();
+  wanted.plan = PlanOf(request);
+  CreateNodes(control, std::move(call), wanted, EncodeAs<v1::CreateNodesResponse>(),
+              std::move(done));
+  return {};
+}
+
+Status DoUpdateNode(Control& control, Call call, const v1::UpdateNodeRequest& request, Done done) {
+  UpdateNodeRequest wanted;
+  wanted.node = request.node();
+  wanted.set_values = MapOf(request.set_values());
+  wanted.reset_values = Texts(request.reset_values());
+  ASSIGN_OR_RETURN(wanted.set_firewall_rules,
+                   FromMessage("set_firewall_rules", request.set_firewall_rules()));
+  wanted.reset_firewall_rules = Texts(request.reset_firewall_rules());
+  if (request.has_auto_upgrade()) wanted.auto_upgrade = request.auto_upgrade();
+  wanted.expected_version = request.expected_version();
+  wanted.plan = PlanOf(request);
+  UpdateNode(control, std::move(call), wanted, EncodeAs<v1::UpdateNodeResponse>(), std::move(done));
+  return {};
+}
+
+Status DoUpgradeNodes(Control& control, Call call, const v1::UpgradeNodesRequest& request,
+                      Done done) {
+  UpgradeNodesRequest wanted;
+  wanted.nodes = Texts(request.nodes());
+  if (request.has_selector()) {
+    const v1::NodeSelector& selector = request.selector();
+    if (!wanted.nodes.empty()) {
+      return Fail(InvalidField("NODES_AND_SELECTOR", "selector",
+                               "stands beside nodes: name nodes or select them"));
+    }
+    wanted.selector = NodeSelector{.protocol = selector.protocol(),
+                                   .variant = selector.variant(),
+                                   .semantic_version = selector.semantic_version(),
+                                   .region = selector.region(),
+                                   .org = selector.org()};
+  }
+  wanted.image = request.image();
+  wanted.plan = PlanOf(request);
+  auto encode = [](const Changes& changes) {
+    v1::UpgradeNodesResponse response;
+    *response.mutable_changes() = ToMessage(changes);
+    response.set_same_image_count(changes.same_image_count);
+    response.set_deleting_count(changes.deleting_count);
+    return Serialize(response);
+  };
+  UpgradeNodes(control, std::move(call), wanted, encode, std::move(done));
+  return {};
+}
+
+Status DoRetryUpgrade(Control& control, Call call, const v1::RetryUpgradeRequest& request,
+                      Done done) {
+  RetryUpgradeRequest wanted{.node = request.node(),
+                             .expected_version = request.expected_version(),
+                             .plan = PlanOf(request)};
+  RetryUpgrade(control, std::move(call), wanted, EncodeAs<v1::RetryUpgradeResponse>(),
+               std::move(done));
+  return {};
+}
+
+Status DoMoveNodes(Control& control, Call call, const v1::MoveNodesRequest& request, Done done) {
+  MoveNodesRequest wanted{
+      .nodes = Texts(request.nodes()), .org = request.org(), .plan = PlanOf(request)};
+  MoveNodes(control, std::move(call), wanted, EncodeAs<v1::MoveNodesResponse>(), std::move(done));
+  return {};
+}
+
+template <class Response, CommandKind kKind, class Request>
+Status DoCommandNodes(Control& control, Call call, const Request& request, Done done) {
+  NodeCommandRequest wanted{
+      .nodes = Texts(request.nodes()), .kind = kKind, .plan = PlanOf(request)};
+  CommandNodes(control, std::move(call), wanted, EncodeAs<Response>(), std::move(done));
+  return {};
+}
+
+Status DoDeleteNodes(Control& control, Call call, const v1::DeleteNodesRequest& request,
+                     Done done) {
+  DeleteNodesRequest wanted{.nodes = Texts(request.nodes()), .plan = PlanOf(request)};
+  DeleteNodes(control, std::move(call), wanted, EncodeAs<v1::DeleteNodesResponse>(),
+              std::move(done));
+  return {};
+}
+
+}  // namespace
+
+std::vector<Method> NodeMethods() {
+  return {
+      WriteMethod<v1::CreateNodesResponse>("tallyman.v1.NodeService/CreateNodes", DoCreateNodes),
+      ReadMethod("tallyman.v1.NodeService/GetNode", GetNodeMessage),
+      ReadMethod("tallyman.v1.NodeService/ListNodes", ListNodeMessages),
+      WriteMethod<v1::UpdateNodeResponse>("tallyman.v1.NodeService/UpdateNode", DoUpdateNode),
+      WriteMethod<v1::UpgradeNodesResponse>("tallyman.v1.NodeService/UpgradeNodes", DoUpgradeNodes),
+      WriteMethod<v1::RetryUpgradeResponse>("tallyman.v1.NodeService/RetryUpgrade", DoRetryUpgrade),
+      WriteMethod<v1::MoveNodesResponse>("tallyman.v1.NodeService/MoveNodes", DoMoveNodes),
+      WriteMethod<v1::StartNodesResponse>(
+          "tallyman.v1.NodeService/StartNodes",
+          DoCommandNodes<v1::StartNodesResponse, CommandKind::kStart, v1::StartNodesRequest>),
+      WriteMethod<v1::StopNodesResponse>(
+          "tallyman.v1.NodeService/StopNodes",
+          DoCommandNodes<v1::StopNodesResponse, CommandKind::kStop, v1::StopNodesRequest>),
+      WriteMethod<v1::RestartNodesResponse>(
+          "tallyman.v1.NodeService/RestartNodes",
+          DoCommandNodes<v1::RestartNodesResponse, CommandKind::kRestart, v1::RestartNodesRequest>),
+      WriteMethod<v1::DeleteNodesResponse>("tallyman.v1.NodeService/DeleteNodes", DoDeleteNodes),
+  };
+}
+
+}  // namespace tallyman

@@ -1,0 +1,93 @@
+#include "api/node_queries.h"
+
+#include "api/convert.h"
+#include "api/list_message.h"
+#include "control/queries.h"
+#include "model/reference.h"
+
+namespace tallyman {
+namespace {
+
+v1::NodeConfig MessageOf(const NodeConfig& config, const std::string& image) {
+  v1::NodeConfig out;
+  out.set_id(config.id.ToString());
+  out.set_image(image);
+  out.set_image_id(config.image_id.ToString());
+  for (const auto& [key, value] : config.values) (*out.mutable_values())[key] = value;
+  for (const FirewallRule& rule : config.firewall_rules)
+    *out.add_firewall_rules() = ToMessage(rule);
+  *out.mutable_resources() = ToMessage(config.resources);
+  *out.mutable_created_at() = ToMessage(config.created_at);
+  return out;
+}
+
+void PutPlace(const NodeView& view, v1::Node& out) {
+  const NodeRow& row = view.row;
+  const Node& node = row.node;
+  out.set_org(row.org);
+  out.set_org_id(node.org_id.ToString());
+  out.set_host(row.host);
+  out.set_host_id(node.host_id.ToString());
+  out.set_region(row.region);
+  out.set_region_id(TextOf(view.region_id));
+}
+
+void PutImage(const NodeRow& row, v1::Node& out) {
+  const Node& node = row.node;
+  out.set_image(row.image);
+  out.set_image_id(node.image_id.ToString());
+  if (auto reference = ParseImageReference(row.image)) {
+    out.set_protocol(reference->protocol);
+    out.set_variant(reference->variant);
+  }
+  out.set_protocol_id(node.protocol_id.ToString());
+  out.set_semantic_version(node.semantic_version);
+  out.set_protocol_version_id(node.protocol_version_id.ToString());
+}
+
+v1::Node MessageOf(const NodeView& view) {
+  const Node& node = view.row.node;
+  v1::Node out;
+  out.set_id(node.id.ToString());
+  out.set_name(node.name);
+  PutPlace(view, out);
+  PutImage(view.row, out);
+  out.set_auto_upgrade(node.auto_upgrade);
+  out.set_node_state(ToMessage(node.node_state));
+  out.set_next_state(ToMessage(node.next_state));
+  *out.mutable_resources() = ToMessage(node.resources);
+  *out.mutable_held() = ToMessage(node.held);
+  out.set_config_id(node.config_id.ToString());
+  if (view.config) *out.mutable_config() = MessageOf(*view.config, view.row.image);
+  out.set_running_config_id(TextOf(node.running_config_id));
+  out.set_running_image(view.running_image);
+  out.set_version(node.version);
+  *out.mutable_created_at() = ToMessage(node.created_at);
+  *out.mutable_updated_at() = ToMessage(node.updated_at);
+  if (node.released_at) *out.mutable_released_at() = ToMessage(*node.released_at);
+  if (node.deleted_at) *out.mutable_deleted_at() = ToMessage(*node.deleted_at);
+  return out;
+}
+
+}  // namespace
+
+Result<v1::GetNodeResponse> GetNodeMessage(Control& control, const Call& call,
+                                           const v1::GetNodeRequest& request) {
+  ASSIGN_OR_RETURN(NodeView view, GetNode(control, call, request.node()));
+  v1::GetNodeResponse response;
+  *response.mutable_node() = MessageOf(view);
+  return response;
+}
+
+Result<v1::ListNodesResponse> ListNodeMessages(Control& control, const Call& call,
+                                               const v1::ListNodesRequest& request) {
+  ListRequest list = ListOf(request);
+  list.with_deleted = request.show_deleted();
+  ASSIGN_OR_RETURN(Page<NodeView> page, ListNodes(control, call, list));
+  v1::ListNodesResponse response;
+  for (const NodeView& view : page.rows) *response.add_nodes() = MessageOf(view);
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+}  // namespace tallyman

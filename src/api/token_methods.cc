@@ -1,0 +1,105 @@
+// TokenService.
+#include <fmt/format.h>
+
+#include "api/convert.h"
+#include "api/list_message.h"
+#include "api/method.h"
+#include "control/tokens.h"
+#include "tallyman/v1/token.pb.h"
+
+namespace tallyman {
+namespace {
+
+// The enumerators of the API count from one: zero is unspecified.
+v1::Role MessageOf(Role role) { return static_cast<v1::Role>(static_cast<int>(role) + 1); }
+static_assert(v1::ROLE_ADMIN == 1 && v1::ROLE_OPERATOR == 2 && v1::ROLE_VIEWER == 3 &&
+              v1::ROLE_HOST == 4 && v1::ROLE_JOIN == 5);
+static_assert(static_cast<int>(Role::kAdmin) == 0 && static_cast<int>(Role::kOperator) == 1 &&
+              static_cast<int>(Role::kViewer) == 2 && static_cast<int>(Role::kHost) == 3 &&
+              static_cast<int>(Role::kJoin) == 4);
+
+v1::Token MessageOf(const TokenRow& row) {
+  const Token& token = row.token;
+  v1::Token out;
+  out.set_id(token.id.ToString());
+  out.set_name(token.name);
+  out.set_role(MessageOf(token.role));
+  out.set_org(row.org);
+  out.set_org_id(TextOf(token.org_id));
+  out.set_host(row.host);
+  out.set_host_id(TextOf(token.host_id));
+  out.set_created_by(token.created_by);
+  *out.mutable_created_at() = ToMessage(token.created_at);
+  if (token.expires_at) *out.mutable_expires_at() = ToMessage(*token.expires_at);
+  if (token.revoked_at) *out.mutable_revoked_at() = ToMessage(*token.revoked_at);
+  if (token.used_at) *out.mutable_used_at() = ToMessage(*token.used_at);
+  return out;
+}
+
+Result<std::chrono::microseconds> FromMessage(const google::protobuf::Duration& lifetime) {
+  // Beyond that microseconds would not fit; the operation's own bound is far below.
+  constexpr int64_t kSecondsMax = 1'000'000'000'000;
+  if (lifetime.seconds() < 0 || lifetime.seconds() > kSecondsMax || lifetime.nanos() < 0 ||
+      lifetime.nanos() > 999'999'999) {
+    return Fail(InvalidField("INVALID_LIFETIME", "lifetime",
+                             fmt::format("is {} seconds and {} nanoseconds: give a positive length "
+                                         "of time",
+                                         lifetime.seconds(), lifetime.nanos())));
+  }
+  return std::chrono::seconds(lifetime.seconds()) +
+         std::chrono::microseconds(lifetime.nanos() / 1000);
+}
+
+Status DoCreateToken(Control& control, Call call, const v1::CreateTokenRequest& request,
+                     Done done) {
+  CreateTokenRequest wanted{.name = request.name(),
+                            .role = {},
+                            .org = request.org(),
+                            .host = request.host(),
+                            .lifetime = {}};
+  if (request.role() != v1::ROLE_UNSPECIFIED)
+    wanted.role = static_cast<Role>(static_cast<int>(request.role()) - 1);
+  if (request.has_lifetime()) {
+    ASSIGN_OR_RETURN(wanted.lifetime, FromMessage(request.lifetime()));
+  }
+  auto encode = [](const MadeToken& made) {
+    v1::CreateTokenResponse response;
+    *response.mutable_token() = MessageOf(made.row);
+    response.set_secret(made.text);
+    return Serialize(response);
+  };
+  CreateToken(control, std::move(call), wanted, encode, std::move(done));
+  return {};
+}
+
+Result<v1::ListTokensResponse> DoListTokens(Control& control, const Call& call,
+                                            const v1::ListTokensRequest& request) {
+  ASSIGN_OR_RETURN(Page<TokenRow> page, ListTokens(control, call, ListOf(request)));
+  v1::ListTokensResponse response;
+  for (const TokenRow& row : page.rows) *response.add_tokens() = MessageOf(row);
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+Status DoRevokeToken(Control& control, Call call, const v1::RevokeTokenRequest& request,
+                     Done done) {
+  auto encode = [](const TokenRow& row) {
+    v1::RevokeTokenResponse response;
+    *response.mutable_token() = MessageOf(row);
+    return Serialize(response);
+  };
+  RevokeToken(control, std::move(call), request.token(), encode, std::move(done));
+  return {};
+}
+
+}  // namespace
+
+std::vector<Method> TokenMethods() {
+  return {
+      WriteMethod<v1::CreateTokenResponse>("tallyman.v1.TokenService/CreateToken", DoCreateToken),
+      ReadMethod("tallyman.v1.TokenService/ListTokens", DoListTokens),
+      WriteMethod<v1::RevokeTokenResponse>("tallyman.v1.TokenService/RevokeToken", DoRevokeToken),
+  };
+}
+
+}  // namespace tallyman

@@ -1,0 +1,59 @@
+#include "base/bytes.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace tallyman {
+namespace {
+
+struct Unit {
+  int64_t size;
+  const char* name;
+};
+
+constexpr Unit kDecimal[] = {{1'000'000'000'000'000, "PB"},
+                             {1'000'000'000'000, "TB"},
+                             {kGiga, "GB"},
+                             {kMega, "MB"},
+                             {1000, "kB"}};
+constexpr Unit kBinary[] = {{kTebi, "TiB"}, {kGibi, "GiB"}, {kMebi, "MiB"}};
+
+}  // namespace
+
+std::string FormatBytes(int64_t bytes) {
+  // __int128 so that the smallest number has a magnitude too.
+  __int128 magnitude = bytes < 0 ? -static_cast<__int128>(bytes) : bytes;
+  const char* sign = bytes < 0 ? "-" : "";
+  for (const Unit& unit : kBinary) {
+    // Only whole binary units below ten thousand read better than decimal ones.
+    if (magnitude % unit.size == 0 && magnitude / unit.size > 0 && magnitude / unit.size < 10000 &&
+        magnitude % kMega != 0) {
+      return fmt::format("{}{} {}", sign, static_cast<int64_t>(magnitude / unit.size), unit.name);
+    }
+  }
+  for (const Unit& unit : kDecimal) {
+    if (magnitude < unit.size) continue;
+    double value = static_cast<double>(magnitude) / static_cast<double>(unit.size);
+    int decimals = value >= 100 ? 1 : 2;
+    std::string digits = fmt::format("{:.{}f}", value, decimals);
+    while (digits.back() == '0') digits.pop_back();
+    if (digits.back() == '.') digits.pop_back();
+    return fmt::format("{}{} {}", sign, digits, unit.name);
+  }
+  return fmt::format("{} B", bytes);
+}
+
+std::string ToHex(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (char c : bytes) {
+    auto byte = static_cast<unsigned char>(c);
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+}  // namespace tallyman

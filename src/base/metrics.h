@@ -1,0 +1,59 @@
+// What the write path and the readers count. Thread-safe; read by whoever exports them.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace tallyman {
+
+// How many observed values lay within each of a few fixed bounds. Thread-safe.
+class Distribution {
+ public:
+  static constexpr size_t kBoundsMax = 16;
+
+  // `bounds` rise; at most kBoundsMax. What is beyond the last is counted as infinite.
+  explicit Distribution(std::vector<double> bounds) : bounds_(std::move(bounds)) {
+    bounds_.push_back(std::numeric_limits<double>::infinity());
+  }
+
+  void Observe(double value) {
+    size_t at = 0;
+    while (at + 1 < bounds_.size() && value > bounds_[at]) ++at;
+    ++counts_[at];
+    sum_ += value;
+  }
+
+  // By bound, each without those below it; the last bound is infinity.
+  std::vector<std::pair<double, int64_t>> Counts() const {
+    std::vector<std::pair<double, int64_t>> counts;
+    for (size_t i = 0; i < bounds_.size(); ++i) counts.emplace_back(bounds_[i], counts_[i].load());
+    return counts;
+  }
+  double sum() const { return sum_; }
+
+ private:
+  std::vector<double> bounds_;
+  std::array<std::atomic<int64_t>, kBoundsMax + 1> counts_{};
+  std::atomic<double> sum_{0};
+};
+
+struct Metrics {
+  std::atomic<int64_t> drift_found{0};     // dimensions found wrong, whether healed or not
+  std::atomic<int64_t> drift_healed{0};    // dimensions set right by an operation that committed
+  std::atomic<int64_t> lots{0};            // transactions run by the combiner
+  std::atomic<int64_t> lot_requests{0};    // requests in them
+  std::atomic<int64_t> second_runs{0};     // transactions run again with the sums
+  std::atomic<int64_t> single_retries{0};  // requests run alone after their lot was refused
+
+  Distribution lot_size{{1, 2, 4, 8, 16, 32, 64, 128, 256}};
+  Distribution write_seconds{
+      {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5}};
+  Distribution read_seconds{
+      {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5}};
+};
+
+}  // namespace tallyman

@@ -1,0 +1,96 @@
+#include "base/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tallyman {
+namespace {
+
+// The length of the well-formed sequence that starts `text`, or 0.
+size_t SequenceLength(std::string_view text) {
+  auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  auto follows = [&](size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
+    return byte(i) >= low && byte(i) <= high;
+  };
+  unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
+  if (first == 0xe0) return follows(1, 0xa0) && follows(2) ? 3 : 0;
+  if (first == 0xed) return follows(1, 0x80, 0x9f) && follows(2) ? 3 : 0;
+  if (first >= 0xe1 && first <= 0xef) return follows(1) && follows(2) ? 3 : 0;
+  if (first == 0xf0) return follows(1, 0x90) && follows(2) && follows(3) ? 4 : 0;
+  if (first >= 0xf1 && first <= 0xf3) return follows(1) && follows(2) && follows(3) ? 4 : 0;
+  if (first == 0xf4) return follows(1, 0x80, 0x8f) && follows(2) && follows(3) ? 4 : 0;
+  return 0;
+}
+
+bool IsControl(char c) { return (static_cast<unsigned char>(c) < 0x20) || c == 0x7f; }
+
+}  // namespace
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    size_t length = SequenceLength(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+std::string Quote(std::string_view text) {
+  constexpr size_t kBytesMax = 60;
+  std::string quoted = "\"";
+  bool cut = false;
+  while (!text.empty()) {
+    if (quoted.size() > kBytesMax) {
+      cut = true;
+      break;
+    }
+    size_t length = SequenceLength(text);
+    if (length == 0 || (length == 1 && IsControl(text[0]))) {
+      quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
+      length = 1;
+    } else {
+      if (text[0] == '"' || text[0] == '\\') quoted += '\\';
+      quoted += text.substr(0, length);
+    }
+    text.remove_prefix(length);
+  }
+  quoted += cut ? "...\"" : "\"";
+  return quoted;
+}
+
+Status CheckName(std::string_view field, std::string_view text) {
+  auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  bool good = !text.empty() && text.size() <= 100 && plain(text[0]) &&
+              std::ranges::all_of(
+                  text, [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
+  if (good) return {};
+  return Fail(
+      InvalidArgument("INVALID_NAME",
+                      fmt::format("{} is {} ({} bytes): use 1 to 100 letters, digits, '.', '_' or "
+                                  "'-', beginning with a letter or digit",
+                                  field, Quote(text), text.size()))
+          .With("field", std::string(field)));
+}
+
+Status CheckText(std::string_view field, std::string_view text, size_t bytes_max) {
+  auto refuse = [&](std::string_view why) {
+    return Fail(
+        InvalidArgument("INVALID_TEXT", fmt::format("{} is {}: {}", field, Quote(text), why))
+            .With("field", std::string(field)));
+  };
+  if (text.size() > bytes_max) {
+    return refuse(fmt::format("{} bytes are more than the {} allowed", text.size(), bytes_max));
+  }
+  if (!IsUtf8(text)) return refuse("it is not well-formed UTF-8");
+  if (std::ranges::any_of(text, [](char c) { return IsControl(c) && c != '\t' && c != '\n'; })) {
+    return refuse("it contains a control character");
+  }
+  return {};
+}
+
+}  // namespace tallyman

@@ -1,0 +1,26 @@
+// Text that comes from outside: is it UTF-8, how long is it, and how to quote it in a message.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace tallyman {
+
+// Well-formed UTF-8 (Unicode 15, table 3-7): no surrogates, no overlong forms.
+bool IsUtf8(std::string_view text);
+
+// The text in double quotes, cut after 60 bytes, with anything that is not printable ASCII or
+// well-formed UTF-8 written as \xNN: safe to print on a terminal and to put into a log line.
+std::string Quote(std::string_view text);
+
+// Keys of protocols, names of hosts and the like: 1 to 100 of A-Z a-z 0-9 . _ - and a letter or
+// digit first. INVALID_ARGUMENT, reason INVALID_NAME, names `field` and the value.
+Status CheckName(std::string_view field, std::string_view text);
+
+// Free text: well-formed UTF-8 without control characters (other than tab and newline), at most
+// `bytes_max` bytes. INVALID_ARGUMENT, reason INVALID_TEXT.
+Status CheckText(std::string_view field, std::string_view text, size_t bytes_max);
+
+}  // namespace tallyman

@@ -1,0 +1,29 @@
+// Numbers and amounts as people type them: on the command line, in CSV files and in fleet files.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace tallyman {
+
+// A whole number without a sign. INVALID_ARGUMENT, reason INVALID_NUMBER, names `field` and the
+// value and says what is wrong with it: empty, negative, a fraction, no number, beyond 2^63-1.
+Result<int64_t> ParseCount(std::string_view field, std::string_view text);
+
+// A count followed by a unit: "32GB", "256 GiB", "1500000"; units B, kB, MB, GB, TB, PB (powers of
+// 1000) and KiB, MiB, GiB, TiB, PiB (powers of 1024), upper or lower case alike; none means bytes.
+// INVALID_ARGUMENT, reason INVALID_AMOUNT, as above.
+Result<int64_t> ParseAmount(std::string_view field, std::string_view text);
+
+// count * unit_bytes; INVALID_ARGUMENT, reason INVALID_AMOUNT, when that is beyond 2^63-1.
+Result<int64_t> ScaleAmount(std::string_view field, int64_t count, int64_t unit_bytes);
+
+// "key=value"; the value may be empty and may contain '='. INVALID_ARGUMENT, reason
+// INVALID_KEY_VALUE.
+Result<std::pair<std::string, std::string>> ParseKeyValue(std::string_view field,
+                                                          std::string_view text);
+
+}  // namespace tallyman

@@ -1,0 +1,194 @@
+// The command that makes the fleet what a file declares.
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "base/checked.h"
+#include "cli/document.h"
+#include "cli/files.h"
+#include "cli/fleet_plan.h"
+#include "cli/format.h"
+#include "cli/import_rows.h"
+#include "cli/progress.h"
+#include "cli/requests.h"
+#include "tallyman/v1/org.pb.h"
+#include "tallyman/v1/region.pb.h"
+
+namespace tallyman {
+namespace {
+
+constexpr size_t kFileBytesMax = size_t{64} << 20;
+// A value that an upgrade brought back to a new default is set by the second round.
+constexpr int kRoundsMax = 2;
+
+Status ReadCatalogue(Context& context, FleetState& state) {
+  ASSIGN_OR_RETURN(const auto orgs,
+                   ListAll<v1::ListOrgsResponse>(context, "tallyman.v1.OrgService/ListOrgs",
+                                                 v1::ListOrgsRequest(), {}));
+  for (const v1::Org& org : orgs.orgs()) state.orgs.insert(org.name());
+  ASSIGN_OR_RETURN(const auto regions, ListAll<v1::ListRegionsResponse>(
+                                           context, "tallyman.v1.RegionService/ListRegions",
+                                           v1::ListRegionsRequest(), {}));
+  for (const v1::Region& region : regions.regions()) state.regions.insert(region.name());
+  ASSIGN_OR_RETURN(const auto protocols, ListAll<v1::ListProtocolsResponse>(
+                                             context, "tallyman.v1.CatalogService/ListProtocols",
+                                             v1::ListProtocolsRequest(), {}));
+  for (const v1::Protocol& protocol : protocols.protocols())
+    state.protocols[protocol.key()] = protocol;
+  ASSIGN_OR_RETURN(const auto images,
+                   ListAll<v1::ListImagesResponse>(context, "tallyman.v1.CatalogService/ListImages",
+                                                   v1::ListImagesRequest(), {}));
+  state.images.assign(images.images().begin(), images.images().end());
+  return {};
+}
+
+Status ReadConfigs(Context& context, const Fleet& fleet, FleetState& state) {
+  for (const FleetNodes& nodes : fleet.nodes) {
+    if (nodes.values.empty() && nodes.firewall_rules.empty()) continue;
+    for (const std::string& name : nodes.names) {
+      const auto found = state.nodes.find(name);
+      if (found == state.nodes.end()) continue;
+      v1::GetNodeRequest request;
+      request.set_node(found->second.id());
+      ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(
+                                                "tallyman.v1.NodeService/GetNode", request));
+      found->second = response.node();
+    }
+  }
+  return {};
+}
+
+Result<FleetState> ReadState(Context& context, const Fleet& fleet) {
+  FleetState state;
+  RETURN_IF_ERROR(ReadCatalogue(context, state));
+  ASSIGN_OR_RETURN(const auto hosts,
+                   ListAll<v1::ListHostsResponse>(context, "tallyman.v1.HostService/ListHosts",
+                                                  v1::ListHostsRequest(), {}));
+  for (const v1::Host& host : hosts.hosts()) state.hosts[host.name()] = host;
+  ASSIGN_OR_RETURN(const auto nodes,
+                   ListAll<v1::ListNodesResponse>(context, "tallyman.v1.NodeService/ListNodes",
+                                                  v1::ListNodesRequest(), {}));
+  for (const v1::Node& node : nodes.nodes()) state.nodes[node.name()] = node;
+  RETURN_IF_ERROR(ReadConfigs(context, fleet, state));
+  return state;
+}
+
+// Who owns new nodes that name no org; empty when that is not clear. Where there is no org at all
+// the declaration gets one.
+std::string DefaultOrg(Context& context, const ApplyOptions& options, const FleetState& state,
+                       Fleet& fleet) {
+  if (!options.org.empty()) return options.org;
+  if (const auto org = context.environment().variable("TALLYMAN_ORG"); org && !org->empty()) {
+    return *org;
+  }
+  std::set<std::string> all = state.orgs;
+  for (const FleetName& org : fleet.orgs) all.insert(org.name);
+  const auto ownerless = std::ranges::find(fleet.nodes, "", &FleetNodes::org);
+  if (all.empty() && ownerless != fleet.nodes.end()) {
+    fleet.orgs.push_back({.position = ownerless->position, .name = kDefaultOrg});
+    return kDefaultOrg;
+  }
+  return all.size() == 1 ? *all.begin() : std::string();
+}
+
+// Puts the place of the declaration before an error of the server.
+Error PlaceError(const std::string& file, const FleetStep& step, Error error) {
+  size_t item = 0;
+  if (const auto index = ParseInt64(error.Fact("index")); index && *index >= 0) {
+    item = static_cast<size_t>(*index);
+  }
+  if (item >= step.positions.size()) item = 0;
+  DropIndex(error);
+  return AtPosition(file, step.positions[item], std::move(error));
+}
+
+Status TakeStep(Context& context, const std::string& file, const FleetStep& step) {
+  const auto* field = step.request->GetDescriptor()->FindFieldByName("request_id");
+  step.request->GetReflection()->SetString(step.request.get(), field, context.RequestId({}));
+  if (Status done = context.Call(step.method, *step.request, *step.response); !done) {
+    return Fail(PlaceError(file, step, std::move(done).error()));
+  }
+  return {};
+}
+
+Status TakeSteps(Context& context, const std::string& file, const FleetPlan& plan, int64_t& done) {
+  Progress progress(context, "applying", static_cast<int64_t>(plan.steps.size()));
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    if (Status taken = TakeStep(context, file, plan.steps[i]); !taken) {
+      Error error = std::move(taken).error();
+      error.message +=
+          fmt::format(" ({} of {} requests were carried out before; correct this and apply again)",
+                      i, plan.steps.size());
+      return Fail(std::move(error));
+    }
+    ++done;
+    progress.Advance(static_cast<int64_t>(i) + 1);
+  }
+  return {};
+}
+
+void PrintPlan(Context& context, const FleetPlan& plan) {
+  for (const FleetChange& change : plan.changes) {
+    context.Detail(
+        Printable(fmt::format("{} {} {}{}{}", change.is_new ? '+' : '~', change.kind, change.name,
+                              change.text.empty() ? "" : ": ", change.text)),
+        change.is_new ? Colour::kGreen : Colour::kYellow);
+  }
+}
+
+std::string Counts(const FleetPlan& plan) {
+  const auto created = std::ranges::count_if(plan.changes, &FleetChange::is_new);
+  return fmt::format("{} new, {} changed, {} unchanged", created,
+                     static_cast<int64_t>(plan.changes.size()) - created, plan.unchanged_count);
+}
+
+boost::json::value PlanDocument(const FleetPlan& plan, bool applied) {
+  boost::json::array changes;
+  for (const FleetChange& change : plan.changes) {
+    changes.push_back(boost::json::object{{"action", change.is_new ? "create" : "change"},
+                                          {"kind", change.kind},
+                                          {"name", change.name},
+                                          {"text", ToJsonString(change.text)}});
+  }
+  return boost::json::object{{"changes", std::move(changes)},
+                             {"unchanged_count", plan.unchanged_count},
+                             {"applied", applied}};
+}
+
+void Report(Context& context, const FleetPlan& plan, bool applied) {
+  if (!context.is_table()) {
+    context.PrintDocument(PlanDocument(plan, applied));
+  } else if (applied) {
+    context.Line(fmt::format("Applied: {}.", Counts(plan)), Colour::kGreen);
+  } else {
+    context.Line(fmt::format("Nothing was changed; it would be: {}.", Counts(plan)));
+  }
+}
+
+}  // namespace
+
+CommandResult ApplyFleet(Context& context, const ApplyOptions& options) {
+  ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFileBytesMax));
+  ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(options.file, text));
+  if (!options.dry_run) context.MayCreateDatabase();
+  FleetPlan whole;
+  for (int round = 0; round < kRoundsMax; ++round) {
+    ASSIGN_OR_RETURN(const FleetState state, ReadState(context, fleet));
+    const std::string org = DefaultOrg(context, options, state, fleet);
+    ASSIGN_OR_RETURN(FleetPlan plan, PlanFleet(options.file, fleet, state, org));
+    if (context.is_table()) PrintPlan(context, plan);
+    if (options.dry_run) {
+      Report(context, plan, false);
+      return kExitDone;
+    }
+    int64_t done = 0;
+    RETURN_IF_ERROR(TakeSteps(context, options.file, plan, done));
+    if (round == 0) whole.unchanged_count = plan.unchanged_count;
+    std::ranges::move(plan.changes, std::back_inserter(whole.changes));
+    if (done == 0) break;
+  }
+  Report(context, whole, true);
+  return kExitDone;
+}
+
+}  // namespace tallyman

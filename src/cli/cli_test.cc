@@ -1,0 +1,216 @@
+// Words that are refused, and help: what needs no database.
+#include "cli/cli.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "cli/completion.h"
+#include "cli/parse.h"
+
+namespace tallyman {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class NoDatabase : public DatabaseTool {
+ public:
+  Result<MigrateReport> Migrate(const std::string&) override { return Fail(Gone()); }
+  Status Backup(const std::string&, const std::string&,
+                const std::function<void(int64_t, int64_t)>&) override {
+    return Fail(Gone());
+  }
+  Result<CheckReport> Check(const std::string&) override { return Fail(Gone()); }
+  Result<CopiedReport> Copy(const std::string&, const std::string&,
+                            const std::function<void(int64_t)>&) override {
+    return Fail(Gone());
+  }
+  std::string Shown(const std::string& dsn) override { return dsn; }
+
+  static Error Gone() { return {Code::kUnknown, "GONE", "the database is gone"}; }
+};
+
+struct Ran {
+  int status = 0;
+  std::string out;
+  std::string err;
+};
+
+// Runs a command where every database is gone.
+Ran RunWords(const std::vector<std::string>& words) {
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  ManualClock clock(Time{});
+  NoDatabase database;
+  CliEnvironment environment{
+      .in = in,
+      .out = out,
+      .err = err,
+      .variable = [](std::string_view) { return std::nullopt; },
+      .clock = clock,
+      .new_request_id = [] { return std::string("fresh-id"); },
+      .connect = [](const ConnectOptions&) -> Result<std::unique_ptr<Client>> {
+        return Fail(NoDatabase::Gone());
+      },
+      .database = database,
+      .version = "1.2.3",
+      .extra_commands = {{.name = "agent",
+                          .description = "Run the agent",
+                          .run = [](const std::vector<std::string>& rest) {
+                            return static_cast<int>(rest.size());
+                          }}}};
+  std::vector<const char*> argv = {"tallyman"};
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  const int status = RunCli(static_cast<int>(argv.size()), argv.data(), environment);
+  return {.status = status, .out = out.str(), .err = err.str()};
+}
+
+TEST(RunCli, HelpTeachesWithExamplesAtEveryLevel) {
+  const std::vector<std::vector<std::string>> levels = {
+      {"--help"}, {"node", "--help"}, {"node", "upgrade", "-h"}};
+  for (const auto& words : levels) {
+    const Ran ran = RunWords(words);
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_THAT(ran.out, AllOf(HasSubstr("Examples:"), HasSubstr("tallyman node upgrade"),
+                               HasSubstr("--help")));
+    EXPECT_THAT(ran.err, IsEmpty());
+  }
+  EXPECT_EQ(RunWords({"--version"}).out, "1.2.3\n");
+}
+
+TEST(RunCli, WithoutACommandItShowsTheHelpAndFails) {
+  for (const auto& words : std::vector<std::vector<std::string>>{{}, {"node"}}) {
+    const Ran ran = RunWords(words);
+    EXPECT_EQ(ran.status, 2);
+    EXPECT_THAT(ran.out, IsEmpty());
+    EXPECT_THAT(ran.err, HasSubstr("Examples:"));
+  }
+}
+
+TEST(RunCli, UnknownWordsSuggestTheNearest) {
+  EXPECT_THAT(RunWords({"nod", "list"}).err,
+              HasSubstr("there is no command \"nod\"; did you mean \"node\"?"));
+  EXPECT_THAT(RunWords({"node", "lst"}).err,
+              HasSubstr("\"tallyman node\" has no command \"lst\"; did you mean \"list\"?"));
+  EXPECT_THAT(RunWords({"node", "list", "--regoin", "x"}).err,
+              HasSubstr("did you mean \"--region\"?"));
+  EXPECT_THAT(RunWords({"zebra"}).err,
+              AllOf(HasSubstr("no command \"zebra\""), HasSubstr("tallyman --help")));
+  EXPECT_EQ(RunWords({"nod"}).status, 2);
+}
+
+TEST(RunCli, UsageErrorsSayWhereHelpIs) {
+  const std::vector<std::vector<std::string>> cases = {
+      {"node", "create", "--region", "r"},
+      {"node", "show"},
+      {"node", "show", "a", "b"},
+      {"node", "create", "--image", "a", "--image", "b"},
+      {"node", "create", "--image", "a", "--spread", "--pack"},
+      {"host", "show", "--limit"},
+      {"org", "create"},
+  };
+  for (const auto& words : cases) {
+    const Ran ran = RunWords(words);
+    EXPECT_EQ(ran.status, 2) << ran.err;
+    EXPECT_THAT(ran.err, AllOf(HasSubstr("error: "), HasSubstr("--help")));
+    EXPECT_THAT(ran.out, IsEmpty());
+  }
+}
+
+TEST(RunCli, GlobalOptionsStandAnywhere) {
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"--db", "sqlite:x", "node", "list"},
+                                             {"node", "--db", "sqlite:x", "list"},
+                                             {"node", "list", "--db", "sqlite:x"}}) {
+    const Ran ran = RunWords(words);
+    EXPECT_EQ(ran.status, RowOf(Code::kUnknown).exit_status);
+    EXPECT_THAT(ran.err, HasSubstr("the database is gone"));
+  }
+}
+
+TEST(RunCli, ANameMayBeAWordOfTheCommandLine) {
+  EXPECT_THAT(RunWords({"--db", "x", "node", "show", "host"}).err,
+              HasSubstr("the database is gone"));
+  EXPECT_THAT(RunWords({"--db", "x", "org", "create", "list"}).err,
+              HasSubstr("the database is gone"));
+}
+
+TEST(RunCli, WithoutADatabaseItSaysHowToNameOne) {
+  const Ran ran = RunWords({"node", "list"});
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("--db sqlite:PATH"), HasSubstr("TALLYMAN_DB")));
+}
+
+TEST(RunCli, ErrorsFollowTheOutputFormat) {
+  EXPECT_THAT(RunWords({"node", "list", "-o", "json"}).err,
+              AllOf(HasSubstr("\"reason\": \"NO_DATABASE\""), HasSubstr("\"exit_status\": 2")));
+  EXPECT_THAT(RunWords({"nod", "-o", "json"}).err, HasSubstr("\"reason\": \"USAGE\""));
+  EXPECT_THAT(RunWords({"-oyaml", "nod"}).err, HasSubstr("reason: USAGE"));
+  EXPECT_EQ(RunWords({"node", "list", "-o", "xml"}).status, 2);
+}
+
+TEST(RunCli, AnOpenOutcomeNamesTheRequestId) {
+  EXPECT_THAT(RunWords({"--db", "x", "org", "create", "a"}).err,
+              HasSubstr("--request-id fresh-id"));
+  EXPECT_THAT(RunWords({"--db", "x", "org", "create", "a", "--request-id", "mine"}).err,
+              HasSubstr("--request-id mine"));
+}
+
+TEST(RunCli, WrongNumbersAreRefusedBeforeAnythingIsAsked) {
+  const std::vector<std::vector<std::string>> cases = {
+      {"node", "create", "--image", "i", "--region", "r", "--count", "-1"},
+      {"node", "create", "--image", "i", "--region", "r", "--count", "0"},
+      {"node", "create", "--image", "i", "--region", "r", "--count", "9223372036854775808"},
+      {"host", "create", "h", "--region", "r", "--cpu", "1", "--memory", "1.5GB", "--disk", "1TB"},
+      {"host", "update", "h", "--disk", "-1"},
+      {"host", "update", "h"},
+      {"node", "upgrade", "--image", "i"},
+      {"node", "upgrade", "n"},
+      {"node", "upgrade", "n", "--all-of", "p/v", "--image", "i"},
+      {"node", "upgrade", "--all-of", "p@1.0.0", "--image", "i"},
+      {"node", "create", "--image", "i"},
+      {"node", "create", "--image", "i", "--region", "r", "--set", "novalue"},
+      {"node", "list", "--limit", "0"},
+      {"audit", "--yes"},
+      {"import", "hosts", "x.csv", "--disk-gb", "0"},
+  };
+  for (const auto& words : cases) {
+    std::vector<std::string> with_db = {"--db", "x"};
+    with_db.insert(with_db.end(), words.begin(), words.end());
+    const Ran ran = RunWords(with_db);
+    EXPECT_EQ(ran.status, 2) << words[0] << " " << words[1] << ": " << ran.err;
+    EXPECT_THAT(ran.err, testing::Not(HasSubstr("gone")));
+  }
+}
+
+TEST(RunCli, ExtraCommandsGetTheirWordsAsTheyAre) {
+  EXPECT_EQ(RunWords({"agent", "--anything", "x", "--help"}).status, 3);
+}
+
+TEST(RunCli, ArgumentsThatAreNoTextAreRefused) {
+  const Ran ran = RunWords({"org", "create", "\xff\xfe"});
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, HasSubstr("argument 3"));
+}
+
+TEST(RunCli, CompletionKnowsEveryWord) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const Ran ran = RunWords({"completion", shell});
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_THAT(ran.out, AllOf(HasSubstr("upgrade"), HasSubstr("all-of"), HasSubstr("ledger")));
+  }
+  EXPECT_EQ(RunWords({"completion", "tcsh"}).status, 2);
+}
+
+TEST(Nearest, GivesUpOnWhatIsFarAway) {
+  EXPECT_EQ(Nearest("lsit", {"list", "show"}), "list");
+  EXPECT_EQ(Nearest("xyzzy", {"list", "show"}), "");
+  EXPECT_EQ(Nearest(std::string(10'000'000, 'x'), {"list"}), "");
+}
+
+}  // namespace
+}  // namespace tallyman

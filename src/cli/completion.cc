@@ -1,0 +1,134 @@
+#include "cli/completion.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+void Join(std::string& text, const std::string& word) {
+  if (!text.empty()) text += ' ';
+  text += word;
+}
+
+// What may follow `word`, verbs and options, with the options that stand anywhere.
+std::string Follow(const CommandWord& word, const CommandWord& root) {
+  std::string text;
+  for (const CommandWord& child : word.words) Join(text, child.name);
+  for (const std::string& option : word.options) Join(text, option);
+  if (&word != &root) {
+    for (const std::string& option : root.options) {
+      if (text.find(option) == std::string::npos) Join(text, option);
+    }
+  }
+  return text;
+}
+
+// Lines "PATH) WORDS ;;" of a shell's case statement; the path of the root is "".
+void AddCases(const CommandWord& word, const std::string& path, const CommandWord& root,
+              std::string_view assign, std::string& text) {
+  text += fmt::format("    \"{}\") {}\"{}\" ;;\n", path, assign, Follow(word, root));
+  for (const CommandWord& child : word.words) {
+    AddCases(child, path.empty() ? child.name : path + " " + child.name, root, assign, text);
+  }
+}
+
+std::string Nouns(const CommandWord& root) {
+  std::string text;
+  for (const CommandWord& noun : root.words) {
+    if (!text.empty()) text += '|';
+    text += noun.name;
+  }
+  return text;
+}
+
+// The noun is the first word that is one; the verb the word behind it.
+std::string BashScript(const CommandWord& root) {
+  std::string text =
+      "# tallyman: completion for bash. Use it with: source <(tallyman completion bash)\n"
+      "_tallyman() {\n"
+      "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+      "  local noun=\"\" verb=\"\" word words=\"\" i\n"
+      "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+      "    word=\"${COMP_WORDS[i]}\"\n"
+      "    if [[ -n $noun ]]; then\n"
+      "      [[ $word == -* ]] || { verb=\"$word\"; break; }\n"
+      "    else\n";
+  text += fmt::format("      case \"$word\" in {}) noun=\"$word\" ;; esac\n", Nouns(root));
+  text +=
+      "    fi\n"
+      "  done\n"
+      "  case \"$previous\" in\n"
+      "    -o|--output) COMPREPLY=($(compgen -W \"table json yaml\" -- \"$current\")); return ;;\n"
+      "    -f|--file) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+      "  esac\n"
+      "  case \"$noun $verb\" in *' ') noun=\"$noun\"; ;; *) noun=\"$noun $verb\" ;; esac\n"
+      "  case \"$noun\" in\n";
+  AddCases(root, "", root, "words=", text);
+  text += fmt::format("    *) words=\"{}\" ;;\n", Follow({}, root));
+  text +=
+      "  esac\n"
+      "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+      "  [[ ${#COMPREPLY[@]} -gt 0 ]] || COMPREPLY=($(compgen -f -- \"$current\"))\n"
+      "}\n"
+      "complete -F _tallyman tallyman\n";
+  return text;
+}
+
+std::string ZshScript(const CommandWord& root) {
+  return "#compdef tallyman\n"
+         "# tallyman: completion for zsh. Use it with: source <(tallyman completion zsh)\n"
+         "autoload -Uz bashcompinit && bashcompinit\n" +
+         BashScript(root);
+}
+
+std::string FishQuote(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "'";
+}
+
+void AddFishOption(std::string_view condition, const std::string& option, std::string& text) {
+  const bool is_long = option.starts_with("--");
+  text += fmt::format("complete -c tallyman {} {} {}\n", condition, is_long ? "-l" : "-s",
+                      option.substr(is_long ? 2 : 1));
+}
+
+std::string FishScript(const CommandWord& root) {
+  std::string text =
+      "# tallyman: completion for fish. Use it with: tallyman completion fish | source\n";
+  for (const std::string& option : root.options) AddFishOption("", option, text);
+  for (const CommandWord& noun : root.words) {
+    text += fmt::format("complete -c tallyman -n __fish_use_subcommand -a {} -d {}\n", noun.name,
+                        FishQuote(noun.description));
+    const std::string in_noun = fmt::format("-n '__fish_seen_subcommand_from {}'", noun.name);
+    for (const std::string& option : noun.options) AddFishOption(in_noun, option, text);
+    for (const CommandWord& verb : noun.words) {
+      text += fmt::format("complete -c tallyman {} -a {} -d {}\n", in_noun, verb.name,
+                          FishQuote(verb.description));
+      const std::string in_verb =
+          fmt::format("-n '__fish_seen_subcommand_from {}; and __fish_seen_subcommand_from {}'",
+                      noun.name, verb.name);
+      for (const std::string& option : verb.options) AddFishOption(in_verb, option, text);
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<std::string> CompletionScript(std::string_view shell, const CommandWord& root) {
+  if (shell == "bash") return BashScript(root);
+  if (shell == "zsh") return ZshScript(root);
+  if (shell == "fish") return FishScript(root);
+  return Fail(
+      InvalidArgument("UNKNOWN_SHELL", fmt::format("there is no completion for {}: write bash, "
+                                                   "zsh or fish",
+                                                   Quote(shell))));
+}
+
+}  // namespace tallyman

@@ -1,0 +1,103 @@
+// What every command works with: the global options, the client, and the way out.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/cli.h"
+#include "cli/table.h"
+
+namespace tallyman {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitDrift = 3;
+
+enum class OutputFormat { kTable, kJson, kYaml };
+
+struct GlobalOptions {
+  std::string db;
+  std::string server;
+  std::string context;
+  std::string token;
+  std::string token_file;
+  std::string ca;
+  std::string timeout;
+  bool insecure = false;
+  std::string actor;
+  OutputFormat output = OutputFormat::kTable;
+  bool quiet = false;
+};
+
+// A command gives the exit status of the process, or the error that decides it.
+using CommandResult = Result<int>;
+
+// Lives as long as one command; not thread-safe.
+class Context {
+ public:
+  Context(CliEnvironment& environment, GlobalOptions globals)
+      : environment_(environment), globals_(std::move(globals)) {}
+
+  CliEnvironment& environment() { return environment_; }
+  const GlobalOptions& globals() const { return globals_; }
+  bool is_table() const { return globals_.output == OutputFormat::kTable; }
+  bool colour_on() const { return environment_.out_is_terminal && environment_.colour_allowed; }
+
+  // The database that is meant (target.h). INVALID_ARGUMENT, reason NEEDS_DATABASE, where it is a
+  // server.
+  Result<std::string> Database();
+
+  // A database that is not there is made by the first call, a read too. For commands that fill one;
+  // not for their dry runs.
+  void MayCreateDatabase() { may_create_ = true; }
+  // Connects at the first call.
+  Status Call(std::string_view method, const google::protobuf::Message& request,
+              google::protobuf::Message& response);
+  // A method that answers with a stream; false from `on_message` ends it.
+  Status Stream(std::string_view method, const google::protobuf::Message& request,
+                const std::function<bool(const google::protobuf::Message&)>& on_message);
+  template <class Response>
+  Result<Response> Call(std::string_view method, const google::protobuf::Message& request) {
+    Response response;
+    RETURN_IF_ERROR(Call(method, request, response));
+    return response;
+  }
+
+  // `given`, or a fresh id when it is empty. The newest one is kept for the message of an error
+  // that leaves open whether the request was carried out.
+  std::string RequestId(const std::string& given);
+  const std::string& last_request_id() const { return last_request_id_; }
+
+  // A command whose statuses mean something else may give all its errors one of its own.
+  void SetErrorStatus(int status) { error_status_ = status; }
+  int ExitStatusOf(const Error& error) const {
+    return error_status_.value_or(RowOf(error.code).exit_status);
+  }
+
+  // Text on `out`, of commands in table format. Details are left out under --quiet.
+  void Line(std::string_view text, Colour colour = Colour::kNone);
+  void Detail(std::string_view text, Colour colour = Colour::kNone);
+  void Detail(const Table& table);
+
+  // That a small change was made: the line, or a document of one key.
+  void Confirm(std::string_view key, std::string_view value, std::string_view line);
+
+  // The document as JSON or YAML. REQUIRES: !is_table().
+  void PrintDocument(const boost::json::value& document);
+  void PrintDocument(const google::protobuf::Message& message);
+
+ private:
+  Status Connect();
+
+  CliEnvironment& environment_;
+  GlobalOptions globals_;
+  std::unique_ptr<Client> client_;
+  std::string last_request_id_;
+  bool may_create_ = false;
+  std::optional<int> error_status_;
+};
+
+}  // namespace tallyman

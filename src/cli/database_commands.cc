@@ -1,0 +1,118 @@
+// Commands on a database as a whole.
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/document.h"
+#include "cli/format.h"
+#include "cli/progress.h"
+
+namespace tallyman {
+
+CommandResult MigrateDatabase(Context& context) {
+  ASSIGN_OR_RETURN(const std::string dsn, context.Database());
+  ASSIGN_OR_RETURN(const MigrateReport report, context.environment().database.Migrate(dsn));
+  const std::string shown = Printable(context.environment().database.Shown(dsn));
+  if (!context.is_table()) {
+    context.PrintDocument(boost::json::object{{"from_version", report.from_version},
+                                              {"to_version", report.to_version}});
+  } else if (report.from_version == 0) {
+    context.Line(fmt::format("Created {} at schema version {}.", shown, report.to_version),
+                 Colour::kGreen);
+  } else if (report.from_version == report.to_version) {
+    context.Line(fmt::format("{} is at schema version {} already.", shown, report.to_version));
+  } else {
+    context.Line(fmt::format("Migrated {} from schema version {} to {}.", shown,
+                             report.from_version, report.to_version),
+                 Colour::kGreen);
+  }
+  return kExitDone;
+}
+
+CommandResult BackupDatabase(Context& context, const std::string& to) {
+  ASSIGN_OR_RETURN(const std::string dsn, context.Database());
+  {
+    Progress progress(context, "backing up");
+    RETURN_IF_ERROR(
+        context.environment().database.Backup(dsn, to, [&](int64_t done, int64_t total) {
+          progress.SetTotal(total);
+          progress.Advance(done);
+        }));
+  }
+  if (!context.is_table()) {
+    context.PrintDocument(boost::json::object{{"backup", ToJsonString(to)}});
+  } else {
+    context.Line(fmt::format("Backed up to {}.", Printable(to)), Colour::kGreen);
+  }
+  return kExitDone;
+}
+
+CommandResult CheckDatabase(Context& context) {
+  ASSIGN_OR_RETURN(const std::string dsn, context.Database());
+  Result<CheckReport> checked;
+  {
+    const Progress progress(context, "checking");
+    checked = context.environment().database.Check(dsn);
+  }
+  ASSIGN_OR_RETURN(const CheckReport report, std::move(checked));
+  // Nothing that a command of this program can set right: not a drift, but a failure.
+  const int status = report.problems.empty() ? kExitDone : RowOf(Code::kDataLoss).exit_status;
+  if (!context.is_table()) {
+    boost::json::array problems;
+    for (const std::string& problem : report.problems) problems.emplace_back(ToJsonString(problem));
+    context.PrintDocument(boost::json::object{{"schema_version", report.schema_version},
+                                              {"sound", report.problems.empty()},
+                                              {"problems", std::move(problems)}});
+    return status;
+  }
+  for (const std::string& problem : report.problems)
+    context.Detail(Printable(problem), Colour::kRed);
+  if (report.problems.empty()) {
+    context.Line(
+        fmt::format("Sound: {} is at schema version {}; \"tallyman audit\" compares its books.",
+                    Printable(context.environment().database.Shown(dsn)), report.schema_version),
+        Colour::kGreen);
+  } else {
+    context.Line(
+        fmt::format("{} found; restore a backup, or ask for help before anything is written.",
+                    Counted(static_cast<int64_t>(report.problems.size()), "problem")),
+        Colour::kRed);
+  }
+  return status;
+}
+
+CommandResult CopyDatabase(Context& context, const CopyOptions& options) {
+  DatabaseTool& database = context.environment().database;
+  Result<CopiedReport> copied;
+  {
+    Progress progress(context, "copying rows");
+    copied = database.Copy(options.from, options.to, [&](int64_t done) { progress.Advance(done); });
+  }
+  ASSIGN_OR_RETURN(const CopiedReport report, std::move(copied));
+  if (!context.is_table()) {
+    context.PrintDocument(boost::json::object{{"tables", report.tables},
+                                              {"rows", report.rows},
+                                              {"hosts", report.hosts},
+                                              {"nodes", report.nodes},
+                                              {"ledger_entries", report.ledger_entries},
+                                              {"drifted", report.drifted}});
+    return kExitDone;
+  }
+  context.Line(fmt::format("Copied {} of {} to {}: {}, {}, {}.", Counted(report.rows, "row"),
+                           Counted(report.tables, "table"), Printable(database.Shown(options.to)),
+                           Counted(report.hosts, "host"), Counted(report.nodes, "node"),
+                           Counted(report.ledger_entries, "ledger entry", "ledger entries")),
+               Colour::kGreen);
+  if (report.drifted == 0) {
+    context.Detail("The books are the same in both, and balance.");
+  } else {
+    context.Detail(
+        fmt::format("The books are the same in both; {} wrong in both: \"tallyman audit\" tells.",
+                    Counted(report.drifted, "host or node is", "hosts and nodes are")),
+        Colour::kRed);
+  }
+  return kExitDone;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,59 @@
+#include "cli/errors.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "base/text.h"
+#include "cli/document.h"
+#include "cli/table.h"
+
+namespace tallyman {
+namespace {
+
+// A failed write to the disk may have reached it; every other failure of a database is a refusal.
+// Over a network, a call whose answer did not come may have been carried out.
+bool OutcomeIsOpen(const Error& error) {
+  return error.code == Code::kUnknown || error.code == Code::kDeadlineExceeded ||
+         error.reason == "DATABASE_IO" || error.reason == "ANSWER_LOST";
+}
+
+}  // namespace
+
+boost::json::value ErrorDocument(const Error& error, int exit_status) {
+  boost::json::object facts;
+  for (const auto& [key, value] : error.facts) {
+    facts[ToJsonString(key)] = ToJsonString(value);
+  }
+  return boost::json::object{
+      {"error", boost::json::object{{"code", RowOf(error.code).name},
+                                    {"reason", ToJsonString(error.reason)},
+                                    {"message", ToJsonString(error.message)},
+                                    {"resource", ToJsonString(error.resource)},
+                                    {"facts", std::move(facts)},
+                                    {"exit_status", exit_status}}}};
+}
+
+std::string ErrorText(const Error& error, const std::string& request_id, bool colour_on) {
+  std::string text =
+      fmt::format("{} {}\n", Paint("error:", Colour::kRed, colour_on), Printable(error.message));
+  if (error.reason != "USAGE") {
+    text += "reason: " + Printable(error.reason);
+    std::string facts;
+    for (const auto& [key, value] : error.facts) {
+      const bool mentioned = !value.empty() && error.message.find(value) != std::string::npos;
+      if (mentioned || value.empty() || key.ends_with("_id")) continue;
+      facts += fmt::format("{}{}={}", facts.empty() ? "" : ", ", key, Printable(value));
+    }
+    text += facts.empty() ? "\n" : fmt::format(" ({})\n", facts);
+  }
+  if (OutcomeIsOpen(error) && !request_id.empty()) {
+    text += fmt::format(
+        "It may or may not have happened: run it again with --request-id {}, and it "
+        "happens once.\n",
+        Printable(request_id));
+  }
+  return text;
+}
+
+}  // namespace tallyman

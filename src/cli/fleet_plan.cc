@@ -1,0 +1,443 @@
+#include "cli/fleet_plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <google/protobuf/util/message_differencer.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/format.h"
+#include "model/reference.h"
+#include "tallyman/v1/org.pb.h"
+#include "tallyman/v1/region.pb.h"
+
+namespace tallyman {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+
+// A published image as the spec that would publish it, in a form that compares.
+v1::ImageSpec Canonical(v1::ImageSpec spec) {
+  std::ranges::sort(*spec.mutable_properties(), {}, [](const v1::Property& p) { return p.key(); });
+  for (v1::Property& property : *spec.mutable_properties()) {
+    if (MessageDifferencer::Equals(property.add(), v1::Resources())) property.clear_add();
+  }
+  std::ranges::sort(*spec.mutable_firewall_rules(), {},
+                    [](const v1::FirewallRule& r) { return r.key(); });
+  return spec;
+}
+
+v1::ImageSpec SpecOf(const v1::Image& image) {
+  v1::ImageSpec spec;
+  spec.set_image_uri(image.image_uri());
+  spec.set_org(image.org());
+  *spec.mutable_minimum() = image.minimum();
+  *spec.mutable_properties() = image.properties();
+  *spec.mutable_firewall_rules() = image.firewall_rules();
+  return Canonical(std::move(spec));
+}
+
+// The first of the fields in which they differ; empty when the content is the same.
+std::string DifferingField(const v1::Image& image, const v1::ImageSpec& declared) {
+  const v1::ImageSpec there = SpecOf(image);
+  const v1::ImageSpec wanted = Canonical(declared);
+  auto differs = [&](const auto& a, const auto& b) {
+    return !std::ranges::equal(
+        a, b, [](const auto& x, const auto& y) { return MessageDifferencer::Equals(x, y); });
+  };
+  if (there.image_uri() != wanted.image_uri()) return "uri";
+  if (there.org() != wanted.org()) return "org";
+  if (!MessageDifferencer::Equals(there.minimum(), wanted.minimum())) return "minimum resources";
+  if (differs(there.properties(), wanted.properties())) return "properties";
+  if (differs(there.firewall_rules(), wanted.firewall_rules())) return "firewall rules";
+  return {};
+}
+
+class Planner {
+ public:
+  Planner(std::string_view file, const Fleet& fleet, const FleetState& state,
+          const std::string& org)
+      : file_(file), fleet_(fleet), state_(state), org_(org) {}
+
+  Result<FleetPlan> Plan() {
+    PlanNames();
+    RETURN_IF_ERROR(PlanProtocols());
+    RETURN_IF_ERROR(PlanImages());
+    RETURN_IF_ERROR(PlanHosts());
+    for (const FleetNodes& nodes : fleet_.nodes) RETURN_IF_ERROR(PlanNodes(nodes));
+    for (auto* steps : {&moves_, &upgrades_}) {
+      for (auto& [target, step] : *steps) plan_.steps.push_back(std::move(step));
+    }
+    for (auto* steps : {&updates_, &creates_}) {
+      std::ranges::move(*steps, std::back_inserter(plan_.steps));
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  Error Conflict(FilePosition position, std::string_view what) const {
+    return AtPosition(file_, position, "FLEET_CONFLICT", what);
+  }
+  Error Unknown(FilePosition position, std::string_view kind, const std::string& name) const {
+    return AtPosition(
+        file_, position, "INVALID_FLEET",
+        fmt::format("there is no {} {}, and the file declares none", kind, Quote(name)));
+  }
+
+  template <class Request, class Response>
+  static FleetStep NewStep(std::string_view method, std::shared_ptr<Request> request,
+                           FilePosition position) {
+    return {.method = fmt::format("tallyman.v1.{}", method),
+            .request = std::move(request),
+            .response = std::make_shared<Response>(),
+            .positions = {position}};
+  }
+
+  void Change(bool is_new, std::string kind, std::string name, std::string text) {
+    plan_.changes.push_back({.is_new = is_new,
+                             .kind = std::move(kind),
+                             .name = std::move(name),
+                             .text = std::move(text)});
+  }
+
+  void PlanNames() {
+    for (const FleetName& org : fleet_.orgs) {
+      if (state_.orgs.contains(org.name)) {
+        ++plan_.unchanged_count;
+        continue;
+      }
+      auto request = std::make_shared<v1::CreateOrgRequest>();
+      request->set_name(org.name);
+      Change(true, "org", org.name, "");
+      plan_.steps.push_back(NewStep<v1::CreateOrgRequest, v1::CreateOrgResponse>(
+          "OrgService/CreateOrg", request, org.position));
+    }
+    for (const FleetName& region : fleet_.regions) {
+      if (state_.regions.contains(region.name)) {
+        ++plan_.unchanged_count;
+        continue;
+      }
+      auto request = std::make_shared<v1::CreateRegionRequest>();
+      request->set_name(region.name);
+      Change(true, "region", region.name, "");
+      plan_.steps.push_back(NewStep<v1::CreateRegionRequest, v1::CreateRegionResponse>(
+          "RegionService/CreateRegion", request, region.position));
+    }
+  }
+
+  bool HasOrg(const std::string& name) const {
+    return state_.orgs.contains(name) ||
+           std::ranges::find(fleet_.orgs, name, &FleetName::name) != fleet_.orgs.end();
+  }
+  bool HasRegion(const std::string& name) const {
+    return state_.regions.contains(name) ||
+           std::ranges::find(fleet_.regions, name, &FleetName::name) != fleet_.regions.end();
+  }
+
+  Status PlanProtocols() {
+    for (const FleetProtocol& protocol : fleet_.protocols) {
+      if (!protocol.org.empty() && !HasOrg(protocol.org)) {
+        return Fail(Unknown(protocol.position, "org", protocol.org));
+      }
+      const auto found = state_.protocols.find(protocol.key);
+      if (found != state_.protocols.end()) {
+        if (found->second.org() != protocol.org) {
+          return Fail(Conflict(
+              protocol.position,
+              fmt::format(
+                  "protocol {} is {} already; that cannot be changed", protocol.key,
+                  found->second.org().empty() ? "public" : "private to " + found->second.org())));
+        }
+        ++plan_.unchanged_count;
+        continue;
+      }
+      auto request = std::make_shared<v1::CreateProtocolRequest>();
+      request->set_key(protocol.key);
+      request->set_name(protocol.name);
+      request->set_org(protocol.org);
+      Change(true, "protocol", protocol.key, protocol.name);
+      plan_.steps.push_back(NewStep<v1::CreateProtocolRequest, v1::CreateProtocolResponse>(
+          "CatalogService/CreateProtocol", request, protocol.position));
+    }
+    return {};
+  }
+
+  // Whether the image has to be published.
+  Result<bool> IsNewImage(const FleetImage& image) const {
+    std::string differs;
+    for (const v1::Image& there : state_.images) {
+      const bool same_version = there.protocol() == image.spec.protocol() &&
+                                there.variant() == image.spec.variant() &&
+                                there.semantic_version() == image.spec.semantic_version();
+      if (!same_version) continue;
+      if (image.spec.has_committed_at() &&
+          !MessageDifferencer::Equals(there.committed_at(), image.spec.committed_at())) {
+        continue;
+      }
+      differs = DifferingField(there, image.spec);
+      if (differs.empty()) return false;
+    }
+    if (differs.empty()) return true;
+    return Fail(
+        Conflict(image.position,
+                 fmt::format("image {} is published with other {}: a published image cannot be "
+                             "changed, publish a new version",
+                             image.reference, differs)));
+  }
+
+  Status PlanImages() {
+    auto request = std::make_shared<v1::CreateImagesRequest>();
+    request->set_create_missing(true);
+    request->set_skip_existing(true);
+    auto step = NewStep<v1::CreateImagesRequest, v1::CreateImagesResponse>(
+        "CatalogService/CreateImages", request, {});
+    step.positions.clear();
+    for (const FleetImage& image : fleet_.images) {
+      if (!image.spec.org().empty() && !HasOrg(image.spec.org())) {
+        return Fail(Unknown(image.position, "org", image.spec.org()));
+      }
+      ASSIGN_OR_RETURN(const bool is_new, IsNewImage(image));
+      if (!is_new) {
+        ++plan_.unchanged_count;
+        continue;
+      }
+      *request->add_images() = image.spec;
+      step.positions.push_back(image.position);
+      Change(true, "image", image.reference, FormatResources(image.spec.minimum()));
+    }
+    if (request->images_size() > 0) plan_.steps.push_back(std::move(step));
+    return {};
+  }
+
+  Status PlanHosts() {
+    auto creates = std::make_shared<v1::CreateHostsRequest>();
+    creates->set_skip_existing(true);
+    auto step = NewStep<v1::CreateHostsRequest, v1::CreateHostsResponse>("HostService/CreateHosts",
+                                                                         creates, {});
+    step.positions.clear();
+    std::vector<FleetStep> updates;
+    for (const FleetHost& host : fleet_.hosts) {
+      const auto found = state_.hosts.find(host.spec.name());
+      if (!HasRegion(host.spec.region()))
+        return Fail(Unknown(host.position, "region", host.spec.region()));
+      if (found != state_.hosts.end()) {
+        RETURN_IF_ERROR(PlanHostUpdate(host, found->second, updates));
+        continue;
+      }
+      *creates->add_hosts() = host.spec;
+      step.positions.push_back(host.position);
+      Change(true, "host", host.spec.name(),
+             fmt::format("{}, in {}", FormatResources(host.spec.capacity()), host.spec.region()));
+    }
+    if (creates->hosts_size() > 0) plan_.steps.push_back(std::move(step));
+    std::ranges::move(updates, std::back_inserter(plan_.steps));
+    return {};
+  }
+
+  Status PlanHostUpdate(const FleetHost& host, const v1::Host& there,
+                        std::vector<FleetStep>& updates) {
+    if (there.region() != host.spec.region()) {
+      return Fail(Conflict(host.position,
+                           fmt::format("host {} stands in region {}, not in {}: a host never moves",
+                                       there.name(), there.region(), host.spec.region())));
+    }
+    const bool same_capacity = MessageDifferencer::Equals(there.capacity(), host.spec.capacity());
+    const bool same_policy = there.capacity_policy() == host.spec.capacity_policy();
+    if (same_capacity && same_policy) {
+      ++plan_.unchanged_count;
+      return {};
+    }
+    auto request = std::make_shared<v1::UpdateHostRequest>();
+    request->set_host(there.name());
+    std::string text;
+    if (!same_capacity) {
+      *request->mutable_capacity() = host.spec.capacity();
+      text = fmt::format("{} -> {}", FormatResources(there.capacity()),
+                         FormatResources(host.spec.capacity()));
+    }
+    if (!same_policy) {
+      request->set_capacity_policy(host.spec.capacity_policy());
+      auto word = [](v1::CapacityPolicy policy) {
+        return EnumWord(v1::CapacityPolicy_Name(policy), "CAPACITY_POLICY_");
+      };
+      text += fmt::format("{}capacity policy {} -> {}", text.empty() ? "" : "; ",
+                          word(there.capacity_policy()), word(host.spec.capacity_policy()));
+    }
+    Change(false, "host", there.name(), std::move(text));
+    updates.push_back(NewStep<v1::UpdateHostRequest, v1::UpdateHostResponse>(
+        "HostService/UpdateHost", request, host.position));
+    return {};
+  }
+
+  bool HasHost(const std::string& name) const {
+    return state_.hosts.contains(name) ||
+           std::ranges::any_of(fleet_.hosts,
+                               [&](const FleetHost& host) { return host.spec.name() == name; });
+  }
+
+  Status PlanNodes(const FleetNodes& nodes) {
+    if (!nodes.host.empty() && !HasHost(nodes.host))
+      return Fail(Unknown(nodes.position, "host", nodes.host));
+    if (!nodes.region.empty() && !HasRegion(nodes.region)) {
+      return Fail(Unknown(nodes.position, "region", nodes.region));
+    }
+    if (!nodes.org.empty() && !HasOrg(nodes.org))
+      return Fail(Unknown(nodes.position, "org", nodes.org));
+    std::vector<std::string> missing;
+    for (const std::string& name : nodes.names) {
+      const auto found = state_.nodes.find(name);
+      if (found == state_.nodes.end()) {
+        missing.push_back(name);
+      } else {
+        RETURN_IF_ERROR(PlanNodeChanges(nodes, found->second));
+      }
+    }
+    return missing.empty() ? Status() : PlanCreate(nodes, missing);
+  }
+
+  Status PlanCreate(const FleetNodes& nodes, const std::vector<std::string>& missing) {
+    auto request = std::make_shared<v1::CreateNodesRequest>();
+    request->set_image(nodes.image);
+    request->set_org(nodes.org.empty() ? org_ : nodes.org);
+    if (request->org().empty()) {
+      return Fail(
+          AtPosition(file_, nodes.position, "INVALID_FLEET",
+                     "nobody owns this node: give it an org, or use --org or TALLYMAN_ORG"));
+    }
+    const auto count = static_cast<int64_t>(missing.size());
+    // The free numbers of a prefix are taken lowest first, which are just the missing ones.
+    if (nodes.prefix.empty()) {
+      request->set_name(missing[0]);
+    } else {
+      request->set_name_prefix(nodes.prefix);
+    }
+    request->set_count(count);
+    if (!nodes.host.empty()) {
+      v1::HostCount& host = *request->mutable_by_hosts()->add_hosts();
+      host.set_host(nodes.host);
+      host.set_count(count);
+    } else {
+      request->mutable_by_region()->set_region(nodes.region);
+      request->mutable_by_region()->set_strategy(nodes.strategy);
+    }
+    request->mutable_values()->insert(nodes.values.begin(), nodes.values.end());
+    request->mutable_firewall_rules()->Assign(nodes.firewall_rules.begin(),
+                                              nodes.firewall_rules.end());
+    request->set_auto_upgrade(nodes.auto_upgrade.value_or(false));
+    const std::string where = nodes.host.empty() ? "in " + nodes.region : "on " + nodes.host;
+    for (const std::string& name : missing) {
+      Change(true, "node", name, fmt::format("{}, {}", nodes.image, where));
+    }
+    creates_.push_back(NewStep<v1::CreateNodesRequest, v1::CreateNodesResponse>(
+        "NodeService/CreateNodes", request, nodes.position));
+    return {};
+  }
+
+  Status PlanNodeChanges(const FleetNodes& nodes, const v1::Node& there) {
+    if ((!nodes.host.empty() && nodes.host != there.host()) ||
+        (!nodes.region.empty() && nodes.region != there.region())) {
+      return Fail(
+          Conflict(nodes.position,
+                   fmt::format("node {} is on host {} in region {}: a node never moves to another "
+                               "host; delete it and apply again",
+                               there.name(), there.host(), there.region())));
+    }
+    const size_t changes_before = plan_.changes.size();
+    if (!nodes.org.empty() && nodes.org != there.org()) PlanMove(nodes, there);
+    if (!IsImageOf(nodes.image, there)) PlanUpgrade(nodes, there);
+    PlanUpdate(nodes, there);
+    if (plan_.changes.size() == changes_before) ++plan_.unchanged_count;
+    return {};
+  }
+
+  // A reference without build means the only build there is. Where there are several it fits none,
+  // and the upgrade's error lists them.
+  bool IsImageOf(const std::string& image, const v1::Node& node) const {
+    if (image == node.image() || image == node.image_id()) return true;
+    const auto reference = ParseImageReference(image);
+    if (!reference || reference->build) return false;
+    std::vector<std::string> builds;
+    for (const v1::Image& there : state_.images) {
+      if (there.protocol() == reference->protocol && there.variant() == reference->variant &&
+          there.semantic_version() == reference->version) {
+        builds.push_back(there.id());
+      }
+    }
+    return builds.size() == 1 && builds[0] == node.image_id();
+  }
+
+  void PlanMove(const FleetNodes& nodes, const v1::Node& there) {
+    FleetStep& step = moves_[nodes.org];
+    if (step.request == nullptr) {
+      auto request = std::make_shared<v1::MoveNodesRequest>();
+      request->set_org(nodes.org);
+      step = NewStep<v1::MoveNodesRequest, v1::MoveNodesResponse>("NodeService/MoveNodes", request,
+                                                                  nodes.position);
+    }
+    static_cast<v1::MoveNodesRequest&>(*step.request).add_nodes(there.name());
+    Change(false, "node", there.name(), fmt::format("org {} -> {}", there.org(), nodes.org));
+  }
+
+  void PlanUpgrade(const FleetNodes& nodes, const v1::Node& there) {
+    FleetStep& step = upgrades_[nodes.image];
+    if (step.request == nullptr) {
+      auto request = std::make_shared<v1::UpgradeNodesRequest>();
+      request->set_image(nodes.image);
+      step = NewStep<v1::UpgradeNodesRequest, v1::UpgradeNodesResponse>("NodeService/UpgradeNodes",
+                                                                        request, nodes.position);
+    }
+    static_cast<v1::UpgradeNodesRequest&>(*step.request).add_nodes(there.name());
+    Change(false, "node", there.name(), fmt::format("image {} -> {}", there.image(), nodes.image));
+  }
+
+  void PlanUpdate(const FleetNodes& nodes, const v1::Node& there) {
+    auto request = std::make_shared<v1::UpdateNodeRequest>();
+    request->set_node(there.name());
+    std::vector<std::string> texts;
+    for (const auto& [key, value] : nodes.values) {
+      const auto found = there.config().values().find(key);
+      const bool known = found != there.config().values().end();
+      if (known && found->second == value) continue;
+      (*request->mutable_set_values())[key] = value;
+      texts.push_back(
+          fmt::format("{} {} -> {}", key, known ? Quote(found->second) : "unset", Quote(value)));
+    }
+    for (const v1::FirewallRule& rule : nodes.firewall_rules) {
+      const bool same = std::ranges::any_of(
+          there.config().firewall_rules(),
+          [&](const auto& existing) { return MessageDifferencer::Equals(existing, rule); });
+      if (same) continue;
+      *request->add_set_firewall_rules() = rule;
+      texts.push_back("firewall rule " + rule.key());
+    }
+    if (nodes.auto_upgrade && *nodes.auto_upgrade != there.auto_upgrade()) {
+      request->set_auto_upgrade(*nodes.auto_upgrade);
+      texts.push_back(
+          fmt::format("auto upgrade {} -> {}", there.auto_upgrade(), *nodes.auto_upgrade));
+    }
+    if (texts.empty()) return;
+    Change(false, "node", there.name(), fmt::format("{}", fmt::join(texts, "; ")));
+    updates_.push_back(NewStep<v1::UpdateNodeRequest, v1::UpdateNodeResponse>(
+        "NodeService/UpdateNode", request, nodes.position));
+  }
+
+  std::string_view file_;
+  const Fleet& fleet_;
+  const FleetState& state_;
+  const std::string& org_;
+  FleetPlan plan_;
+  std::map<std::string, FleetStep> moves_;     // by org
+  std::map<std::string, FleetStep> upgrades_;  // by image
+  std::vector<FleetStep> updates_;
+  std::vector<FleetStep> creates_;
+};
+
+}  // namespace
+
+Result<FleetPlan> PlanFleet(std::string_view file, const Fleet& fleet, const FleetState& state,
+                            const std::string& org) {
+  return Planner(file, fleet, state, org).Plan();
+}
+
+}  // namespace tallyman

@@ -1,0 +1,60 @@
+// The difference between a declared fleet and the one that is there, as steps to take. Pure.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/fleet_file.h"
+
+namespace tallyman {
+
+// What is there, as far as the declaration is about it.
+struct FleetState {
+  std::set<std::string> orgs;
+  std::set<std::string> regions;
+  std::map<std::string, v1::Host> hosts;
+  std::map<std::string, v1::Protocol> protocols;
+  std::vector<v1::Image> images;
+  // By name; the declared ones with their config.
+  std::map<std::string, v1::Node> nodes;
+};
+
+struct FleetChange {
+  bool is_new = false;  // else it changes what is there
+  std::string kind;     // "org", "host", ...
+  std::string name;
+  std::string text;  // what it becomes, or before -> after
+};
+
+// One request. Its fields request_id and, where it can be tried, dry_run are the caller's to set.
+struct FleetStep {
+  std::string method;
+  std::shared_ptr<google::protobuf::Message> request;
+  std::shared_ptr<google::protobuf::Message> response;
+  // Where what it is about is declared: one place, or one for each index of a batch.
+  std::vector<FilePosition> positions;
+};
+
+struct FleetPlan {
+  std::vector<FleetChange> changes;
+  std::vector<FleetStep> steps;
+  int64_t unchanged_count = 0;
+};
+
+// Orgs, regions, protocols, images, new hosts, changed hosts, moves, upgrades, updates, new nodes:
+// in this order, so that each finds what it needs. What the file does not mention stays as it is.
+// `org` owns new nodes whose entry names none; it may be empty when there are none of those.
+//
+// Errors carry the place: INVALID_ARGUMENT, reason FLEET_CONFLICT, for what cannot be changed (a
+// host's region, a published image, the host of a node); INVALID_ARGUMENT, reason INVALID_FLEET,
+// for a name that is neither declared nor there.
+Result<FleetPlan> PlanFleet(std::string_view file, const Fleet& fleet, const FleetState& state,
+                            const std::string& org);
+
+}  // namespace tallyman

@@ -1,0 +1,187 @@
+#include "cli/fleet_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tallyman {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kFleet = R"(orgs: [acme]
+regions: [eu]
+hosts: [{name: h1, region: eu, cpu: 32, memory: 256GiB, disk: 8TB}]
+protocols: [ethereum]
+images:
+- {image: ethereum/reth@0.0.9, uri: "reth:0.0.9", cpu: 8, memory: 16GB, disk: 1TB}
+nodes:
+- {name: a, image: ethereum/reth@0.0.9, host: h1, values: {archive: "on"}}
+- {name_prefix: b, count: 3, image: ethereum/reth@0.0.9, region: eu}
+)";
+
+// What is there once kFleet was applied.
+FleetState Applied() {
+  FleetState state;
+  state.orgs = {"acme"};
+  state.regions = {"eu"};
+  const Fleet fleet = *ReadFleet("f", kFleet);
+  v1::Host& host = state.hosts["h1"];
+  host.set_name("h1");
+  host.set_region("eu");
+  *host.mutable_capacity() = fleet.hosts[0].spec.capacity();
+  host.set_capacity_policy(v1::CAPACITY_POLICY_DEFAULT);
+  state.protocols["ethereum"].set_key("ethereum");
+  const v1::ImageSpec& spec = fleet.images[0].spec;
+  v1::Image& image = state.images.emplace_back();
+  image.set_id("image-1");
+  image.set_reference("ethereum/reth@0.0.9+1");
+  image.set_protocol(spec.protocol());
+  image.set_variant(spec.variant());
+  image.set_semantic_version(spec.semantic_version());
+  image.set_image_uri(spec.image_uri());
+  *image.mutable_minimum() = spec.minimum();
+  for (const char* name : {"a", "b-1", "b-2", "b-3"}) {
+    v1::Node& node = state.nodes[name];
+    node.set_name(name);
+    node.set_org("acme");
+    node.set_host("h1");
+    node.set_region("eu");
+    node.set_image(image.reference());
+    node.set_image_id(image.id());
+    (*node.mutable_config()->mutable_values())["archive"] = "on";
+  }
+  return state;
+}
+
+Result<FleetPlan> Plan(const std::string& text, const FleetState& state,
+                       const std::string& org = "acme") {
+  const auto fleet = ReadFleet("f", text);
+  if (!fleet) return Fail(fleet.error());
+  return PlanFleet("f", *fleet, state, org);
+}
+
+std::vector<std::string> Methods(const FleetPlan& plan) {
+  std::vector<std::string> methods;
+  for (const FleetStep& step : plan.steps)
+    methods.push_back(step.method.substr(step.method.find('/') + 1));
+  return methods;
+}
+
+// kFleet with one piece replaced.
+std::string With(const std::string& from, const std::string& to) {
+  std::string text = kFleet;
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(PlanFleet, BuildsAnEmptyFleetInTheOrderOfItsNeeds) {
+  const auto plan = Plan(kFleet, {});
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(Methods(*plan),
+              ElementsAre("CreateOrg", "CreateRegion", "CreateProtocol", "CreateImages",
+                          "CreateHosts", "CreateNodes", "CreateNodes"));
+  EXPECT_EQ(plan->changes.size(), 9U);
+}
+
+TEST(PlanFleet, DoesNothingWhenAllIsThere) {
+  const auto plan = Plan(kFleet, Applied());
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_THAT(Methods(*plan), IsEmpty());
+  EXPECT_THAT(plan->changes, IsEmpty());
+  EXPECT_EQ(plan->unchanged_count, 9);
+}
+
+TEST(PlanFleet, NeverDeletes) {
+  const auto plan = Plan("orgs: [acme]\n", Applied());
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(plan->steps, IsEmpty());
+}
+
+TEST(PlanFleet, ANewImageOfNodesIsOneUpgrade) {
+  const auto plan =
+      Plan(With("count: 3, image: ethereum/reth@0.0.9", "count: 3, image: ethereum/reth@0.0.10"),
+           Applied());
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(Methods(*plan), ElementsAre("UpgradeNodes"));
+  const auto& request = static_cast<const v1::UpgradeNodesRequest&>(*plan->steps[0].request);
+  EXPECT_THAT(request.nodes(), ElementsAre("b-1", "b-2", "b-3"));
+  EXPECT_EQ(request.image(), "ethereum/reth@0.0.10");
+}
+
+TEST(PlanFleet, ReferencesWithBuildsAreCompared) {
+  const auto same = Plan(With("h1, values", "h1, org: acme, values"), Applied());
+  EXPECT_THAT(same->steps, IsEmpty());
+  const auto build =
+      Plan(With("name: a, image: ethereum/reth@0.0.9", "name: a, image: ethereum/reth@0.0.9+1"),
+           Applied());
+  EXPECT_THAT(build->steps, IsEmpty());
+  const auto other =
+      Plan(With("name: a, image: ethereum/reth@0.0.9", "name: a, image: ethereum/reth@0.0.9+2"),
+           Applied());
+  EXPECT_THAT(Methods(*other), ElementsAre("UpgradeNodes"));
+}
+
+TEST(PlanFleet, ChangedValuesAreAnUpdateAndChangedCapacityToo) {
+  auto plan = Plan(With("archive: \"on\"", "archive: \"off\""), Applied());
+  EXPECT_THAT(Methods(*plan), ElementsAre("UpdateNode"));
+  EXPECT_EQ(plan->changes[0].text, "archive \"on\" -> \"off\"");
+  plan = Plan(With("cpu: 32", "cpu: 48"), Applied());
+  EXPECT_THAT(Methods(*plan), ElementsAre("UpdateHost"));
+  EXPECT_THAT(plan->changes[0].text, HasSubstr("32 cores"));
+  EXPECT_THAT(plan->changes[0].text, HasSubstr("-> 48 cores"));
+}
+
+TEST(PlanFleet, OnlyTheMissingNodesOfAPrefixAreCreated) {
+  FleetState state = Applied();
+  state.nodes.erase("b-2");
+  const auto plan = Plan(With("count: 3", "count: 5"), state);
+  ASSERT_TRUE(plan);
+  const auto& request = static_cast<const v1::CreateNodesRequest&>(*plan->steps.at(0).request);
+  EXPECT_EQ(request.count(), 3);
+  EXPECT_EQ(request.name_prefix(), "b");
+  EXPECT_EQ(plan->changes.size(), 3U);
+}
+
+TEST(PlanFleet, ADeclaredOrgMovesTheNode) {
+  FleetState state = Applied();
+  state.orgs.insert("other");
+  const auto plan = Plan(With("host: h1, values", "host: h1, org: other, values"), state);
+  EXPECT_THAT(Methods(*plan), ElementsAre("MoveNodes"));
+}
+
+TEST(PlanFleet, RefusesWhatCannotBeChangedAndNamesThePlace) {
+  FleetState state = Applied();
+  state.regions.insert("us");
+  const std::tuple<std::string, const char*, const char*> cases[] = {
+      {With("name: h1, region: eu", "name: h1, region: us"), "FLEET_CONFLICT",
+       "f:3:9: host h1 stands in region eu"},
+      {With("cpu: 8", "cpu: 9"), "FLEET_CONFLICT",
+       "f:6:3: image ethereum/reth@0.0.9 is published with other minimum"},
+      {With("reth:0.0.9\"", "reth:0.0.9b\""), "FLEET_CONFLICT", "other uri"},
+      {With("region: eu}\n", "region: us}\n"), "FLEET_CONFLICT", "f:9:3: node b-1 is on host h1"},
+      {With("host: h1, values", "host: h9, values"), "INVALID_FLEET",
+       "f:8:3: there is no host \"h9\""},
+      {With("name: h1, region: eu", "name: h1, region: xx"), "INVALID_FLEET",
+       "there is no region \"xx\""},
+      {With("host: h1, values", "host: h1, org: xx, values"), "INVALID_FLEET",
+       "there is no org \"xx\""},
+  };
+  for (const auto& [text, reason, message] : cases) {
+    const auto plan = Plan(text, state);
+    ASSERT_FALSE(plan) << message;
+    EXPECT_EQ(plan.error().reason, reason) << plan.error().message;
+    EXPECT_THAT(plan.error().message, HasSubstr(message));
+  }
+}
+
+TEST(PlanFleet, ANewNodeNeedsAnOwner) {
+  const auto plan = Plan(kFleet, {}, "");
+  ASSERT_FALSE(plan);
+  EXPECT_THAT(plan.error().message, HasSubstr("nobody owns this node"));
+}
+
+}  // namespace
+}  // namespace tallyman

@@ -1,0 +1,66 @@
+#include "cli/format.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+
+namespace tallyman {
+
+std::string FormatAmount(const DimensionView& dimension, int64_t value) {
+  return dimension.is_bytes ? FormatBytes(value) : std::to_string(value);
+}
+
+std::string FormatSigned(const DimensionView& dimension, int64_t value) {
+  if (value == 0) return "0";
+  return (value > 0 ? "+" : "") + FormatAmount(dimension, value);
+}
+
+std::string FormatSignedCount(int64_t value) {
+  return fmt::format("{}{}", value > 0 ? "+" : "", value);
+}
+
+std::string FormatResources(const v1::Resources& resources) {
+  return fmt::format("{}, {} memory, {} disk", Counted(resources.cpu_cores(), "core"),
+                     FormatBytes(resources.memory_bytes()), FormatBytes(resources.disk_bytes()));
+}
+
+std::string FormatSignedResources(const v1::Resources& resources) {
+  const auto& [cpu, memory, disk] = kDimensionViews;
+  return fmt::format("{} cores, {} memory, {} disk", FormatSigned(cpu, resources.cpu_cores()),
+                     FormatSigned(memory, resources.memory_bytes()),
+                     FormatSigned(disk, resources.disk_bytes()));
+}
+
+std::string FormatBooks(const v1::Books& books) {
+  return fmt::format("{}, {}", Counted(books.node_count(), "node"),
+                     FormatResources(books.allocated()));
+}
+
+std::string Counted(int64_t count, std::string_view word, std::string_view plural) {
+  if (count == 1) return fmt::format("1 {}", word);
+  return plural.empty() ? fmt::format("{} {}s", count, word) : fmt::format("{} {}", count, plural);
+}
+
+std::string FormatTimestamp(const google::protobuf::Timestamp& time) {
+  // The range that the definition of Timestamp allows; anything else is not a time.
+  constexpr int64_t kSecondsMin = -62135596800;
+  constexpr int64_t kSecondsMax = 253402300799;
+  if (time.seconds() == 0 && time.nanos() == 0) return {};
+  if (time.seconds() < kSecondsMin || time.seconds() > kSecondsMax) return "?";
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(time.seconds())));
+}
+
+std::string EnumWord(std::string_view name, std::string_view prefix) {
+  if (!name.starts_with(prefix)) return {};
+  std::string word(name.substr(prefix.size()));
+  if (word == "UNSPECIFIED") return {};
+  std::ranges::transform(word, word.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
+  return word;
+}
+
+}  // namespace tallyman

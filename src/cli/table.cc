@@ -1,0 +1,119 @@
+#include "cli/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+constexpr int kGap = 2;
+constexpr int kShrunkWidthMin = 8;
+constexpr std::string_view kCut = "...";
+
+bool StartsCharacter(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
+
+// The first `count` characters.
+std::string_view Head(std::string_view text, int count) {
+  size_t end = 0;
+  while (end < text.size() && (count > 0 || !StartsCharacter(text[end]))) {
+    if (StartsCharacter(text[end])) --count;
+    ++end;
+  }
+  return text.substr(0, end);
+}
+
+std::string Fit(std::string_view text, int width) {
+  if (DisplayWidth(text) <= width) return std::string(text);
+  return std::string(Head(text, width - static_cast<int>(kCut.size()))).append(kCut);
+}
+
+}  // namespace
+
+std::string Paint(std::string_view text, Colour colour, bool colour_on) {
+  if (!colour_on || colour == Colour::kNone) return std::string(text);
+  static constexpr std::string_view kCodes[] = {"", "1", "2", "31", "32", "33"};
+  return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<size_t>(colour)], text);
+}
+
+std::string Printable(std::string_view text) {
+  std::string printable;
+  printable.reserve(text.size());
+  while (!text.empty()) {
+    size_t length = 1;
+    while (length < text.size() && !StartsCharacter(text[length])) ++length;
+    const std::string_view character = text.substr(0, length);
+    const auto first = static_cast<unsigned char>(character[0]);
+    if (first < 0x20 || first == 0x7f || !IsUtf8(character)) {
+      for (const char c : character) {
+        printable += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+      }
+    } else {
+      printable += character;
+    }
+    text.remove_prefix(length);
+  }
+  return printable;
+}
+
+int DisplayWidth(std::string_view text) {
+  return static_cast<int>(std::ranges::count_if(text, StartsCharacter));
+}
+
+void Table::AddRow(std::vector<Cell> cells) {
+  cells.resize(columns_.size());
+  for (Cell& cell : cells) cell.text = Printable(cell.text);
+  rows_.push_back(std::move(cells));
+}
+
+std::vector<int> Table::Widths(int width_max) const {
+  std::vector<int> widths;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    int width = DisplayWidth(columns_[i].title);
+    for (const auto& row : rows_) width = std::max(width, DisplayWidth(row[i].text));
+    widths.push_back(width);
+  }
+  const int gaps = kGap * (static_cast<int>(columns_.size()) - 1);
+  int excess = std::accumulate(widths.begin(), widths.end(), gaps) - width_max;
+  while (width_max > 0 && excess > 0) {
+    // The widest of those that may shrink loses a column.
+    int* widest = nullptr;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const bool may_shrink = columns_[i].shrinks && widths[i] > kShrunkWidthMin;
+      if (may_shrink && (widest == nullptr || widths[i] > *widest)) widest = &widths[i];
+    }
+    if (widest == nullptr) break;
+    --*widest;
+    --excess;
+  }
+  return widths;
+}
+
+std::string Table::Render(int width_max, bool colour_on) const {
+  const std::vector<int> widths = Widths(width_max);
+  std::string text;
+  auto add_line = [&](auto cell_at) {
+    std::string line;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const Cell cell = cell_at(i);
+      const std::string fitted = Fit(cell.text, widths[i]);
+      const std::string padding(static_cast<size_t>(widths[i] - DisplayWidth(fitted)), ' ');
+      if (i > 0) line.append(kGap, ' ');
+      if (columns_[i].align == Align::kRight) line += padding;
+      line += Paint(fitted, fitted.empty() ? Colour::kNone : cell.colour, colour_on);
+      if (columns_[i].align == Align::kLeft) line += padding;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  };
+  const bool titled =
+      std::ranges::any_of(columns_, [](const Column& column) { return !column.title.empty(); });
+  if (titled) add_line([&](size_t i) { return Cell{columns_[i].title, Colour::kBold}; });
+  for (const auto& row : rows_) add_line([&](size_t i) { return row[i]; });
+  return text;
+}
+
+}  // namespace tallyman

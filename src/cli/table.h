@@ -1,0 +1,53 @@
+// Tables of text that line up and fit a terminal.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tallyman {
+
+enum class Align { kLeft, kRight };
+enum class Colour { kNone, kBold, kDim, kRed, kGreen, kYellow };
+
+// The text in that colour; as it is when colour is off or kNone.
+std::string Paint(std::string_view text, Colour colour, bool colour_on);
+
+// The text with control characters and broken UTF-8 written as \xNN: safe to print on a terminal.
+std::string Printable(std::string_view text);
+
+// How many columns it takes: one per character.
+int DisplayWidth(std::string_view text);
+
+struct Cell {
+  std::string text;
+  Colour colour = Colour::kNone;
+};
+
+struct Column {
+  std::string title;
+  Align align = Align::kLeft;
+  // May be cut, with "..." at its end, when the table is wider than the terminal.
+  bool shrinks = false;
+};
+
+// Two spaces between columns, no trailing spaces, the titles first unless all are empty.
+class Table {
+ public:
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+
+  // A row shorter than the columns is filled up with empty cells.
+  void AddRow(std::vector<Cell> cells);
+  bool empty() const { return rows_.empty(); }
+
+  // `width_max` 0: nothing is cut.
+  std::string Render(int width_max, bool colour_on) const;
+
+ private:
+  std::vector<int> Widths(int width_max) const;
+
+  std::vector<Column> columns_;
+  std::vector<std::vector<Cell>> rows_;
+};
+
+}  // namespace tallyman

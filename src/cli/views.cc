@@ -1,0 +1,254 @@
+#include "cli/views.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "cli/format.h"
+
+namespace tallyman {
+namespace {
+
+// "8 -> 32 (+24)"; "8" when nothing changes, "+8" for a new node.
+std::string FormatChange(const DimensionView& dimension, int64_t before, int64_t after,
+                         int64_t difference, bool is_new) {
+  if (is_new) return FormatSigned(dimension, difference);
+  if (before == after) return FormatAmount(dimension, after);
+  return fmt::format("{} -> {} ({})", FormatAmount(dimension, before),
+                     FormatAmount(dimension, after), FormatSigned(dimension, difference));
+}
+
+// "a/b@1 -> 2" where only the version changes.
+std::string FormatImageChange(const v1::NodeChange& change) {
+  const std::string& from = change.from_image();
+  const std::string& to = change.to_image();
+  if (from.empty() || from == to) return to;
+  if (to.empty()) return from;
+  const size_t at = from.find('@');
+  const bool same_variant = at != std::string::npos && to.starts_with(from.substr(0, at + 1));
+  return fmt::format("{} -> {}", from, same_variant ? to.substr(at + 1) : to);
+}
+
+bool HoldsAnything(const v1::Resources& held) {
+  return std::ranges::any_of(kDimensionViews,
+                             [&](const DimensionView& d) { return (held.*d.get)() != 0; });
+}
+
+void PrintNodeChanges(Context& context, const v1::Changes& changes) {
+  const auto& rows = changes.nodes();
+  const std::string image = rows.empty() ? "" : FormatImageChange(rows[0]);
+  const bool one_image =
+      std::ranges::all_of(rows, [&](const auto& row) { return FormatImageChange(row) == image; });
+  const bool moves =
+      std::ranges::any_of(rows, [](const auto& row) { return !row.from_org().empty(); });
+  const bool holds =
+      std::ranges::any_of(rows, [](const auto& row) { return HoldsAnything(row.held()); });
+  if (one_image && !image.empty()) context.Detail("image: " + image);
+  std::vector<Column> columns = {{"NODE", Align::kLeft, true}, {"HOST", Align::kLeft, true}};
+  if (!one_image) columns.push_back({"IMAGE", Align::kLeft, true});
+  if (moves) columns.push_back({"ORG", Align::kLeft, true});
+  for (const char* title : {"CPU", "MEMORY", "DISK"}) columns.push_back({title, Align::kRight});
+  if (holds) columns.push_back({"HELD", Align::kLeft, true});
+  Table table(std::move(columns));
+  for (const v1::NodeChange& row : rows) {
+    std::vector<Cell> cells = {{row.node()}, {row.host()}};
+    if (!one_image) cells.push_back({FormatImageChange(row)});
+    if (moves) cells.push_back({fmt::format("{} -> {}", row.from_org(), row.org())});
+    for (const DimensionView& d : kDimensionViews) {
+      cells.push_back({FormatChange(d, (row.before().*d.get)(), (row.after().*d.get)(),
+                                    (row.difference().*d.get)(), row.from_image().empty())});
+    }
+    if (holds) cells.push_back({HoldsAnything(row.held()) ? FormatResources(row.held()) : ""});
+    table.AddRow(std::move(cells));
+  }
+  context.Detail(table);
+}
+
+void AddHostRows(const v1::HostChange& host, bool holds, Table& table) {
+  auto coloured = [](std::string text, int64_t value) {
+    return Cell{std::move(text), value < 0 ? Colour::kRed : Colour::kNone};
+  };
+  std::vector<Cell> count = {{host.host()},
+                             {"nodes"},
+                             {std::to_string(host.books_before().node_count())},
+                             {std::to_string(host.books_after().node_count())},
+                             {FormatSignedCount(host.difference().node_count())}};
+  table.AddRow(std::move(count));
+  for (const DimensionView& d : kDimensionViews) {
+    const int64_t free = (host.free_after().*d.get)();
+    std::vector<Cell> cells = {
+        {},
+        {std::string(d.word)},
+        {FormatAmount(d, (host.books_before().allocated().*d.get)())},
+        {FormatAmount(d, (host.books_after().allocated().*d.get)())},
+        {FormatSigned(d, (host.difference().allocated().*d.get)())},
+    };
+    if (holds) cells.push_back({FormatAmount(d, (host.held_after().*d.get)())});
+    cells.push_back({FormatAmount(d, (host.capacity().*d.get)())});
+    cells.push_back(coloured(FormatAmount(d, free), free));
+    table.AddRow(std::move(cells));
+  }
+}
+
+void PrintHostChanges(Context& context, const v1::Changes& changes) {
+  if (changes.hosts().empty()) return;
+  const bool holds = std::ranges::any_of(
+      changes.hosts(), [](const auto& host) { return HoldsAnything(host.held_after()); });
+  std::vector<Column> columns = {{"HOST", Align::kLeft, true},
+                                 {""},
+                                 {"BEFORE", Align::kRight},
+                                 {"AFTER", Align::kRight},
+                                 {"DIFFERENCE", Align::kRight}};
+  if (holds) columns.push_back({"HELD", Align::kRight});
+  columns.push_back({"CAPACITY", Align::kRight});
+  columns.push_back({"FREE", Align::kRight});
+  Table table(std::move(columns));
+  for (const v1::HostChange& host : changes.hosts()) AddHostRows(host, holds, table);
+  context.Detail("");
+  context.Detail(table);
+}
+
+void PrintCorrections(Context& context, const v1::Changes& changes) {
+  google::protobuf::RepeatedPtrField<v1::Drift> drifts;
+  for (const v1::HostChange& host : changes.hosts()) drifts.MergeFrom(host.corrections());
+  if (drifts.empty()) return;
+  context.Detail("");
+  context.Detail(changes.applied() ? "drift that was found and settled on the way:"
+                                   : "drift that was found and would be settled on the way:",
+                 Colour::kYellow);
+  context.Detail(DriftTable(drifts));
+}
+
+// "+72 cores, ..." over all hosts; empty when nothing changes or the sum is beyond 64 bits.
+std::string FormatTotal(const v1::Changes& changes) {
+  v1::Resources total;
+  int64_t sums[3] = {0, 0, 0};
+  for (const v1::HostChange& host : changes.hosts()) {
+    for (size_t i = 0; i < kDimensionViews.size(); ++i) {
+      const int64_t part = (host.difference().allocated().*kDimensionViews[i].get)();
+      if (__builtin_add_overflow(sums[i], part, &sums[i])) return {};
+    }
+  }
+  if (std::ranges::all_of(sums, [](int64_t sum) { return sum == 0; })) return {};
+  total.set_cpu_cores(sums[0]);
+  total.set_memory_bytes(sums[1]);
+  total.set_disk_bytes(sums[2]);
+  return ": " + FormatSignedResources(total);
+}
+
+}  // namespace
+
+void PrintFields(Context& context, const std::vector<std::pair<std::string, std::string>>& fields) {
+  Table table({{""}, {""}});
+  for (const auto& [name, value] : fields) {
+    if (!value.empty()) table.AddRow({{name, Colour::kDim}, {value}});
+  }
+  context.Detail(table);
+}
+
+void PrintList(Context& context, const Table& table, std::string_view when_empty) {
+  if (table.empty()) {
+    context.Detail(when_empty);
+  } else {
+    context.Detail(table);
+  }
+}
+
+void PrintWarnings(Context& context,
+                   const google::protobuf::RepeatedPtrField<v1::Warning>& warnings) {
+  for (const v1::Warning& warning : warnings) {
+    context.Detail(fmt::format("warning: {} ({})", Printable(warning.message()), warning.reason()),
+                   Colour::kYellow);
+  }
+}
+
+void PrintOutcome(Context& context, bool applied, std::string_view done,
+                  const std::string& plan_token) {
+  if (applied) {
+    context.Line(done, Colour::kGreen);
+    return;
+  }
+  context.Line("This is only a plan; nothing was changed.");
+  if (!plan_token.empty()) context.Line("plan token: " + plan_token);
+}
+
+Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts) {
+  Table table({{"WHAT"},
+               {"HOST", Align::kLeft, true},
+               {"NODE", Align::kLeft, true},
+               {"DIMENSION"},
+               {"STORED", Align::kRight},
+               {"TRUE", Align::kRight},
+               {"DIFFERENCE", Align::kRight}});
+  for (const v1::Drift& drift : drifts) {
+    table.AddRow({{EnumWord(v1::DriftKind_Name(drift.kind()), "DRIFT_KIND_")},
+                  {drift.host()},
+                  {drift.node()},
+                  {drift.dimension()},
+                  {std::to_string(drift.stored()), Colour::kRed},
+                  {std::to_string(drift.true_value())},
+                  {FormatSignedCount(drift.difference())}});
+  }
+  return table;
+}
+
+Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& rules) {
+  Table table({{"FIREWALL RULE", Align::kLeft, true},
+               {"WAY"},
+               {"ACTION"},
+               {"TRANSPORT"},
+               {"PORTS", Align::kLeft, true},
+               {"ADDRESSES", Align::kLeft, true}});
+  for (const v1::FirewallRule& rule : rules) {
+    table.AddRow({{rule.key()},
+                  {EnumWord(v1::FirewallDirection_Name(rule.direction()), "FIREWALL_DIRECTION_")},
+                  {EnumWord(v1::FirewallAction_Name(rule.action()), "FIREWALL_ACTION_")},
+                  {EnumWord(v1::FirewallTransport_Name(rule.transport()), "FIREWALL_TRANSPORT_")},
+                  {rule.ports().empty() ? "any" : fmt::format("{}", fmt::join(rule.ports(), ","))},
+                  {rule.ips().empty() ? "any" : fmt::format("{}", fmt::join(rule.ips(), ","))}});
+  }
+  return table;
+}
+
+Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of) {
+  std::vector<Column> columns = {{"NODE", Align::kLeft, true}, {"ORG", Align::kLeft, true}};
+  if (of == NodeTableOf::kFleet) columns.push_back({"HOST", Align::kLeft, true});
+  columns.push_back({"IMAGE", Align::kLeft, true});
+  columns.push_back({"STATE"});
+  for (const char* title : {"CPU", "MEMORY", "DISK"}) columns.push_back({title, Align::kRight});
+  Table table(std::move(columns));
+  for (const v1::Node& node : nodes.nodes()) {
+    std::string state = EnumWord(v1::NodeState_Name(node.node_state()), "NODE_STATE_");
+    const std::string next = EnumWord(v1::NextState_Name(node.next_state()), "NEXT_STATE_");
+    if (!next.empty()) state += " -> " + next;
+    std::vector<Cell> row = {{node.name()}, {node.org()}};
+    if (of == NodeTableOf::kFleet) row.push_back({node.host()});
+    row.push_back({node.image()});
+    const bool failed = node.node_state() == v1::NODE_STATE_FAILED;
+    row.push_back({std::move(state), failed ? Colour::kRed : Colour::kNone});
+    for (const DimensionView& d : kDimensionViews) {
+      row.push_back({FormatAmount(d, (node.resources().*d.get)())});
+    }
+    table.AddRow(std::move(row));
+  }
+  return table;
+}
+
+void PrintChanges(Context& context, const v1::Changes& changes, std::string_view done) {
+  PrintNodeChanges(context, changes);
+  PrintHostChanges(context, changes);
+  if (!changes.warnings().empty()) context.Detail("");
+  PrintWarnings(context, changes.warnings());
+  PrintCorrections(context, changes);
+  context.Detail("");
+  // Some changes concern no counter of any host, and then there is no row of one.
+  const std::string hosts =
+      changes.hosts().empty() ? "" : " on " + Counted(changes.hosts_size(), "host");
+  PrintOutcome(context, changes.applied(),
+               fmt::format("{} {}{}{}.", done, Counted(changes.nodes_size(), "node"), hosts,
+                           FormatTotal(changes)),
+               changes.plan_token());
+}
+
+}  // namespace tallyman

@@ -1,0 +1,42 @@
+// Parts of the screen that many commands share.
+#pragma once
+
+#include <google/protobuf/repeated_ptr_field.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cli/context.h"
+#include "tallyman/v1/common.pb.h"
+#include "tallyman/v1/node.pb.h"
+
+namespace tallyman {
+
+// "name   value", one a line; those without a value are left out.
+void PrintFields(Context& context, const std::vector<std::pair<std::string, std::string>>& fields);
+
+// The table, or `when_empty`.
+void PrintList(Context& context, const Table& table, std::string_view when_empty);
+
+void PrintWarnings(Context& context,
+                   const google::protobuf::RepeatedPtrField<v1::Warning>& warnings);
+
+// The last line of a change: what was done, or that nothing was and how to do it.
+void PrintOutcome(Context& context, bool applied, std::string_view done,
+                  const std::string& plan_token);
+
+// A row per drift: what, stored, true, difference. The numbers are exact.
+Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts);
+
+Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& rules);
+
+enum class NodeTableOf { kFleet, kOneHost };
+Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of);
+
+// What a request on nodes did or would do: a row per node, rows per host, warnings, corrections,
+// the plan token. `done` is the verb: "Upgraded".
+void PrintChanges(Context& context, const v1::Changes& changes, std::string_view done);
+
+}  // namespace tallyman

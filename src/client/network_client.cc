@@ -1,0 +1,315 @@
+#include "client/network_client.h"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "rpc/envelope.h"
+#include "rpc/message_codec.h"
+#include "rpc/wire_error.h"
+
+namespace tallyman {
+namespace {
+
+using google::protobuf::Message;
+using std::chrono::milliseconds;
+
+constexpr const char* kUnaryType = "application/proto";
+constexpr const char* kStreamType = "application/connect+proto";
+// Four times what a server lets pass between two signs of life.
+constexpr milliseconds kStreamIdle{60'000};
+constexpr size_t kStreamMessageMax = size_t{16} << 20;
+// The server's own deadline comes first, and with a better message.
+constexpr milliseconds kGrace{500};
+constexpr size_t kIdleMax = 16;
+
+// Sent twice, it happens once: it only reads, or the server knows it again.
+bool IsRepeatable(const Message& request) {
+  const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
+  return field == nullptr || !request.GetReflection()->GetString(request, field).empty();
+}
+
+// Whether the same call may well succeed soon.
+bool Passes(const Error& error, const HttpAnswer* answer) {
+  if (error.reason == kTlsFailed) return false;
+  if (error.code == Code::kUnavailable) return true;
+  // Too much at once; a host that has no room left says so without such a hint.
+  return error.code == Code::kResourceExhausted && answer != nullptr &&
+         answer->retry_after.count() > 0;
+}
+
+bool IsLoopback(std::string_view host) {
+  const bool is_number = host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return host == "localhost" || host == "[::1]" || (is_number && host.starts_with("127."));
+}
+
+struct UrlDeleter {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+
+std::string PartOf(CURLU* url, CURLUPart part) {
+  char* text = nullptr;
+  if (curl_url_get(url, part, &text, 0) != CURLUE_OK || text == nullptr) return {};
+  std::string out(text);
+  curl_free(text);
+  return out;
+}
+
+Error InvalidServer(const std::string& server, std::string_view why) {
+  return InvalidArgument("INVALID_SERVER",
+                         fmt::format("the server is {}: {}; write http://HOST:PORT or "
+                                     "https://HOST[:PORT]",
+                                     Quote(server), why))
+      .With("field", "server");
+}
+
+// Scheme, host and port, without a slash at the end.
+Result<std::string> CheckServer(const NetworkOptions& options) {
+  const std::string& server = options.server;
+  std::unique_ptr<CURLU, UrlDeleter> url(curl_url());
+  if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, server.c_str(), 0) != CURLUE_OK)
+    return Fail(InvalidServer(server, "it is no URL"));
+  const std::string scheme = PartOf(url.get(), CURLUPART_SCHEME);
+  const std::string host = PartOf(url.get(), CURLUPART_HOST);
+  const std::string port = PartOf(url.get(), CURLUPART_PORT);
+  if (scheme != "http" && scheme != "https")
+    return Fail(InvalidServer(server, "it begins with neither http:// nor https://"));
+  if (!PartOf(url.get(), CURLUPART_USER).empty() || !PartOf(url.get(), CURLUPART_PASSWORD).empty())
+    return Fail(InvalidServer("...", "it has a user or a password; a token is given by itself"));
+  const std::string path = PartOf(url.get(), CURLUPART_PATH);
+  if ((path != "/" && !path.empty()) || !PartOf(url.get(), CURLUPART_QUERY).empty() ||
+      !PartOf(url.get(), CURLUPART_FRAGMENT).empty()) {
+    return Fail(InvalidServer(server, "it goes on behind host and port"));
+  }
+  if (scheme == "http" && !options.token.empty() && !options.insecure && !IsLoopback(host)) {
+    return Fail(InvalidArgument("INSECURE_SERVER",
+                                fmt::format("the server is {}: everybody on the way could read the "
+                                            "token; use https://, or say --insecure if the way is "
+                                            "safe",
+                                            Quote(server)))
+                    .With("field", "server"));
+  }
+  return fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port);
+}
+
+// Takes the messages of a stream out of bytes that come in pieces.
+class StreamReader {
+ public:
+  using OnMessage = std::function<bool(const Message&)>;
+
+  static Result<StreamReader> Of(std::string_view method, const OnMessage& on_message) {
+    // "tallyman.v1.EventService/WatchEvents" is "tallyman.v1.EventService.WatchEvents" here.
+    std::string name(method);
+    std::ranges::replace(name, '/', '.');
+    const auto* known = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
+    if (known == nullptr || !known->server_streaming()) {
+      return Fail(Error(Code::kUnimplemented, "UNKNOWN_METHOD",
+                        fmt::format("{} is no method that streams", method)));
+    }
+    const Message* prototype =
+        google::protobuf::MessageFactory::generated_factory()->GetPrototype(known->output_type());
+    return StreamReader(*prototype, on_message);
+  }
+
+  // False: nothing more is wanted.
+  bool Take(std::string_view bytes) {
+    envelopes_.Append(bytes);
+    while (!done_) {
+      auto envelope = envelopes_.Next();
+      if (!envelope) return End(Fail(std::move(envelope).error()));
+      if (!*envelope) return true;
+      TakeEnvelope(**envelope);
+    }
+    return false;
+  }
+  bool is_done() const { return done_; }
+  const Status& outcome() const { return outcome_; }
+
+ private:
+  StreamReader(const Message& prototype, const OnMessage& on_message)
+      : prototype_(prototype), on_message_(on_message) {}
+
+  bool End(Status outcome) {
+    done_ = true;
+    outcome_ = std::move(outcome);
+    return false;
+  }
+
+  void TakeEnvelope(const Envelope& envelope) {
+    if (envelope.compressed()) {
+      End(Fail(Internal("COMPRESSED_MESSAGE", "the server packed a message, unasked")));
+      return;
+    }
+    if (envelope.end_stream()) {
+      End(ParseEndStream(envelope.message));
+      return;
+    }
+    std::unique_ptr<Message> message(prototype_.New());
+    if (Status parsed = ParseMessage(Codec::kProto, envelope.message, *message); !parsed) {
+      End(Fail(Internal("MALFORMED_MESSAGE", fmt::format("the stream has a message that is no {}",
+                                                         prototype_.GetTypeName()))));
+      return;
+    }
+    if (!on_message_(*message)) End({});
+  }
+
+  const Message& prototype_;
+  const OnMessage& on_message_;
+  EnvelopeReader envelopes_{kStreamMessageMax};
+  bool done_ = false;
+  Status outcome_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<NetworkClient>> NetworkClient::Make(NetworkOptions options, Clock& clock,
+                                                           Random& random, Pause pause) {
+  ASSIGN_OR_RETURN(options.server, CheckServer(options));
+  // A line end would let it smuggle a header in.
+  const bool clean = std::ranges::all_of(options.token, [](char c) { return c > ' ' && c < 0x7f; });
+  if (!clean) {
+    return Fail(InvalidArgument("INVALID_TOKEN",
+                                "the token has characters that no token has: see that it was "
+                                "copied whole, and without a line end"));
+  }
+  return std::unique_ptr<NetworkClient>(
+      new NetworkClient(std::move(options), clock, random, std::move(pause)));
+}
+
+NetworkClient::NetworkClient(NetworkOptions options, Clock& clock, Random& random, Pause pause)
+    : options_(std::move(options)), clock_(clock), random_(random), pause_(std::move(pause)) {}
+
+std::unique_ptr<HttpSession> NetworkClient::TakeSession() {
+  std::lock_guard lock(mutex_);
+  if (idle_.empty()) return std::make_unique<HttpSession>(options_.ca_file);
+  auto session = std::move(idle_.back());
+  idle_.pop_back();
+  return session;
+}
+
+void NetworkClient::GiveBack(std::unique_ptr<HttpSession> session) {
+  std::lock_guard lock(mutex_);
+  if (idle_.size() < kIdleMax) idle_.push_back(std::move(session));
+}
+
+HttpPost NetworkClient::PostOf(std::string_view method, std::string_view body,
+                               std::string_view content_type, milliseconds left) const {
+  HttpPost post;
+  post.url = fmt::format("{}/{}", options_.server, method);
+  post.body = body;
+  post.headers = {fmt::format("Content-Type: {}", content_type), "Connect-Protocol-Version: 1",
+                  "User-Agent: tallyman",
+                  // A request is sent at once, without asking whether it may be.
+                  "Expect:"};
+  if (!options_.token.empty()) post.headers.push_back("Authorization: Bearer " + options_.token);
+  if (left.count() > 0) {
+    post.headers.push_back(fmt::format("Connect-Timeout-Ms: {}", left.count()));
+    post.timeout = left + kGrace;
+  }
+  return post;
+}
+
+Result<HttpAnswer> NetworkClient::Attempt(const HttpPost& post) {
+  auto session = TakeSession();
+  auto answer = session->Post(post, options_.answer_bytes_max);
+  GiveBack(std::move(session));
+  return answer;
+}
+
+Error NetworkClient::Explain(std::string_view method, Error error) const {
+  if (error.code == Code::kUnimplemented &&
+      (error.reason == "UNKNOWN_METHOD" || error.reason == "HTTP_STATUS")) {
+    return Error(Code::kUnimplemented, "SERVER_TOO_OLD",
+                 fmt::format("{} does not know {}: the server is older than this program, or it is "
+                             "no Tallyman server",
+                             options_.server, method))
+        .With("server", options_.server);
+  }
+  if (error.code == Code::kUnauthenticated && options_.token.empty()) {
+    return Error(Code::kUnauthenticated, "NO_TOKEN",
+                 fmt::format("{} wants a token: give one with --token-file FILE, TALLYMAN_TOKEN or "
+                             "\"tallyman context set\"; an admin makes one with \"tallyman token "
+                             "create\"",
+                             options_.server))
+        .With("server", options_.server);
+  }
+  return error;
+}
+
+Status NetworkClient::Read(std::string_view method, Result<HttpAnswer> answer,
+                           Message& response) const {
+  if (!answer) return Fail(std::move(answer).error());
+  if (answer->status != 200)
+    return Fail(Explain(method, ErrorFromResponse(answer->status, answer->body)));
+  const std::string_view type =
+      std::string_view(answer->content_type).substr(0, answer->content_type.find(';'));
+  if (type != kUnaryType || !ParseMessage(Codec::kProto, answer->body, response)) {
+    return Fail(Internal("NOT_A_TALLYMAN_SERVER",
+                         fmt::format("{} answered with something else than a {}{}: see that the "
+                                     "address is that of a Tallyman server",
+                                     options_.server, response.GetTypeName(),
+                                     type == kUnaryType ? "" : fmt::format(", {}", Quote(type))))
+                    .With("server", options_.server));
+  }
+  return {};
+}
+
+Status NetworkClient::Call(std::string_view method, const Message& request, Message& response) {
+  ASSIGN_OR_RETURN(const std::string body, FormatMessage(Codec::kProto, request));
+  const bool repeatable = IsRepeatable(request);
+  const Time deadline = clock_.Now() + options_.timeout;
+  Retry retry(options_.retry, random_);
+  while (true) {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - clock_.Now());
+    HttpPost post = PostOf(method, body, kUnaryType, std::max(left, milliseconds(1)));
+    post.fresh_connection = !repeatable;
+    auto answer = Attempt(post);
+    const bool was_answered = answer.has_value();
+    const HttpAnswer head{.status = was_answered ? answer->status : 0,
+                          .content_type = {},
+                          .retry_after = was_answered ? answer->retry_after : milliseconds(0),
+                          .body = {}};
+    Status status = Read(method, std::move(answer), response);
+    if (status) return status;
+    const Error& error = status.error();
+    const bool harmless = repeatable || error.reason == kServerUnreachable;
+    if (!harmless || !Passes(error, was_answered ? &head : nullptr)) return status;
+    const auto still_left = std::chrono::duration_cast<milliseconds>(deadline - clock_.Now());
+    const auto wait = retry.NextWait(still_left, head.retry_after);
+    if (!wait) return status;
+    pause_(*wait);
+  }
+}
+
+Status NetworkClient::Stream(std::string_view method, const Message& request,
+                             const std::function<bool(const Message&)>& on_message,
+                             const std::atomic<bool>* stop) {
+  ASSIGN_OR_RETURN(StreamReader reader, StreamReader::Of(method, on_message));
+  ASSIGN_OR_RETURN(const std::string message, FormatMessage(Codec::kProto, request));
+  std::string body;
+  AppendEnvelope(body, 0, message);
+  HttpPost post = PostOf(method, body, kStreamType, milliseconds(0));
+  post.idle_timeout = kStreamIdle;
+  auto session = TakeSession();
+  auto answer = session->Stream(
+      post, [&](std::string_view bytes) { return reader.Take(bytes); },
+      [stop] { return stop != nullptr && stop->load(); });
+  GiveBack(std::move(session));
+  if (reader.is_done()) return reader.outcome();
+  if (stop != nullptr && stop->load()) return {};
+  if (answer && answer->status != 200)
+    return Fail(Explain(method, ErrorFromResponse(answer->status, answer->body)));
+  if (!answer &&
+      (answer.error().reason == kServerUnreachable || answer.error().reason == kTlsFailed))
+    return Fail(std::move(answer).error());
+  return Fail(Error(Code::kUnavailable, "STREAM_CUT",
+                    fmt::format("the stream from {} ended in its middle{}{}", options_.server,
+                                answer ? "" : ": ", answer ? "" : answer.error().message))
+                  .With("server", options_.server));
+}
+
+}  // namespace tallyman

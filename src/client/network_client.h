@@ -1,0 +1,75 @@
+// The Client over a network: the Connect protocol on HTTP/1.1, in the binary form.
+//
+// A call that failed is tried again where that can do no harm: when nothing reached the server, or
+// when the call only reads or carries a request id, and the failure is one that passes. All
+// attempts together keep within the timeout. Thread-safe: each thread gets a connection of its own,
+// and it is kept for the next call.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "client/client.h"
+#include "client/http_session.h"
+#include "client/retry.h"
+
+namespace tallyman {
+
+struct NetworkOptions {
+  std::string server;  // "https://tallyman.example:7480"
+  std::string token;   // "": none is sent
+  std::string ca_file;
+  // A token may go to another machine over plain HTTP.
+  bool insecure = false;
+  std::chrono::milliseconds timeout{30'000};
+  size_t answer_bytes_max = size_t{256} << 20;
+  RetryOptions retry;
+};
+
+class NetworkClient final : public Client {
+ public:
+  // How to let time go by; a test does something else than sleep.
+  using Pause = std::function<void(std::chrono::milliseconds)>;
+
+  // INVALID_ARGUMENT INVALID_SERVER for what is no "http://HOST[:PORT]" or "https://..." and
+  // INSECURE_SERVER where the token would be readable on the way. Connects to nothing yet.
+  static Result<std::unique_ptr<NetworkClient>> Make(NetworkOptions options, Clock& clock,
+                                                     Random& random, Pause pause);
+
+  // Beside the errors of the method: those of HttpSession; UNIMPLEMENTED SERVER_TOO_OLD;
+  // UNAUTHENTICATED NO_TOKEN; INTERNAL NOT_A_TALLYMAN_SERVER.
+  Status Call(std::string_view method, const google::protobuf::Message& request,
+              google::protobuf::Message& response) override;
+  // Not tried again by itself: the caller knows where it was. Beside those of the method:
+  // UNAVAILABLE STREAM_CUT when it ended without a word, or nothing came for a minute (servers say
+  // something every 15 seconds).
+  Status Stream(std::string_view method, const google::protobuf::Message& request,
+                const std::function<bool(const google::protobuf::Message&)>& on_message,
+                const std::atomic<bool>* stop) override;
+
+ private:
+  NetworkClient(NetworkOptions options, Clock& clock, Random& random, Pause pause);
+  Result<HttpAnswer> Attempt(const HttpPost& post);
+  Status Read(std::string_view method, Result<HttpAnswer> answer,
+              google::protobuf::Message& response) const;
+  Error Explain(std::string_view method, Error error) const;
+  HttpPost PostOf(std::string_view method, std::string_view body, std::string_view content_type,
+                  std::chrono::milliseconds left) const;
+  std::unique_ptr<HttpSession> TakeSession();
+  void GiveBack(std::unique_ptr<HttpSession> session);
+
+  const NetworkOptions options_;
+  Clock& clock_;
+  Random& random_;
+  const Pause pause_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<HttpSession>> idle_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,115 @@
+#include "control/authorize.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+namespace tallyman {
+namespace {
+
+using enum Reach;
+
+// In the order of the roles: admin, operator, viewer, host, join.
+constexpr AuthorizationRule kRules[] = {
+    {"AgentService/FetchCommands", {kNone, kNone, kNone, kOwn, kNone}},
+    {"AgentService/Join", {kNone, kNone, kNone, kNone, kOwn}},
+    {"AgentService/Report", {kNone, kNone, kNone, kOwn, kNone}},
+    {"AgentService/WatchCommands", {kNone, kNone, kNone, kOwn, kNone}},
+    {"AuditService/ListRequests", {kOwn, kNone, kNone, kNone, kNone}},
+    {"AuditService/RepairDrift", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"AuditService/RunAudit", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"CatalogService/CreateImages", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"CatalogService/CreateProtocol", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"CatalogService/GetImage", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"CatalogService/ListImages", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"CatalogService/ListProtocolVersions", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"CatalogService/ListProtocols", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"CommandService/GetCommand", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"CommandService/ListCommands", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"EventService/ListEvents", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"EventService/WatchEvents", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"HostService/CreateHosts", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"HostService/GetHost", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"HostService/ListHosts", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"HostService/UpdateHost", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"LedgerService/ListLedger", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"NodeService/CreateNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/DeleteNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/GetNode", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"NodeService/ListNodes", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"NodeService/MoveNodes", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"NodeService/RestartNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/RetryUpgrade", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/StartNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/StopNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/UpdateNode", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/UpgradeNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"OrgService/CreateOrg", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"OrgService/GetOrg", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"OrgService/ListOrgs", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"RegionService/CreateRegion", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"RegionService/ListRegions", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"TokenService/CreateToken", {kOwn, kNone, kNone, kNone, kNone}},
+    {"TokenService/ListTokens", {kOwn, kNone, kNone, kNone, kNone}},
+    {"TokenService/RevokeToken", {kOwn, kNone, kNone, kNone, kNone}},
+    {"internal/ConfirmRuns", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"internal/EnsureAdminToken", {kAllOrgs, kNone, kNone, kNone, kNone}},
+};
+
+static_assert(std::ranges::is_sorted(kRules, {}, &AuthorizationRule::method));
+
+const AuthorizationRule* RuleOf(std::string_view method) {
+  const auto* rule = std::ranges::lower_bound(kRules, method, {}, &AuthorizationRule::method);
+  return rule != std::end(kRules) && rule->method == method ? rule : nullptr;
+}
+
+// "operator or admin", "admin of all orgs".
+std::string Wanted(const AuthorizationRule& rule) {
+  std::string wanted;
+  for (size_t i = 0; i < rule.reach.size(); ++i) {
+    if (rule.reach[i] == kNone) continue;
+    if (!wanted.empty()) wanted += " or ";
+    wanted += ToText(static_cast<Role>(i));
+    if (rule.reach[i] == kAllOrgs) wanted += " of all orgs";
+  }
+  return wanted;
+}
+
+}  // namespace
+
+std::span<const AuthorizationRule> AuthorizationTable() { return kRules; }
+
+bool IsOpen(std::string_view method) {
+  const AuthorizationRule* rule = RuleOf(method);
+  return rule != nullptr && rule->of(Role::kJoin) != kNone;
+}
+
+Actor Stranger() { return {.id = "stranger", .org_id = {}, .role = Role::kJoin}; }
+
+Status Authorize(const Call& call) {
+  const AuthorizationRule* rule = RuleOf(call.method);
+  const Reach reach = rule == nullptr ? kNone : rule->of(call.actor.role);
+  if (reach == kOwn || (reach == kAllOrgs && !call.actor.org_id)) return {};
+  return Fail(
+      Error(Code::kPermissionDenied, "NOT_PERMITTED",
+            fmt::format("{} may not call {}: it wants the role {}, this is {}{}", call.actor.id,
+                        call.method, rule == nullptr ? "of nobody" : Wanted(*rule),
+                        ToText(call.actor.role), call.actor.org_id ? " of one org" : ""))
+          .With("method", call.method)
+          .With("role", std::string(ToText(call.actor.role))));
+}
+
+bool Sees(const Actor& actor, const OrgId& org) { return !actor.org_id || *actor.org_id == org; }
+
+bool Sees(const Actor& actor, const std::optional<OrgId>& org) { return !org || Sees(actor, *org); }
+
+bool SeesHost(const Actor& actor, const HostId& host) {
+  return actor.role != Role::kHost || actor.host_id == host;
+}
+
+bool SeesNode(const Actor& actor, const Node& node) {
+  return Sees(actor, node.org_id) && SeesHost(actor, node.host_id);
+}
+
+}  // namespace tallyman

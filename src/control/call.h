@@ -1,0 +1,27 @@
+// Who calls, and how the call is to be remembered.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "model/request.h"
+
+namespace tallyman {
+
+struct Call {
+  Actor actor;
+  std::string method;      // "NodeService/UpgradeNodes"
+  std::string request_id;  // empty: Control::Begin makes one
+  bool replayable =
+      false;  // the caller sent the request id, so an answer may have been given before
+  std::string body_digest;  // of the request without its id, so that a reused id is noticed
+  std::string address;      // where the caller is; "" in process
+  std::optional<Time> deadline;
+  // Set to true by the caller to withdraw the call while it still waits; may be null.
+  std::shared_ptr<std::atomic<bool>> cancelled;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,35 @@
+#include "control/control.h"
+
+#include "base/text.h"
+#include "control/combiner.h"
+
+namespace tallyman {
+
+Control::Control(Store& store, Clock& clock, Random& random, Log& log, Metrics& metrics,
+                 ControlOptions options)
+    : store_(store), clock_(clock), ids_(clock, random), log_(log), options_(options) {
+  CombinerOptions combining{
+      .lot_rows_max = options.lot_rows_max,
+      .lot_requests_max = options.combine ? CombinerOptions().lot_requests_max : 1,
+      .writers = options.writers};
+  combiner_ = std::make_unique<Combiner>(
+      LotRunner(store, clock, log, metrics, options.policies, options.patience), clock, combining);
+}
+
+Control::~Control() = default;
+
+Status Control::Begin(Call& call) {
+  if (call.request_id.empty()) {
+    call.request_id = ids_.New<CommandId>().ToString();
+    return {};
+  }
+  call.replayable = true;
+  return CheckName("request_id", call.request_id);
+}
+
+void Control::Submit(Mutation mutation, Done done) {
+  if (mutation.call.replayable) mutation.locks.requests = {KeyOf(mutation.call)};
+  combiner_->Submit(std::move(mutation), std::move(done));
+}
+
+}  // namespace tallyman

@@ -1,0 +1,68 @@
+// The control room: everything an operation needs, handed in once by main.
+//
+// Owns the combiner; owns none of the others, which must outlive it. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "control/mutation.h"
+#include "planner/books_plan.h"
+#include "planner/policy.h"
+#include "store/store.h"
+
+namespace tallyman {
+
+class Combiner;
+
+struct ControlOptions {
+  Policies policies;
+  // Off: every request is a transaction of its own.
+  bool combine = true;
+  int64_t lot_rows_max = 1024;
+  // Transactions at once: 1 where the database has one writer.
+  int writers = 1;
+  // How long a commit whose reply was lost is asked after before its callers are told so.
+  std::chrono::milliseconds patience = std::chrono::seconds(10);
+  // Null: tokens cannot be made. Must outlive the control.
+  SecretSource* secrets = nullptr;
+};
+
+class Control {
+ public:
+  Control(Store& store, Clock& clock, Random& random, Log& log, Metrics& metrics,
+          ControlOptions options = {});
+  ~Control();
+
+  Store& store() { return store_; }
+  Clock& clock() { return clock_; }
+  IdSource& ids() { return ids_; }
+  Log& log() { return log_; }
+  SecretSource* secrets() const { return options_.secrets; }
+  const Policies& policies() const { return options_.policies; }
+
+  // Gives the call of a mutation a request id when its caller sent none, and checks one that was
+  // sent. REQUIRES: called once, before the call is used for anything else.
+  Status Begin(Call& call);
+
+  // Queues a mutation; `done` hears the encoded answer.
+  // REQUIRES: its call went through Begin().
+  void Submit(Mutation mutation, Done done);
+
+  Cause CauseOf(const Call& call) { return {call.request_id, call.actor.id, clock_.Now()}; }
+
+ private:
+  Store& store_;
+  Clock& clock_;
+  IdSource ids_;
+  Log& log_;
+  ControlOptions options_;
+  std::unique_ptr<Combiner> combiner_;
+};
+
+}  // namespace tallyman

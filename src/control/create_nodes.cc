@@ -1,0 +1,244 @@
+// New nodes: resolved like an upgrade, placed where they fit, charged at once.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "control/authorize.h"
+#include "control/firewall.h"
+#include "control/node_writer.h"
+#include "control/resolve.h"
+#include "planner/placement.h"
+
+namespace tallyman {
+namespace {
+
+constexpr int64_t kNodesMax = 100'000;
+
+struct Targets {
+  std::shared_ptr<const Image> image;
+  NodeConfig config;
+  Org org;
+  std::optional<Region> region;
+  std::vector<std::pair<HostId, int64_t>> by_hosts;
+  std::vector<std::string> names;  // empty: numbered from the prefix under the lock
+  std::string prefix;
+  int64_t count = 0;
+  PlacementStrategy strategy = PlacementStrategy::kSpread;
+  bool auto_upgrade = false;
+};
+
+Error BadCount(std::string field, int64_t value) {
+  return InvalidArgument("INVALID_COUNT",
+                         fmt::format("{} is {}: ask for 1 to {} nodes", field, value, kNodesMax))
+      .With("field", field)
+      .With("value", std::to_string(value));
+}
+
+Result<int64_t> CountOf(const CreateNodesRequest& request) {
+  if (request.by_hosts.empty()) {
+    if (request.count < 1 || request.count > kNodesMax)
+      return Fail(BadCount("count", request.count));
+    return request.count;
+  }
+  int64_t count = 0;
+  for (const auto& [host, of_host] : request.by_hosts) {
+    if (of_host < 1 || of_host > kNodesMax) return Fail(BadCount("by_hosts.count", of_host));
+    count += of_host;
+    if (count > kNodesMax) return Fail(BadCount("by_hosts.count", count));
+  }
+  return count;
+}
+
+// A node must be reachable by its name: one with the form of an id would never be found.
+Status CheckNodeName(std::string_view field, const std::string& name) {
+  RETURN_IF_ERROR(CheckName(field, name));
+  if (!Uuid::Parse(name)) return {};
+  return Fail(
+      InvalidArgument(
+          "INVALID_NAME",
+          fmt::format("{} {} has the form of an id: choose a name that does not", field, name))
+          .With("field", std::string(field)));
+}
+
+Status CheckRequest(const CreateNodesRequest& request) {
+  ASSIGN_OR_RETURN(int64_t count, CountOf(request));
+  if (!request.name.empty()) {
+    RETURN_IF_ERROR(CheckNodeName("name", request.name));
+    if (count > 1) {
+      return Fail(InvalidArgument("ONE_NAME_FOR_MANY",
+                                  fmt::format("{} nodes cannot share the name {}: give a "
+                                              "name_prefix instead",
+                                              count, request.name))
+                      .With("field", "name"));
+    }
+  }
+  if (!request.name_prefix.empty()) RETURN_IF_ERROR(CheckName("name_prefix", request.name_prefix));
+  if (request.by_hosts.empty() && request.region.empty()) {
+    return Fail(InvalidArgument("NO_PLACEMENT",
+                                "neither hosts nor a region are named: say where the nodes go")
+                    .With("field", "placement"));
+  }
+  if (request.config.firewall_rules)
+    return CheckFirewallRules("firewall_rules", *request.config.firewall_rules);
+  return {};
+}
+
+Status ResolveHosts(ReadTx& tx, const Actor& actor, const CreateNodesRequest& request,
+                    Targets& targets) {
+  for (const auto& [name, count] : request.by_hosts) {
+    ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, actor, name));
+    auto known =
+        std::ranges::find(targets.by_hosts, row.host.id, &std::pair<HostId, int64_t>::first);
+    if (known == targets.by_hosts.end()) {
+      targets.by_hosts.emplace_back(row.host.id, count);
+    } else {
+      known->second += count;
+    }
+  }
+  return {};
+}
+
+// Rules that are named replace the image's of the same key; the others stay.
+ConfigEdit EditOf(const Image& image, const ConfigEdit& asked) {
+  ConfigEdit edit = asked;
+  if (!edit.firewall_rules) return edit;
+  for (const FirewallRule& rule : image.firewall_rules) {
+    if (std::ranges::find(*edit.firewall_rules, rule.key, &FirewallRule::key) ==
+        edit.firewall_rules->end()) {
+      edit.firewall_rules->push_back(rule);
+    }
+  }
+  return edit;
+}
+
+Result<Targets> Resolve(ReadTx& tx, const Call& call, const CreateNodesRequest& request,
+                        const Policies& policies) {
+  Targets targets;
+  ASSIGN_OR_RETURN(targets.image, ResolveImage(tx, call.actor, request.image));
+  ASSIGN_OR_RETURN(targets.org, ResolveOrg(tx, call.actor, request.org));
+  if (!IsVisibleTo(*targets.image, targets.org.id)) return Fail(ImageNotFound(request.image));
+  ASSIGN_OR_RETURN(targets.config,
+                   ResolveNew(*targets.image, EditOf(*targets.image, request.config), policies));
+  if (request.by_hosts.empty()) {
+    ASSIGN_OR_RETURN(targets.region, ResolveRegion(tx, request.region));
+  } else {
+    RETURN_IF_ERROR(ResolveHosts(tx, call.actor, request, targets));
+  }
+  ASSIGN_OR_RETURN(targets.count, CountOf(request));
+  targets.strategy = request.strategy;
+  targets.auto_upgrade = request.auto_upgrade;
+  if (!request.name.empty()) {
+    targets.names = {request.name};
+  } else {
+    targets.prefix = request.name_prefix.empty()
+                         ? targets.image->protocol.key + "-" + targets.image->version.variant
+                         : request.name_prefix;
+  }
+  return targets;
+}
+
+// On books whose drift is settled, so that a wrong counter neither turns a node away nor lets one
+// in.
+Result<std::vector<HostId>> Place(const Targets& targets, const Snapshot& snapshot,
+                                  const BooksPlan& books) {
+  if (targets.by_hosts.empty()) {
+    std::vector<const Host*> candidates;
+    for (const HostId& id : snapshot.candidates) candidates.push_back(&books.hosts().at(id).before);
+    return PlaceInRegion(candidates, targets.config.resources, targets.count, targets.strategy,
+                         targets.region->name);
+  }
+  std::vector<HostId> placed;
+  for (const auto& [id, count] : targets.by_hosts) {
+    auto change = books.hosts().find(id);
+    if (change == books.hosts().end())
+      return Fail(NotFound("HOST_NOT_FOUND", "host " + id.ToString() + " is gone"));
+    Status fits = CheckFits(change->second.before, targets.config.resources, count);
+    if (!fits && !snapshot.hosts.at(id).sums) {
+      return Fail(FailedPrecondition(std::string(kDriftSuspected),
+                                     "the counters say that it does not fit"));
+    }
+    RETURN_IF_ERROR(fits);
+    placed.insert(placed.end(), static_cast<size_t>(count), id);
+  }
+  return placed;
+}
+
+// PREFIX-1, PREFIX-2, ...: the first numbers that are free.
+Result<std::vector<std::string>> Names(const Targets& targets, const Snapshot& snapshot,
+                                       ReadTx& tx) {
+  std::vector<std::string> names = targets.names;
+  if (!names.empty()) {
+    if (!snapshot.taken_names.contains(names.front())) return names;
+    return Fail(
+        AlreadyExists("NODE_NAME_TAKEN",
+                      fmt::format("there is a node {} already: choose another name", names.front()))
+            .About("node " + names.front())
+            .With("field", "name"));
+  }
+  ASSIGN_OR_RETURN(int64_t number, tx.NextNodeNumber(targets.prefix));
+  for (int64_t i = 0; i < targets.count; ++i)
+    names.push_back(fmt::format("{}-{}", targets.prefix, number + i));
+  // The last is the longest.
+  RETURN_IF_ERROR(CheckNodeName("name_prefix", names.back()));
+  return names;
+}
+
+Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& targets,
+                            const Snapshot& snapshot, ReadTx& tx) {
+  ASSIGN_OR_RETURN(auto names, Names(targets, snapshot, tx));
+  std::vector<const HostSnapshot*> hosts;
+  for (const auto& [id, host] : snapshot.hosts) hosts.push_back(&host);
+  NodeWriter writer(control, call);
+  ASSIGN_OR_RETURN(BooksPlan books,
+                   BooksPlan::Begin(hosts, {}, control.policies(), writer.cause()));
+  ASSIGN_OR_RETURN(auto placed, Place(targets, snapshot, books));
+  for (size_t i = 0; i < placed.size(); ++i) {
+    const Host& host = snapshot.hosts.at(placed[i]).host;
+    Node node;
+    node.name = names[i];
+    node.org_id = targets.org.id;
+    node.host_id = host.id;
+    node.auto_upgrade = targets.auto_upgrade;
+    NodeId id =
+        writer.Create(std::move(node), targets.config, *targets.image, host, targets.org.name);
+    RETURN_IF_ERROR(books.Move({.host_id = host.id,
+                                .node_id = id,
+                                .kind = LedgerKind::kCreate,
+                                .before = {},
+                                .after = {1, targets.config.resources},
+                                .held_before = {},
+                                .held_after = {}}));
+  }
+  return writer.Finish(books);
+}
+
+}  // namespace
+
+void CreateNodes(Control& control, Call call, const CreateNodesRequest& request,
+                 Encode<Changes> encode, Done done) {
+  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
+  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
+  if (Status status = CheckRequest(request); !status) return done(Fail(status.error()));
+  auto targets = ReadOnce<Targets>(
+      control, [&](ReadTx& tx) { return Resolve(tx, call, request, control.policies()); });
+  if (!targets) return done(Fail(targets.error()));
+  LockSet locks;
+  locks.node_names = targets->names;
+  for (const auto& [id, count] : targets->by_hosts) locks.hosts.push_back(id);
+  if (targets->region) {
+    locks.placement = PlacementQuery{.region_id = targets->region->id,
+                                     .need = targets->config.resources,
+                                     .strategy = targets->strategy,
+                                     .limit = targets->count};
+  }
+  int64_t rows = targets->count;
+  DecideNodes decide = [&control, call, targets = *std::move(targets)](const Snapshot& snapshot,
+                                                                       ReadTx& tx) {
+    return Decide(control, call, targets, snapshot, tx);
+  };
+  PlanOrApply(control, std::move(call), request.plan, std::move(locks), true, rows,
+              std::move(decide), std::move(encode), std::move(done));
+}
+
+}  // namespace tallyman

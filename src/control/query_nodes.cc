@@ -1,0 +1,153 @@
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "control/query_tools.h"
+
+namespace tallyman {
+namespace {
+
+Result<NodeView> ViewOf(Names& names, NodeRow row) {
+  NodeView view;
+  ASSIGN_OR_RETURN(view.region_id, names.RegionNamed(row.region));
+  ASSIGN_OR_RETURN(view.running_image, names.ImageOfConfig(row.node.running_config_id));
+  view.row = std::move(row);
+  return view;
+}
+
+Result<CommandView> ViewOf(Names& names, CommandRow row) {
+  CommandView view;
+  ASSIGN_OR_RETURN(view.from_image, names.ImageOfConfig(row.command.from_config_id));
+  ASSIGN_OR_RETURN(view.to_image, names.ImageOfConfig(row.command.to_config_id));
+  view.row = std::move(row);
+  return view;
+}
+
+// The events that are written beside a command of the kind.
+bool Tells(EventKind event, CommandKind command) {
+  switch (command) {
+    case CommandKind::kCreate:
+      return event == EventKind::kNodeCreated;
+    case CommandKind::kUpgrade:
+      return event == EventKind::kUpgradeStarted;
+    case CommandKind::kUpdate:
+      return event == EventKind::kNodeUpdated;
+    case CommandKind::kDelete:
+      return event == EventKind::kNodeDeleting;
+    case CommandKind::kStart:
+      return event == EventKind::kNodeStarting;
+    case CommandKind::kStop:
+      return event == EventKind::kNodeStopping;
+    case CommandKind::kRestart:
+      break;
+  }
+  return event == EventKind::kNodeRestarting;
+}
+
+// A command does not keep its cause. The event that was written with it does, and bears the same
+// time: all rows of a request are stamped alike.
+Status FindCause(ReadTx& tx, CommandView& view) {
+  const Command& command = view.row.command;
+  ListQuery query;
+  query.order_by = "cursor";
+  query.limit = 1000;
+  query.conditions = {{"node_id", Comparison::kEqual, command.node_id.ToString()}};
+  while (true) {
+    ASSIGN_OR_RETURN(auto rows, tx.ListEvents(query));
+    for (const EventRow& row : rows) {
+      query.after = row.cursor;
+      if (row.event.created_at != command.created_at || !Tells(row.event.kind, command.kind))
+        continue;
+      view.request_id = row.event.request_id;
+      view.actor_id = row.event.actor_id;
+      return {};
+    }
+    if (rows.size() < static_cast<size_t>(query.limit)) return {};
+  }
+}
+
+Error CommandNotFound(std::string_view id) {
+  return NotFound("COMMAND_NOT_FOUND", fmt::format("there is no command {}", Quote(id)))
+      .About(fmt::format("command {}", Quote(id)))
+      .With("field", "command_id")
+      .With("value", Quote(id));
+}
+
+}  // namespace
+
+Result<NodeView> GetNode(Control& control, const Call& call, const std::string& name) {
+  return Query<NodeView>(control, call, [&](ReadTx& tx) -> Result<NodeView> {
+    ASSIGN_OR_RETURN(auto row, tx.FindNode(name));
+    if (!row || !SeesNode(call.actor, row->node)) return Fail(NodeNotFound(name));
+    ConfigId config_id = row->node.config_id;
+    Names names(tx);
+    ASSIGN_OR_RETURN(NodeView view, ViewOf(names, *std::move(row)));
+    ASSIGN_OR_RETURN(view.config, tx.FindConfig(config_id));
+    return view;
+  });
+}
+
+Result<Page<NodeView>> ListNodes(Control& control, const Call& call, const ListRequest& request) {
+  return Query<Page<NodeView>>(control, call, [&](ReadTx& tx) -> Result<Page<NodeView>> {
+    ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, call.actor, Listing::kNodes, request));
+    RETURN_IF_ERROR(LimitToActor(tx, call.actor, query));
+    ASSIGN_OR_RETURN(auto rows,
+                     ReadPage<NodeRow>(
+                         Listing::kNodes, request, std::move(query),
+                         [&](const ListQuery& q) { return tx.ListNodes(q); },
+                         [&](const NodeRow& row) { return SeesNode(call.actor, row.node); }));
+    Page<NodeView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
+    Names names(tx);
+    for (NodeRow& row : rows.rows) {
+      ASSIGN_OR_RETURN(NodeView view, ViewOf(names, std::move(row)));
+      page.rows.push_back(std::move(view));
+    }
+    return page;
+  });
+}
+
+Result<CommandView> GetCommand(Control& control, const Call& call, const std::string& text) {
+  return Query<CommandView>(control, call, [&](ReadTx& tx) -> Result<CommandView> {
+    auto id = CommandId::Parse(text);
+    if (!id) {
+      return Fail(
+          InvalidArgument("INVALID_ID",
+                          fmt::format("command_id is {}, which is no id: `tallyman node show` "
+                                      "and the list of commands show ids",
+                                      Quote(text)))
+              .With("field", "command_id")
+              .With("value", Quote(text)));
+    }
+    ASSIGN_OR_RETURN(auto row, tx.FindCommand(*id));
+    if (!row) return Fail(CommandNotFound(text));
+    Names names(tx);
+    ASSIGN_OR_RETURN(const NodeRow* node, names.NodeOf(row->command.node_id));
+    if (node == nullptr || !SeesNode(call.actor, node->node)) return Fail(CommandNotFound(text));
+    ASSIGN_OR_RETURN(CommandView view, ViewOf(names, *std::move(row)));
+    RETURN_IF_ERROR(FindCause(tx, view));
+    return view;
+  });
+}
+
+Result<Page<CommandView>> ListCommands(Control& control, const Call& call,
+                                       const ListRequest& request) {
+  return Query<Page<CommandView>>(control, call, [&](ReadTx& tx) -> Result<Page<CommandView>> {
+    ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, call.actor, Listing::kCommands, request));
+    RETURN_IF_ERROR(LimitToActor(tx, call.actor, query));
+    // The row does not carry its org; LimitToActor has seen to it.
+    ASSIGN_OR_RETURN(auto rows, ReadPage<CommandRow>(
+                                    Listing::kCommands, request, std::move(query),
+                                    [&](const ListQuery& q) { return tx.ListCommands(q); },
+                                    [&](const CommandRow& row) {
+                                      return SeesHost(call.actor, row.command.host_id);
+                                    }));
+    Page<CommandView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
+    Names names(tx);
+    for (CommandRow& row : rows.rows) {
+      ASSIGN_OR_RETURN(CommandView view, ViewOf(names, std::move(row)));
+      page.rows.push_back(std::move(view));
+    }
+    return page;
+  });
+}
+
+}  // namespace tallyman

@@ -1,0 +1,59 @@
+// Hears of every call when it is over: for logs and metrics.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace tallyman {
+
+struct CallRecord {
+  std::string_view method;       // full name; "" when there is no such method
+  const Error* error = nullptr;  // null: it went well
+  std::chrono::nanoseconds duration{};
+  std::string_view request_id;  // that the client got as X-Request-Id
+  std::string_view actor;       // "" where nobody was recognized
+  std::string_view address;
+  size_t request_bytes = 0;
+  size_t answer_bytes = 0;
+  bool stream = false;
+};
+
+// Thread-safe; must not block for long.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  virtual void Ended(const CallRecord& call) = 0;
+  // Calls that are under way, streams apart.
+  virtual void InFlight(int difference) = 0;
+  virtual void OpenStreams(int difference) = 0;
+  // A client has gone away while it waited for an answer.
+  virtual void ClientGone() = 0;
+};
+
+// Tells several. Owns none of them.
+class CallObservers final : public CallObserver {
+ public:
+  explicit CallObservers(std::vector<CallObserver*> all) : all_(std::move(all)) {}
+  void Ended(const CallRecord& call) override {
+    for (CallObserver* one : all_) one->Ended(call);
+  }
+  void InFlight(int difference) override {
+    for (CallObserver* one : all_) one->InFlight(difference);
+  }
+  void OpenStreams(int difference) override {
+    for (CallObserver* one : all_) one->OpenStreams(difference);
+  }
+  void ClientGone() override {
+    for (CallObserver* one : all_) one->ClientGone();
+  }
+
+ private:
+  const std::vector<CallObserver*> all_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,60 @@
+// Connections: HTTP/1.1 over plain TCP or TLS, a coroutine each. The only code that includes Beast
+// is behind this header.
+//
+// A connection lives on one shard and is touched by that shard's thread only; what others tell it
+// is posted there. Everything has a bound: bytes of a head and of a body, bytes of all bodies
+// together, and the time for each step.
+//
+//   step        bound              afterwards
+//   handshake   handshake_timeout  cut
+//   head        header_timeout     cut; too long: 431
+//   body        body_timeout       cut; too long: 413, too many at once: 429
+//   answer      the handler's own  cancelled() is set when the peer goes away meanwhile
+//   writing     write_timeout      cut
+//   idle        idle_timeout       closed
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <memory>
+#include <unordered_set>
+
+#include "http/exchange.h"
+#include "http/server_options.h"
+
+namespace tallyman {
+
+class OpenConnection {
+ public:
+  virtual ~OpenConnection() = default;
+  // Ends after the answer that is being made, at once where there is none.
+  virtual void Drain() = 0;
+  virtual void Cut() = 0;
+};
+
+// What all connections share. Thread-safe. The handler outlives the shards' threads.
+struct ConnectionShared {
+  ServerOptions options;
+  HttpHandler& handler;
+
+  ConnectionShared(ServerOptions o, HttpHandler& h) : options(std::move(o)), handler(h) {}
+  std::atomic<size_t> connections{0};  // whoever accepts one counts it, its end takes it off
+  std::atomic<size_t> bodies_bytes{0};
+  std::atomic<bool> draining{false};
+};
+
+// A thread of the server and the connections that live on it.
+struct Shard {
+  boost::asio::io_context context{1};
+  std::unordered_set<OpenConnection*> connections;  // touched on this shard's thread only
+};
+
+// Serves until the peer or the server ends it. Called on the shard's thread, which the socket
+// belongs to; `tls` is null for plain HTTP.
+void ServeConnection(boost::asio::ip::tcp::socket socket,
+                     std::shared_ptr<boost::asio::ssl::context> tls,
+                     std::shared_ptr<ConnectionShared> shared, std::shared_ptr<Shard> shard);
+
+}  // namespace tallyman

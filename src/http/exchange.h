@@ -1,0 +1,84 @@
+// What the connections of the server and those who answer requests say to each other. No sockets,
+// no HTTP library: a request is complete before it is handed over, an answer is complete when it
+// comes back, and only the body of a stream goes on.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace tallyman {
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+struct HttpRequest {
+  std::string verb;
+  std::string target;  // path and query, as they came
+  HttpHeaders headers;
+  std::string body;
+  std::string address;  // of the peer, without its port
+
+  // The value of the first header of that name, whatever its case; "" when there is none.
+  std::string_view Header(std::string_view name) const;
+  std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  HttpHeaders headers;
+  std::string body;
+  bool close = false;  // the connection ends with this answer
+};
+
+// The body of a stream, pulled by its connection, one call at a time, on the connection's thread.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  struct Piece {
+    std::string bytes;
+    bool last = false;
+  };
+  // What is there to send; nothing, and not the last: Exchange::Wake() says when to ask again.
+  virtual Piece Next() = 0;
+  // Next() wants to be asked again after this time, come what may.
+  virtual std::chrono::milliseconds Patience() = 0;
+  // To send when nothing was sent for a while; may be empty.
+  virtual std::string Heartbeat() = 0;
+  // The connection is over; called once.
+  virtual void Ended(bool whole) = 0;
+};
+
+// One request that waits for its answer. Thread-safe; exactly one of Answer() and Stream() is
+// called, once.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  virtual void Answer(HttpResponse response) = 0;
+  // The connection owns the source from here on; `head` has no body.
+  virtual void Stream(HttpResponse head, std::unique_ptr<BodySource> source) = 0;
+  // The source may have more. Also right before Stream().
+  virtual void Wake() = 0;
+  // Becomes true when the peer has gone away.
+  virtual const std::shared_ptr<std::atomic<bool>>& cancelled() const = 0;
+};
+
+// Answers requests. Thread-safe; called on the threads of connections, so it must not block.
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  // Whether the request is refused by its head alone, before its body is read.
+  virtual std::optional<HttpResponse> Refuse(const HttpRequest& head) = 0;
+  virtual void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) = 0;
+  // A peer has closed while it waited for its answer.
+  virtual void PeerGone() = 0;
+  // The answer to something that is no request: malformed, too large, or one connection too many.
+  virtual HttpResponse Malformed(int status, std::string_view reason, std::string_view what) = 0;
+};
+
+}  // namespace tallyman

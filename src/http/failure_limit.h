@@ -1,0 +1,40 @@
+// Slows down those who try tokens: an address that failed too often within a minute is turned away
+// before its next token is looked at.
+//
+// Thread-safe. Bounded: when too many addresses are known, those whose minute is over are
+// forgotten, and if there are none, all are.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "base/clock.h"
+
+namespace tallyman {
+
+class FailureLimit {
+ public:
+  explicit FailureLimit(Clock& clock, int failures_max = 20, size_t addresses_max = 10'000)
+      : clock_(clock), failures_max_(failures_max), addresses_max_(addresses_max) {}
+
+  // How long the address has to wait; nullopt: not at all.
+  std::optional<std::chrono::seconds> MustWait(const std::string& address);
+  void Failed(const std::string& address);
+
+ private:
+  struct Window {
+    Time begin;
+    int failures = 0;
+  };
+  static std::string KeyOf(const std::string& address);
+
+  Clock& clock_;
+  const int failures_max_;
+  const size_t addresses_max_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, Window> windows_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,396 @@
+#include "http/rpc_handler.h"
+
+#include <fmt/format.h>
+
+#include <thread>
+#include <utility>
+
+#include "base/text.h"
+#include "model/ids.h"
+#include "rpc/envelope.h"
+#include "rpc/gzip.h"
+#include "rpc/wire_error.h"
+
+namespace tallyman {
+namespace {
+
+using google::protobuf::Message;
+using Steady = std::chrono::steady_clock;
+
+constexpr std::string_view kPackage = "tallyman.v1.";
+constexpr std::chrono::milliseconds kRetryWhenFull{1000};
+constexpr size_t kMessagesAtOnce = 64;
+constexpr size_t kMethodNameMax = 200;
+
+CallHead HeadOf(const HttpRequest& request) {
+  return {.verb = request.verb,
+          .content_type = request.Header("content-type"),
+          .protocol_version = request.Header("connect-protocol-version"),
+          .timeout_ms = request.Header("connect-timeout-ms"),
+          .content_encoding = request.Header("content-encoding"),
+          .accept_encoding = request.Header("accept-encoding"),
+          .stream_content_encoding = request.Header("connect-content-encoding")};
+}
+
+Error TooBusy() {
+  return RetryLater(Error(Code::kResourceExhausted, "SERVER_BUSY",
+                          "too many calls are under way: try again in a second"),
+                    kRetryWhenFull);
+}
+
+HttpResponse StreamHead(Codec codec) {
+  return {.status = 200,
+          .content_type = std::string(ContentTypeOf(MethodKind::kServerStream, codec)),
+          .headers = {{"Cache-Control", "no-store"}},
+          .body = {},
+          .close = false};
+}
+
+std::string EndOfStream(const Status& status) {
+  std::string bytes;
+  AppendEnvelope(bytes, kEnvelopeEndStream, EndStreamJson(status));
+  return bytes;
+}
+
+}  // namespace
+
+// The method that a path names, and how it is called.
+struct RpcHandler::Route {
+  std::string method;  // "" when there is none
+  MethodKind kind = MethodKind::kUnary;
+
+  static Route Of(const Dispatcher& dispatcher, std::string_view path) {
+    std::string_view name = path.substr(1);
+    if (auto unary = dispatcher.methods().find(name); unary != dispatcher.methods().end())
+      return {unary->first, MethodKind::kUnary};
+    if (auto stream = dispatcher.stream_methods().find(name);
+        stream != dispatcher.stream_methods().end())
+      return {stream->first, MethodKind::kServerStream};
+    return {};
+  }
+};
+
+// One call from its request to its answer. It is touched by one thread at a time.
+class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
+ public:
+  CallState(RpcHandler& handler, Route route, CallTerms terms, HttpRequest request,
+            std::shared_ptr<Exchange> exchange)
+      : parts_(handler.parts_),
+        counts_(handler.counts_),
+        route_(std::move(route)),
+        terms_(terms),
+        request_(std::move(request)),
+        exchange_(std::move(exchange)),
+        request_id_(handler.parts_.ids.New<CommandId>().ToString()) {}
+
+  // On a worker.
+  void Run();
+  // The end of a call that gets no further.
+  void Refuse(const Error& error);
+
+ private:
+  friend class StreamBody;
+  Result<std::unique_ptr<Message>> ReadMessage();
+  Result<Actor> FindActor();
+  void Call();
+  void OpenStream(const Message& message, const Caller& caller);
+  void Answered(Result<Reply> reply);
+  void Finish(Result<Reply> reply);
+  HttpResponse Success(std::string body) const;
+  HttpResponse Failure(const Error& error) const;
+  void Record(const Error* error, size_t answer_bytes);
+  Caller CallerOf() const;
+
+  const RpcParts& parts_;
+  Counts& counts_;
+  const Route route_;
+  const CallTerms terms_;
+  HttpRequest request_;
+  const std::shared_ptr<Exchange> exchange_;
+  const std::string request_id_;
+  const Steady::time_point started_ = Steady::now();
+  Actor actor_;
+  std::optional<Time> deadline_;
+  std::thread::id worker_;
+  size_t request_bytes_ = 0;
+};
+
+// The open stream of a call, and what a connection sends of it.
+class RpcHandler::StreamBody final : public BodySource {
+ public:
+  StreamBody(std::shared_ptr<CallState> call, std::unique_ptr<MessageStream> stream)
+      : call_(std::move(call)), stream_(std::move(stream)), checked_at_(Steady::now()) {
+    call_->parts_.observer.OpenStreams(1);
+  }
+  ~StreamBody() override {
+    --call_->counts_.streams;
+    call_->parts_.observer.OpenStreams(-1);
+  }
+
+  Piece Next() override {
+    if (call_->deadline_ && call_->parts_.clock.Now() >= *call_->deadline_) {
+      return End(Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
+                       "the time that the caller gave the stream is over"));
+    }
+    if (auto refused = verdict_->Take()) return End(*std::move(refused));
+    CheckToken();
+    auto messages = stream_->Next(kMessagesAtOnce);
+    if (!messages) return End(messages.error());
+    Piece piece;
+    for (const auto& message : *messages) piece.bytes += Enveloped(*message);
+    bytes_ += piece.bytes.size();
+    return piece;
+  }
+  std::chrono::milliseconds Patience() override {
+    std::chrono::milliseconds patience = call_->parts_.limits.stream_check;
+    if (!call_->deadline_) return patience;
+    auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(*call_->deadline_ - call_->parts_.clock.Now());
+    return std::clamp(left, std::chrono::milliseconds(1), patience);
+  }
+  std::string Heartbeat() override {
+    auto message = stream_->Heartbeat();
+    return message == nullptr ? std::string() : Enveloped(*message);
+  }
+  void Ended(bool whole) override {
+    stream_.reset();
+    Error gone(Code::kCanceled, "CLIENT_GONE", "the client has ended the stream");
+    if (!error_ && !whole) error_ = std::move(gone);
+    call_->Record(error_ ? &*error_ : nullptr, bytes_);
+  }
+
+ private:
+  // What a look at the token came to, from a worker.
+  struct Verdict {
+    std::mutex mutex;
+    std::optional<Error> refused;
+    std::optional<Error> Take() {
+      std::lock_guard lock(mutex);
+      return std::exchange(refused, std::nullopt);
+    }
+  };
+
+  Piece End(Error error) {
+    error_ = std::move(error);
+    return {.bytes = EndOfStream(Fail(*error_)), .last = true};
+  }
+  const std::string& Enveloped(const StreamMessage& message) const {
+    Codec codec = call_->terms_.codec;
+    return message.Encoded(static_cast<size_t>(codec), [codec](const Message& raw) {
+      std::string bytes;
+      AppendEnvelope(bytes, 0, FormatMessage(codec, raw).value_or("{}"));
+      return bytes;
+    });
+  }
+  // A token that was revoked or ran out ends its streams too.
+  void CheckToken() {
+    if (Steady::now() - checked_at_ < call_->parts_.limits.stream_check) return;
+    checked_at_ = Steady::now();
+    call_->parts_.workers.Submit([call = call_, verdict = verdict_] {
+      auto actor = call->FindActor();
+      if (actor) return;
+      std::lock_guard lock(verdict->mutex);
+      verdict->refused = actor.error();
+      call->exchange_->Wake();
+    });
+  }
+
+  const std::shared_ptr<CallState> call_;
+  std::unique_ptr<MessageStream> stream_;
+  const std::shared_ptr<Verdict> verdict_ = std::make_shared<Verdict>();
+  Steady::time_point checked_at_;
+  std::optional<Error> error_;
+  size_t bytes_ = 0;
+};
+
+bool RpcHandler::Serves(std::string_view path) {
+  return path.starts_with("/tallyman.") && path.find('/', 1) != std::string_view::npos;
+}
+
+std::optional<HttpResponse> RpcHandler::Refuse(const HttpRequest& head) {
+  Route route = Route::Of(parts_.dispatcher, head.path());
+  Refusal refusal;
+  if (route.method.empty()) {
+    refusal.error =
+        Error(Code::kUnimplemented, "UNKNOWN_METHOD",
+              fmt::format("there is no method {}", Quote(head.path().substr(1, kMethodNameMax))));
+  } else {
+    auto terms = ReadCallHead(HeadOf(head), route.kind);
+    if (terms) return std::nullopt;
+    refusal = std::move(terms).error();
+  }
+  CallRecord record;
+  record.method = route.method;
+  record.error = &refusal.error;
+  record.address = head.address;
+  std::string request_id = parts_.ids.New<CommandId>().ToString();
+  record.request_id = request_id;
+  parts_.observer.Ended(record);
+  // A refusal within the protocol has the form that the method's answers have.
+  if (route.kind == MethodKind::kServerStream && !refusal.http_status) {
+    bool json = head.Header("content-type").find("json") != std::string_view::npos;
+    HttpResponse response = StreamHead(json ? Codec::kJson : Codec::kProto);
+    response.body = EndOfStream(Fail(refusal.error));
+    response.headers.emplace_back("X-Request-Id", request_id);
+    return response;
+  }
+  HttpResponse response = ErrorResponse(refusal.error, refusal.http_status);
+  if (response.status == 415)
+    response.headers.emplace_back("Accept-Post", ContentTypesOf(route.kind));
+  response.headers.emplace_back("X-Request-Id", request_id);
+  return response;
+}
+
+void RpcHandler::Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
+  Route route = Route::Of(parts_.dispatcher, request.path());
+  auto terms = ReadCallHead(HeadOf(request), route.kind);
+  bool is_stream = route.kind == MethodKind::kServerStream;
+  auto state = std::make_shared<CallState>(*this, std::move(route), *terms, std::move(request),
+                                           std::move(exchange));
+  parts_.observer.InFlight(1);
+  if (++counts_.calls > parts_.limits.calls_max) return state->Refuse(TooBusy());
+  if (is_stream && counts_.streams >= parts_.limits.streams_max) return state->Refuse(TooBusy());
+  parts_.workers.Submit([state = std::move(state)] { state->Run(); });
+}
+
+void RpcHandler::CallState::Record(const Error* error, size_t answer_bytes) {
+  parts_.observer.Ended({.method = route_.method,
+                         .error = error,
+                         .duration = Steady::now() - started_,
+                         .request_id = request_id_,
+                         .actor = actor_.id,
+                         .address = request_.address,
+                         .request_bytes = request_bytes_,
+                         .answer_bytes = answer_bytes,
+                         .stream = route_.kind == MethodKind::kServerStream});
+}
+
+void RpcHandler::CallState::Refuse(const Error& error) { Finish(Fail(error)); }
+
+Result<Actor> RpcHandler::CallState::FindActor() {
+  return Recognize(parts_, std::string_view(route_.method).substr(kPackage.size()), request_);
+}
+
+Result<std::unique_ptr<Message>> RpcHandler::CallState::ReadMessage() {
+  auto message = parts_.dispatcher.NewRequest(route_.method);
+  std::string body = std::move(request_.body);
+  if (route_.kind == MethodKind::kServerStream) {
+    ASSIGN_OR_RETURN(body, OnlyMessageOf(body));
+  }
+  RETURN_IF_ERROR(ParseMessage(terms_.codec, body, *message));
+  return message;
+}
+
+Caller RpcHandler::CallState::CallerOf() const {
+  return {.actor = actor_,
+          .address = request_.address,
+          .deadline = deadline_,
+          .cancelled = exchange_->cancelled()};
+}
+
+void RpcHandler::CallState::Run() {
+  request_bytes_ = request_.body.size();
+  // Nothing that goes wrong with one call may end a thread that serves them all.
+  try {
+    Call();
+  } catch (const std::exception& e) {
+    Finish(Fail(Internal("UNEXPECTED_EXCEPTION", fmt::format("{} failed in an unforeseen way: {}",
+                                                             route_.method, e.what()))));
+  }
+}
+
+void RpcHandler::CallState::Call() {
+  Time now = parts_.clock.Now();
+  // The time that a call has waited for its worker is the caller's time too.
+  auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - started_);
+  if (terms_.timeout) {
+    deadline_ = now + *terms_.timeout - waited;
+    if (*terms_.timeout <= waited) {
+      return Finish(Fail(Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
+                               "the time that the caller gave was over before the call began")));
+    }
+  }
+  if (*exchange_->cancelled()) {
+    return Finish(Fail(Error(Code::kCanceled, "CLIENT_GONE", "the client has gone away")));
+  }
+  auto actor = FindActor();
+  if (!actor) return Finish(Fail(std::move(actor).error()));
+  actor_ = *std::move(actor);
+  auto message = ReadMessage();
+  if (!message) return Finish(Fail(std::move(message).error()));
+  if (route_.kind == MethodKind::kServerStream) return OpenStream(**message, CallerOf());
+  worker_ = std::this_thread::get_id();
+  parts_.dispatcher.Dispatch(
+      route_.method, **message, CallerOf(),
+      [self = shared_from_this()](Result<Reply> reply) { self->Answered(std::move(reply)); });
+}
+
+// An answer that comes from the thread of the lots must not be written there.
+void RpcHandler::CallState::Answered(Result<Reply> reply) {
+  if (std::this_thread::get_id() == worker_) return Finish(std::move(reply));
+  parts_.workers.Submit([self = shared_from_this(), reply = std::move(reply)]() mutable {
+    self->Finish(std::move(reply));
+  });
+}
+
+void RpcHandler::CallState::OpenStream(const Message& message, const Caller& caller) {
+  if (++counts_.streams > parts_.limits.streams_max) {
+    --counts_.streams;
+    return Finish(Fail(TooBusy()));
+  }
+  auto stream = parts_.dispatcher.OpenStream(route_.method, message, caller,
+                                             [exchange = std::weak_ptr<Exchange>(exchange_)] {
+                                               if (auto open = exchange.lock()) open->Wake();
+                                             });
+  if (!stream) {
+    --counts_.streams;
+    return Finish(Fail(std::move(stream).error()));
+  }
+  --counts_.calls;
+  parts_.observer.InFlight(-1);
+  HttpResponse head = StreamHead(terms_.codec);
+  head.headers.emplace_back("X-Request-Id", request_id_);
+  exchange_->Stream(std::move(head),
+                    std::make_unique<StreamBody>(shared_from_this(), *std::move(stream)));
+}
+
+HttpResponse RpcHandler::CallState::Success(std::string body) const {
+  HttpResponse response;
+  response.content_type = std::string(ContentTypeOf(MethodKind::kUnary, terms_.codec));
+  response.body = std::move(body);
+  response.headers = {{"Cache-Control", "no-store"}, {"Vary", "Accept-Encoding"}};
+  if (terms_.gzip_accepted && response.body.size() >= parts_.limits.gzip_bytes_min) {
+    response.body = Gzip(response.body);
+    response.headers.emplace_back("Content-Encoding", "gzip");
+  }
+  return response;
+}
+
+HttpResponse RpcHandler::CallState::Failure(const Error& error) const {
+  if (route_.kind == MethodKind::kUnary) return ErrorResponse(error);
+  HttpResponse response = StreamHead(terms_.codec);
+  response.body = EndOfStream(Fail(error));
+  return response;
+}
+
+void RpcHandler::CallState::Finish(Result<Reply> reply) {
+  Result<std::string> body = Fail(Error());
+  if (!reply) {
+    body = Fail(std::move(reply).error());
+  } else if (terms_.codec == Codec::kProto) {
+    body = (*std::move(reply)).ToBytes();
+  } else {
+    auto message = (*std::move(reply)).ToMessage();
+    body = message ? FormatMessage(Codec::kJson, **message) : Fail(std::move(message).error());
+  }
+  std::optional<Error> error;
+  if (!body) error = body.error();
+  HttpResponse response = error ? Failure(*error) : Success(*std::move(body));
+  response.headers.emplace_back("X-Request-Id", request_id_);
+  --counts_.calls;
+  parts_.observer.InFlight(-1);
+  Record(error ? &*error : nullptr, response.body.size());
+  exchange_->Answer(std::move(response));
+}
+
+}  // namespace tallyman

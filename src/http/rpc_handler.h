@@ -1,0 +1,80 @@
+// Calls: from a request by the Connect protocol to the Dispatcher, and back.
+//
+// On the connection's thread only the head is read. A worker finds out who calls, reads the
+// message, dispatches it, and writes the answer, so that a large message holds up nobody else and
+// nobody's message is read before it is known who sent it. The answer of a mutation comes from the
+// thread that ran it, which hands it to a worker.
+//
+// Every answer has X-Request-Id, by which the log tells of it. Thread-safe. Owns none of what it is
+// made of, which must outlive it and all its exchanges.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "api/dispatcher.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "http/authenticator.h"
+#include "http/call_observer.h"
+#include "http/exchange.h"
+#include "http/failure_limit.h"
+#include "http/worker_pool.h"
+#include "rpc/call_head.h"
+
+namespace tallyman {
+
+struct RpcLimits {
+  size_t calls_max = 1024;  // under way or waiting for a worker; more are refused at once
+  size_t streams_max = 12'000;
+  size_t gzip_bytes_min = 4096;  // shorter answers are sent as they are
+  // How often a stream's token is looked at again.
+  std::chrono::seconds stream_check{15};
+};
+
+struct RpcParts {
+  const Dispatcher& dispatcher;
+  Authenticator& authenticator;
+  FailureLimit& failures;
+  WorkerPool& workers;
+  Clock& clock;
+  IdSource& ids;
+  CallObserver& observer;
+  RpcLimits limits;
+};
+
+class RpcHandler {
+ public:
+  explicit RpcHandler(RpcParts parts) : parts_(parts) {}
+
+  // Whether the path is that of a method, known or not: "/tallyman.v1.NodeService/GetNode".
+  static bool Serves(std::string_view path);
+
+  std::optional<HttpResponse> Refuse(const HttpRequest& head);
+  // REQUIRES: Refuse() had nothing against it.
+  void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange);
+
+ private:
+  struct Counts {
+    std::atomic<size_t> calls{0};
+    std::atomic<size_t> streams{0};
+  };
+  class CallState;
+  class StreamBody;
+  struct Route;
+
+  const RpcParts parts_;
+  Counts counts_;
+};
+
+// Who calls, after FailureLimit was asked and told. UNAUTHENTICATED; RESOURCE_EXHAUSTED
+// TOO_MANY_FAILURES. May read the database.
+Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request);
+
+// The answer that an error is, of a unary call.
+HttpResponse ErrorResponse(const Error& error, std::optional<int> status = {});
+
+// An error that is over soon, with the fact "retry_after_ms", which becomes Retry-After.
+Error RetryLater(Error error, std::chrono::milliseconds after);
+
+}  // namespace tallyman

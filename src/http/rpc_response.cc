@@ -1,0 +1,68 @@
+// Who sent a request, and errors as answers to it.
+#include <fmt/format.h>
+
+#include "base/checked.h"
+#include "http/rpc_handler.h"
+#include "rpc/wire_error.h"
+
+namespace tallyman {
+namespace {
+
+constexpr std::string_view kRetryFact = "retry_after_ms";
+constexpr int64_t kMillisecondsPerSecond = 1000;
+constexpr std::string_view kBearer = "bearer ";
+
+// What stood behind "Bearer"; nullopt when there is no token. Another scheme is a token that nobody
+// has.
+std::optional<std::string> TokenOf(const HttpRequest& request) {
+  std::string_view header = request.Header("authorization");
+  if (header.empty()) return std::nullopt;
+  std::string scheme(header.substr(0, kBearer.size()));
+  for (char& c : scheme) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  if (scheme != kBearer) return std::string();
+  return std::string(header.substr(kBearer.size()));
+}
+
+}  // namespace
+
+Result<Actor> Recognize(const RpcParts& parts, std::string_view method,
+                        const HttpRequest& request) {
+  if (auto wait = parts.failures.MustWait(request.address)) {
+    return Fail(RetryLater(Error(Code::kResourceExhausted, "TOO_MANY_FAILURES",
+                                 fmt::format("too many wrong tokens came from {}: try again in {} "
+                                             "seconds",
+                                             request.address, wait->count())),
+                           *wait));
+  }
+  const std::optional<std::string> token = TokenOf(request);
+  auto actor = parts.authenticator.Authenticate(method, token);
+  // Who shows no token tries none.
+  if (!actor && token && actor.error().code == Code::kUnauthenticated) {
+    parts.failures.Failed(request.address);
+  }
+  return actor;
+}
+
+Error RetryLater(Error error, std::chrono::milliseconds after) {
+  error.facts.emplace_back(kRetryFact, std::to_string(after.count()));
+  return error;
+}
+
+HttpResponse ErrorResponse(const Error& error, std::optional<int> status) {
+  HttpResponse response{.status = status.value_or(RowOf(error.code).http_status),
+                        .content_type = "application/json",
+                        .headers = {},
+                        .body = ErrorJson(error),
+                        .close = false};
+  if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (response.status == 405) response.headers.emplace_back("Allow", "POST");
+  if (auto after = ParseInt64(error.Fact(kRetryFact)); after && *after >= 0) {
+    int64_t seconds = *after / kMillisecondsPerSecond + (*after % kMillisecondsPerSecond != 0);
+    response.headers.emplace_back("Retry-After", std::to_string(seconds));
+  }
+  return response;
+}
+
+}  // namespace tallyman

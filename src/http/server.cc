@@ -1,0 +1,211 @@
+#include "http/server.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <tuple>
+
+#include "base/text.h"
+#include "http/connection.h"
+#include "http/tls.h"
+
+namespace tallyman {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+using Guard = asio::executor_work_guard<asio::io_context::executor_type>;
+
+// Out of file descriptors: what is open has to go first.
+constexpr std::chrono::milliseconds kAcceptAgain{100};
+constexpr std::chrono::milliseconds kDrainPoll{20};
+
+}  // namespace
+
+// Accepts on the first shard, and hands each connection to the next shard in turn.
+struct Server::Listener {
+  Listener(const ServerOptions& options, HttpHandler& handler, Log& server_log)
+      : shared(std::make_shared<ConnectionShared>(options, handler)), log(server_log) {
+    for (int i = 0; i < options.io_threads; ++i) {
+      shards.push_back(std::make_shared<Shard>());
+      guards.emplace_back(shards.back()->context.get_executor());
+    }
+    acceptor.emplace(shards[0]->context);
+    pause.emplace(shards[0]->context);
+  }
+
+  void Accept();
+  void Take(tcp::socket socket, const std::shared_ptr<Shard>& shard);
+  void TurnAway(tcp::socket socket);
+  void OnEveryShard(void (OpenConnection::*what)());
+
+  std::shared_ptr<ConnectionShared> shared;
+  Log& log;
+  std::vector<std::shared_ptr<Shard>> shards;
+  std::vector<Guard> guards;
+  std::vector<std::thread> threads;
+  std::optional<tcp::acceptor> acceptor;
+  std::optional<asio::steady_timer> pause;
+  uint16_t port = 0;
+  size_t next = 0;
+  std::mutex tls_mutex;
+  std::shared_ptr<asio::ssl::context> tls;
+};
+
+void Server::Listener::Accept() {
+  std::shared_ptr<Shard> shard = shards[next++ % shards.size()];
+  acceptor->async_accept(shard->context, [this, shard](error_code failed, tcp::socket socket) {
+    if (failed == asio::error::operation_aborted || shared->draining) return;
+    if (failed) {
+      log.Write({LogLevel::kWarning,
+                 "accept_failed",
+                 fmt::format("a connection could not be accepted: {}", failed.message()),
+                 {}});
+      pause->expires_after(kAcceptAgain);
+      pause->async_wait([this](error_code stopped) {
+        if (!stopped) Accept();
+      });
+      return;
+    }
+    if (shared->connections >= shared->options.connections_max) {
+      TurnAway(std::move(socket));
+    } else {
+      Take(std::move(socket), shard);
+    }
+    Accept();
+  });
+}
+
+void Server::Listener::Take(tcp::socket socket, const std::shared_ptr<Shard>& shard) {
+  std::shared_ptr<asio::ssl::context> context;
+  {
+    std::lock_guard lock(tls_mutex);
+    context = tls;
+  }
+  ++shared->connections;  // here, so that a burst cannot pass the bound
+  asio::post(
+      shard->context, [socket = std::move(socket), context, shared = shared, shard]() mutable {
+        ServeConnection(std::move(socket), std::move(context), std::move(shared), std::move(shard));
+      });
+}
+
+// One write that either fits into the socket or is not worth more.
+void Server::Listener::TurnAway(tcp::socket socket) {
+  error_code ignored;
+  if (tls == nullptr) {
+    HttpResponse response =
+        shared->handler.Malformed(503, "TOO_MANY_CONNECTIONS", "there are too many connections");
+    std::string text = fmt::format(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
+        "Connection: close\r\n",
+        response.content_type, response.body.size());
+    for (const auto& [name, value] : response.headers)
+      text += fmt::format("{}: {}\r\n", name, value);
+    text += "\r\n" + response.body;
+    std::ignore = socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(text), ignored);
+  }
+  std::ignore = socket.shutdown(tcp::socket::shutdown_send, ignored);
+}
+
+void Server::Listener::OnEveryShard(void (OpenConnection::*what)()) {
+  for (const auto& shard : shards) {
+    asio::post(shard->context, [shard, what] {
+      // One that ends leaves the set, later and on this thread.
+      for (OpenConnection* connection : shard->connections) (connection->*what)();
+    });
+  }
+}
+
+Server::Server(ServerOptions options, HttpHandler& handler, Log& log)
+    : options_(std::move(options)), handler_(handler), log_(log) {}
+
+Server::~Server() { Drain(true); }
+
+Status Server::Start() {
+  auto listener = std::make_unique<Listener>(options_, handler_, log_);
+  if (!options_.cert_file.empty()) {
+    ASSIGN_OR_RETURN(listener->tls, LoadTls(options_.cert_file, options_.key_file));
+  }
+  error_code failed;
+  auto address = asio::ip::make_address(options_.host, failed);
+  if (failed) {
+    return Fail(InvalidArgument("INVALID_ADDRESS",
+                                fmt::format("the address to listen on is {}: write an IP address "
+                                            "and a port, such as 127.0.0.1:8080 or [::1]:8080",
+                                            Quote(options_.host)))
+                    .With("field", "listen")
+                    .With("value", Quote(options_.host)));
+  }
+  tcp::endpoint endpoint(address, options_.port);
+  tcp::acceptor& acceptor = *listener->acceptor;
+  std::ignore = acceptor.open(endpoint.protocol(), failed);
+  if (!failed) std::ignore = acceptor.set_option(tcp::acceptor::reuse_address(true), failed);
+  if (!failed) std::ignore = acceptor.bind(endpoint, failed);
+  if (!failed) {
+    std::ignore = acceptor.listen(asio::socket_base::max_listen_connections, failed);
+  }
+  if (failed) {
+    return Fail(Error(
+        Code::kUnavailable, "CANNOT_LISTEN",
+        fmt::format("cannot listen on {}:{}: {}", options_.host, options_.port, failed.message())));
+  }
+  listener->port = acceptor.local_endpoint(failed).port();
+  listener_ = std::move(listener);
+  listener_->Accept();
+  for (const auto& shard : listener_->shards) {
+    listener_->threads.emplace_back([shard] { shard->context.run(); });
+  }
+  return {};
+}
+
+uint16_t Server::port() const { return listener_->port; }
+
+size_t Server::connections() const {
+  return listener_ == nullptr ? 0 : listener_->shared->connections.load();
+}
+
+Status Server::ReloadTls() {
+  if (options_.cert_file.empty()) return {};
+  ASSIGN_OR_RETURN(auto context, LoadTls(options_.cert_file, options_.key_file));
+  std::lock_guard lock(listener_->tls_mutex);
+  listener_->tls = std::move(context);
+  return {};
+}
+
+// Waits until all connections have ended, but no longer than that.
+void Server::CountDown(std::chrono::milliseconds at_most) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  auto until = std::chrono::steady_clock::now() + at_most;
+  while (connections() > 0 && std::chrono::steady_clock::now() < until) {
+    never.wait_for(lock, kDrainPoll);
+  }
+}
+
+void Server::Drain(bool at_once) {
+  if (listener_ == nullptr || listener_->shared->draining.exchange(true)) return;
+  asio::post(listener_->shards[0]->context, [listener = listener_.get()] {
+    error_code ignored;
+    std::ignore = listener->acceptor->close(ignored);
+    listener->pause->cancel();
+  });
+  if (!at_once) {
+    listener_->OnEveryShard(&OpenConnection::Drain);
+    CountDown(options_.drain_timeout);
+  }
+  listener_->OnEveryShard(&OpenConnection::Cut);
+  listener_->guards.clear();
+  for (std::thread& thread : listener_->threads) thread.join();
+}
+
+}  // namespace tallyman

@@ -1,0 +1,48 @@
+// The server: listens, and serves connections on a few threads of its own until it is drained.
+//
+// Owns its threads and connections; does not own the handler, which must outlive it. Start(),
+// ReloadTls() and Drain() are called by one thread; the others are thread-safe.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "http/exchange.h"
+#include "http/server_options.h"
+
+namespace tallyman {
+
+class Server {
+ public:
+  Server(ServerOptions options, HttpHandler& handler, Log& log);
+  // Drains in no time if that was not done.
+  ~Server();
+
+  // Listens and begins to serve. INVALID_ARGUMENT INVALID_ADDRESS, TLS_FILES; UNAVAILABLE
+  // CANNOT_LISTEN.
+  Status Start();
+  // The port that it listens on; after Start().
+  uint16_t port() const;
+  // New connections get the certificate that the files hold now. On an error all stays as it is.
+  Status ReloadTls();
+  // No new connections and no new requests; those that are being answered may end, within
+  // drain_timeout (or at once); what is open then is cut. The handler has ended its streams before.
+  void Drain(bool at_once = false);
+
+  size_t connections() const;
+
+ private:
+  struct Listener;
+  void CountDown(std::chrono::milliseconds at_most);
+
+  const ServerOptions options_;
+  HttpHandler& handler_;
+  Log& log_;
+  std::unique_ptr<Listener> listener_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,68 @@
+// What the server counts, as a page in the text form of Prometheus.
+//
+// Calls are counted here as they end; everything else is asked for when the page is. Thread-safe
+// once all sources are added. Owns its registry; the Metrics must outlive it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/result.h"
+#include "http/call_observer.h"
+
+namespace prometheus {
+class Histogram;
+}
+
+namespace tallyman {
+
+// A value of now, and what tells it from others of its name.
+struct MetricSample {
+  std::vector<std::pair<std::string, std::string>> labels;
+  double value = 0;
+};
+enum class MetricKind { kCounter, kGauge };
+struct MetricValues {
+  std::string name;  // "tallyman_hosts"
+  std::string help;
+  MetricKind kind = MetricKind::kGauge;
+  std::vector<MetricSample> samples;
+};
+using MetricSource = std::function<std::vector<MetricValues>()>;
+
+class ServerMetrics final : public CallObserver {
+ public:
+  ServerMetrics(const Metrics& metrics, const std::vector<std::string>& methods);
+  ~ServerMetrics() override;
+
+  void AddSource(MetricSource source) { sources_.push_back(std::move(source)); }
+  // May read the database, where a source does.
+  std::string Page() const;
+
+  void Ended(const CallRecord& call) override;
+  void InFlight(int difference) override { in_flight_ += difference; }
+  void OpenStreams(int difference) override { open_streams_ += difference; }
+  void ClientGone() override { ++clients_gone_; }
+
+ private:
+  struct Registry;
+  using ByCode = std::array<std::atomic<prometheus::Histogram*>, 17>;
+  prometheus::Histogram& DurationsOf(const std::string& method, ByCode& by_code, size_t code);
+
+  const Metrics& metrics_;
+  std::unique_ptr<Registry> registry_;
+  std::map<std::string, ByCode, std::less<>> durations_;
+  std::vector<MetricSource> sources_;
+  std::atomic<int64_t> in_flight_{0};
+  std::atomic<int64_t> open_streams_{0};
+  std::atomic<int64_t> clients_gone_{0};
+};
+
+}  // namespace tallyman

@@ -1,0 +1,39 @@
+// What the server has at which path: calls, and a few pages for machines.
+//
+// Thread-safe. Owns the pages; not the RpcHandler nor the workers, which must outlive it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "http/exchange.h"
+#include "http/rpc_handler.h"
+
+namespace tallyman {
+
+// Answered to GET and HEAD.
+struct SitePage {
+  // For those only who may see the whole fleet; else for everybody, without a token.
+  bool for_watchers = false;
+  // Called on a worker.
+  std::function<HttpResponse()> make;
+};
+
+class Site final : public HttpHandler {
+ public:
+  Site(RpcHandler& rpc, RpcParts parts, std::map<std::string, SitePage, std::less<>> pages)
+      : rpc_(rpc), parts_(parts), pages_(std::move(pages)) {}
+
+  std::optional<HttpResponse> Refuse(const HttpRequest& head) override;
+  void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override;
+  void PeerGone() override { parts_.observer.ClientGone(); }
+  HttpResponse Malformed(int status, std::string_view reason, std::string_view what) override;
+
+ private:
+  RpcHandler& rpc_;
+  const RpcParts parts_;
+  const std::map<std::string, SitePage, std::less<>> pages_;
+};
+
+}  // namespace tallyman

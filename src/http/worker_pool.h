@@ -1,0 +1,41 @@
+// Threads that do what may wait: for the database, and for large messages to be read and written.
+//
+// First come, first served. The queue has no bound of its own: whoever submits bounds how much is
+// under way. Thread-safe. The destructor ends the threads after all that was submitted is done.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace tallyman {
+
+class WorkerPool {
+ public:
+  explicit WorkerPool(int threads);
+  ~WorkerPool();
+
+  // The job must not throw.
+  void Submit(std::move_only_function<void()> job);
+  // Until nothing runs and nothing waits.
+  void WaitIdle();
+  size_t threads() const { return threads_.size(); }
+  // How many jobs run, and how many wait.
+  std::pair<size_t, size_t> Load() const;
+
+ private:
+  void Run();
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;
+  std::condition_variable idle_;
+  std::deque<std::move_only_function<void()>> queue_;
+  size_t running_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,22 @@
+// One line in the log for each call.
+#pragma once
+
+#include "base/log.h"
+#include "http/call_observer.h"
+
+namespace tallyman {
+
+// Thread-safe. Does not own the log.
+class CallLog final : public CallObserver {
+ public:
+  explicit CallLog(Log& log) : log_(log) {}
+  void Ended(const CallRecord& call) override;
+  void InFlight(int) override {}
+  void OpenStreams(int) override {}
+  void ClientGone() override {}
+
+ private:
+  Log& log_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,20 @@
+// Who calls, as the tokens in the database say.
+#pragma once
+
+#include "control/control.h"
+#include "http/authenticator.h"
+
+namespace tallyman {
+
+// Thread-safe. Does not own the control.
+class ControlAuthenticator final : public Authenticator {
+ public:
+  explicit ControlAuthenticator(Control& control) : control_(control) {}
+  Result<Actor> Authenticate(std::string_view method,
+                             const std::optional<std::string>& token) override;
+
+ private:
+  Control& control_;
+};
+
+}  // namespace tallyman

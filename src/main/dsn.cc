@@ -1,0 +1,41 @@
+#include "main/dsn.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "store/postgres/dsn.h"
+
+namespace tallyman {
+namespace {
+
+Error Invalid(std::string_view dsn) {
+  // What has an @ may have a password before it, whatever it was meant to be.
+  const std::string shown = dsn.find('@') == std::string_view::npos
+                                ? Quote(dsn)
+                                : Quote(std::string(dsn.substr(0, dsn.find(':'))) + ":...");
+  return InvalidArgument(
+             "INVALID_DATABASE",
+             fmt::format("database {} is not of the form sqlite:PATH, such as "
+                         "sqlite:/var/lib/tallyman/fleet.db, or postgres://USER@HOST/DATABASE",
+                         shown))
+      .With("field", "db")
+      .With("value", shown);
+}
+
+}  // namespace
+
+Result<DatabaseName> ParseDsn(std::string_view dsn) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  if (dsn.find('\0') != std::string_view::npos) return Fail(Invalid(dsn));
+  if (dsn.starts_with("postgres://") || dsn.starts_with("postgresql://")) {
+    DatabaseName name{.kind = DatabaseKind::kPostgres, .place = std::string(dsn), .shown = {}};
+    ASSIGN_OR_RETURN(name.shown, ShownDsn(name.place));
+    return name;
+  }
+  if (!dsn.starts_with(kSqlite) || dsn.size() == kSqlite.size()) return Fail(Invalid(dsn));
+  return DatabaseName{.kind = DatabaseKind::kSqlite,
+                      .place = std::string(dsn.substr(kSqlite.size())),
+                      .shown = std::string(dsn)};
+}
+
+}  // namespace tallyman

@@ -1,0 +1,25 @@
+// Where the database is, as --db says it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace tallyman {
+
+enum class DatabaseKind { kSqlite, kPostgres };
+
+struct DatabaseName {
+  DatabaseKind kind = DatabaseKind::kSqlite;
+  // The path of "sqlite:PATH", or the whole connection string of a PostgreSQL database.
+  std::string place;
+  // For messages: without a password.
+  std::string shown;
+};
+
+// Reads "sqlite:PATH", "postgres://..." or "postgresql://...". INVALID_ARGUMENT INVALID_DATABASE
+// for anything else; the error repeats nothing that could be a password.
+Result<DatabaseName> ParseDsn(std::string_view dsn);
+
+}  // namespace tallyman

@@ -1,0 +1,132 @@
+#include "main/in_process_client.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/message.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <future>
+
+#include "api/dispatcher.h"
+#include "base/metrics.h"
+#include "base/system.h"
+#include "main/open_store.h"
+
+namespace tallyman {
+namespace {
+
+using google::protobuf::Message;
+
+// What can succeed on an empty database, so that a fleet may begin with it.
+constexpr std::array<std::string_view, 4> kBeginnings = {
+    "tallyman.v1.CatalogService/CreateImages", "tallyman.v1.CatalogService/CreateProtocol",
+    "tallyman.v1.OrgService/CreateOrg", "tallyman.v1.RegionService/CreateRegion"};
+
+bool IsDryRun(const Message& request) {
+  const auto* field = request.GetDescriptor()->FindFieldByName("dry_run");
+  return field != nullptr && request.GetReflection()->GetBool(request, field);
+}
+
+Caller CallerOf(const InProcessOptions& options) {
+  return {.actor = options.actor, .address = {}, .deadline = {}, .cancelled = {}};
+}
+
+constexpr size_t kMessagesAtOnce = 64;
+constexpr std::chrono::milliseconds kStopNoticed{200};
+
+// Where a stream says that it has more.
+class Bell {
+ public:
+  void Ring() {
+    std::lock_guard lock(mutex_);
+    rung_ = true;
+    changed_.notify_one();
+  }
+  void Wait(std::chrono::milliseconds at_most) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, at_most, [this] { return rung_; });
+    rung_ = false;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool rung_ = false;
+};
+
+}  // namespace
+
+// Everything that a call needs, in the order in which it depends on one another.
+struct InProcessClient::Room {
+  Room(OpenedStore opened, Clock& clock, Random& random, Log& log)
+      : store(std::move(opened.store)),
+        control(*store, clock, random, log, metrics, OptionsWith(secrets, opened.writers)),
+        dispatcher(control) {}
+
+  static ControlOptions OptionsWith(SecretSource& secrets, int writers) {
+    ControlOptions options;
+    options.writers = writers;
+    options.secrets = &secrets;
+    return options;
+  }
+
+  std::unique_ptr<Store> store;
+  Metrics metrics;
+  SystemSecrets secrets;
+  Control control;
+  Dispatcher dispatcher;
+};
+
+InProcessClient::InProcessClient(InProcessOptions options, Clock& clock, Random& random, Log& log)
+    : options_(std::move(options)), clock_(clock), random_(random), log_(log) {}
+
+InProcessClient::~InProcessClient() = default;
+
+Status InProcessClient::Open(bool may_create) {
+  std::lock_guard lock(mutex_);
+  if (room_ != nullptr) return {};
+  ASSIGN_OR_RETURN(OpenedStore opened,
+                   OpenStore(options_.database, {.may_create = may_create}, random_, log_));
+  room_ = std::make_unique<Room>(std::move(opened), clock_, random_, log_);
+  return {};
+}
+
+Status InProcessClient::Call(std::string_view method, const Message& request, Message& response) {
+  bool begins = std::ranges::find(kBeginnings, method) != kBeginnings.end() && !IsDryRun(request);
+  RETURN_IF_ERROR(Open(options_.may_create || begins));
+  std::promise<Result<Reply>> promise;
+  auto future = promise.get_future();
+  room_->dispatcher.Dispatch(method, request, CallerOf(options_), [&promise](Result<Reply> reply) {
+    promise.set_value(std::move(reply));
+  });
+  ASSIGN_OR_RETURN(std::unique_ptr<Message> answer, ToMessage(future.get()));
+  if (answer->GetDescriptor() != response.GetDescriptor()) {
+    return Fail(InvalidArgument("WRONG_MESSAGE",
+                                fmt::format("{} answers with a {}, not a {}", method,
+                                            answer->GetTypeName(), response.GetTypeName())));
+  }
+  response.GetReflection()->Swap(&response, answer.get());
+  return {};
+}
+
+Status InProcessClient::Stream(std::string_view method, const Message& request,
+                               const std::function<bool(const Message&)>& on_message,
+                               const std::atomic<bool>* stop) {
+  RETURN_IF_ERROR(Open(options_.may_create));
+  // Declared before the stream, which may ring it until it is gone.
+  Bell bell;
+  ASSIGN_OR_RETURN(auto stream, room_->dispatcher.OpenStream(method, request, CallerOf(options_),
+                                                             [&bell] { bell.Ring(); }));
+  while (stop == nullptr || !stop->load()) {
+    ASSIGN_OR_RETURN(StreamMessages messages, stream->Next(kMessagesAtOnce));
+    for (const auto& message : messages) {
+      if (!on_message(message->message())) return {};
+    }
+    if (messages.empty()) bell.Wait(kStopNoticed);
+  }
+  return {};
+}
+
+}  // namespace tallyman

@@ -1,0 +1,51 @@
+// The Client that needs no server: the whole control plane in this process, over a database of its
+// own or one that servers share.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "client/client.h"
+#include "main/dsn.h"
+#include "model/request.h"
+
+namespace tallyman {
+
+struct InProcessOptions {
+  DatabaseName database;
+  Actor actor;
+  // A database that is not there is made by any call; else only by one that can succeed on an empty
+  // one.
+  bool may_create = false;
+};
+
+// Opens the database at the first call. Thread-safe. Owns neither clock nor randomness nor log,
+// which must outlive it.
+class InProcessClient final : public Client {
+ public:
+  InProcessClient(InProcessOptions options, Clock& clock, Random& random, Log& log);
+  ~InProcessClient() override;
+
+  Status Call(std::string_view method, const google::protobuf::Message& request,
+              google::protobuf::Message& response) override;
+  Status Stream(std::string_view method, const google::protobuf::Message& request,
+                const std::function<bool(const google::protobuf::Message&)>& on_message,
+                const std::atomic<bool>* stop) override;
+
+ private:
+  struct Room;
+  Status Open(bool may_create);
+
+  const InProcessOptions options_;
+  Clock& clock_;
+  Random& random_;
+  Log& log_;
+  std::mutex mutex_;  // of the opening
+  std::unique_ptr<Room> room_;
+};
+
+}  // namespace tallyman

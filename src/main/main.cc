@@ -1,0 +1,104 @@
+// The program: hands the machine (terminal, environment, clock, randomness, database) to the
+// command line.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include "base/checked.h"
+#include "base/id.h"
+#include "base/system.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "client/network_client.h"
+#include "main/dsn.h"
+#include "main/in_process_client.h"
+#include "main/server_command.h"
+#include "main/stderr_log.h"
+#include "main/store_tool.h"
+#include "model/ids.h"
+
+namespace tallyman {
+namespace {
+
+std::optional<std::string> Variable(std::string_view name) {
+  const char* value = std::getenv(std::string(name).c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+int WidthOf(int terminal) {
+  winsize size{};
+  if (::ioctl(terminal, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  auto columns = ParseInt64(Variable("COLUMNS").value_or(""));
+  return columns && *columns >= 20 && *columns <= 10'000 ? static_cast<int>(*columns) : 80;
+}
+
+// NO_COLOR (no-color.org) counts when it is not empty.
+bool ColourAllowed() {
+  return Variable("NO_COLOR").value_or("").empty() && Variable("TERM").value_or("dumb") != "dumb";
+}
+
+Result<std::unique_ptr<Client>> ConnectToServer(const ServerTarget& target, Clock& clock,
+                                                Random& random) {
+  NetworkOptions options{.server = target.url,
+                         .token = target.token,
+                         .ca_file = target.ca_file,
+                         .insecure = target.insecure,
+                         .timeout = target.timeout,
+                         .retry = {}};
+  return NetworkClient::Make(std::move(options), clock, random, [](std::chrono::milliseconds wait) {
+    std::this_thread::sleep_for(wait);
+  });
+}
+
+int Main(int argc, const char* const* argv) {
+  SystemClock clock;
+  SeededRandom random(SystemSeed());
+  IdSource ids(clock, random);
+  StderrLog log;
+  StoreTool tool(random, log);
+
+  // Whoever can write the database is its admin; the name says who it was.
+  auto connect = [&](const ConnectOptions& options) -> Result<std::unique_ptr<Client>> {
+    if (options.server) return ConnectToServer(*options.server, clock, random);
+    ASSIGN_OR_RETURN(DatabaseName database, ParseDsn(options.dsn));
+    RETURN_IF_ERROR(CheckText("actor", options.actor, 100));
+    return std::make_unique<InProcessClient>(
+        InProcessOptions{.database = std::move(database),
+                         .actor = {.id = options.actor, .org_id = {}, .role = Role::kAdmin},
+                         .may_create = options.may_create},
+        clock, random, log);
+  };
+
+  CliEnvironment environment{.in = std::cin,
+                             .out = std::cout,
+                             .err = std::cerr,
+                             .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,
+                             .err_is_terminal = ::isatty(STDERR_FILENO) == 1,
+                             .width = WidthOf(STDOUT_FILENO),
+                             .colour_allowed = ColourAllowed(),
+                             .variable = Variable,
+                             .clock = clock,
+                             .new_request_id = [&] { return ids.New<CommandId>().ToString(); },
+                             .connect = connect,
+                             .database = tool,
+                             .version = TALLYMAN_VERSION,
+                             .extra_commands = {{"server", "Serve the operations over the network",
+                                                 [&](const std::vector<std::string>& arguments) {
+                                                   return RunServer(arguments, Variable, clock,
+                                                                    random);
+                                                 }}}};
+  return RunCli(argc, argv, environment);
+}
+
+}  // namespace
+}  // namespace tallyman
+
+int main(int argc, char** argv) {
+  // A file that grows beyond its limit is an error of the database, not the end of the program.
+  std::signal(SIGXFSZ, SIG_IGN);
+  return tallyman::Main(argc, argv);
+}

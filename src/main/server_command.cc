@@ -1,0 +1,258 @@
+#include "main/server_command.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <csignal>
+#include <iostream>
+#include <memory>
+
+#include "api/dispatcher.h"
+#include "base/metrics.h"
+#include "base/system.h"
+#include "base/text.h"
+#include "control/prune_requests.h"
+#include "control/tokens.h"
+#include "http/server.h"
+#include "http/site.h"
+#include "main/call_log.h"
+#include "main/control_authenticator.h"
+#include "main/dsn.h"
+#include "main/json_log.h"
+#include "main/open_store.h"
+#include "main/server_options.h"
+#include "main/server_pages.h"
+#include "main/stderr_log.h"
+#include "main/timer.h"
+#include "main/token_file.h"
+#include "store/timed_store.h"
+
+namespace tallyman {
+namespace {
+
+// The signals that this program waits for, blocked in all threads that are made afterwards.
+sigset_t TakeSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+// Each connection is a file.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void Info(Log& log, std::string event, std::string message) {
+  log.Write({LogLevel::kInfo, std::move(event), std::move(message), {}});
+}
+
+ControlOptions WithWriters(ControlOptions options, int writers) {
+  options.writers = writers;
+  return options;
+}
+
+// Everything that serves, in the order in which it depends on one another.
+class Serving {
+ public:
+  Serving(const ServerSettings& settings, OpenedStore opened, Clock& clock, Random& random,
+          Log& log)
+      : log_(log),
+        ids_(clock, random),
+        admin_(*opened.admin),
+        store_(std::move(opened.store)),
+        timed_store_(*store_, metrics_),
+        control_(std::make_unique<Control>(
+            timed_store_, clock, random, log, metrics_,
+            WithSecrets(WithWriters(settings.control, opened.writers), secrets_))),
+        authenticator_(*control_),
+        pruner_(*control_, {}),
+        dispatcher_(std::make_unique<Dispatcher>(*control_)),
+        server_metrics_(metrics_, MethodNames()),
+        call_log_(log),
+        observers_(Observers(settings.log)),
+        failures_(clock),
+        workers_(settings.workers),
+        parts_{*dispatcher_, authenticator_, failures_,  workers_,
+               clock,        ids_,           observers_, settings.limits},
+        rpc_(parts_),
+        site_(rpc_, parts_, ServerPages(PagesOf())),
+        server_(settings.server, site_, log),
+        timer_(std::make_unique<Timer>(Jobs(), log)) {
+    server_metrics_.AddSource([this] { return LoadValues(); });
+    server_metrics_.AddSource(FleetMetrics(*control_));
+  }
+
+  // No call is left behind without an answer, as far as there is somebody to hear it: first those
+  // that connections wait for, then those that nobody hears, then those that were only queued.
+  ~Serving() {
+    draining_ = true;
+    timer_.reset();
+    dispatcher_->StopStreams();
+    server_.Drain();
+    workers_.WaitIdle();
+    dispatcher_.reset();
+    control_.reset();
+  }
+
+  // The first start leaves a way in.
+  Status EnsureAdminToken(const std::string& path) {
+    TokenFile file(path);
+    ASSIGN_OR_RETURN(bool made, tallyman::EnsureAdminToken(*control_, file));
+    if (made) {
+      Info(log_, "admin_token_written",
+           fmt::format("the token of the first admin is in {}, for its owner only", path));
+    }
+    return {};
+  }
+  Status Start() { return server_.Start(); }
+  uint16_t port() const { return server_.port(); }
+
+  void Reload() {
+    if (auto reloaded = server_.ReloadTls(); !reloaded) {
+      log_.Write({LogLevel::kError, "reload_failed", reloaded.error().message, {}});
+      return;
+    }
+    Info(log_, "reloaded", "new connections get the certificate as it is now");
+  }
+
+ private:
+  static ControlOptions WithSecrets(ControlOptions options, SecretSource& secrets) {
+    options.secrets = &secrets;
+    return options;
+  }
+
+  // Background work: safe when other servers on the database do the same.
+  std::vector<Timer::Job> Jobs() {
+    return {{"forgetting old requests", std::chrono::minutes(10), [this]() -> Result<bool> {
+               ASSIGN_OR_RETURN(RequestPruner::Report report, pruner_.Run());
+               return !report.done;
+             }}};
+  }
+
+  std::vector<CallObserver*> Observers(LogForm log) {
+    // In text nobody wants a line for every call.
+    if (log == LogForm::kText) return {&server_metrics_};
+    return {&server_metrics_, &call_log_};
+  }
+  PageParts PagesOf() { return {*control_, admin_, server_metrics_, draining_, TALLYMAN_VERSION}; }
+  std::vector<std::string> MethodNames() const {
+    std::vector<std::string> names;
+    for (const auto& [name, method] : dispatcher_->methods()) names.push_back(name);
+    for (const auto& [name, method] : dispatcher_->stream_methods()) names.push_back(name);
+    return names;
+  }
+  // What is asked of the running parts when somebody looks at the numbers.
+  std::vector<MetricValues> LoadValues() const {
+    auto value = [](std::string name, std::string help, size_t number) {
+      return MetricValues{.name = std::move(name),
+                          .help = std::move(help),
+                          .samples = {{.labels = {}, .value = static_cast<double>(number)}}};
+    };
+    auto [running, waiting] = workers_.Load();
+    return {value("tallyman_workers", "Threads that read the database", workers_.threads()),
+            value("tallyman_workers_busy", "Those of them that work", running),
+            value("tallyman_workers_queue", "Calls that wait for one", waiting),
+            value("tallyman_connections", "Open connections", server_.connections())};
+  }
+
+  Log& log_;
+  Metrics metrics_;
+  IdSource ids_;
+  StoreAdmin& admin_;  // the store by another name
+  std::unique_ptr<Store> store_;
+  TimedStore timed_store_;
+  SystemSecrets secrets_;
+  std::unique_ptr<Control> control_;
+  ControlAuthenticator authenticator_;
+  RequestPruner pruner_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::atomic<bool> draining_{false};
+  ServerMetrics server_metrics_;
+  CallLog call_log_;
+  CallObservers observers_;
+  FailureLimit failures_;
+  WorkerPool workers_;
+  RpcParts parts_;
+  RpcHandler rpc_;
+  Site site_;
+  Server server_;
+  std::unique_ptr<Timer> timer_;
+};
+
+// Beside a file that is the database; a shared database has no place of its own on this machine.
+Result<std::string> TokenFileOf(const ServerSettings& settings, const DatabaseName& database) {
+  if (!settings.admin_token_file.empty()) return settings.admin_token_file;
+  if (database.kind == DatabaseKind::kSqlite) return database.place + ".admin-token";
+  return Fail(InvalidArgument("NO_ADMIN_TOKEN_FILE",
+                              "with a PostgreSQL database, say where the admin's token goes: add "
+                              "--admin-token-file PATH")
+                  .With("field", "admin_token_file"));
+}
+
+Status Serve(const ServerSettings& settings, const sigset_t& signals, Clock& clock, Random& random,
+             Log& log) {
+  ASSIGN_OR_RETURN(const DatabaseName database, ParseDsn(settings.dsn));
+  ASSIGN_OR_RETURN(const std::string token_file, TokenFileOf(settings, database));
+  const OpenOptions options{.may_create = true,
+                            .readers_max = settings.workers + 1};  // and the reader of events
+  ASSIGN_OR_RETURN(OpenedStore opened, OpenStore(database, options, random, log));
+
+  Serving serving(settings, std::move(opened), clock, random, log);
+  RETURN_IF_ERROR(serving.EnsureAdminToken(token_file));
+  RETURN_IF_ERROR(serving.Start());
+  const ServerOptions& server = settings.server;
+  bool is_v6 = server.host.find(':') != std::string::npos;
+  Info(log, "serving",
+       fmt::format("serving on {}://{}{}{}:{}", server.cert_file.empty() ? "http" : "https",
+                   is_v6 ? "[" : "", server.host, is_v6 ? "]" : "", serving.port()));
+  while (true) {
+    int signal = 0;
+    ::sigwait(&signals, &signal);
+    if (signal == SIGHUP) {
+      serving.Reload();
+      continue;
+    }
+    Info(log, "stopping", "no new calls are taken, those under way may end");
+    break;
+  }
+  return {};
+}
+
+}  // namespace
+
+int RunServer(const std::vector<std::string>& arguments,
+              const std::function<std::optional<std::string>(std::string_view)>& variable,
+              Clock& clock, Random& random) {
+  sigset_t signals = TakeSignals();
+  RaiseFileLimit();
+  auto parsed = ParseServerOptions(arguments, variable);
+  if (parsed && !parsed->settings) {
+    std::cout << parsed->text;
+    return 0;
+  }
+  Status served;
+  std::unique_ptr<Log> log = std::make_unique<StderrLog>(LogLevel::kInfo);
+  if (!parsed) {
+    served = Fail(std::move(parsed).error());
+  } else {
+    if (parsed->settings->log == LogForm::kJson) log = std::make_unique<JsonLog>(clock);
+    served = Serve(*parsed->settings, signals, clock, random, *log);
+  }
+  if (served) {
+    Info(*log, "stopped", "all is done");
+    return 0;
+  }
+  LogLine line{LogLevel::kError, "server_failed", served.error().message, served.error().facts};
+  line.fields.emplace_back("reason", served.error().reason);
+  log->Write(line);
+  return RowOf(served.error().code).exit_status;
+}
+
+}  // namespace tallyman

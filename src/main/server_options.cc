@@ -1,0 +1,158 @@
+#include "main/server_options.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/checked.h"
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+constexpr int64_t kPortMax = 65535;
+
+struct Typed {
+  std::string listen = "127.0.0.1:8080";
+  std::string log = "text";
+  std::string drift = "heal";
+  std::string capacity = "warn";
+  bool insecure = false;
+  size_t body_mib = 64;
+  int64_t drain_seconds = 10;
+};
+
+std::unexpected<Error> Refuse(std::string reason, std::string_view field, std::string_view value,
+                              std::string_view why) {
+  return Fail(
+      InvalidArgument(std::move(reason), fmt::format("{} is {}: {}", field, Quote(value), why))
+          .With("field", std::string(field))
+          .With("value", Quote(value)));
+}
+
+// HOST:PORT, where an IPv6 address stands in brackets.
+Status ReadListen(const std::string& text, ServerOptions& server) {
+  size_t colon = text.rfind(':');
+  std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
+  auto port = ParseInt64(colon == std::string::npos ? "" : text.substr(colon + 1));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = "127.0.0.1";
+  in6_addr scratch{};
+  bool known = ::inet_pton(AF_INET, host.c_str(), &scratch) == 1 ||
+               ::inet_pton(AF_INET6, host.c_str(), &scratch) == 1;
+  if (!known || !port || *port < 0 || *port > kPortMax) {
+    return Refuse("INVALID_ADDRESS", "--listen", text,
+                  "write an IP address and a port, such as 127.0.0.1:8080 or [::]:443");
+  }
+  server.host = host;
+  server.port = static_cast<uint16_t>(*port);
+  return {};
+}
+
+bool IsLoopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
+
+Status ReadEncryption(const Typed& typed, ServerOptions& server) {
+  if (server.cert_file.empty() != server.key_file.empty()) {
+    return Fail(InvalidArgument("TLS_FILES", "--tls-cert and --tls-key go together"));
+  }
+  if (server.cert_file.empty() && !IsLoopback(server.host) && !typed.insecure) {
+    return Refuse("NOT_ENCRYPTED", "--listen", typed.listen,
+                  "others could read the tokens on their way: give --tls-cert and --tls-key, or "
+                  "--insecure if something in front of this server encrypts");
+  }
+  return {};
+}
+
+template <class Enum>
+Status ReadWord(std::string_view option, const std::string& word, Enum& value) {
+  if (auto known = FromText<Enum>(word)) {
+    value = *known;
+    return {};
+  }
+  return Refuse("USAGE", option, word,
+                fmt::format("write {}", fmt::join(EnumText<Enum>::kWords, " or ")));
+}
+
+void Define(CLI::App& app, ServerSettings& settings, Typed& typed) {
+  app.add_option("--db", settings.dsn,
+                 "The database, sqlite:PATH or postgres://...; else TALLYMAN_DB");
+  app.add_option("--listen", typed.listen, "IP address and port")->capture_default_str();
+  app.add_option("--tls-cert", settings.server.cert_file,
+                 "Certificate chain, PEM; SIGHUP reads it again");
+  app.add_option("--tls-key", settings.server.key_file, "Its private key, PEM");
+  app.add_flag("--insecure", typed.insecure, "Plain HTTP on other addresses than loopback too");
+  app.add_option("--admin-token-file", settings.admin_token_file,
+                 "Where the admin's token is written; else beside the database");
+  app.add_option("--log", typed.log, "text: what matters to people; json: every call too")
+      ->capture_default_str();
+  app.add_option("--drift", typed.drift, "When books are found wrong: heal or abort")
+      ->capture_default_str();
+  app.add_option("--capacity", typed.capacity, "When a host gets too full: warn or enforce")
+      ->capture_default_str();
+  app.add_option("--workers", settings.workers, "Threads that read the database")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--io-threads", settings.server.io_threads, "Threads that serve connections")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--connections-max", settings.server.connections_max, "Connections at once")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--calls-max", settings.limits.calls_max, "Calls at once; more are refused")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--streams-max", settings.limits.streams_max, "Streams at once")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--body-max-mib", typed.body_mib, "The longest request")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--drain-seconds", typed.drain_seconds,
+                 "How long calls may take to end when the server stops")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
+}
+
+Status Read(const Typed& typed, ServerSettings& settings) {
+  RETURN_IF_ERROR(ReadListen(typed.listen, settings.server));
+  RETURN_IF_ERROR(ReadEncryption(typed, settings.server));
+  RETURN_IF_ERROR(ReadWord("--log", typed.log, settings.log));
+  RETURN_IF_ERROR(ReadWord("--drift", typed.drift, settings.control.policies.drift));
+  RETURN_IF_ERROR(ReadWord("--capacity", typed.capacity, settings.control.policies.capacity));
+  settings.server.body_bytes_max = typed.body_mib << 20;
+  settings.server.bodies_bytes_max = 4 * settings.server.body_bytes_max;
+  settings.server.drain_timeout = std::chrono::seconds(typed.drain_seconds);
+  return {};
+}
+
+}  // namespace
+
+Result<ParsedServerOptions> ParseServerOptions(
+    const std::vector<std::string>& arguments,
+    const std::function<std::optional<std::string>(std::string_view)>& variable) {
+  ServerSettings settings;
+  Typed typed;
+  CLI::App app("Serve the operations over the network", "tallyman server");
+  Define(app, settings, typed);
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    return ParsedServerOptions{.settings = std::nullopt, .text = app.help()};
+  } catch (const CLI::ParseError& e) {
+    return Fail(InvalidArgument(
+        "USAGE", fmt::format("{}; see \"tallyman server --help\"", Quote(e.what()))));
+  }
+  if (settings.dsn.empty()) settings.dsn = variable("TALLYMAN_DB").value_or("");
+  if (settings.dsn.empty()) {
+    return Fail(InvalidArgument(
+        "NO_DATABASE",
+        "no database is named: give --db sqlite:PATH or --db postgres://..., or set TALLYMAN_DB"));
+  }
+  RETURN_IF_ERROR(Read(typed, settings));
+  return ParsedServerOptions{.settings = std::move(settings), .text = {}};
+}
+
+}  // namespace tallyman

@@ -1,0 +1,45 @@
+// What `tallyman server` was told on its command line.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/enum_text.h"
+#include "base/result.h"
+#include "control/control.h"
+#include "http/rpc_handler.h"
+#include "http/server_options.h"
+
+namespace tallyman {
+
+enum class LogForm { kText, kJson };
+
+template <>
+struct EnumText<LogForm> {
+  static constexpr std::array<std::string_view, 2> kWords = {"text", "json"};
+};
+
+struct ServerSettings {
+  std::string dsn;
+  std::string admin_token_file;  // "": beside the database
+  LogForm log = LogForm::kText;
+  int workers = 4;
+  ServerOptions server;
+  RpcLimits limits;
+  ControlOptions control;
+};
+
+// INVALID_ARGUMENT with reason USAGE, NO_DATABASE, INVALID_ADDRESS, TLS_FILES or NOT_ENCRYPTED.
+// With --help the settings are absent and `text` is what to print.
+struct ParsedServerOptions {
+  std::optional<ServerSettings> settings;
+  std::string text;
+};
+Result<ParsedServerOptions> ParseServerOptions(
+    const std::vector<std::string>& arguments,
+    const std::function<std::optional<std::string>(std::string_view)>& variable);
+
+}  // namespace tallyman

@@ -1,0 +1,138 @@
+#include "main/server_pages.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <mutex>
+
+#include "control/fleet_totals.h"
+#include "http/openapi.h"
+
+namespace tallyman {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kTotalsKept{5};
+
+HttpResponse Text(int status, std::string body) {
+  return {.status = status,
+          .content_type = "text/plain; charset=utf-8",
+          .headers = {{"Cache-Control", "no-store"}},
+          .body = std::move(body) + "\n",
+          .close = false};
+}
+
+HttpResponse Ready(const PageParts& parts) {
+  if (parts.draining) return Text(503, "stopping");
+  auto schema = parts.admin.Schema();
+  if (!schema) return Text(503, fmt::format("database: {}", schema.error().message));
+  if (schema->version != schema->newest_version) {
+    return Text(503, fmt::format("database: its schema is at version {}, this program's at {}",
+                                 schema->version, schema->newest_version));
+  }
+  Status read = parts.control.store().Read([](ReadTx& tx) -> Status {
+    ASSIGN_OR_RETURN(auto none, tx.FindRegion(""));
+    return {};
+  });
+  if (!read) return Text(503, fmt::format("database: {}", read.error().message));
+  return Text(200, "ready");
+}
+
+void Add(MetricValues& values, const RegionTotals& region, const TotalAmounts& amounts,
+         const std::string& what) {
+  const std::pair<const char*, double> dimensions[] = {{"cpu_cores", amounts.cpu_cores},
+                                                       {"memory_bytes", amounts.memory_bytes},
+                                                       {"disk_bytes", amounts.disk_bytes}};
+  for (const auto& [dimension, amount] : dimensions) {
+    values.samples.push_back(
+        {.labels = {{"region", region.region}, {"dimension", dimension}, {"part", what}},
+         .value = amount});
+  }
+}
+
+TotalAmounts Less(TotalAmounts amounts, const TotalAmounts& taken) {
+  amounts.cpu_cores -= taken.cpu_cores;
+  amounts.memory_bytes -= taken.memory_bytes;
+  amounts.disk_bytes -= taken.disk_bytes;
+  return amounts;
+}
+
+std::vector<MetricValues> ValuesOf(const FleetTotals& totals) {
+  MetricValues hosts{.name = "tallyman_hosts", .help = "Hosts by region", .samples = {}};
+  MetricValues nodes{.name = "tallyman_nodes",
+                     .help = "Live nodes by region, as the books count them",
+                     .samples = {}};
+  MetricValues amounts{
+      .name = "tallyman_resources",
+      .help = "Cores and bytes by region: capacity, and what of it is allocated, held and free",
+      .samples = {}};
+  for (const RegionTotals& region : totals.regions) {
+    auto count = [&](int64_t value) {
+      return MetricSample{.labels = {{"region", region.region}},
+                          .value = static_cast<double>(value)};
+    };
+    hosts.samples.push_back(count(region.hosts));
+    nodes.samples.push_back(count(region.nodes));
+    Add(amounts, region, region.capacity, "capacity");
+    Add(amounts, region, region.allocated, "allocated");
+    Add(amounts, region, region.held, "held");
+    Add(amounts, region, Less(Less(region.capacity, region.allocated), region.held), "free");
+  }
+  MetricValues transitions{
+      .name = "tallyman_open_transitions",
+      .help = "Commands that have not ended, by state and by how long they have been open",
+      .samples = {}};
+  for (const OpenTransitions& open : totals.transitions) {
+    for (size_t i = 0; i < open.by_age.size(); ++i) {
+      transitions.samples.push_back({.labels = {{"state", std::string(ToText(open.state))},
+                                                {"age", std::string(kTransitionAges[i])}},
+                                     .value = static_cast<double>(open.by_age[i])});
+    }
+  }
+  return {std::move(hosts), std::move(nodes), std::move(amounts), std::move(transitions)};
+}
+
+struct KeptTotals {
+  std::mutex mutex;
+  Steady::time_point read_at;
+  std::vector<MetricValues> values;
+};
+
+}  // namespace
+
+std::map<std::string, SitePage, std::less<>> ServerPages(const PageParts& parts) {
+  auto document =
+      std::make_shared<const std::string>(OpenApiDocument(ApiDescriptors(), parts.version));
+  std::map<std::string, SitePage, std::less<>> pages;
+  pages["/healthz"] = {.for_watchers = false, .make = [] { return Text(200, "ok"); }};
+  pages["/readyz"] = {.for_watchers = false, .make = [parts] { return Ready(parts); }};
+  pages["/metrics"] = {.for_watchers = true, .make = [parts] {
+                         HttpResponse response = Text(200, "");
+                         response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+                         response.body = parts.metrics.Page();
+                         return response;
+                       }};
+  pages["/openapi.json"] = {.for_watchers = false, .make = [document] {
+                              HttpResponse response;
+                              response.body = *document;
+                              return response;
+                            }};
+  return pages;
+}
+
+MetricSource FleetMetrics(Control& control) {
+  auto kept = std::make_shared<KeptTotals>();
+  return [&control, kept] {
+    std::lock_guard lock(kept->mutex);
+    if (kept->values.empty() || Steady::now() - kept->read_at >= kTotalsKept) {
+      auto totals = ReadFleetTotals(control);
+      // Old numbers would look like true ones.
+      kept->values = totals ? ValuesOf(*totals) : std::vector<MetricValues>();
+      kept->read_at = Steady::now();
+    }
+    return kept->values;
+  };
+}
+
+}  // namespace tallyman

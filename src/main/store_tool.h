@@ -1,0 +1,28 @@
+// What is done to a database as a whole, of either kind, for the commands under `db`.
+#pragma once
+
+#include "base/log.h"
+#include "base/random.h"
+#include "cli/cli.h"
+
+namespace tallyman {
+
+// Thread-safe: it keeps nothing. Owns neither randomness nor log.
+class StoreTool final : public DatabaseTool {
+ public:
+  StoreTool(Random& random, Log& log) : random_(random), log_(log) {}
+
+  Result<MigrateReport> Migrate(const std::string& dsn) override;
+  Status Backup(const std::string& dsn, const std::string& to,
+                const std::function<void(int64_t done, int64_t total)>& progress) override;
+  Result<CheckReport> Check(const std::string& dsn) override;
+  Result<CopiedReport> Copy(const std::string& from, const std::string& to,
+                            const std::function<void(int64_t done)>& progress) override;
+  std::string Shown(const std::string& dsn) override;
+
+ private:
+  Random& random_;
+  Log& log_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,48 @@
+#include "main/timer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tallyman {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+Timer::Timer(std::vector<Job> jobs, Log& log) : jobs_(std::move(jobs)), log_(log) {
+  if (!jobs_.empty()) thread_ = std::thread([this] { Run(); });
+}
+
+Timer::~Timer() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stopped_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Timer::Run() {
+  std::vector<SteadyTime> due;
+  const SteadyTime begun = std::chrono::steady_clock::now();
+  for (const Job& job : jobs_) due.push_back(begun + job.period);
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const auto next = std::ranges::min_element(due);
+    if (stopped_.wait_until(lock, *next, [&] { return stopping_; })) return;
+    const Job& job = jobs_[static_cast<size_t>(next - due.begin())];
+    lock.unlock();
+    const auto more = job.work();
+    if (!more) {
+      log_.Write({LogLevel::kWarning,
+                  "background_failed",
+                  fmt::format("{}: {}", job.name, more.error().message),
+                  {{"job", job.name}, {"reason", more.error().reason}}});
+    }
+    // Behind the others that are due by now.
+    const auto pause = more && *more ? std::chrono::milliseconds(1) : job.period;
+    *next = std::chrono::steady_clock::now() + pause;
+    lock.lock();
+  }
+}
+
+}  // namespace tallyman

@@ -1,0 +1,73 @@
+#include "main/token_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+Error NotWritten(const std::string& path) {
+  const std::error_code error(errno, std::generic_category());
+  return Internal(
+      "TOKEN_FILE_NOT_WRITTEN",
+      fmt::format("the admin's token cannot be written to {}: {}", Quote(path), error.message()));
+}
+
+bool WriteAll(int file, const std::string& text) {
+  for (size_t written = 0; written < text.size();) {
+    const ssize_t count = ::write(file, text.data() + written, text.size() - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    written += static_cast<size_t>(count);
+  }
+  return ::fsync(file) == 0;
+}
+
+// The name itself has to be on the disk too.
+bool SyncDirectoryOf(const std::string& path) {
+  std::string directory = std::filesystem::path(path).parent_path().string();
+  if (directory.empty()) directory = ".";
+  const int handle = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (handle < 0) return false;
+  const bool synced = ::fsync(handle) == 0;
+  ::close(handle);
+  return synced;
+}
+
+}  // namespace
+
+Status TokenFile::Keep(const std::string& token_text) {
+  const int file =
+      ::open(path_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (file < 0 && errno == EEXIST) {
+    return Fail(FailedPrecondition(
+        "TOKEN_FILE_EXISTS",
+        fmt::format("the database has no token yet, and the admin's would be written to {}, which "
+                    "is there already: if it is of no use any more, move it away",
+                    Quote(path_))));
+  }
+  if (file < 0) return Fail(NotWritten(path_));
+  made_ = true;
+  // The mask may have taken more away than it should.
+  const bool whole = ::fchmod(file, 0600) == 0 && WriteAll(file, token_text + "\n");
+  Error error = NotWritten(path_);
+  ::close(file);
+  if (whole && SyncDirectoryOf(path_)) return {};
+  Forget();
+  return Fail(std::move(error));
+}
+
+void TokenFile::Forget() {
+  if (made_) ::unlink(path_.c_str());
+  made_ = false;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,26 @@
+// Leaves the secret of the first token in a file that only its owner can read.
+#pragma once
+
+#include <string>
+
+#include "control/tokens.h"
+
+namespace tallyman {
+
+// Belongs to one thread.
+class TokenFile final : public SecretKeeper {
+ public:
+  explicit TokenFile(std::string path) : path_(std::move(path)) {}
+
+  // A new file of mode 0600, on the disk before this returns. FAILED_PRECONDITION TOKEN_FILE_EXISTS
+  // for one that is there: it may hold what somebody still needs. INTERNAL TOKEN_FILE_NOT_WRITTEN.
+  Status Keep(const std::string& token_text) override;
+  // Takes away the file that Keep() made.
+  void Forget() override;
+
+ private:
+  const std::string path_;
+  bool made_ = false;
+};
+
+}  // namespace tallyman

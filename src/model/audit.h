@@ -1,0 +1,38 @@
+// What an audit reads, summed up by the store from one consistent read.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "model/snapshot.h"
+
+namespace tallyman {
+
+// One host as an audit sees it, from one consistent read.
+struct HostAudit {
+  Host host;
+  HostSums sums;         // over its live nodes
+  Books ledger_fold;     // the sum of all deltas
+  Books ledger_balance;  // the newest entry's balance; zero when there is none
+  int64_t ledger_entries = 0;
+  int64_t ledger_last_seq = 0;
+  // Entries since the last drift correction that do not follow from the one before: a gap in seq,
+  // or a balance that is not the balance before plus the delta.
+  int64_t ledger_breaks = 0;
+};
+
+// A node whose fields are not its config's, or whose hold is not what its transitions ask for.
+struct NodeAudit {
+  Node node;
+  std::string host_name;
+  std::optional<Resources> config;  // empty: the config is missing
+  Resources hold;                   // what the hold should be beside `config`
+};
+
+struct AuditCounts {
+  int64_t nodes = 0;  // live
+  int64_t hosts = 0;
+  int64_t ledger_entries = 0;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,62 @@
+// What a decision writes, as values. A store writes a change set whole or not at all.
+#pragma once
+
+#include <vector>
+
+#include "model/event.h"
+#include "model/ledger.h"
+#include "model/snapshot.h"
+#include "model/token.h"
+
+namespace tallyman {
+
+// Rows are written only where the stored version is `version_before`; a row that is not there
+// makes the whole transaction fail.
+struct NodeUpdate {
+  Node after;
+  int64_t version_before = 0;
+};
+
+struct HostUpdate {
+  Host after;
+  int64_t version_before = 0;
+};
+
+struct CommandUpdate {
+  CommandId id;
+  CommandState state = CommandState::kOpen;
+  std::optional<Time> ended_at;
+};
+
+// Only a token that is neither revoked nor used (but with this nonce) is changed; any other makes
+// the whole transaction fail with ABORTED TOKEN_CHANGED, so a join token serves one machine,
+// whoever races for it.
+struct TokenUpdate {
+  TokenId id;
+  std::optional<Time> revoked_at = {};
+  std::optional<Time> used_at = {};
+  std::optional<std::string> nonce_digest = {};
+  std::optional<HostId> host_id = {};  // empty: as it is
+};
+
+struct ChangeSet {
+  std::vector<Org> new_orgs;
+  std::vector<Region> new_regions;
+  std::vector<Protocol> new_protocols;
+  std::vector<ProtocolVersion> new_versions;
+  std::vector<Image> new_images;
+  std::vector<Host> new_hosts;
+  std::vector<NodeConfig> new_configs;
+  std::vector<Node> new_nodes;
+  std::vector<NodeUpdate> node_updates;
+  std::vector<HostUpdate> host_updates;  // at most one per host
+  std::vector<LedgerEntry> ledger;
+  std::vector<CommandUpdate> command_updates;
+  std::vector<Command> new_commands;
+  std::vector<Event> events;
+  std::vector<RequestRecord> requests;
+  std::vector<TokenUpdate> token_updates;
+  std::vector<Token> new_tokens;
+};
+
+}  // namespace tallyman

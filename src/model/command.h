@@ -1,0 +1,84 @@
+// A command: an instruction to a host. Its payload never changes; its row is the record of the
+// transition from one config of a node to another.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "model/config.h"
+#include "model/host.h"
+#include "model/node.h"
+
+namespace tallyman {
+
+enum class CommandKind { kCreate, kUpgrade, kUpdate, kDelete, kStart, kStop, kRestart };
+enum class CommandState {
+  kOpen,
+  kTaken,
+  kSettled,
+  kReverted,
+  kFailed,
+  kUnknown,
+  kSuperseded,
+  kCancelled
+};
+
+template <>
+struct EnumText<CommandKind> {
+  static constexpr std::array<std::string_view, 7> kWords = {
+      "node_create", "node_upgrade", "node_update", "node_delete",
+      "node_start",  "node_stop",    "node_restart"};
+};
+template <>
+struct EnumText<CommandState> {
+  static constexpr std::array<std::string_view, 8> kWords = {
+      "open", "taken", "settled", "reverted", "failed", "unknown", "superseded", "cancelled"};
+};
+
+// The command moves a node from one config to another, or to or from nothing.
+constexpr bool IsTransition(CommandKind kind) {
+  return kind == CommandKind::kCreate || kind == CommandKind::kUpgrade ||
+         kind == CommandKind::kUpdate || kind == CommandKind::kDelete;
+}
+// Not ended: somebody may still act on it.
+constexpr bool IsPending(CommandState state) {
+  return state == CommandState::kOpen || state == CommandState::kTaken ||
+         state == CommandState::kUnknown;
+}
+
+struct Command {
+  CommandId id;
+  NodeId node_id;
+  HostId host_id;
+  CommandKind kind = CommandKind::kCreate;
+  CommandState state = CommandState::kOpen;
+  // The order of a node's commands: the node's version when it was made, so unique per node.
+  int64_t seq = 0;
+  int64_t attempt = 1;
+  std::optional<ConfigId> from_config_id;
+  std::optional<ConfigId> to_config_id;
+  std::string payload;
+  Time created_at;
+  std::optional<Time> ended_at;
+};
+
+// What planning needs to know of a command that still counts.
+struct Transition {
+  CommandId id;
+  CommandKind kind = CommandKind::kCreate;
+  CommandState state = CommandState::kOpen;
+  int64_t seq = 0;
+  std::optional<ConfigId> from_config_id;
+  std::optional<ConfigId> to_config_id;
+  Resources from;  // zero when there is no such config
+  Resources to;
+
+  friend bool operator==(const Transition&, const Transition&) = default;
+};
+
+// The full node as the host needs it, as JSON: ids, names, image, values, resources, firewall
+// rules.
+std::string RenderPayload(const Node& node, const NodeConfig& config, const Image& image,
+                          std::string_view host_name);
+
+}  // namespace tallyman

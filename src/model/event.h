@@ -1,0 +1,59 @@
+// An event: something that happened. Append-only; a node's log is its events, and outlives it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/enum_text.h"
+#include "model/ids.h"
+
+namespace tallyman {
+
+enum class EventKind {
+  kNodeCreated,
+  kUpgradeStarted,
+  kUpgradeSucceeded,
+  kUpgradeFailed,
+  kNodeUpdated,
+  kNodeMoved,
+  kNodeStarting,
+  kNodeStopping,
+  kNodeRestarting,
+  kNodeDeleting,
+  kNodeDeleted,
+  kNodeRunning,
+  kHostCreated,
+  kHostUpdated,
+  kBooksCorrected,
+  kOrgCreated,
+  kRegionCreated,
+  kProtocolCreated,
+  kImageCreated,
+  kTokenCreated,
+  kTokenRevoked,
+};
+
+template <>
+struct EnumText<EventKind> {
+  static constexpr std::array<std::string_view, 21> kWords = {
+      "node_created", "upgrade_started", "upgrade_succeeded", "upgrade_failed",  "node_updated",
+      "node_moved",   "node_starting",   "node_stopping",     "node_restarting", "node_deleting",
+      "node_deleted", "node_running",    "host_created",      "host_updated",    "books_corrected",
+      "org_created",  "region_created",  "protocol_created",  "image_created",   "token_created",
+      "token_revoked"};
+};
+
+struct Event {
+  int64_t cursor = 0;  // given by the database, rises with commit order
+  EventKind kind = EventKind::kNodeCreated;
+  std::optional<OrgId> org_id;
+  std::optional<HostId> host_id;
+  std::optional<NodeId> node_id;
+  std::string actor_id;
+  std::string request_id;
+  std::string detail;  // a JSON object
+  Time created_at;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,41 @@
+// A host: a machine with a capacity, and the books that say what is allocated on it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "model/ids.h"
+#include "model/resources.h"
+
+namespace tallyman {
+
+// What to do with an upgrade that takes a host over its capacity.
+enum class CapacityPolicy { kWarn, kEnforce };
+
+template <>
+struct EnumText<CapacityPolicy> {
+  static constexpr std::array<std::string_view, 2> kWords = {"warn", "enforce"};
+};
+
+// Invariants: `books` equal the sums over the host's live nodes, `held` the sum of their holds.
+struct Host {
+  HostId id;
+  std::string name;  // unique; never changes
+  RegionId region_id;
+  Resources capacity;
+  std::optional<CapacityPolicy> capacity_policy;  // empty: the server's
+  Books books;
+  Resources held;
+  int64_t ledger_seq = 0;  // of the newest ledger entry
+  int64_t version = 1;
+  Time created_at;
+  Time updated_at;
+
+  friend bool operator==(const Host&, const Host&) = default;
+};
+
+// capacity - allocated - held; negative where the host carries more than it has.
+Result<Resources> FreeOf(const Host& host);
+
+}  // namespace tallyman

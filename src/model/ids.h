@@ -1,0 +1,19 @@
+// The id types. One word for one thing; a HostId is never taken for a NodeId.
+#pragma once
+
+#include "base/id.h"
+
+namespace tallyman {
+
+using OrgId = Id<struct OrgTag>;
+using RegionId = Id<struct RegionTag>;
+using HostId = Id<struct HostTag>;
+using ProtocolId = Id<struct ProtocolTag>;
+using ProtocolVersionId = Id<struct ProtocolVersionTag>;
+using ImageId = Id<struct ImageTag>;
+using ConfigId = Id<struct ConfigTag>;
+using NodeId = Id<struct NodeTag>;
+using CommandId = Id<struct CommandTag>;
+using TokenId = Id<struct TokenTag>;
+
+}  // namespace tallyman

@@ -1,0 +1,14 @@
+// Writing JSON text by hand, for the few shapes that the hot path writes. Reading is Boost.JSON's.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace tallyman {
+
+// Appends `text` as a JSON string. REQUIRES: `text` is UTF-8.
+void AppendJsonString(std::string& out, std::string_view text);
+// Appends "key":
+void AppendJsonKey(std::string& out, std::string_view key);
+
+}  // namespace tallyman

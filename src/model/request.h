@@ -1,0 +1,51 @@
+// Who asks, and the row that makes a mutation happen once: idempotency and audit trail in one.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/enum_text.h"
+#include "model/ids.h"
+
+namespace tallyman {
+
+// kHost is a machine that reports about itself. kJoin is a machine before that: it has no token to
+// call with, and one to show once in a request.
+enum class Role { kAdmin, kOperator, kViewer, kHost, kJoin };
+
+template <>
+struct EnumText<Role> {
+  static constexpr std::array<std::string_view, 5> kWords = {"admin", "operator", "viewer", "host",
+                                                             "join"};
+};
+
+struct Actor {
+  std::string id;
+  std::optional<OrgId> org_id;  // empty: all orgs
+  Role role = Role::kViewer;
+  // Of kHost: the only host it speaks for.
+  std::optional<HostId> host_id = {};
+  std::optional<TokenId> token_id = {};  // what it showed; empty in process
+};
+
+// A request id is scoped to the org and the actor that sent it.
+struct RequestKey {
+  OrgId org_id;  // nil: an actor of all orgs
+  std::string actor_id;
+  std::string request_id;
+
+  friend auto operator<=>(const RequestKey&, const RequestKey&) = default;
+};
+
+struct RequestRecord {
+  RequestKey key;
+  std::string method;
+  std::string address;
+  std::string body_digest;
+  std::string response;  // as the API encoded it; opaque here
+  Time created_at;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,33 @@
+// What the operator of a fleet may choose.
+#pragma once
+
+#include "base/bytes.h"
+#include "model/host.h"
+
+namespace tallyman {
+
+// What an operation does when it finds books that are wrong.
+enum class DriftPolicy { kHeal, kAbort };
+
+template <>
+struct EnumText<DriftPolicy> {
+  static constexpr std::array<std::string_view, 2> kWords = {"heal", "abort"};
+};
+
+struct Policies {
+  DriftPolicy drift = DriftPolicy::kHeal;
+  CapacityPolicy capacity = CapacityPolicy::kWarn;  // a host may have its own
+  // The most that one node may ask for.
+  Resources node_max = {1000, kTebi, 100 * kTebi};
+};
+
+// Something that was done all the same, but that somebody should know.
+struct Warning {
+  std::string reason;
+  std::string message;
+  HostId host_id;
+  std::string host_name;
+  std::string dimension;  // "" when it is about no single one
+};
+
+}  // namespace tallyman

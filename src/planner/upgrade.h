@@ -1,0 +1,44 @@
+// Deciding an upgrade: the contract's clauses 4 to 8 for all nodes of one request, before anything
+// is written for any of them. Pure.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "planner/books_plan.h"
+#include "planner/config.h"
+
+namespace tallyman {
+
+// What one node becomes. `config` has no id and no time yet.
+struct NodePlan {
+  const NodeSnapshot* before = nullptr;
+  NodeConfig config;
+  Resources charged_before;  // what the books charge now (the node row's fields, drift settled)
+  Resources held_after;
+  std::vector<CommandId> superseded;  // open commands that this one replaces
+};
+
+struct UpgradePlan {
+  std::vector<NodePlan> nodes;  // in the order of the request
+  BooksPlan books;
+};
+
+// REQUIRES: no node twice; `hosts` hold every node's host; `image` is visible to the caller.
+// Errors: DATA_LOSS OLD_CONFIG_UNREADABLE, ALREADY_EXISTS UPGRADE_SAME_IMAGE, FAILED_PRECONDITION
+// NODE_BEING_DELETED, NOT_FOUND IMAGE_NOT_FOUND (the node's org may not see it), and those of
+// ResolveUpgrade and BooksPlan.
+Result<UpgradePlan> PlanUpgrade(std::span<const NodeSnapshot* const> nodes,
+                                std::span<const HostSnapshot* const> hosts, const Image& image,
+                                const Policies& policies, const Cause& cause);
+
+// The same for a new config of one node on the image it has (kind update) or once more (a retry):
+// the books' side of replacing its config.
+Result<UpgradePlan> PlanConfigChange(const NodeSnapshot& node, const HostSnapshot& host,
+                                     NodeConfig config, CommandKind kind, const Policies& policies,
+                                     const Cause& cause);
+
+// The node may be changed at all: live, not being deleted, its config readable.
+Status CheckChangeable(const NodeSnapshot& node);
+
+}  // namespace tallyman

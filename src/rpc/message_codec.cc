@@ -1,0 +1,71 @@
+#include "rpc/message_codec.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
+
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+using google::protobuf::Message;
+
+// protobuf takes sizes as int.
+constexpr size_t kBytesMax = size_t{1} << 30;
+
+// protobuf says "PATH: WHAT" or "(PATH): WHAT" of a field, and of broken syntax
+// "WHAT\nTHE INPUT\n   ^".
+Error JsonError(const Message& message, std::string_view said) {
+  std::string_view line = said.substr(0, said.find('\n'));
+  constexpr std::string_view kCode = "INVALID_ARGUMENT:";
+  if (line.starts_with(kCode)) line.remove_prefix(kCode.size());
+  size_t colon = line.find(": ");
+  std::string_view path = colon == std::string_view::npos ? "" : line.substr(0, colon);
+  if (path.starts_with('(') && path.ends_with(')')) path = path.substr(1, path.size() - 2);
+  bool is_path = !path.empty() && path.find_first_of(" \"'{") == std::string_view::npos;
+  Error error = InvalidArgument(
+      "MALFORMED_MESSAGE",
+      fmt::format("the body is not the JSON of a {}: {}", message.GetTypeName(), Quote(line)));
+  if (is_path) error.facts.emplace_back("field", Quote(path).substr(1, Quote(path).size() - 2));
+  return error;
+}
+
+}  // namespace
+
+Status ParseMessage(Codec codec, std::string_view bytes, Message& message) {
+  if (bytes.size() > kBytesMax) {
+    return Fail(InvalidArgument(
+        "MALFORMED_MESSAGE",
+        fmt::format("the body has {} bytes, more than any message may have", bytes.size())));
+  }
+  if (codec == Codec::kProto) {
+    if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return {};
+    return Fail(InvalidArgument("MALFORMED_MESSAGE",
+                                fmt::format("the body is not a binary {}", message.GetTypeName())));
+  }
+  // protobuf takes nothing at all, and null, for an empty message; JSON has no such document.
+  if (bytes.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    return Fail(InvalidArgument("MALFORMED_MESSAGE",
+                                "the body is empty: send a JSON object, {} where there is nothing "
+                                "to say"));
+  }
+  if (!IsUtf8(bytes)) {
+    return Fail(InvalidArgument("MALFORMED_MESSAGE", "the body is not UTF-8"));
+  }
+  auto status = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &message);
+  if (status.ok()) return {};
+  return Fail(JsonError(message, std::string(status.message())));
+}
+
+Result<std::string> FormatMessage(Codec codec, const Message& message) {
+  std::string bytes;
+  if (codec == Codec::kProto) {
+    if (message.SerializeToString(&bytes)) return bytes;
+  } else if (google::protobuf::util::MessageToJsonString(message, &bytes).ok()) {
+    return bytes;
+  }
+  return Fail(Internal("UNPRINTABLE_MESSAGE",
+                       fmt::format("a {} could not be written", message.GetTypeName())));
+}
+
+}  // namespace tallyman

@@ -1,0 +1,119 @@
+#include "sqlite/connection.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "sqlite/sqlite_error.h"
+
+namespace tallyman {
+namespace {
+
+constexpr int kCopyPages = 512;
+
+// SQLite's own count of what it allocates, which nobody here asks for, costs a lock and a sum for
+// every allocation.
+void ConfigureOnce() {
+  [[maybe_unused]] static const int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path,
+                                                                 SqliteOpenOptions options) {
+  ConfigureOnce();
+  std::unique_ptr<SqliteConnection> connection(new SqliteConnection(path, std::move(options.hook)));
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  if (options.create) flags |= SQLITE_OPEN_CREATE;
+  int code = sqlite3_open_v2(path.c_str(), &connection->database_, flags,
+                             options.vfs.empty() ? nullptr : options.vfs.c_str());
+  if (code != SQLITE_OK) return Fail(SqliteError(code, {}, path, "open"));
+  sqlite3_busy_timeout(connection->database_,
+                       static_cast<int>(std::min<int64_t>(options.busy_timeout_ms,
+                                                          std::numeric_limits<int>::max())));
+  return connection;
+}
+
+SqliteConnection::~SqliteConnection() {
+  for (auto& [sql, kept] : kept_) sqlite3_finalize(kept.statement);
+  sqlite3_close_v2(database_);
+}
+
+Result<sqlite3_stmt*> SqliteConnection::Prepare(std::string_view sql, bool keep,
+                                                std::string_view* rest) {
+  sqlite3_stmt* statement = nullptr;
+  const char* tail = nullptr;
+  int code = sqlite3_prepare_v3(database_, sql.data(), static_cast<int>(sql.size()),
+                                keep ? SQLITE_PREPARE_PERSISTENT : 0, &statement, &tail);
+  if (code != SQLITE_OK) return Fail(LastError(sql));
+  if (rest != nullptr) *rest = sql.substr(static_cast<size_t>(tail - sql.data()));
+  return statement;
+}
+
+SqliteQuery SqliteConnection::Query(const char* literal) {
+  Kept& kept = kept_[literal];
+  if (kept.busy) return QueryOnce(literal);
+  if (kept.statement == nullptr) {
+    auto prepared = Prepare(literal, true, nullptr);
+    if (!prepared) return {*this, std::move(prepared).error()};
+    kept.statement = *prepared;
+  }
+  kept.busy = true;
+  return {*this, kept.statement, &kept.busy};
+}
+
+SqliteQuery SqliteConnection::QueryOnce(std::string_view sql) {
+  auto prepared = Prepare(sql, false, nullptr);
+  if (!prepared) return {*this, std::move(prepared).error()};
+  return {*this, *prepared, nullptr};
+}
+
+Status SqliteConnection::Execute(std::string_view sql) {
+  while (!sql.empty()) {
+    std::string_view rest;
+    ASSIGN_OR_RETURN(sqlite3_stmt * statement, Prepare(sql, false, &rest));
+    sql = rest;
+    if (statement == nullptr) continue;  // only blanks or a comment
+    RETURN_IF_ERROR(SqliteQuery(*this, statement, nullptr).Run());
+  }
+  return {};
+}
+
+int64_t SqliteConnection::changes() const { return sqlite3_changes64(database_); }
+
+bool SqliteConnection::in_transaction() const { return sqlite3_get_autocommit(database_) == 0; }
+
+bool SqliteConnection::is_read_only() const { return sqlite3_db_readonly(database_, "main") == 1; }
+
+bool SqliteConnection::Rollback() {
+  // Some errors (FULL, IOERR) have rolled back already.
+  if (in_transaction()) sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+  return !in_transaction();
+}
+
+Status SqliteConnection::CopyTo(SqliteConnection& target,
+                                const std::function<void(int64_t, int64_t)>& progress) {
+  sqlite3_backup* backup = sqlite3_backup_init(target.database_, "main", database_, "main");
+  if (backup == nullptr) return Fail(target.LastError("backup"));
+  int code = SQLITE_OK;
+  while (code == SQLITE_OK) {
+    code = AskHook("backup step");
+    if (code != SQLITE_OK) break;
+    code = sqlite3_backup_step(backup, kCopyPages);
+    if (progress && (code == SQLITE_OK || code == SQLITE_DONE)) {
+      int64_t total = sqlite3_backup_pagecount(backup);
+      progress(total - sqlite3_backup_remaining(backup), total);
+    }
+  }
+  int finished = sqlite3_backup_finish(backup);
+  if (code != SQLITE_DONE) return Fail(SqliteError(code, {}, target.path(), "backup"));
+  if (finished != SQLITE_OK) return Fail(SqliteError(finished, {}, target.path(), "backup"));
+  return {};
+}
+
+Error SqliteConnection::LastError(std::string_view sql) const {
+  return SqliteError(sqlite3_extended_errcode(database_), sqlite3_errmsg(database_), path_, sql);
+}
+
+}  // namespace tallyman

@@ -1,0 +1,145 @@
+// Lists: filters, order and keyset pages, the same for every backend.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "model/catalog.h"
+#include "model/command.h"
+#include "model/event.h"
+#include "model/host.h"
+#include "model/ledger.h"
+#include "model/node.h"
+#include "model/request.h"
+#include "model/token.h"
+
+namespace tallyman {
+
+using FieldValue = std::variant<int64_t, std::string>;
+
+enum class FieldType { kInteger, kText };
+enum class Comparison { kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
+
+// What a list may be filtered and ordered by. Each backend maps every field to an expression.
+struct ListField {
+  std::string_view name;
+  FieldType type;
+};
+
+enum class Listing {
+  kOrgs,
+  kRegions,
+  kHosts,
+  kProtocols,
+  kVersions,
+  kImages,
+  kNodes,
+  kCommands,
+  kEvents,
+  kTokens,
+  kRequests
+};
+
+// The fields of a listing; the first is the default order.
+std::span<const ListField> FieldsOf(Listing listing);
+
+struct Condition {
+  std::string field;
+  Comparison comparison = Comparison::kEqual;
+  FieldValue value;
+};
+
+// Where the page before ended: the value of the ordering field and the row's key.
+struct ListCursor {
+  FieldValue value;
+  std::string key;
+};
+
+// REQUIRES: fields are of FieldsOf(listing), values of the field's type, limit > 0.
+struct ListQuery {
+  std::vector<Condition> conditions;  // all must hold
+  std::string order_by;
+  bool descending = false;
+  std::optional<ListCursor> after;
+  int64_t limit = 100;
+  bool with_deleted = false;  // of nodes: also those that are deleted
+};
+
+// Rows with the names that people read. `cursor` is where a next page would start.
+struct NodeRow {
+  Node node;
+  std::string org;
+  std::string host;
+  std::string region;
+  std::string image;
+  ListCursor cursor;
+};
+
+struct HostRow {
+  Host host;
+  std::string region;
+  ListCursor cursor;
+};
+
+struct ImageRow {
+  std::shared_ptr<const Image> image;
+  ListCursor cursor;
+};
+
+struct CommandRow {
+  Command command;
+  std::string node;
+  std::string host;
+  ListCursor cursor;
+};
+
+struct EventRow {
+  Event event;
+  std::string org;
+  std::string host;
+  std::string node;
+  ListCursor cursor;
+};
+
+struct TokenRow {
+  Token token;
+  std::string org;   // "" all orgs
+  std::string host;  // "" none
+  ListCursor cursor;
+};
+
+// A line of the audit trail: the record without the answer that was given.
+struct RequestRow {
+  RequestRecord record;
+  std::string org;  // "" an actor of all orgs
+  ListCursor cursor;
+};
+
+struct OrgRow {
+  Org org;
+  ListCursor cursor;
+};
+
+struct RegionRow {
+  Region region;
+  ListCursor cursor;
+};
+
+struct ProtocolRow {
+  Protocol protocol;
+  ListCursor cursor;
+};
+
+struct VersionRow {
+  ProtocolVersion version;
+  std::string protocol;
+  ListCursor cursor;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,364 @@
+#include "store/postgres/changes.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <unordered_map>
+
+#include "model/config.h"
+#include "store/corrections.h"
+#include "store/postgres/constraint.h"
+#include "store/proof.h"
+#include "store/refusals.h"
+
+namespace tallyman {
+namespace {
+
+constexpr char kInsertRequests[] =
+    "INSERT INTO requests (org_id, actor_id, request_id, method, address, body_digest, response, "
+    "created_at) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], "
+    "$6::text[], $7::bytea[], $8::bigint[])";
+constexpr char kInsertOrgs[] =
+    "INSERT INTO orgs (id, name, created_at) "
+    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])";
+constexpr char kInsertRegions[] =
+    "INSERT INTO regions (id, name, created_at) "
+    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])";
+constexpr char kInsertProtocols[] =
+    "INSERT INTO protocols (id, key, name, org_id, created_at) "
+    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::bigint[])";
+constexpr char kInsertVersions[] =
+    "INSERT INTO protocol_versions (id, protocol_id, variant, semantic_version, org_id, "
+    "created_at) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], "
+    "$6::bigint[])";
+constexpr char kInsertImages[] =
+    "INSERT INTO images (id, protocol_version_id, build, org_id, uri, cpu_cores, memory_bytes, "
+    "disk_bytes, firewall_rules, committed_at, created_at) "
+    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], "
+    "$6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[])";
+constexpr char kInsertProperties[] =
+    "INSERT INTO image_properties (image_id, key, description, default_value, add_cpu_cores, "
+    "add_memory_bytes, add_disk_bytes) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], "
+    "$4::text[], $5::bigint[], $6::bigint[], $7::bigint[])";
+constexpr char kInsertHosts[] =
+    "INSERT INTO hosts (id, name, region_id, cpu_cores, memory_bytes, disk_bytes, "
+    "capacity_policy, node_count, node_cpu_cores, node_memory_bytes, node_disk_bytes, "
+    "held_cpu_cores, held_memory_bytes, held_disk_bytes, ledger_seq, version, created_at, "
+    "updated_at) SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], "
+    "$11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], "
+    "$17::bigint[], $18::bigint[])";
+constexpr char kInsertConfigs[] =
+    "INSERT INTO configs (id, image_id, json, cpu_cores, memory_bytes, disk_bytes, created_at) "
+    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], "
+    "$6::bigint[], $7::bigint[])";
+constexpr char kInsertNodes[] =
+    "INSERT INTO nodes (id, name, org_id, host_id, image_id, config_id, protocol_id, "
+    "protocol_version_id, semantic_version, auto_upgrade, node_state, next_state, cpu_cores, "
+    "memory_bytes, disk_bytes, held_cpu_cores, held_memory_bytes, held_disk_bytes, "
+    "running_config_id, handed_out, version, created_at, updated_at, released_at, deleted_at) "
+    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], "
+    "$7::uuid[], $8::uuid[], $9::text[], $10::boolean[], $11::text[], $12::text[], $13::bigint[], "
+    "$14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::uuid[], "
+    "$20::boolean[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[])";
+constexpr char kUpdateNodes[] =
+    "WITH done AS (UPDATE nodes n SET org_id = v.org_id, image_id = v.image_id, "
+    "config_id = v.config_id, protocol_id = v.protocol_id, "
+    "protocol_version_id = v.protocol_version_id, semantic_version = v.semantic_version, "
+    "auto_upgrade = v.auto_upgrade, node_state = v.node_state, next_state = v.next_state, "
+    "cpu_cores = v.cpu_cores, memory_bytes = v.memory_bytes, disk_bytes = v.disk_bytes, "
+    "held_cpu_cores = v.held_cpu_cores, held_memory_bytes = v.held_memory_bytes, "
+    "held_disk_bytes = v.held_disk_bytes, running_config_id = v.running_config_id, "
+    "handed_out = v.handed_out, version = v.version, updated_at = v.updated_at, "
+    "released_at = v.released_at, deleted_at = v.deleted_at "
+    "FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], "
+    "$7::uuid[], $8::text[], $9::boolean[], $10::text[], $11::text[], $12::bigint[], "
+    "$13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::uuid[], "
+    "$19::boolean[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[]) "
+    "AS v (id, version_before, org_id, image_id, config_id, protocol_id, protocol_version_id, "
+    "semantic_version, auto_upgrade, node_state, next_state, cpu_cores, memory_bytes, disk_bytes, "
+    "held_cpu_cores, held_memory_bytes, held_disk_bytes, running_config_id, handed_out, version, "
+    "updated_at, released_at, deleted_at) "
+    "WHERE n.id = v.id AND n.version = v.version_before RETURNING n.id) "
+    "SELECT tallyman_require('NODE_UPDATE_FAILED', $1::uuid[], (SELECT array_agg(id) FROM done))";
+constexpr char kUpdateHosts[] =
+    "WITH done AS (UPDATE hosts h SET cpu_cores = v.cpu_cores, memory_bytes = v.memory_bytes, "
+    "disk_bytes = v.disk_bytes, capacity_policy = v.capacity_policy, node_count = v.node_count, "
+    "node_cpu_cores = v.node_cpu_cores, node_memory_bytes = v.node_memory_bytes, "
+    "node_disk_bytes = v.node_disk_bytes, held_cpu_cores = v.held_cpu_cores, "
+    "held_memory_bytes = v.held_memory_bytes, held_disk_bytes = v.held_disk_bytes, "
+    "ledger_seq = v.ledger_seq, version = v.version, updated_at = v.updated_at "
+    "FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], "
+    "$7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], "
+    "$13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[]) "
+    "AS v (id, version_before, cpu_cores, memory_bytes, disk_bytes, capacity_policy, node_count, "
+    "node_cpu_cores, node_memory_bytes, node_disk_bytes, held_cpu_cores, held_memory_bytes, "
+    "held_disk_bytes, ledger_seq, version, updated_at) "
+    "WHERE h.id = v.id AND h.version = v.version_before RETURNING h.id) "
+    "SELECT tallyman_require('HOST_UPDATE_FAILED', $1::uuid[], (SELECT array_agg(id) FROM done))";
+constexpr char kInsertLedger[] =
+    "INSERT INTO ledger (host_id, seq, node_id, kind, delta_node_count, delta_cpu_cores, "
+    "delta_memory_bytes, delta_disk_bytes, balance_node_count, balance_cpu_cores, "
+    "balance_memory_bytes, balance_disk_bytes, corrections, request_id, actor_id, created_at) "
+    "SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::bigint[], "
+    "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
+    "$12::bigint[], $13::text[], $14::text[], $15::text[], $16::bigint[])";
+constexpr char kUpdateCommands[] =
+    "WITH done AS (UPDATE commands c SET state = v.state, ended_at = v.ended_at "
+    "FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS v (id, state, ended_at) "
+    "WHERE c.id = v.id RETURNING c.id) "
+    "SELECT tallyman_require('COMMAND_UPDATE_FAILED', $1::uuid[], "
+    "(SELECT array_agg(id) FROM done))";
+constexpr char kInsertCommands[] =
+    "INSERT INTO commands (id, node_id, host_id, kind, state, seq, attempt, from_config_id, "
+    "to_config_id, payload, created_at, ended_at) SELECT * FROM unnest($1::uuid[], $2::uuid[], "
+    "$3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::uuid[], $9::uuid[], "
+    "$10::text[], $11::bigint[], $12::bigint[])";
+constexpr char kInsertEvents[] =
+    "INSERT INTO events (kind, org_id, host_id, node_id, actor_id, request_id, detail, "
+    "created_at) SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], "
+    "$6::text[], $7::text[], $8::bigint[])";
+constexpr char kUpdateTokens[] =
+    "WITH done AS (UPDATE tokens t SET revoked_at = v.revoked_at, used_at = v.used_at, "
+    "nonce_digest = v.nonce_digest, host_id = coalesce(v.host_id, t.host_id) "
+    "FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::uuid[]) "
+    "AS v (id, revoked_at, used_at, nonce_digest, host_id) "
+    "WHERE t.id = v.id AND t.revoked_at IS NULL "
+    "AND (t.used_at IS NULL OR t.nonce_digest = v.nonce_digest) RETURNING t.id) "
+    "SELECT tallyman_require('TOKEN_CHANGED', $1::uuid[], (SELECT array_agg(id) FROM done))";
+constexpr char kInsertTokens[] =
+    "INSERT INTO tokens (id, name, secret_digest, role, org_id, host_id, created_by, created_at, "
+    "expires_at, revoked_at, used_at, nonce_digest) SELECT * FROM unnest($1::uuid[], $2::text[], "
+    "$3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::bigint[], $9::bigint[], "
+    "$10::bigint[], $11::bigint[], $12::text[])";
+constexpr char kProve[] = "SELECT tallyman_prove_books($1)";
+
+// What an update that follows upon another one comes to: the last row, where the first one began.
+void Join(NodeUpdate& into, const NodeUpdate& next) { into.after = next.after; }
+void Join(HostUpdate& into, const HostUpdate& next) { into.after = next.after; }
+bool Follows(const NodeUpdate& next, const NodeUpdate& before) {
+  return next.version_before == before.after.version;
+}
+bool Follows(const HostUpdate& next, const HostUpdate& before) {
+  return next.version_before == before.after.version;
+}
+
+// Keeps the order of the first of each row. One that does not follow stays, and so misses its row.
+template <class Update>
+std::vector<Update> Merge(std::vector<Update> updates) {
+  std::vector<Update> merged;
+  std::unordered_map<Uuid, size_t> places;
+  for (Update& update : updates) {
+    auto [place, is_new] = places.try_emplace(update.after.id.uuid, merged.size());
+    if (!is_new && Follows(update, merged[place->second])) {
+      Join(merged[place->second], update);
+    } else {
+      merged.push_back(std::move(update));
+    }
+  }
+  return merged;
+}
+
+// The last word on each command counts.
+std::vector<CommandUpdate> Merge(std::vector<CommandUpdate> updates) {
+  std::vector<CommandUpdate> merged;
+  std::unordered_map<CommandId, size_t> places;
+  for (CommandUpdate& update : updates) {
+    auto [place, is_new] = places.try_emplace(update.id, merged.size());
+    if (is_new) {
+      merged.push_back(update);
+    } else {
+      merged[place->second] = update;
+    }
+  }
+  return merged;
+}
+
+PgColumns ColumnsOf(const std::vector<NodeUpdate>& updates) {
+  PgColumns columns;
+  for (const NodeUpdate& update : updates) {
+    const Node& node = update.after;
+    columns.AddRow(node.id, update.version_before, node.org_id, node.image_id, node.config_id,
+                   node.protocol_id, node.protocol_version_id, node.semantic_version,
+                   node.auto_upgrade, node.node_state, node.next_state, node.resources, node.held,
+                   node.running_config_id, node.handed_out, node.version, node.updated_at,
+                   node.released_at, node.deleted_at);
+  }
+  return columns;
+}
+
+PgColumns ColumnsOf(const std::vector<HostUpdate>& updates) {
+  PgColumns columns;
+  for (const HostUpdate& update : updates) {
+    const Host& host = update.after;
+    columns.AddRow(host.id, update.version_before, host.capacity, host.capacity_policy, host.books,
+                   host.held, host.ledger_seq, host.version, host.updated_at);
+  }
+  return columns;
+}
+
+PgColumns ColumnsOf(const std::vector<CommandUpdate>& updates) {
+  PgColumns columns;
+  for (const CommandUpdate& update : updates) {
+    columns.AddRow(update.id, update.state, update.ended_at);
+  }
+  return columns;
+}
+
+void AddRows(PgBatch& batch, const char* sql, const PgColumns& columns) {
+  if (columns.rows() > 0) batch.Add(sql, PgParams::Of(columns));
+}
+
+template <class T>
+void AppendTo(std::vector<T>& to, const std::vector<T>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+std::string TextOf(const boost::json::object& from, std::string_view key) {
+  const boost::json::value* value = from.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(std::string_view(value->get_string()))
+                                                : std::string();
+}
+
+int64_t NumberOf(const boost::json::object& from, std::string_view key) {
+  const boost::json::value* value = from.if_contains(key);
+  return value != nullptr && value->is_int64() ? value->get_int64() : 0;
+}
+
+// What the schema's own functions say in the detail of what they raise.
+boost::json::object DetailOf(const PgFailure& failure) {
+  boost::system::error_code error;
+  boost::json::value detail = boost::json::parse(failure.detail, error);
+  return !error && detail.is_object() ? detail.get_object() : boost::json::object();
+}
+
+Error ExplainMismatch(const PgFailure& failure) {
+  const boost::json::object detail = DetailOf(failure);
+  const auto host = HostId::Parse(TextOf(detail, "host_id")).value_or(HostId{});
+  std::string name = TextOf(detail, "host"), why = TextOf(detail, "why");
+  if (name.empty()) name = host.ToString();
+  if (why.empty()) why = "is not there";
+  return BooksMismatch(NumberOf(detail, "hosts"), host, name, why);
+}
+
+}  // namespace
+
+PendingChanges::PendingChanges(std::span<const ChangeSet> sets)
+    : hosts_touched_(HostsTouched({sets.begin(), sets.end()})) {
+  for (const ChangeSet& set : sets) Collect(set);
+  node_updates_ = Merge(std::move(node_updates_));
+  host_updates_ = Merge(std::move(host_updates_));
+  command_updates_ = Merge(std::move(command_updates_));
+}
+
+void PendingChanges::Collect(const ChangeSet& set) {
+  for (const RequestRecord& r : set.requests) {
+    requests_.AddRow(r.key.org_id, r.key.actor_id, r.key.request_id, r.method, r.address,
+                     r.body_digest, PgBytes{r.response}, r.created_at);
+  }
+  for (const Org& o : set.new_orgs) orgs_.AddRow(o.id, o.name, o.created_at);
+  for (const Region& r : set.new_regions) regions_.AddRow(r.id, r.name, r.created_at);
+  for (const Protocol& p : set.new_protocols) {
+    protocols_.AddRow(p.id, p.key, p.name, p.org_id, p.created_at);
+  }
+  for (const ProtocolVersion& v : set.new_versions) {
+    versions_.AddRow(v.id, v.protocol_id, v.variant, v.semantic_version, v.org_id, v.created_at);
+  }
+  for (const Image& i : set.new_images) {
+    images_.AddRow(i.id, i.version.id, i.build, i.org_id, i.uri, i.minimum,
+                   FirewallRulesToJson(i.firewall_rules), i.committed_at, i.created_at);
+    for (const Property& p : i.properties) {
+      properties_.AddRow(i.id, p.key, p.description, p.default_value, p.add);
+    }
+  }
+  for (const Host& h : set.new_hosts) {
+    hosts_.AddRow(h.id, h.name, h.region_id, h.capacity, h.capacity_policy, h.books, h.held,
+                  h.ledger_seq, h.version, h.created_at, h.updated_at);
+  }
+  for (const NodeConfig& c : set.new_configs) {
+    configs_.AddRow(c.id, c.image_id, ConfigToJson(c), c.resources, c.created_at);
+  }
+  for (const Node& n : set.new_nodes) {
+    nodes_.AddRow(n.id, n.name, n.org_id, n.host_id, n.image_id, n.config_id, n.protocol_id,
+                  n.protocol_version_id, n.semantic_version, n.auto_upgrade, n.node_state,
+                  n.next_state, n.resources, n.held, n.running_config_id, n.handed_out, n.version,
+                  n.created_at, n.updated_at, n.released_at, n.deleted_at);
+  }
+  for (const LedgerEntry& l : set.ledger) {
+    std::optional<std::string> corrections;
+    if (!l.corrections.empty()) corrections = CorrectionsToJson(l.corrections);
+    ledger_.AddRow(l.host_id, l.seq, l.node_id, l.kind, l.delta, l.balance, corrections,
+                   l.request_id, l.actor_id, l.created_at);
+  }
+  for (const Command& c : set.new_commands) {
+    commands_.AddRow(c.id, c.node_id, c.host_id, c.kind, c.state, c.seq, c.attempt,
+                     c.from_config_id, c.to_config_id, c.payload, c.created_at, c.ended_at);
+  }
+  for (const Event& e : set.events) {
+    events_.AddRow(e.kind, e.org_id, e.host_id, e.node_id, e.actor_id, e.request_id, e.detail,
+                   e.created_at);
+  }
+  for (const TokenUpdate& t : set.token_updates) {
+    token_updates_.AddRow(t.id, t.revoked_at, t.used_at, t.nonce_digest, t.host_id);
+  }
+  for (const Token& t : set.new_tokens) {
+    tokens_.AddRow(t.id, t.name, t.secret_digest, t.role, t.org_id, t.host_id, t.created_by,
+                   t.created_at, t.expires_at, t.revoked_at, t.used_at, t.nonce_digest);
+  }
+  AppendTo(node_updates_, set.node_updates);
+  AppendTo(host_updates_, set.host_updates);
+  AppendTo(command_updates_, set.command_updates);
+}
+
+void PendingChanges::AddTo(PgBatch& batch) {
+  AddRows(batch, kInsertRequests, requests_);
+  AddRows(batch, kInsertOrgs, orgs_);
+  AddRows(batch, kInsertRegions, regions_);
+  AddRows(batch, kInsertProtocols, protocols_);
+  AddRows(batch, kInsertVersions, versions_);
+  AddRows(batch, kInsertImages, images_);
+  AddRows(batch, kInsertProperties, properties_);
+  AddRows(batch, kInsertHosts, hosts_);
+  AddRows(batch, kInsertConfigs, configs_);
+  AddRows(batch, kInsertNodes, nodes_);
+  AddRows(batch, kUpdateNodes, ColumnsOf(node_updates_));
+  AddRows(batch, kUpdateHosts, ColumnsOf(host_updates_));
+  AddRows(batch, kInsertLedger, ledger_);
+  // An upgrade that is superseded makes room for the one that supersedes it.
+  AddRows(batch, kUpdateCommands, ColumnsOf(command_updates_));
+  AddRows(batch, kInsertCommands, commands_);
+  // A token that is revoked makes room for one of its name.
+  AddRows(batch, kUpdateTokens, token_updates_);
+  AddRows(batch, kInsertTokens, tokens_);
+  if (!hosts_touched_.empty()) {
+    PgParams hosts;
+    hosts.AddList(hosts_touched_);
+    batch.Add(kProve, std::move(hosts));
+  }
+  // Last, so that cursors are taken late, and not at all by what the proof refuses.
+  AddRows(batch, kInsertEvents, events_);
+}
+
+Error PendingChanges::ExplainMissedRow(const PgFailure& failure, Error error) const {
+  const boost::json::object detail = DetailOf(failure);
+  const std::string reason = TextOf(detail, "reason");
+  const auto id = Uuid::Parse(TextOf(detail, "id")).value_or(Uuid{});
+  if (reason == "COMMAND_UPDATE_FAILED") return CommandNotThere(CommandId{id});
+  if (reason == "TOKEN_CHANGED") return TokenChanged(TokenId{id});
+  for (const NodeUpdate& update : node_updates_) {
+    if (reason != "NODE_UPDATE_FAILED" || update.after.id.uuid != id) continue;
+    return NotOneRow(reason, "node", update.after.name, id, update.version_before);
+  }
+  for (const HostUpdate& update : host_updates_) {
+    if (reason != "HOST_UPDATE_FAILED" || update.after.id.uuid != id) continue;
+    return NotOneRow(reason, "host", update.after.name, id, update.version_before);
+  }
+  return error;
+}
+
+Error PendingChanges::Explain(const PgFailure& failure, Error error) const {
+  if (failure.sqlstate == kBooksMismatchState) return ExplainMismatch(failure);
+  if (failure.sqlstate == kRowsMissedState) return ExplainMissedRow(failure, std::move(error));
+  return ExplainConstraint(failure, std::move(error));
+}
+
+}  // namespace tallyman

@@ -1,0 +1,258 @@
+#include "store/postgres/connection.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace tallyman {
+namespace {
+
+constexpr char kSession[] =
+    "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false), "
+    "set_config('idle_in_transaction_session_timeout', $3, false)";
+// Not every server that speaks PostgreSQL's protocol has these, and nothing breaks without them.
+// Plans are made once: planning a set-based statement for each array costs more than it gains.
+constexpr const char* kWishes[] = {
+    "SELECT set_config('plan_cache_mode', 'force_generic_plan', false)",
+    "SELECT set_config('jit', 'off', false)"};
+constexpr char kWishByKey[] =
+    "SELECT set_config('enable_seqscan', 'off', false), "
+    "set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)";
+
+}  // namespace
+
+PgConnection::~PgConnection() = default;
+
+Result<std::unique_ptr<PgConnection>> PgConnection::Open(const PgConnectOptions& options,
+                                                         PgStats& stats) {
+  std::unique_ptr<PgConnection> connection(new PgConnection(options, stats));
+  RETURN_IF_ERROR(connection->Connect());
+  RETURN_IF_ERROR(connection->SetUpSession());
+  return connection;
+}
+
+Status PgConnection::Connect() {
+  const std::string connect_timeout = std::to_string(options_.connect_timeout_s);
+  const std::string tcp_timeout = std::to_string(options_.batch_timeout_ms);
+  // What stands before the string are defaults, what stands behind it is not to be changed.
+  const char* keywords[] = {"connect_timeout", "tcp_user_timeout", "fallback_application_name",
+                            "dbname",          "client_encoding",  nullptr};
+  const char* values[] = {connect_timeout.c_str(),
+                          tcp_timeout.c_str(),
+                          "tallyman",
+                          options_.dsn.c_str(),
+                          "UTF8",
+                          nullptr};
+  ++stats_.connects;
+  connection_.reset(PQconnectdbParams(keywords, values, 1));
+  if (connection_ == nullptr || PQstatus(connection_.get()) != CONNECTION_OK) {
+    PgFailure failure;
+    failure.lost = true;
+    failure.message = connection_ == nullptr ? "out of memory" : PQerrorMessage(connection_.get());
+    while (!failure.message.empty() && failure.message.back() == '\n') failure.message.pop_back();
+    std::ranges::replace(failure.message, '\n', ' ');
+    // libpq keeps no SQLSTATE of a refused connection; these two have a way out of their own.
+    const std::string& text = failure.message;
+    if (text.contains("does not exist") && text.contains("database")) failure.sqlstate = "3D000";
+    if (text.contains("authentication") || text.contains("no pg_hba.conf entry") ||
+        text.contains("no password supplied")) {
+      failure.sqlstate = "28000";
+    }
+    broken_ = true;
+    failure_ = failure;
+    return Fail(ErrorOf(failure, options_.shown));
+  }
+  PQsetNoticeReceiver(connection_.get(), &PgConnection::OnNotice, this);
+  PQsetnonblocking(connection_.get(), 1);
+  PQenterPipelineMode(connection_.get());
+  return {};
+}
+
+Status PgConnection::SetUpSession() {
+  PgBatch session;
+  session.Add(kSession, PgParams::Of(std::to_string(options_.statement_timeout_ms),
+                                     std::to_string(options_.lock_timeout_ms),
+                                     std::to_string(options_.batch_timeout_ms)));
+  ASSIGN_OR_RETURN(auto ignored, Run(session));
+  std::vector<const char*> wishes(std::begin(kWishes), std::end(kWishes));
+  if (options_.by_key) wishes.push_back(kWishByKey);
+  for (const char* wish : wishes) {
+    PgBatch batch;
+    batch.Add(wish);
+    if (!Run(batch) && broken_) return Fail(ErrorOf(*failure_, options_.shown));
+  }
+  failure_.reset();
+  return {};
+}
+
+void PgConnection::OnNotice(void* self, const PGresult* notice) {
+  const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity != nullptr && std::string_view(severity) == "WARNING") {
+    static_cast<PgConnection*>(self)->warned_ = true;
+  }
+}
+
+PgConnection::Deadline PgConnection::DeadlineFromNow() const {
+  return std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.batch_timeout_ms);
+}
+
+// The first failure of a batch is the one to tell; that the connection went as well is kept.
+void PgConnection::Note(PgFailure failure) {
+  if (failure.lost) broken_ = true;
+  if (failure_) {
+    failure_->lost = failure_->lost || failure.lost;
+  } else {
+    failure_ = std::move(failure);
+  }
+}
+
+void PgConnection::Lose(std::string message) {
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  PgFailure failure;
+  failure.message = message.empty() ? "the connection was lost" : std::move(message);
+  failure.lost = true;
+  Note(std::move(failure));
+}
+
+PGresult* PgConnection::Await(Deadline deadline) {
+  PGconn* connection = connection_.get();
+  int unsent = PQflush(connection);
+  while (unsent > 0 || PQisBusy(connection) != 0) {
+    if (unsent < 0 || PQstatus(connection) == CONNECTION_BAD) break;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    pollfd socket{.fd = PQsocket(connection), .events = POLLIN, .revents = 0};
+    if (unsent > 0) socket.events |= POLLOUT;
+    const int ready =
+        left.count() <= 0 ? 0 : ::poll(&socket, 1, static_cast<int>(left.count()) + 1);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) {
+      Lose(fmt::format("no answer came within {} ms", options_.batch_timeout_ms));
+      return nullptr;
+    }
+    if (PQconsumeInput(connection) == 0) break;
+    unsent = PQflush(connection);
+  }
+  return PQgetResult(connection);
+}
+
+bool PgConnection::Queue(const PgBatch::Statement& statement,
+                         std::vector<std::string_view>& prepared) {
+  PGconn* connection = connection_.get();
+  const PgParams& params = statement.params;
+  const std::vector<const char*> values = params.Values();
+  if (statement.kept == nullptr) {
+    return PQsendQueryParams(connection, statement.once.c_str(), params.size(), params.types(),
+                             values.data(), params.lengths(), params.formats(), 1) == 1;
+  }
+  auto [name, is_new] = names_.try_emplace(statement.kept);
+  if (is_new) {
+    name->second = fmt::format("t{}", ++last_name_);
+    prepared.emplace_back(statement.kept);
+    if (PQsendPrepare(connection, name->second.c_str(), statement.kept, params.size(),
+                      params.types()) != 1) {
+      return false;
+    }
+  } else {
+    prepared.emplace_back();
+  }
+  return PQsendQueryPrepared(connection, name->second.c_str(), params.size(), values.data(),
+                             params.lengths(), params.formats(), 1) == 1;
+}
+
+// Reads the one result of a statement, and the mark behind it. Empty when the connection is lost.
+std::optional<PgResult> PgConnection::TakeResult(size_t statement, Deadline deadline) {
+  PGresult* taken = Await(deadline);
+  if (taken == nullptr) {
+    if (!broken_) Lose(PQerrorMessage(connection_.get()));
+    return std::nullopt;
+  }
+  PgResult result(taken);
+  const ExecStatusType status = PQresultStatus(taken);
+  if (status == PGRES_FATAL_ERROR) {
+    PgFailure failure = FailureOf(taken);
+    failure.statement = statement;
+    // 26000 and 0A000: somebody dropped this session's statements, or migrated under their plans.
+    failure.lost = failure.lost || PQstatus(connection_.get()) == CONNECTION_BAD ||
+                   failure.sqlstate == "26000" || failure.sqlstate == "0A000";
+    Note(std::move(failure));
+    if (broken_) return std::nullopt;
+  }
+  while (status != PGRES_PIPELINE_SYNC) {
+    PGresult* more = Await(deadline);
+    if (more == nullptr) break;
+    PQclear(more);
+  }
+  if (broken_) return std::nullopt;
+  return result;
+}
+
+Result<std::vector<PgResult>> PgConnection::Run(const PgBatch& batch) {
+  failure_.reset();
+  warned_ = false;
+  const Deadline deadline = DeadlineFromNow();
+  std::vector<std::string_view> prepared;  // per statement; empty: it was prepared before
+  bool queued = !broken_;
+  for (const PgBatch::Statement& statement : batch.statements_) {
+    if (statement.kept == nullptr) prepared.emplace_back();
+    queued = queued && Queue(statement, prepared) &&
+             (!statement.sync || PQpipelineSync(connection_.get()) == 1);
+  }
+  queued = queued && PQpipelineSync(connection_.get()) == 1;
+  if (!queued) {
+    Lose(connection_ == nullptr ? "" : PQerrorMessage(connection_.get()));
+    return Fail(ErrorOf(*failure_, options_.shown));
+  }
+  ++stats_.round_trips;
+  std::vector<PgResult> results;
+  results.reserve(batch.size());
+  for (size_t i = 0; i < batch.size() && !broken_; ++i) {
+    if (!prepared[i].empty()) {
+      auto made = TakeResult(i, deadline);
+      const bool done = made && PQresultStatus(made->get()) == PGRES_COMMAND_OK;
+      if (!done) names_.erase(prepared[i]);
+    }
+    if (broken_) break;
+    if (auto result = TakeResult(i, deadline)) results.push_back(std::move(*result));
+    if (batch.statements_[i].sync && !broken_) TakeResult(i, deadline);
+  }
+  if (!broken_) TakeResult(batch.size(), deadline);
+  if (failure_) return Fail(ErrorOf(*failure_, options_.shown));
+  return results;
+}
+
+Status PgConnection::Execute(const std::string& sql) {
+  failure_.reset();
+  const Deadline deadline = DeadlineFromNow();
+  if (broken_ || PQexitPipelineMode(connection_.get()) != 1 ||
+      PQsendQuery(connection_.get(), sql.c_str()) != 1) {
+    Lose(connection_ == nullptr ? "" : PQerrorMessage(connection_.get()));
+    return Fail(ErrorOf(*failure_, options_.shown));
+  }
+  while (PGresult* taken = Await(deadline)) {
+    PgResult result(taken);
+    if (PQresultStatus(taken) != PGRES_FATAL_ERROR) continue;
+    Note(FailureOf(taken));
+  }
+  if (!broken_) PQenterPipelineMode(connection_.get());
+  if (failure_) return Fail(ErrorOf(*failure_, options_.shown));
+  return {};
+}
+
+bool PgConnection::in_transaction() const {
+  return PQtransactionStatus(connection_.get()) != PQTRANS_IDLE;
+}
+
+bool PgConnection::IsAlive() {
+  if (broken_) return false;
+  pollfd socket{.fd = PQsocket(connection_.get()), .events = POLLIN, .revents = 0};
+  if (::poll(&socket, 1, 0) <= 0) return true;
+  // Nobody asked anything, so what is there to read is a farewell. (It may also be a setting's new
+  // value, and a connection is soon made.)
+  broken_ = true;
+  return false;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,61 @@
+#include "store/postgres/constraint.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+// A unique key of the schema, and what it means to have it taken.
+struct UniqueKey {
+  std::string_view constraint;
+  std::string_view kind;
+  std::string_view reason;
+  std::string_view advice;
+};
+
+constexpr UniqueKey kUniqueKeys[] = {
+    {"orgs_name", "org", "ORG_NAME_TAKEN", "choose another name"},
+    {"regions_name", "region", "REGION_NAME_TAKEN", "choose another name"},
+    {"protocols_name", "protocol", "PROTOCOL_NAME_TAKEN", "choose another key"},
+    {"versions_name", "version", "VERSION_NAME_TAKEN", "publish another version"},
+    {"images_build", "image", "IMAGE_BUILD_TAKEN", "another build came first: try again"},
+    {"hosts_name", "host", "HOST_NAME_TAKEN", "choose another name"},
+    {"nodes_name", "node", "NODE_NAME_TAKEN",
+     "choose another name, or delete the node that bears it"},
+    {"tokens_name", "token", "TOKEN_NAME_TAKEN",
+     "choose another name, or revoke the token that bears it"},
+    {"requests_pkey", "request", "REQUEST_RACED",
+     "the same request was answered meanwhile: send it again to get that answer"},
+};
+
+// The key in "Key (name)=(eth-1) already exists.": what stands in the last pair of parentheses,
+// whatever language the rest is in.
+std::string_view KeyIn(std::string_view detail) {
+  const size_t from = detail.find(")=(");
+  const size_t to = detail.rfind(')');
+  if (from == std::string_view::npos || to < from + 3) return {};
+  return detail.substr(from + 3, to - from - 3);
+}
+
+}  // namespace
+
+Error ExplainConstraint(const PgFailure& failure, Error error) {
+  if (error.reason != "CONSTRAINT_FAILED") return error;
+  for (const UniqueKey& key : kUniqueKeys) {
+    if (failure.sqlstate != "23505" || key.constraint != failure.constraint) continue;
+    const std::string subject = fmt::format("{} {}", key.kind, Quote(KeyIn(failure.detail)));
+    return AlreadyExists(std::string(key.reason),
+                         fmt::format("{} is already there: {}", subject, key.advice))
+        .About(subject);
+  }
+  const std::string detail = failure.detail.empty() ? "" : fmt::format(" ({})", failure.detail);
+  error.message = fmt::format("the database refused a row of {}: {}{}; nothing was written",
+                              failure.table, failure.message, detail);
+  return std::move(error)
+      .About(fmt::format("table {}", failure.table))
+      .With("constraint", failure.constraint);
+}
+
+}  // namespace tallyman

@@ -1,0 +1,12 @@
+// PostgreSQL's schema, step by step.
+#pragma once
+
+#include <span>
+
+#include "store/migration.h"
+
+namespace tallyman {
+
+std::span<const Migration> PostgresMigrations();
+
+}  // namespace tallyman

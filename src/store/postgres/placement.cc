@@ -1,0 +1,67 @@
+#include "store/postgres/placement.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace tallyman {
+namespace {
+
+// Both walk an index in the order of the strategy: from one value of its leading column to the
+// next, and within a value over the hosts that have room. The walk ends with the last host that is
+// asked for, so that a large fleet costs no more than a small one.
+constexpr char kSpread[] =
+    "WITH RECURSIVE steps (node_count) AS ("
+    "(SELECT h.node_count FROM hosts h WHERE h.region_id = $1 ORDER BY h.node_count LIMIT 1) "
+    "UNION ALL SELECT (SELECT h.node_count FROM hosts h WHERE h.region_id = $1 "
+    "AND h.node_count > s.node_count ORDER BY h.node_count LIMIT 1) "
+    "FROM steps s WHERE s.node_count IS NOT NULL) "
+    "SELECT f.id FROM steps s CROSS JOIN LATERAL (SELECT h.id FROM hosts h "
+    "WHERE h.region_id = $1 AND h.node_count = s.node_count AND h.free_cpu_cores >= $2 "
+    "AND h.free_memory_bytes >= $3 AND h.free_disk_bytes >= $4 "
+    "ORDER BY h.free_cpu_cores DESC, h.id LIMIT $5) f LIMIT $5";
+constexpr char kPack[] =
+    "WITH RECURSIVE steps (free_cpu_cores) AS ("
+    "(SELECT h.free_cpu_cores FROM hosts h WHERE h.region_id = $1 AND h.free_cpu_cores >= $2 "
+    "ORDER BY h.free_cpu_cores LIMIT 1) "
+    "UNION ALL SELECT (SELECT h.free_cpu_cores FROM hosts h WHERE h.region_id = $1 "
+    "AND h.free_cpu_cores > s.free_cpu_cores ORDER BY h.free_cpu_cores LIMIT 1) "
+    "FROM steps s WHERE s.free_cpu_cores IS NOT NULL) "
+    "SELECT f.id FROM steps s CROSS JOIN LATERAL (SELECT h.id FROM hosts h "
+    "WHERE h.region_id = $1 AND h.free_cpu_cores = s.free_cpu_cores "
+    "AND h.free_memory_bytes >= $3 AND h.free_disk_bytes >= $4 "
+    "ORDER BY h.free_memory_bytes, h.id LIMIT $5) f LIMIT $5";
+
+}  // namespace
+
+Result<std::vector<HostId>> FindCandidates(PgTransaction& transaction,
+                                           const PlacementQuery& wanted) {
+  const bool pack = wanted.strategy == PlacementStrategy::kPack;
+  ASSIGN_OR_RETURN(PgResult result,
+                   transaction.RunOne(pack ? kPack : kSpread,
+                                      PgParams::Of(wanted.region_id, wanted.need, wanted.limit)));
+  std::vector<HostId> candidates(static_cast<size_t>(result.rows()));
+  for (int i = 0; i < result.rows(); ++i) {
+    RETURN_IF_ERROR(result.row(i).Read(candidates[static_cast<size_t>(i)]));
+  }
+  return candidates;
+}
+
+bool SortByPlacement(const PlacementQuery& wanted, Snapshot& snapshot) {
+  const size_t found = snapshot.candidates.size();
+  const auto free_of = [&](const HostId& id) {
+    return FreeOf(snapshot.hosts.at(id).host).value_or(Resources{-1, -1, -1});
+  };
+  std::erase_if(snapshot.candidates, [&](const HostId& id) {
+    return !snapshot.hosts.contains(id) || !wanted.need.FitsIn(free_of(id));
+  });
+  std::ranges::sort(snapshot.candidates, {}, [&](const HostId& id) {
+    const Resources free = free_of(id);
+    if (wanted.strategy == PlacementStrategy::kPack) {
+      return std::tuple(free.cpu_cores, free.memory_bytes, id);
+    }
+    return std::tuple(snapshot.hosts.at(id).host.books.node_count, -free.cpu_cores, id);
+  });
+  return snapshot.candidates.size() == found;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,149 @@
+#include "store/postgres/postgres_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "store/postgres/dsn.h"
+#include "store/postgres/migrations.h"
+#include "store/postgres/schema.h"
+#include "store/postgres/transaction.h"
+
+namespace tallyman {
+namespace {
+
+constexpr char kRollback[] = "ROLLBACK";
+
+int64_t NewestVersion() { return static_cast<int64_t>(PostgresMigrations().size()); }
+
+// Leaves the connection outside of a transaction, or broken.
+void EndTransaction(PgConnection& connection) {
+  if (connection.broken() || !connection.in_transaction()) return;
+  PgBatch batch;
+  batch.Add(kRollback);
+  // A connection that cannot even roll back is not put back into its pool.
+  static_cast<void>(connection.Run(batch));
+}
+
+PgConnectOptions ForReading(PgConnectOptions options, const PostgresStoreOptions& store) {
+  options.statement_timeout_ms = store.read_timeout_ms;
+  options.batch_timeout_ms = store.read_timeout_ms + store.silence_ms_max;
+  return options;
+}
+
+PgConnectOptions ForWriting(PgConnectOptions options) {
+  options.by_key = true;
+  return options;
+}
+
+// The transaction met another one, or never reached its commit: nothing of it is left.
+bool LeftNoTrace(const PgTransaction& transaction) {
+  const auto& failure = transaction.failure();
+  if (!failure || transaction.outcome_is_unknown()) return false;
+  return IsConflict(*failure) || failure->lost;
+}
+
+Error PlacementRaced(const std::string& database) {
+  return Error(Code::kUnavailable, "DATABASE_CONFLICT",
+               fmt::format("database {}: others filled the hosts that were found, again and again: "
+                           "try again",
+                           database))
+      .About(fmt::format("database {}", database));
+}
+
+Error CommitUnknown(const std::string& database, const Error& why) {
+  return Error(Code::kUnavailable, "COMMIT_UNKNOWN",
+               fmt::format("the connection to database {} was lost while it committed, so it is "
+                           "not known whether the change was made: send the request again under "
+                           "the same request id ({})",
+                           database, why.message))
+      .About(fmt::format("database {}", database));
+}
+
+}  // namespace
+
+PostgresStore::PostgresStore(PgConnectOptions connect, PostgresStoreOptions options)
+    : connect_(std::move(connect)),
+      options_(options),
+      jitter_(options.jitter_seed),
+      readers_(ForReading(connect_, options_),
+               {options_.readers_max, options_.waiting_max, options_.wait_timeout_ms}, stats_),
+      writers_(ForWriting(connect_),
+               {options_.writers_max, options_.waiting_max, options_.wait_timeout_ms}, stats_) {}
+
+Result<std::unique_ptr<PostgresStore>> PostgresStore::Open(const std::string& dsn,
+                                                           PostgresStoreOptions options) {
+  ASSIGN_OR_RETURN(std::string shown, ShownDsn(dsn));
+  PgConnectOptions connect{
+      .dsn = dsn,
+      .shown = std::move(shown),
+      .connect_timeout_s = options.connect_timeout_s,
+      .statement_timeout_ms = options.statement_timeout_ms,
+      .lock_timeout_ms = options.lock_timeout_ms,
+      .batch_timeout_ms = options.statement_timeout_ms + options.silence_ms_max};
+  std::unique_ptr<PostgresStore> store(new PostgresStore(std::move(connect), options));
+  ASSIGN_OR_RETURN(const SchemaState schema, store->Schema());
+  const bool is_new = options.may_be_empty && schema.version == 0;
+  RETURN_IF_ERROR(CheckSchema(schema, store->shown(), options.for_migration || is_new));
+  store->schema_version_ = schema.version;
+  return store;
+}
+
+Status PostgresStore::CheckReady() const {
+  if (schema_version_ == NewestVersion()) return {};
+  return CheckSchema({schema_version_, NewestVersion()}, shown(), false);
+}
+
+// Full jitter: two that met each other are not to meet again.
+void PostgresStore::WaitBefore(int64_t retry) {
+  const int64_t longest =
+      std::min(int64_t{4} << std::min<int64_t>(retry, 10), options_.retry_delay_ms_max);
+  const auto delay = static_cast<int64_t>(jitter_.Next() % static_cast<uint64_t>(longest * 1000));
+  std::this_thread::sleep_for(std::chrono::microseconds(delay));
+}
+
+Status PostgresStore::Retry(const std::function<Status(bool&)>& attempt) {
+  for (int64_t retry = 0;; ++retry) {
+    bool again = false;
+    Status status = attempt(again);
+    if (!again || retry >= options_.retries_max) return status;
+    ++stats_.retries;
+    WaitBefore(retry);
+  }
+}
+
+Status PostgresStore::TryRead(const std::function<Status(ReadTx&)>& body, bool& again) {
+  ASSIGN_OR_RETURN(PgPool::Lease lease, readers_.Take());
+  PgTransaction transaction(*lease, images_, PgAccess::kRead);
+  Status status = body(transaction);
+  EndTransaction(*lease);
+  // A body may keep what went wrong to itself and still end well.
+  again = LeftNoTrace(transaction);
+  if (status && again) return Fail(ErrorOf(*transaction.failure(), shown()));
+  return status;
+}
+
+Status PostgresStore::TryWrite(const std::function<Status(WriteTx&)>& body, bool& again) {
+  ASSIGN_OR_RETURN(PgPool::Lease lease, writers_.Take());
+  PgTransaction transaction(*lease, images_, PgAccess::kWrite);
+  Status status = body(transaction);
+  if (status && transaction.lost_a_race()) status = Fail(PlacementRaced(shown()));
+  if (status) status = transaction.Finish();
+  EndTransaction(*lease);
+  if (transaction.outcome_is_unknown()) return Fail(CommitUnknown(shown(), status.error()));
+  again = transaction.lost_a_race() || LeftNoTrace(transaction);
+  return status;
+}
+
+Status PostgresStore::Read(const std::function<Status(ReadTx&)>& body) {
+  RETURN_IF_ERROR(CheckReady());
+  return Retry([&](bool& again) { return TryRead(body, again); });
+}
+
+Status PostgresStore::Write(const std::function<Status(WriteTx&)>& body) {
+  RETURN_IF_ERROR(CheckReady());
+  return Retry([&](bool& again) { return TryWrite(body, again); });
+}
+
+}  // namespace tallyman

@@ -1,0 +1,257 @@
+// What a decision reads: one batch, the locks first.
+//
+// A statement of its own locks the hosts in id order, then the nodes; what the locks guard is read
+// by the statements behind them, since each of those sees what was committed before it began. (A
+// row that changed while its lock was waited for could drop out of a join in the locking
+// statement.)
+#include <algorithm>
+
+#include "model/config.h"
+#include "store/postgres/placement.h"
+#include "store/postgres/rows.h"
+#include "store/postgres/snapshot.h"
+#include "store/postgres/sums.h"
+#include "store/postgres/transaction.h"
+#include "store/refusals.h"
+
+namespace tallyman {
+
+const char kTransitions[] =
+    "SELECT c.node_id, " TALLYMAN_TRANSITION_COLUMNS
+    " FROM commands c LEFT JOIN configs f ON f.id = c.from_config_id "
+    "LEFT JOIN configs t ON t.id = c.to_config_id "
+    "WHERE c.node_id = ANY ($1::uuid[]) AND c.state IN ('open', 'taken', 'unknown', 'failed') "
+    "AND (c.state <> 'failed' OR NOT EXISTS (SELECT 1 FROM commands l "
+    "WHERE l.node_id = c.node_id AND l.seq > c.seq AND l.state IN ('settled', 'reverted') "
+    "AND l.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
+    "AND l.kind IN ('node_create', 'node_upgrade', 'node_update', 'node_delete'))) "
+    "ORDER BY c.node_id, c.seq";
+
+namespace {
+
+// $1: hosts, $2: nodes, whose hosts are meant as well: a node's host never changes.
+#define TALLYMAN_HOSTS_WANTED \
+  "SELECT unnest($1::uuid[]) UNION SELECT n.host_id FROM nodes n WHERE n.id = ANY ($2::uuid[])"
+
+constexpr char kLockHosts[] =
+    "SELECT count(*) FROM (SELECT 1 FROM hosts h WHERE h.id IN (" TALLYMAN_HOSTS_WANTED
+    ") ORDER BY h.id FOR NO KEY UPDATE) locked";
+constexpr char kLockNodes[] =
+    "SELECT count(*) FROM (SELECT 1 FROM nodes n WHERE n.id = ANY ($1::uuid[]) ORDER BY n.id "
+    "FOR NO KEY UPDATE) locked";
+constexpr char kHosts[] =
+    "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id IN (" TALLYMAN_HOSTS_WANTED ")";
+constexpr char kNodes[] =
+    "SELECT " TALLYMAN_NODE_COLUMNS
+    ", coalesce(o.name, ''), r.cpu_cores, r.memory_bytes, r.disk_bytes, "
+    "c.image_id, c.json, c.cpu_cores, c.memory_bytes, c.disk_bytes, c.created_at FROM nodes n "
+    "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN configs c ON c.id = n.config_id "
+    "LEFT JOIN configs r ON r.id = n.running_config_id WHERE n.id = ANY ($1::uuid[])";
+constexpr char kOrgs[] = "SELECT " TALLYMAN_ORG_COLUMNS " FROM orgs o WHERE o.id = ANY ($1)";
+constexpr char kNodeNames[] =
+    "SELECT name, id FROM nodes WHERE name = ANY ($1) AND deleted_at IS NULL";
+constexpr char kRequests[] =
+    "SELECT r.org_id, r.actor_id, r.request_id, r.method, r.address, r.body_digest, r.response, "
+    "r.created_at FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (org_id, actor_id, id) "
+    "JOIN requests r ON r.org_id = k.org_id AND r.actor_id = k.actor_id AND r.request_id = k.id";
+
+template <class T>
+std::vector<T> SortedUnique(std::vector<T> values) {
+  std::ranges::sort(values);
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  return values;
+}
+
+template <class T>
+PgParams ListOf(const std::vector<T>& values) {
+  PgParams params;
+  params.AddList(values);
+  return params;
+}
+
+// The row stands at the columns of the config.
+Status ReadConfig(PgRow& row, NodeSnapshot& snapshot) {
+  const Node& node = snapshot.node;
+  if (row.NextIsNull()) {
+    snapshot.config = Fail(UnreadableConfig(node, "is missing"));
+    return {};
+  }
+  NodeConfig config;
+  config.id = node.config_id;
+  RETURN_IF_ERROR(row.Read(config.image_id));
+  const std::string_view json = row.TakeBytes();
+  RETURN_IF_ERROR(row.Read(config.resources, config.created_at));
+  if (Status parsed = ConfigFromJson(json, config); !parsed) {
+    snapshot.config = Fail(UnreadableConfig(node, "is not readable: " + parsed.error().message));
+    return {};
+  }
+  snapshot.config = std::move(config);
+  return {};
+}
+
+Status TakeNodes(const PgResult& nodes, const PgResult& transitions, Snapshot& snapshot) {
+  snapshot.nodes.reserve(static_cast<size_t>(nodes.rows()));
+  for (int i = 0; i < nodes.rows(); ++i) {
+    PgRow row = nodes.row(i);
+    NodeSnapshot node;
+    RETURN_IF_ERROR(row.Read(node.node, node.org_name, node.running));
+    RETURN_IF_ERROR(ReadConfig(row, node));
+    snapshot.nodes.emplace(node.node.id, std::move(node));
+  }
+  for (int i = 0; i < transitions.rows(); ++i) {
+    NodeId id;
+    Transition transition;
+    RETURN_IF_ERROR(transitions.row(i).Read(id, transition));
+    if (auto node = snapshot.nodes.find(id); node != snapshot.nodes.end()) {
+      node->second.transitions.push_back(std::move(transition));
+    }
+  }
+  return {};
+}
+
+Status TakeHosts(const PgResult& hosts, Snapshot& snapshot) {
+  snapshot.hosts.reserve(static_cast<size_t>(hosts.rows()));
+  for (int i = 0; i < hosts.rows(); ++i) {
+    HostSnapshot host;
+    RETURN_IF_ERROR(hosts.row(i).Read(host.host));
+    snapshot.hosts.emplace(host.host.id, std::move(host));
+  }
+  return {};
+}
+
+Status TakeRequests(const PgResult& requests, Snapshot& snapshot) {
+  for (int i = 0; i < requests.rows(); ++i) {
+    RequestRecord record;
+    RETURN_IF_ERROR(requests.row(i).Read(record.key.org_id, record.key.actor_id,
+                                         record.key.request_id, record.method, record.address,
+                                         record.body_digest, record.response, record.created_at));
+    RequestKey key = record.key;
+    snapshot.requests.emplace(std::move(key), std::move(record));
+  }
+  return {};
+}
+
+// A batch whose results are taken by functions, each its own.
+class SnapshotReader {
+ public:
+  using Take = std::function<Status(std::span<const PgResult>)>;
+
+  void Add(const char* sql, PgParams params) { batch_.Add(sql, std::move(params)); }
+  // `take` gets the results of the statements since the last one.
+  void Then(Take take) { takes_.emplace_back(batch_.size(), std::move(take)); }
+  bool empty() const { return batch_.size() == 0; }
+  PgBatch& batch() { return batch_; }
+
+  Status RunIn(PgTransaction& transaction) {
+    ASSIGN_OR_RETURN(std::vector<PgResult> results, transaction.Run(std::move(batch_)));
+    size_t from = 0;
+    for (const auto& [to, take] : takes_) {
+      RETURN_IF_ERROR(take(std::span(results).subspan(from, to - from)));
+      from = to;
+    }
+    return {};
+  }
+
+ private:
+  PgBatch batch_;
+  std::vector<std::pair<size_t, Take>> takes_;
+};
+
+Status IgnoreResults(std::span<const PgResult>) { return {}; }
+
+void AddNodes(SnapshotReader& reader, const std::vector<NodeId>& nodes, Snapshot& snapshot) {
+  reader.Add(kNodes, ListOf(nodes));
+  reader.Add(kTransitions, ListOf(nodes));
+  reader.Then([&](auto results) { return TakeNodes(results[0], results[1], snapshot); });
+}
+
+void AddHosts(SnapshotReader& reader, const PgParams& wanted, bool with_sums, Snapshot& snapshot) {
+  reader.Add(kHosts, wanted);
+  reader.Then([&](auto results) { return TakeHosts(results[0], snapshot); });
+  if (!with_sums) return;
+  reader.Add(kHostSums, wanted);
+  reader.Add(kLedgerBalances, wanted);
+  reader.Then([&](auto results) { return TakeSums(results[0], results[1], snapshot); });
+}
+
+void AddTheRest(SnapshotReader& reader, const LockSet& wanted, Snapshot& snapshot) {
+  if (!wanted.orgs.empty()) {
+    reader.Add(kOrgs, ListOf(wanted.orgs));
+    reader.Then([&](auto results) -> Status {
+      for (int i = 0; i < results[0].rows(); ++i) {
+        Org org;
+        RETURN_IF_ERROR(results[0].row(i).Read(org));
+        snapshot.orgs[org.id] = org;
+      }
+      return {};
+    });
+  }
+  if (!wanted.node_names.empty()) {
+    reader.Add(kNodeNames, ListOf(wanted.node_names));
+    reader.Then([&](auto results) -> Status {
+      for (int i = 0; i < results[0].rows(); ++i) {
+        std::string name;
+        NodeId id;
+        RETURN_IF_ERROR(results[0].row(i).Read(name, id));
+        snapshot.taken_names[name] = id;
+      }
+      return {};
+    });
+  }
+  if (!wanted.requests.empty()) {
+    PgColumns keys;
+    for (const RequestKey& key : wanted.requests) {
+      keys.AddRow(key.org_id, key.actor_id, key.request_id);
+    }
+    reader.Add(kRequests, PgParams::Of(keys));
+    reader.Then([&](auto results) { return TakeRequests(results[0], snapshot); });
+  }
+}
+
+}  // namespace
+
+Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
+  Snapshot snapshot;
+  std::vector<HostId> named_hosts = wanted.hosts;
+  if (wanted.placement) {
+    ASSIGN_OR_RETURN(snapshot.candidates, FindCandidates(*this, *wanted.placement));
+    named_hosts.insert(named_hosts.end(), snapshot.candidates.begin(), snapshot.candidates.end());
+  }
+  const std::vector<NodeId> nodes = SortedUnique(wanted.nodes);
+  PgParams hosts = ListOf(SortedUnique(named_hosts));
+  hosts.AddList(nodes);
+
+  SnapshotReader reader;
+  const bool names_rows = !nodes.empty() || !named_hosts.empty();
+  if (lock && names_rows) {
+    reader.Add(kLockHosts, hosts);
+    reader.Add(kLockNodes, ListOf(nodes));
+    reader.Then(IgnoreResults);
+  }
+  if (!nodes.empty()) AddNodes(reader, nodes, snapshot);
+  if (names_rows) AddHosts(reader, hosts, wanted.with_sums, snapshot);
+  AddTheRest(reader, wanted, snapshot);
+  const std::vector<ImageId> unseen = images_.Missing(wanted.images);
+  if (!unseen.empty()) {
+    PgImageCache::AddTo(reader.batch(), unseen);
+    reader.Then([&](auto results) { return images_.Take(results[0], results[1]); });
+  }
+  if (!reader.empty() || lock) RETURN_IF_ERROR(reader.RunIn(*this));
+
+  std::vector<ImageId> of_nodes;
+  for (const auto& [id, node] : snapshot.nodes) of_nodes.push_back(node.node.image_id);
+  RETURN_IF_ERROR(EnsureImages(std::move(of_nodes)));
+  for (auto& [id, node] : snapshot.nodes) {
+    node.image = images_.Find(node.node.image_id);
+    if (node.image == nullptr) return Fail(MissingImage(node.node));
+  }
+  for (const ImageId& id : wanted.images) {
+    if (ImagePointer image = images_.Find(id)) snapshot.images[id] = std::move(image);
+  }
+  if (lock && wanted.placement && !SortByPlacement(*wanted.placement, snapshot)) {
+    lost_a_race_ = true;
+  }
+  return snapshot;
+}
+
+}  // namespace tallyman

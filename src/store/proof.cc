@@ -1,0 +1,33 @@
+#include "store/proof.h"
+
+#include <algorithm>
+
+namespace tallyman {
+
+std::vector<HostId> HostsTouched(const std::vector<ChangeSet>& changes) {
+  std::vector<HostId> hosts;
+  for (const ChangeSet& set : changes) {
+    for (const Host& host : set.new_hosts) hosts.push_back(host.id);
+    for (const HostUpdate& update : set.host_updates) hosts.push_back(update.after.id);
+    for (const LedgerEntry& entry : set.ledger) hosts.push_back(entry.host_id);
+    // Also where a decision forgot the host: a node that moves its books without it.
+    for (const Node& node : set.new_nodes) hosts.push_back(node.host_id);
+    for (const NodeUpdate& update : set.node_updates) hosts.push_back(update.after.host_id);
+  }
+  std::ranges::sort(hosts);
+  hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
+  return hosts;
+}
+
+Resources HoldOf(const Resources& charged, const std::optional<Resources>& running,
+                 const std::vector<Transition>& transitions) {
+  Resources largest = running.value_or(Resources{});
+  for (const Transition& transition : transitions) {
+    if (!IsTransition(transition.kind)) continue;
+    largest = Max(largest, transition.to);
+    if (transition.state == CommandState::kFailed) largest = Max(largest, transition.from);
+  }
+  return Excess(largest, charged);
+}
+
+}  // namespace tallyman

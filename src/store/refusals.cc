@@ -1,0 +1,90 @@
+#include "store/refusals.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace tallyman {
+
+Error NotOneRow(std::string reason, std::string_view kind, std::string_view name, const Uuid& id,
+                int64_t version) {
+  return Internal(std::move(reason),
+                  fmt::format("{} {} is not at version {} any more, or is not there: nothing was "
+                              "written; try again",
+                              kind, Quote(name), version))
+      .About(fmt::format("{} {}", kind, name))
+      .With("id", id.ToString())
+      .With("version", std::to_string(version));
+}
+
+Error CommandNotThere(const CommandId& id) {
+  return Internal("COMMAND_UPDATE_FAILED",
+                  fmt::format("command {} is not there: nothing was written", id.ToString()));
+}
+
+Error TokenChanged(const TokenId& id) {
+  return Error(Code::kAborted, "TOKEN_CHANGED",
+               fmt::format("token {} was revoked or used meanwhile: nothing was written",
+                           id.ToString()))
+      .About("token " + id.ToString());
+}
+
+Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
+                    std::string_view why) {
+  return FailedPrecondition(
+             "BOOKS_MISMATCH",
+             fmt::format("the books of {} host(s) would not balance, so nothing was written: "
+                         "on host {} {}; run `tallyman audit`",
+                         wrong, name, why))
+      .About(fmt::format("host {}", name))
+      .With("hosts", std::to_string(wrong))
+      .With("host_id", first.ToString());
+}
+
+Error SumsOverflow(const HostId& host) {
+  return Error(Code::kOutOfRange, "RESOURCE_OVERFLOW",
+               fmt::format("the live nodes of host {} add up to more than 64 bits: run "
+                           "`tallyman audit`",
+                           host.ToString()))
+      .With("host_id", host.ToString());
+}
+
+Error UnreadableConfig(const Node& node, std::string_view what) {
+  return DataLoss(
+             "OLD_CONFIG_UNREADABLE",
+             fmt::format("config {} of node {} {}: restore it from a backup, or delete the node",
+                         node.config_id.ToString(), Quote(node.name), what))
+      .About(fmt::format("node {}", node.name))
+      .With("config_id", node.config_id.ToString())
+      .With("node_id", node.id.ToString())
+      .With("node", node.name);
+}
+
+Error MissingImage(const Node& node) {
+  return DataLoss("DATABASE_CORRUPT",
+                  fmt::format("image {} of node {} is missing: restore a backup",
+                              node.image_id.ToString(), Quote(node.name)))
+      .With("node_id", node.id.ToString())
+      .With("image_id", node.image_id.ToString());
+}
+
+Error UnreadableCorrections(const LedgerEntry& entry) {
+  return DataLoss("DATABASE_CORRUPT",
+                  fmt::format("the corrections of ledger entry {} of host {} are not readable: "
+                              "restore a backup",
+                              entry.seq, entry.host_id.ToString()));
+}
+
+Error UnknownListField(std::string_view name) {
+  return InvalidArgument(
+             "INVALID_LIST",
+             fmt::format("the list has no field {}: see its help for the fields", Quote(name)))
+      .With("field", std::string(name));
+}
+
+Error ReadAfterWrite() {
+  return Internal("READ_AFTER_WRITE",
+                  "a transaction was asked to read after it wrote: this is a bug");
+}
+
+}  // namespace tallyman

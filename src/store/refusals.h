@@ -1,0 +1,30 @@
+// Errors that every backend has to give in the same words; store.h lists them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "model/ledger.h"
+#include "model/node.h"
+
+namespace tallyman {
+
+// An update did not find the row at the version that was read.
+Error NotOneRow(std::string reason, std::string_view kind, std::string_view name, const Uuid& id,
+                int64_t version);
+Error CommandNotThere(const CommandId& id);
+// A token was revoked or used since it was read.
+Error TokenChanged(const TokenId& id);
+// The proof of the books failed: on `wrong` hosts, and on the first of them because of `why`.
+Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
+                    std::string_view why);
+Error SumsOverflow(const HostId& host);
+// `what` is missing or broken about the config of a node.
+Error UnreadableConfig(const Node& node, std::string_view what);
+Error MissingImage(const Node& node);
+Error UnreadableCorrections(const LedgerEntry& entry);
+Error UnknownListField(std::string_view name);
+Error ReadAfterWrite();
+
+}  // namespace tallyman

@@ -1,0 +1,100 @@
+// The database as a whole: schema, backup, integrity.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/text.h"
+#include "store/sqlite/schema.h"
+#include "store/sqlite/sqlite_store.h"
+
+namespace tallyman {
+namespace {
+
+// Makes the file, so that nobody else's is written over.
+Status CreateTarget(const std::string& path) {
+  int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  if (file >= 0) {
+    ::close(file);
+    return {};
+  }
+  if (errno == EEXIST) {
+    return Fail(
+        AlreadyExists(
+            "BACKUP_EXISTS",
+            fmt::format("there is a file at {} already: give the path of a new one", Quote(path)))
+            .About(path));
+  }
+  return Fail(
+      Error(Code::kUnavailable, "BACKUP_CANNOT_WRITE",
+            fmt::format("a backup cannot be written to {}: {}", Quote(path), std::strerror(errno)))
+          .About(path));
+}
+
+Status CopyInto(SqliteConnection& source, const std::string& to, const std::string& vfs,
+                const std::function<void(int64_t, int64_t)>& progress) {
+  ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> target,
+                   SqliteConnection::Open(to, {.vfs = vfs, .hook = {}}));
+  // A transaction pins the snapshot, so that writers do not make the copy start over.
+  RETURN_IF_ERROR(source.Execute("BEGIN; SELECT count(*) FROM sqlite_schema"));
+  Status copied = source.CopyTo(*target, progress);
+  source.Rollback();
+  return copied;
+}
+
+Status AppendLines(SqliteConnection& connection, const char* sql, std::vector<std::string>& lines) {
+  SqliteQuery query = connection.QueryOnce(sql);
+  while (true) {
+    ASSIGN_OR_RETURN(bool more, query.Next());
+    if (!more) return {};
+    std::string text;
+    RETURN_IF_ERROR(query.Read(text));
+    if (text != "ok") lines.push_back(std::move(text));
+  }
+}
+
+}  // namespace
+
+Result<SchemaState> SqliteStore::Schema() {
+  std::lock_guard lock(writer_mutex_);
+  RETURN_IF_ERROR(EnsureWriter());
+  return ReadSchema(*writer_);
+}
+
+Result<SchemaState> SqliteStore::Migrate() {
+  std::lock_guard lock(writer_mutex_);
+  RETURN_IF_ERROR(EnsureWriter());
+  ASSIGN_OR_RETURN(SchemaState schema, MigrateSchema(*writer_));
+  schema_version_ = schema.version;
+  return schema;
+}
+
+Status SqliteStore::Backup(const std::string& to,
+                           const std::function<void(int64_t, int64_t)>& progress) {
+  RETURN_IF_ERROR(CreateTarget(to));
+  // A connection of its own: a backup takes long, and readers go on.
+  Status status;
+  if (auto source = Connect(false); source) {
+    status = CopyInto(**source, to, options_.vfs, progress);
+  } else {
+    status = Fail(std::move(source).error());
+  }
+  if (!status) ::unlink(to.c_str());
+  return status;
+}
+
+Result<std::vector<std::string>> SqliteStore::CheckIntegrity() {
+  ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> connection, Connect(false));
+  std::vector<std::string> lines;
+  RETURN_IF_ERROR(AppendLines(*connection, "PRAGMA integrity_check", lines));
+  RETURN_IF_ERROR(AppendLines(
+      *connection,
+      "SELECT \"table\" || ': ' || count(*) || ' row(s) point to a missing row of ' || parent "
+      "FROM pragma_foreign_key_check GROUP BY \"table\", parent",
+      lines));
+  return lines;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,284 @@
+#include "store/sqlite/changes.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "model/config.h"
+#include "store/corrections.h"
+#include "store/refusals.h"
+#include "store/sqlite/constraint.h"
+#include "store/sqlite/rows.h"
+
+namespace tallyman {
+namespace {
+
+constexpr char kInsertOrg[] = "INSERT INTO orgs (id, name, created_at) VALUES (?, ?, ?)";
+constexpr char kInsertRegion[] = "INSERT INTO regions (id, name, created_at) VALUES (?, ?, ?)";
+constexpr char kInsertProtocol[] =
+    "INSERT INTO protocols (id, key, name, org_id, created_at) VALUES (?, ?, ?, ?, ?)";
+constexpr char kInsertVersion[] =
+    "INSERT INTO protocol_versions (id, protocol_id, variant, semantic_version, org_id, "
+    "created_at) VALUES (?, ?, ?, ?, ?, ?)";
+constexpr char kInsertImage[] =
+    "INSERT INTO images (id, protocol_version_id, build, org_id, uri, cpu_cores, memory_bytes, "
+    "disk_bytes, firewall_rules, committed_at, created_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kInsertProperty[] =
+    "INSERT INTO image_properties (image_id, key, description, default_value, add_cpu_cores, "
+    "add_memory_bytes, add_disk_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)";
+constexpr char kInsertHost[] =
+    "INSERT INTO hosts (id, name, region_id, cpu_cores, memory_bytes, disk_bytes, "
+    "capacity_policy, node_count, node_cpu_cores, node_memory_bytes, node_disk_bytes, "
+    "held_cpu_cores, held_memory_bytes, held_disk_bytes, ledger_seq, version, created_at, "
+    "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kInsertConfig[] =
+    "INSERT INTO configs (id, image_id, json, cpu_cores, memory_bytes, disk_bytes, created_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)";
+constexpr char kInsertNode[] =
+    "INSERT INTO nodes (id, name, org_id, host_id, image_id, config_id, protocol_id, "
+    "protocol_version_id, semantic_version, auto_upgrade, node_state, next_state, cpu_cores, "
+    "memory_bytes, disk_bytes, held_cpu_cores, held_memory_bytes, held_disk_bytes, "
+    "running_config_id, handed_out, version, created_at, updated_at, released_at, deleted_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+#define TALLYMAN_UPDATE_NODE                                                                 \
+  "UPDATE nodes SET image_id = ?, config_id = ?, protocol_id = ?, protocol_version_id = ?, " \
+  "semantic_version = ?, auto_upgrade = ?, node_state = ?, next_state = ?, cpu_cores = ?, "  \
+  "memory_bytes = ?, disk_bytes = ?, held_cpu_cores = ?, held_memory_bytes = ?, "            \
+  "held_disk_bytes = ?, handed_out = ?, version = ?, updated_at = ?"
+// SQLite rewrites every index and checks every foreign key whose columns an UPDATE names, changed
+// or not. An upgrade leaves these four alone, so it is tried without them first.
+constexpr char kUpdateNodeInPlace[] = TALLYMAN_UPDATE_NODE
+    " WHERE id = ? AND version = ? AND org_id = ? AND running_config_id IS ? "
+    "AND released_at IS ? AND deleted_at IS ?";
+constexpr char kUpdateNode[] = TALLYMAN_UPDATE_NODE
+    ", org_id = ?, running_config_id = ?, released_at = ?, deleted_at = ? "
+    "WHERE id = ? AND version = ?";
+constexpr char kUpdateHost[] =
+    "UPDATE hosts SET cpu_cores = ?, memory_bytes = ?, disk_bytes = ?, capacity_policy = ?, "
+    "node_count = ?, node_cpu_cores = ?, node_memory_bytes = ?, node_disk_bytes = ?, "
+    "held_cpu_cores = ?, held_memory_bytes = ?, held_disk_bytes = ?, ledger_seq = ?, version = ?, "
+    "updated_at = ? WHERE id = ? AND version = ?";
+constexpr char kInsertLedger[] =
+    "INSERT INTO ledger (host_id, seq, node_id, kind, delta_node_count, delta_cpu_cores, "
+    "delta_memory_bytes, delta_disk_bytes, balance_node_count, balance_cpu_cores, "
+    "balance_memory_bytes, balance_disk_bytes, corrections, request_id, actor_id, created_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kUpdateCommand[] = "UPDATE commands SET state = ?, ended_at = ? WHERE id = ?";
+constexpr char kInsertCommand[] =
+    "INSERT INTO commands (id, node_id, host_id, kind, state, seq, attempt, from_config_id, "
+    "to_config_id, payload, created_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kInsertEvent[] =
+    "INSERT INTO events (kind, org_id, host_id, node_id, actor_id, request_id, detail, "
+    "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kInsertRequest[] =
+    "INSERT INTO requests (org_id, actor_id, request_id, method, address, body_digest, response, "
+    "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+
+constexpr char kInsertToken[] =
+    "INSERT INTO tokens (id, name, secret_digest, role, org_id, host_id, created_by, created_at, "
+    "expires_at, revoked_at, used_at, nonce_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kUpdateToken[] =
+    "UPDATE tokens SET revoked_at = ?1, used_at = ?2, nonce_digest = ?3, "
+    "host_id = ifnull(?5, host_id) "
+    "WHERE id = ?4 AND revoked_at IS NULL AND (used_at IS NULL OR nonce_digest = ?3)";
+
+// Runs the statement; `kind` and `name` say what it writes, should it be refused.
+Status RunFor(SqliteQuery& query, std::string_view kind, std::string_view name) {
+  Status status = query.Run();
+  if (status) return status;
+  return Fail(
+      ExplainConstraint(std::move(status).error(), fmt::format("{} {}", kind, Quote(name))));
+}
+
+Status RunFor(SqliteQuery& query, std::string_view kind, const Uuid& id) {
+  Status status = query.Run();
+  if (status) return status;
+  return Fail(
+      ExplainConstraint(std::move(status).error(), fmt::format("{} {}", kind, id.ToString())));
+}
+
+Status Write(SqliteConnection& connection, const Org& org) {
+  SqliteQuery query = connection.Query(kInsertOrg);
+  query.Bind(org.id, org.name, org.created_at);
+  return RunFor(query, "org", org.name);
+}
+
+Status Write(SqliteConnection& connection, const Region& region) {
+  SqliteQuery query = connection.Query(kInsertRegion);
+  query.Bind(region.id, region.name, region.created_at);
+  return RunFor(query, "region", region.name);
+}
+
+Status Write(SqliteConnection& connection, const Protocol& protocol) {
+  SqliteQuery query = connection.Query(kInsertProtocol);
+  query.Bind(protocol.id, protocol.key, protocol.name, protocol.org_id, protocol.created_at);
+  return RunFor(query, "protocol", protocol.key);
+}
+
+Status Write(SqliteConnection& connection, const ProtocolVersion& version) {
+  SqliteQuery query = connection.Query(kInsertVersion);
+  query.Bind(version.id, version.protocol_id, version.variant, version.semantic_version,
+             version.org_id, version.created_at);
+  return RunFor(query, "version", version.variant + "@" + version.semantic_version);
+}
+
+Status Write(SqliteConnection& connection, const Image& image) {
+  std::string rules = FirewallRulesToJson(image.firewall_rules);
+  SqliteQuery query = connection.Query(kInsertImage);
+  query.Bind(image.id, image.version.id, image.build, image.org_id, image.uri, image.minimum, rules,
+             image.committed_at, image.created_at);
+  RETURN_IF_ERROR(RunFor(query, "image", image.Reference()));
+  for (const Property& property : image.properties) {
+    SqliteQuery insert = connection.Query(kInsertProperty);
+    insert.Bind(image.id, property.key, property.description, property.default_value, property.add);
+    RETURN_IF_ERROR(RunFor(insert, "property", property.key));
+  }
+  return {};
+}
+
+Status Write(SqliteConnection& connection, const Host& host) {
+  SqliteQuery query = connection.Query(kInsertHost);
+  query.Bind(host.id, host.name, host.region_id, host.capacity, host.capacity_policy, host.books,
+             host.held, host.ledger_seq, host.version, host.created_at, host.updated_at);
+  return RunFor(query, "host", host.name);
+}
+
+Status Write(SqliteConnection& connection, const NodeConfig& config) {
+  std::string json = ConfigToJson(config);
+  SqliteQuery query = connection.Query(kInsertConfig);
+  query.Bind(config.id, config.image_id, json, config.resources, config.created_at);
+  return RunFor(query, "config", config.id.uuid);
+}
+
+Status Write(SqliteConnection& connection, const Node& node) {
+  SqliteQuery query = connection.Query(kInsertNode);
+  query.Bind(node.id, node.name, node.org_id, node.host_id, node.image_id, node.config_id,
+             node.protocol_id, node.protocol_version_id, node.semantic_version, node.auto_upgrade,
+             node.node_state, node.next_state, node.resources, node.held, node.running_config_id,
+             node.handed_out, node.version, node.created_at, node.updated_at, node.released_at,
+             node.deleted_at);
+  return RunFor(query, "node", node.name);
+}
+
+template <class... More>
+Status UpdateNode(SqliteConnection& connection, const char* sql, const Node& node, More&&... more) {
+  SqliteQuery query = connection.Query(sql);
+  query.Bind(node.image_id, node.config_id, node.protocol_id, node.protocol_version_id,
+             node.semantic_version, node.auto_upgrade, node.node_state, node.next_state,
+             node.resources, node.held, node.handed_out, node.version, node.updated_at,
+             std::forward<More>(more)...);
+  return RunFor(query, "node", node.name);
+}
+
+Status Write(SqliteConnection& connection, const NodeUpdate& update) {
+  const Node& node = update.after;
+  RETURN_IF_ERROR(UpdateNode(connection, kUpdateNodeInPlace, node, node.id, update.version_before,
+                             node.org_id, node.running_config_id, node.released_at,
+                             node.deleted_at));
+  if (connection.changes() == 1) return {};
+  RETURN_IF_ERROR(UpdateNode(connection, kUpdateNode, node, node.org_id, node.running_config_id,
+                             node.released_at, node.deleted_at, node.id, update.version_before));
+  if (connection.changes() == 1) return {};
+  return Fail(
+      NotOneRow("NODE_UPDATE_FAILED", "node", node.name, node.id.uuid, update.version_before));
+}
+
+Status Write(SqliteConnection& connection, const HostUpdate& update) {
+  const Host& host = update.after;
+  SqliteQuery query = connection.Query(kUpdateHost);
+  query.Bind(host.capacity, host.capacity_policy, host.books, host.held, host.ledger_seq,
+             host.version, host.updated_at, host.id, update.version_before);
+  RETURN_IF_ERROR(RunFor(query, "host", host.name));
+  if (connection.changes() == 1) return {};
+  return Fail(
+      NotOneRow("HOST_UPDATE_FAILED", "host", host.name, host.id.uuid, update.version_before));
+}
+
+Status Write(SqliteConnection& connection, const LedgerEntry& entry) {
+  std::optional<std::string> corrections;
+  if (!entry.corrections.empty()) corrections = CorrectionsToJson(entry.corrections);
+  SqliteQuery query = connection.Query(kInsertLedger);
+  query.Bind(entry.host_id, entry.seq, entry.node_id, entry.kind, entry.delta, entry.balance,
+             corrections, entry.request_id, entry.actor_id, entry.created_at);
+  return RunFor(query, "ledger entry of host", entry.host_id.uuid);
+}
+
+Status Write(SqliteConnection& connection, const CommandUpdate& update) {
+  SqliteQuery query = connection.Query(kUpdateCommand);
+  query.Bind(update.state, update.ended_at, update.id);
+  RETURN_IF_ERROR(RunFor(query, "command", update.id.uuid));
+  if (connection.changes() == 1) return {};
+  return Fail(CommandNotThere(update.id));
+}
+
+Status Write(SqliteConnection& connection, const Command& command) {
+  SqliteQuery query = connection.Query(kInsertCommand);
+  query.Bind(command.id, command.node_id, command.host_id, command.kind, command.state, command.seq,
+             command.attempt, command.from_config_id, command.to_config_id, command.payload,
+             command.created_at, command.ended_at);
+  return RunFor(query, "command", command.id.uuid);
+}
+
+Status Write(SqliteConnection& connection, const Event& event) {
+  SqliteQuery query = connection.Query(kInsertEvent);
+  query.Bind(event.kind, event.org_id, event.host_id, event.node_id, event.actor_id,
+             event.request_id, event.detail, event.created_at);
+  return RunFor(query, "event", ToText(event.kind));
+}
+
+Status Write(SqliteConnection& connection, const RequestRecord& request) {
+  SqliteQuery query = connection.Query(kInsertRequest);
+  query.Bind(request.key.org_id, request.key.actor_id, request.key.request_id, request.method,
+             request.address, request.body_digest, SqliteBlob{request.response},
+             request.created_at);
+  return RunFor(query, "request", request.key.request_id);
+}
+
+Status Write(SqliteConnection& connection, const Token& token) {
+  SqliteQuery query = connection.Query(kInsertToken);
+  query.Bind(token.id, token.name, token.secret_digest, token.role, token.org_id, token.host_id,
+             token.created_by, token.created_at, token.expires_at, token.revoked_at, token.used_at,
+             token.nonce_digest);
+  return RunFor(query, "token", token.name);
+}
+
+Status Write(SqliteConnection& connection, const TokenUpdate& update) {
+  SqliteQuery query = connection.Query(kUpdateToken);
+  query.Bind(update.revoked_at, update.used_at, update.nonce_digest, update.id, update.host_id);
+  RETURN_IF_ERROR(RunFor(query, "token", update.id.uuid));
+  if (connection.changes() == 1) return {};
+  return Fail(TokenChanged(update.id));
+}
+
+template <class Row>
+Status WriteAll(SqliteConnection& connection, const std::vector<Row>& rows) {
+  for (const Row& row : rows) RETURN_IF_ERROR(Write(connection, row));
+  return {};
+}
+
+}  // namespace
+
+Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_orgs));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_regions));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_protocols));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_versions));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_images));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_hosts));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_configs));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_nodes));
+  RETURN_IF_ERROR(WriteAll(connection, changes.node_updates));
+  RETURN_IF_ERROR(WriteAll(connection, changes.host_updates));
+  RETURN_IF_ERROR(WriteAll(connection, changes.ledger));
+  // An upgrade that is superseded makes room for the one that supersedes it.
+  RETURN_IF_ERROR(WriteAll(connection, changes.command_updates));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_commands));
+  RETURN_IF_ERROR(WriteAll(connection, changes.events));
+  RETURN_IF_ERROR(WriteAll(connection, changes.requests));
+  // A token that is revoked makes room for one of its name.
+  RETURN_IF_ERROR(WriteAll(connection, changes.token_updates));
+  return WriteAll(connection, changes.new_tokens);
+}
+
+}  // namespace tallyman

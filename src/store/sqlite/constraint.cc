@@ -1,0 +1,50 @@
+#include "store/sqlite/constraint.h"
+
+#include <fmt/format.h>
+
+namespace tallyman {
+namespace {
+
+// A unique key as SQLite names it, and what it means to have it taken.
+struct UniqueKey {
+  std::string_view columns;
+  std::string_view reason;
+  std::string_view advice;
+};
+
+constexpr UniqueKey kUniqueKeys[] = {
+    {"orgs.name", "ORG_NAME_TAKEN", "choose another name"},
+    {"regions.name", "REGION_NAME_TAKEN", "choose another name"},
+    {"protocols.key", "PROTOCOL_NAME_TAKEN", "choose another key"},
+    {"protocol_versions.protocol_id", "VERSION_NAME_TAKEN", "publish another version"},
+    {"images.protocol_version_id", "IMAGE_BUILD_TAKEN", "another build came first: try again"},
+    {"hosts.name", "HOST_NAME_TAKEN", "choose another name"},
+    {"nodes.name", "NODE_NAME_TAKEN", "choose another name, or delete the node that bears it"},
+    {"tokens.name", "TOKEN_NAME_TAKEN", "choose another name, or revoke the token that bears it"},
+    {"requests.org_id", "REQUEST_RACED",
+     "the same request was answered meanwhile: send it again to get that answer"},
+};
+
+constexpr std::string_view kUniqueFailed = "UNIQUE constraint failed: ";
+
+}  // namespace
+
+Error ExplainConstraint(Error error, std::string_view subject) {
+  if (error.reason != "CONSTRAINT_FAILED") return error;
+  std::string message(error.Fact("sqlite_message"));
+  if (message.starts_with(kUniqueFailed)) {
+    std::string_view columns = std::string_view(message).substr(kUniqueFailed.size());
+    for (const UniqueKey& key : kUniqueKeys) {
+      if (!columns.starts_with(key.columns)) continue;
+      return AlreadyExists(std::string(key.reason),
+                           fmt::format("{} is already there: {}", subject, key.advice))
+          .About(std::string(subject));
+    }
+  }
+  Error explained = std::move(error);
+  explained.message =
+      fmt::format("the database refused {}: {}; nothing was written", subject, message);
+  return std::move(explained).About(std::string(subject));
+}
+
+}  // namespace tallyman

@@ -1,0 +1,12 @@
+// SQLite's schema, step by step.
+#pragma once
+
+#include <span>
+
+#include "store/migration.h"
+
+namespace tallyman {
+
+std::span<const Migration> SqliteMigrations();
+
+}  // namespace tallyman

@@ -1,0 +1,93 @@
+// Rows of the database as model values, and back.
+//
+// Each macro names the columns in the order in which the function beside it reads them.
+#pragma once
+
+#include "model/change_set.h"
+#include "sqlite/query.h"
+
+namespace tallyman {
+
+inline void BindValue(SqliteQuery& query, const Resources& value) {
+  query.BindInteger(value.cpu_cores);
+  query.BindInteger(value.memory_bytes);
+  query.BindInteger(value.disk_bytes);
+}
+inline bool ReadValue(SqliteQuery& query, Resources& value) {
+  value.cpu_cores = query.TakeInteger();
+  value.memory_bytes = query.TakeInteger();
+  value.disk_bytes = query.TakeInteger();
+  return true;
+}
+inline void BindValue(SqliteQuery& query, const Books& value) {
+  query.BindInteger(value.node_count);
+  BindValue(query, value.allocated);
+}
+inline bool ReadValue(SqliteQuery& query, Books& value) {
+  value.node_count = query.TakeInteger();
+  return ReadValue(query, value.allocated);
+}
+// Three columns that are null together.
+inline bool ReadValue(SqliteQuery& query, std::optional<Resources>& value) {
+  if (!query.NextIsNull()) return ReadValue(query, value.emplace());
+  query.Skip(3);
+  value.reset();
+  return true;
+}
+
+#define TALLYMAN_HOST_COLUMNS                                                                  \
+  "h.id, h.name, h.region_id, h.cpu_cores, h.memory_bytes, h.disk_bytes, h.capacity_policy, "  \
+  "h.node_count, h.node_cpu_cores, h.node_memory_bytes, h.node_disk_bytes, h.held_cpu_cores, " \
+  "h.held_memory_bytes, h.held_disk_bytes, h.ledger_seq, h.version, h.created_at, h.updated_at"
+bool ReadValue(SqliteQuery& query, Host& host);
+
+#define TALLYMAN_NODE_COLUMNS                                                                     \
+  "n.id, n.name, n.org_id, n.host_id, n.image_id, n.config_id, n.protocol_id, "                   \
+  "n.protocol_version_id, n.semantic_version, n.auto_upgrade, n.node_state, n.next_state, "       \
+  "n.cpu_cores, n.memory_bytes, n.disk_bytes, n.held_cpu_cores, n.held_memory_bytes, "            \
+  "n.held_disk_bytes, n.running_config_id, n.handed_out, n.version, n.created_at, n.updated_at, " \
+  "n.released_at, n.deleted_at"
+bool ReadValue(SqliteQuery& query, Node& node);
+
+#define TALLYMAN_COMMAND_COLUMNS                                                      \
+  "c.id, c.node_id, c.host_id, c.kind, c.state, c.seq, c.attempt, c.from_config_id, " \
+  "c.to_config_id, c.payload, c.created_at, c.ended_at"
+bool ReadValue(SqliteQuery& query, Command& command);
+
+#define TALLYMAN_LEDGER_COLUMNS                                                            \
+  "l.host_id, l.seq, l.node_id, l.kind, l.delta_node_count, l.delta_cpu_cores, "           \
+  "l.delta_memory_bytes, l.delta_disk_bytes, l.balance_node_count, l.balance_cpu_cores, "  \
+  "l.balance_memory_bytes, l.balance_disk_bytes, l.request_id, l.actor_id, l.created_at, " \
+  "l.corrections"
+// Without the corrections, which are the last column.
+bool ReadValue(SqliteQuery& query, LedgerEntry& entry);
+
+#define TALLYMAN_EVENT_COLUMNS                                                             \
+  "e.cursor, e.kind, e.org_id, e.host_id, e.node_id, e.actor_id, e.request_id, e.detail, " \
+  "e.created_at"
+bool ReadValue(SqliteQuery& query, Event& event);
+
+#define TALLYMAN_ORG_COLUMNS "o.id, o.name, o.created_at"
+bool ReadValue(SqliteQuery& query, Org& org);
+
+#define TALLYMAN_REGION_COLUMNS "r.id, r.name, r.created_at"
+bool ReadValue(SqliteQuery& query, Region& region);
+
+#define TALLYMAN_PROTOCOL_COLUMNS "p.id, p.key, p.name, p.org_id, p.created_at"
+bool ReadValue(SqliteQuery& query, Protocol& protocol);
+
+#define TALLYMAN_VERSION_COLUMNS \
+  "v.id, v.protocol_id, v.variant, v.semantic_version, v.org_id, v.created_at"
+bool ReadValue(SqliteQuery& query, ProtocolVersion& version);
+
+#define TALLYMAN_TOKEN_COLUMNS                                                               \
+  "t.id, t.name, t.secret_digest, t.role, t.org_id, t.host_id, t.created_by, t.created_at, " \
+  "t.expires_at, t.revoked_at, t.used_at, t.nonce_digest"
+bool ReadValue(SqliteQuery& query, Token& token);
+
+// Without the answer.
+#define TALLYMAN_REQUEST_COLUMNS \
+  "q.org_id, q.actor_id, q.request_id, q.method, q.address, q.body_digest, q.created_at"
+bool ReadValue(SqliteQuery& query, RequestRecord& record);
+
+}  // namespace tallyman

@@ -1,0 +1,185 @@
+#include "store/sqlite/snapshot.h"
+
+#include <algorithm>
+
+#include "store/refusals.h"
+#include "store/sqlite/placement.h"
+#include "store/sqlite/rows.h"
+#include "store/sqlite/sums.h"
+
+namespace tallyman {
+namespace {
+
+constexpr char kNode[] =
+    "SELECT " TALLYMAN_NODE_COLUMNS
+    ", ifnull(o.name, ''), r.cpu_cores, r.memory_bytes, r.disk_bytes, "
+    "c.image_id, c.json, c.cpu_cores, c.memory_bytes, c.disk_bytes, c.created_at FROM nodes n "
+    "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN configs c ON c.id = n.config_id "
+    "LEFT JOIN configs r ON r.id = n.running_config_id WHERE n.id = ?1";
+constexpr char kTransitions[] =
+    "SELECT c.id, c.kind, c.state, c.seq, c.from_config_id, c.to_config_id, f.cpu_cores, "
+    "f.memory_bytes, f.disk_bytes, t.cpu_cores, t.memory_bytes, t.disk_bytes "
+    "FROM commands c INDEXED BY commands_pending "
+    "LEFT JOIN configs f ON f.id = c.from_config_id LEFT JOIN configs t ON t.id = c.to_config_id "
+    "WHERE c.node_id = ?1 AND c.state IN ('open', 'taken', 'unknown', 'failed') "
+    "AND (c.state <> 'failed' OR NOT EXISTS (SELECT 1 FROM commands l INDEXED BY commands_ended "
+    "WHERE l.node_id = ?1 AND l.seq > c.seq AND l.state IN ('settled', 'reverted') "
+    "AND l.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
+    "AND l.kind IN ('node_create', 'node_upgrade', 'node_update', 'node_delete'))) "
+    "ORDER BY c.seq";
+constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id = ?1";
+constexpr char kOrg[] = "SELECT " TALLYMAN_ORG_COLUMNS " FROM orgs o WHERE o.id = ?1";
+constexpr char kNodeName[] = "SELECT id FROM nodes WHERE name = ?1 AND deleted_at IS NULL";
+constexpr char kLedgerBalance[] =
+    "SELECT balance_node_count, balance_cpu_cores, balance_memory_bytes, balance_disk_bytes "
+    "FROM ledger WHERE host_id = ?1 ORDER BY seq DESC LIMIT 1";
+constexpr char kRequest[] =
+    "SELECT method, address, body_digest, response, created_at FROM requests "
+    "WHERE org_id = ?1 AND actor_id = ?2 AND request_id = ?3";
+
+template <class T>
+void SortUnique(std::vector<T>& values) {
+  std::ranges::sort(values);
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+
+// The query stands at the columns of the config.
+Status ReadConfig(SqliteQuery& query, NodeSnapshot& snapshot) {
+  const Node& node = snapshot.node;
+  if (query.NextIsNull()) {
+    snapshot.config = Fail(UnreadableConfig(node, "is missing"));
+    return {};
+  }
+  NodeConfig config;
+  config.id = node.config_id;
+  // The text is parsed where it stands; the row outlives the parse.
+  RETURN_IF_ERROR(query.ReadMore(config.image_id));
+  std::string_view json = query.TakeText();
+  RETURN_IF_ERROR(query.ReadMore(config.resources, config.created_at));
+  if (Status parsed = ConfigFromJson(json, config); !parsed) {
+    snapshot.config = Fail(UnreadableConfig(node, "is not readable: " + parsed.error().message));
+    return {};
+  }
+  snapshot.config = std::move(config);
+  return {};
+}
+
+Status ReadNode(SqliteConnection& connection, ImageCache& images, const NodeId& id,
+                Snapshot& snapshot) {
+  SqliteQuery query = connection.Query(kNode);
+  query.Bind(id);
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (!found) return {};
+  NodeSnapshot& node = snapshot.nodes[id];
+  RETURN_IF_ERROR(query.Read(node.node, node.org_name, node.running));
+  RETURN_IF_ERROR(ReadConfig(query, node));
+  ASSIGN_OR_RETURN(node.transitions, ReadTransitions(connection, id));
+  ASSIGN_OR_RETURN(node.image, images.Get(connection, node.node.image_id));
+  if (node.image == nullptr) {
+    return Fail(MissingImage(node.node));
+  }
+  return {};
+}
+
+Result<Books> LedgerBalance(SqliteConnection& connection, const HostId& host) {
+  SqliteQuery query = connection.Query(kLedgerBalance);
+  query.Bind(host);
+  Books balance;
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (found) RETURN_IF_ERROR(query.Read(balance));
+  return balance;
+}
+
+Status ReadHost(SqliteConnection& connection, const HostId& id, bool with_sums,
+                Snapshot& snapshot) {
+  SqliteQuery query = connection.Query(kHost);
+  query.Bind(id);
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (!found) return {};
+  HostSnapshot& host = snapshot.hosts[id];
+  RETURN_IF_ERROR(query.Read(host.host));
+  if (with_sums) {
+    ASSIGN_OR_RETURN(host.sums, SumNodes(connection, id));
+    ASSIGN_OR_RETURN(host.ledger_balance, LedgerBalance(connection, id));
+  }
+  return {};
+}
+
+Status ReadRequest(SqliteConnection& connection, const RequestKey& key, Snapshot& snapshot) {
+  SqliteQuery query = connection.Query(kRequest);
+  query.Bind(key.org_id, key.actor_id, key.request_id);
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (!found) return {};
+  RequestRecord& record = snapshot.requests[key];
+  record.key = key;
+  RETURN_IF_ERROR(query.Read(record.method, record.address, record.body_digest));
+  record.response = query.TakeBlob();
+  return query.ReadMore(record.created_at);
+}
+
+Status ReadTheRest(SqliteConnection& connection, ImageCache& images, const LockSet& wanted,
+                   Snapshot& snapshot) {
+  for (const ImageId& id : wanted.images) {
+    ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, images.Get(connection, id));
+    if (image != nullptr) snapshot.images[id] = std::move(image);
+  }
+  for (const OrgId& id : wanted.orgs) {
+    SqliteQuery query = connection.Query(kOrg);
+    query.Bind(id);
+    ASSIGN_OR_RETURN(bool found, query.Next());
+    if (found) RETURN_IF_ERROR(query.Read(snapshot.orgs[id]));
+  }
+  for (const std::string& name : wanted.node_names) {
+    SqliteQuery query = connection.Query(kNodeName);
+    query.Bind(name);
+    ASSIGN_OR_RETURN(bool found, query.Next());
+    if (found) RETURN_IF_ERROR(query.Read(snapshot.taken_names[name]));
+  }
+  for (const RequestKey& key : wanted.requests) {
+    RETURN_IF_ERROR(ReadRequest(connection, key, snapshot));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Transition>> ReadTransitions(SqliteConnection& connection, const NodeId& node) {
+  SqliteQuery query = connection.Query(kTransitions);
+  query.Bind(node);
+  std::vector<Transition> transitions;
+  while (true) {
+    ASSIGN_OR_RETURN(bool more, query.Next());
+    if (!more) return transitions;
+    Transition& transition = transitions.emplace_back();
+    std::optional<Resources> from, to;
+    RETURN_IF_ERROR(query.Read(transition.id, transition.kind, transition.state, transition.seq,
+                               transition.from_config_id, transition.to_config_id, from, to));
+    transition.from = from.value_or(Resources{});
+    transition.to = to.value_or(Resources{});
+  }
+}
+
+Result<Snapshot> ReadSnapshot(SqliteConnection& connection, ImageCache& images,
+                              const LockSet& wanted) {
+  Snapshot snapshot;
+  if (wanted.placement) {
+    ASSIGN_OR_RETURN(snapshot.candidates, FindCandidates(connection, *wanted.placement));
+  }
+  std::vector<NodeId> nodes = wanted.nodes;
+  SortUnique(nodes);
+  snapshot.nodes.reserve(nodes.size());
+  for (const NodeId& id : nodes) RETURN_IF_ERROR(ReadNode(connection, images, id, snapshot));
+
+  std::vector<HostId> hosts = wanted.hosts;
+  hosts.insert(hosts.end(), snapshot.candidates.begin(), snapshot.candidates.end());
+  for (const auto& [id, node] : snapshot.nodes) hosts.push_back(node.node.host_id);
+  SortUnique(hosts);
+  snapshot.hosts.reserve(hosts.size());
+  for (const HostId& id : hosts) {
+    RETURN_IF_ERROR(ReadHost(connection, id, wanted.with_sums, snapshot));
+  }
+  RETURN_IF_ERROR(ReadTheRest(connection, images, wanted, snapshot));
+  return snapshot;
+}
+
+}  // namespace tallyman

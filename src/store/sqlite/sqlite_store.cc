@@ -1,0 +1,187 @@
+#include "store/sqlite/sqlite_store.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "store/sqlite/schema.h"
+#include "store/sqlite/transaction.h"
+
+namespace tallyman {
+namespace {
+
+constexpr std::string_view SynchronousWord(SqliteSynchronous value) {
+  switch (value) {
+    case SqliteSynchronous::kOff:
+      return "OFF";
+    case SqliteSynchronous::kNormal:
+      return "NORMAL";
+    case SqliteSynchronous::kFull:
+      break;
+  }
+  return "FULL";
+}
+
+Error Missing(const std::string& path) {
+  return NotFound("DATABASE_MISSING",
+                  fmt::format("there is no database at {}: make one with `tallyman db migrate`, or "
+                              "give the path of one with --db sqlite:PATH",
+                              path))
+      .About(fmt::format("database {}", path));
+}
+
+Error CannotOpen(const std::string& path, std::string_view why) {
+  return Error(Code::kUnavailable, "DATABASE_CANNOT_OPEN",
+               fmt::format("database {}: {}: give the path of a file", path, why))
+      .About(fmt::format("database {}", path));
+}
+
+Error ReadOnly(const std::string& path) {
+  return Error(
+             Code::kUnavailable, "DATABASE_READ_ONLY",
+             fmt::format("database {} cannot be written: make the file and its directory writable "
+                         "for this user",
+                         path))
+      .About(fmt::format("database {}", path));
+}
+
+Status CheckPath(const std::string& path, bool may_create) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (std::filesystem::is_directory(status)) return Fail(CannotOpen(path, "it is a directory"));
+  if (status.type() == std::filesystem::file_type::not_found && !may_create) {
+    return Fail(Missing(path));
+  }
+  return {};
+}
+
+// Rolls back unless Commit() did its work, and lets go of a connection that cannot roll back.
+class Scope {
+ public:
+  explicit Scope(std::unique_ptr<SqliteConnection>& connection) : connection_(connection) {}
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+  ~Scope() {
+    if (!connection_->Rollback()) connection_.reset();
+  }
+  Status Begin(const char* how) { return connection_->Query(how).Run(); }
+  Status Commit() { return connection_->Query("COMMIT").Run(); }
+
+ private:
+  std::unique_ptr<SqliteConnection>& connection_;
+};
+
+}  // namespace
+
+// A reader for the time of one call.
+class SqliteStore::Lease {
+ public:
+  explicit Lease(SqliteStore& store) : store_(store) {
+    std::unique_lock lock(store_.pool_mutex_);
+    store_.pool_changed_.wait(lock, [&] { return store_.leased_ < store_.options_.readers_max; });
+    ++store_.leased_;
+    if (!store_.idle_.empty()) {
+      connection = std::move(store_.idle_.back());
+      store_.idle_.pop_back();
+    }
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  ~Lease() {
+    {
+      std::lock_guard lock(store_.pool_mutex_);
+      --store_.leased_;
+      if (connection != nullptr) store_.idle_.push_back(std::move(connection));
+    }
+    store_.pool_changed_.notify_one();
+  }
+  Status Ensure() {
+    if (connection != nullptr) return {};
+    ASSIGN_OR_RETURN(connection, store_.Connect(false));
+    return {};
+  }
+
+  std::unique_ptr<SqliteConnection> connection;
+
+ private:
+  SqliteStore& store_;
+};
+
+SqliteStore::~SqliteStore() = default;
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
+                                                       SqliteStoreOptions options) {
+  RETURN_IF_ERROR(CheckPath(path, options.create_if_missing));
+  std::unique_ptr<SqliteStore> store(new SqliteStore(path, std::move(options)));
+  ASSIGN_OR_RETURN(store->writer_, store->Connect(store->options_.create_if_missing));
+  RETURN_IF_ERROR(store->CheckOpened());
+  return store;
+}
+
+Result<std::unique_ptr<SqliteConnection>> SqliteStore::Connect(bool create) {
+  ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> connection,
+                   SqliteConnection::Open(path_, {.create = create,
+                                                  .busy_timeout_ms = options_.busy_timeout_ms,
+                                                  .vfs = options_.vfs,
+                                                  .hook = options_.hook}));
+  // Looked at first: without write access the log beside the file cannot even be made to read it.
+  if (connection->is_read_only()) return Fail(ReadOnly(path_));
+  // Debian's SQLite overwrites what is deleted with zeros unless told not to, which doubles some
+  // writes; nothing secret is stored here in the clear.
+  RETURN_IF_ERROR(connection->Execute(
+      fmt::format("PRAGMA secure_delete = OFF; PRAGMA foreign_keys = ON; PRAGMA synchronous = {}; "
+                  "PRAGMA wal_autocheckpoint = {}; PRAGMA cache_size = -32768; "
+                  "PRAGMA temp_store = MEMORY",
+                  SynchronousWord(options_.synchronous), options_.wal_autocheckpoint_pages)));
+  return connection;
+}
+
+Status SqliteStore::CheckOpened() {
+  ASSIGN_OR_RETURN(SchemaState schema, ReadSchema(*writer_));
+  const bool is_new = options_.create_if_missing && schema.version == 0;
+  RETURN_IF_ERROR(CheckSchema(schema, path_, options_.for_migration || is_new));
+  schema_version_ = schema.version;
+  SqliteQuery query = writer_->QueryOnce("PRAGMA journal_mode = WAL");
+  std::string mode;
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (found) RETURN_IF_ERROR(query.Read(mode));
+  if (mode == "wal") return {};
+  return Fail(CannotOpen(path_, "write-ahead logging is not possible there"));
+}
+
+Status SqliteStore::CheckReady() const {
+  const int64_t newest = NewestSchemaVersion();
+  if (schema_version_ == newest) return {};
+  return CheckSchema({schema_version_, newest}, path_, false);
+}
+
+Status SqliteStore::EnsureWriter() {
+  if (writer_ != nullptr) return {};
+  ASSIGN_OR_RETURN(writer_, Connect(false));
+  return {};
+}
+
+Status SqliteStore::Read(const std::function<Status(ReadTx&)>& body) {
+  RETURN_IF_ERROR(CheckReady());
+  Lease lease(*this);
+  RETURN_IF_ERROR(lease.Ensure());
+  Scope scope(lease.connection);
+  RETURN_IF_ERROR(scope.Begin("BEGIN"));
+  SqliteTransaction transaction(*lease.connection, images_);
+  return body(transaction);
+}
+
+Status SqliteStore::Write(const std::function<Status(WriteTx&)>& body) {
+  RETURN_IF_ERROR(CheckReady());
+  std::lock_guard lock(writer_mutex_);
+  RETURN_IF_ERROR(EnsureWriter());
+  Scope scope(writer_);
+  RETURN_IF_ERROR(scope.Begin("BEGIN IMMEDIATE"));
+  SqliteTransaction transaction(*writer_, images_);
+  RETURN_IF_ERROR(body(transaction));
+  if (!transaction.has_written()) return {};
+  RETURN_IF_ERROR(transaction.Finish());
+  return scope.Commit();
+}
+
+}  // namespace tallyman

@@ -1,0 +1,83 @@
+// The embedded store: one SQLite file in WAL mode.
+//
+// One writer connection behind a mutex (BEGIN IMMEDIATE, so other processes wait their turn), and a
+// bounded pool of readers, each on a snapshot of its own; connections are opened when first needed.
+// Durable: with synchronous FULL a commit that was acknowledged survives a power cut.
+// Thread-safe. A Read() or Write() inside another Write() of the same thread is a deadlock.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "store/copy.h"
+#include "store/sqlite/image_cache.h"
+
+namespace tallyman {
+
+enum class SqliteSynchronous { kOff, kNormal, kFull };
+
+struct SqliteStoreOptions {
+  bool create_if_missing = false;
+  // Opens an empty or older database, which Migrate() has to bring up before it is read or written.
+  bool for_migration = false;
+  SqliteSynchronous synchronous = SqliteSynchronous::kFull;
+  int64_t busy_timeout_ms = 5000;
+  int64_t wal_autocheckpoint_pages = 20000;
+  int64_t readers_max = 4;
+  std::string vfs;     // empty: the system's; for tests of faults
+  StatementHook hook;  // likewise
+};
+
+class SqliteStore final : public Store, public StoreAdmin, public CopyableStore {
+ public:
+  // Errors, beside those of sqlite_error.h:
+  //   NOT_FOUND DATABASE_MISSING            there is no file
+  //   FAILED_PRECONDITION NOT_A_DATABASE    it is something else, or another program's database
+  //   FAILED_PRECONDITION SCHEMA_TOO_NEW    a newer program wrote it
+  //   FAILED_PRECONDITION SCHEMA_TOO_OLD    it has to be migrated first
+  //   UNAVAILABLE DATABASE_READ_ONLY        the file or its directory cannot be written
+  static Result<std::unique_ptr<SqliteStore>> Open(const std::string& path,
+                                                   SqliteStoreOptions options);
+  ~SqliteStore() override;
+
+  Status Read(const std::function<Status(ReadTx&)>& body) override;
+  Status Write(const std::function<Status(WriteTx&)>& body) override;
+
+  Result<SchemaState> Schema() override;
+  Result<SchemaState> Migrate() override;
+  Status Backup(const std::string& to,
+                const std::function<void(int64_t, int64_t)>& progress) override;
+  Result<std::vector<std::string>> CheckIntegrity() override;
+  Status CopyOut(const std::function<Status(CopySource&, ReadTx&)>& body) override;
+  Status CopyIn(const std::function<Status(CopyTarget&, ReadTx&)>& body) override;
+
+ private:
+  class Lease;
+  SqliteStore(std::string path, SqliteStoreOptions options)
+      : path_(std::move(path)), options_(std::move(options)) {}
+  Result<std::unique_ptr<SqliteConnection>> Connect(bool create);
+  // REQUIRES: writer_mutex_ is held.
+  Status EnsureWriter();
+  Status CheckOpened();
+  // SCHEMA_TOO_OLD while a database that was opened for its migration waits for it.
+  Status CheckReady() const;
+
+  const std::string path_;
+  const SqliteStoreOptions options_;
+  ImageCache images_;
+  std::atomic<int64_t> schema_version_{0};
+
+  std::mutex writer_mutex_;
+  std::unique_ptr<SqliteConnection> writer_;  // null: opened anew at the next need
+
+  std::mutex pool_mutex_;
+  std::condition_variable pool_changed_;
+  std::vector<std::unique_ptr<SqliteConnection>> idle_;
+  int64_t leased_ = 0;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,328 @@
+// What only SQLite can get wrong: files, versions, locks, faults. The rest is the contract suite.
+#include "store/sqlite/sqlite_store.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "store/sqlite/migrations.h"
+
+namespace tallyman {
+namespace {
+
+namespace fs = std::filesystem;
+
+class SqliteStoreTest : public testing::Test {
+ protected:
+  SqliteStoreTest() {
+    std::string pattern = (fs::temp_directory_path() / "tallyman-store-XXXXXX").string();
+    directory_ = ::mkdtemp(pattern.data());
+  }
+  ~SqliteStoreTest() override {
+    std::error_code ignored;
+    fs::remove_all(directory_, ignored);
+  }
+
+  std::string Path(const std::string& name = "books.db") { return (directory_ / name).string(); }
+
+  std::unique_ptr<SqliteStore> Make(SqliteStoreOptions options = {}) {
+    options.create_if_missing = true;
+    auto opened = SqliteStore::Open(Path(), std::move(options));
+    EXPECT_TRUE(opened.has_value()) << opened.error().message;
+    auto migrated = (*opened)->Migrate();
+    EXPECT_TRUE(migrated.has_value()) << migrated.error().message;
+    return std::move(*opened);
+  }
+  void Raw(const std::string& path, const char* sql) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(database);
+    sqlite3_close(database);
+  }
+  Error OpenError(const std::string& path, SqliteStoreOptions options = {}) {
+    auto opened = SqliteStore::Open(path, std::move(options));
+    EXPECT_FALSE(opened.has_value());
+    return opened ? Error() : opened.error();
+  }
+
+  static ChangeSet NewOrg(const std::string& name, uint8_t id) {
+    ChangeSet changes;
+    changes.new_orgs = {{OrgId{Uuid{{id}}}, name, Time()}};
+    return changes;
+  }
+  static Status Apply(Store& store, const ChangeSet& changes) {
+    return store.Write([&](WriteTx& tx) -> Status {
+      tx.Apply(changes);
+      return {};
+    });
+  }
+  static int64_t CountOrgs(Store& store) {
+    int64_t count = -1;
+    Status status = store.Read([&](ReadTx& tx) -> Status {
+      ASSIGN_OR_RETURN(auto orgs, tx.ListOrgs({}));
+      count = std::ssize(orgs);
+      return {};
+    });
+    EXPECT_TRUE(status.has_value()) << status.error().message;
+    return count;
+  }
+
+  fs::path directory_;
+};
+
+TEST_F(SqliteStoreTest, AMissingFileIsNotMadeUnlessAskedAndTheErrorSaysHow) {
+  Error error = OpenError(Path());
+  EXPECT_EQ(error.code, Code::kNotFound);
+  EXPECT_EQ(error.reason, "DATABASE_MISSING");
+  EXPECT_NE(error.message.find("tallyman db migrate"), std::string::npos);
+  EXPECT_NE(error.message.find(Path()), std::string::npos);
+  EXPECT_FALSE(fs::exists(Path()));
+  SqliteStoreOptions create;
+  create.create_if_missing = true;
+  EXPECT_EQ(OpenError(Path("no/such/directory/books.db"), create).reason, "DATABASE_CANNOT_OPEN");
+}
+
+TEST_F(SqliteStoreTest, ADirectoryATextAndAnotherProgramsDatabaseAreRefused) {
+  EXPECT_EQ(OpenError(directory_.string()).reason, "DATABASE_CANNOT_OPEN");
+  std::ofstream(Path("text")) << std::string(5000, 'x');
+  EXPECT_EQ(OpenError(Path("text")).reason, "NOT_A_DATABASE");
+  Raw(Path("other.db"), "CREATE TABLE t (n INTEGER)");
+  SqliteStoreOptions options;
+  options.for_migration = true;
+  Error error = OpenError(Path("other.db"), options);
+  EXPECT_EQ(error.code, Code::kFailedPrecondition);
+  EXPECT_EQ(error.reason, "NOT_A_DATABASE");
+}
+
+TEST_F(SqliteStoreTest, ANewerSchemaIsRefusedAlsoForMigration) {
+  Make();
+  Raw(Path(), "PRAGMA user_version = 99");
+  for (bool for_migration : {false, true}) {
+    SqliteStoreOptions options;
+    options.for_migration = for_migration;
+    Error error = OpenError(Path(), options);
+    EXPECT_EQ(error.code, Code::kFailedPrecondition);
+    EXPECT_EQ(error.reason, "SCHEMA_TOO_NEW");
+    EXPECT_EQ(error.Fact("version"), "99");
+  }
+}
+
+TEST_F(SqliteStoreTest, AnOlderSchemaIsRefusedUntilItIsMigrated) {
+  Raw(Path(), "VACUUM");  // an empty database
+  Error error = OpenError(Path());
+  EXPECT_EQ(error.reason, "SCHEMA_TOO_OLD");
+  EXPECT_NE(error.message.find("tallyman db migrate"), std::string::npos);
+  SqliteStoreOptions options;
+  options.for_migration = true;
+  auto opened = SqliteStore::Open(Path(), options);
+  ASSERT_TRUE(opened.has_value()) << opened.error().message;
+  EXPECT_EQ((*opened)->Schema()->version, 0);
+  Status early = (*opened)->Read([](ReadTx&) -> Status { return {}; });
+  ASSERT_FALSE(early.has_value());
+  EXPECT_EQ(early.error().reason, "SCHEMA_TOO_OLD");
+  EXPECT_EQ(Apply(**opened, NewOrg("acme", 1)).error().reason, "SCHEMA_TOO_OLD");
+  ASSERT_TRUE((*opened)->Migrate().has_value());
+  EXPECT_TRUE(Apply(**opened, NewOrg("acme", 1)).has_value());
+  EXPECT_TRUE(SqliteStore::Open(Path(), {}).has_value());
+}
+
+TEST_F(SqliteStoreTest, MigrationsCountFromOneWithoutAGap) {
+  int64_t expected = 0;
+  for (const Migration& migration : SqliteMigrations()) {
+    EXPECT_EQ(migration.version, ++expected);
+    EXPECT_FALSE(migration.sql.empty());
+  }
+  EXPECT_GE(expected, 1);
+}
+
+TEST_F(SqliteStoreTest, TwoProcessesThatMigrateAtOnceBothSucceed) {
+  SqliteStoreOptions options;
+  options.create_if_missing = true;
+  auto one = SqliteStore::Open(Path(), options);
+  auto other = SqliteStore::Open(Path(), options);
+  ASSERT_TRUE(one.has_value() && other.has_value());
+  ASSERT_TRUE((*one)->Migrate().has_value());
+  auto second = (*other)->Migrate();
+  ASSERT_TRUE(second.has_value()) << second.error().message;
+  EXPECT_EQ(second->version, second->newest_version);
+}
+
+TEST_F(SqliteStoreTest, AMigrationThatFailsAnywhereLeavesTheVersionBefore) {
+  int64_t at = 0, calls = 0;
+  SqliteStoreOptions options;
+  options.create_if_missing = true;
+  options.hook = [&](std::string_view) { return ++calls == at ? SQLITE_FULL : SQLITE_OK; };
+  auto store = SqliteStore::Open(Path(), options);
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  int64_t before = 0;
+  for (int64_t n = 1;; ++n) {
+    ASSERT_LT(n, 1000);
+    calls = 0;
+    at = n;
+    auto migrated = (*store)->Migrate();
+    at = 0;
+    if (migrated) break;
+    EXPECT_EQ(migrated.error().reason, "DATABASE_FULL");
+    auto schema = (*store)->Schema();
+    ASSERT_TRUE(schema.has_value());
+    // Only the very last look at the version can fail once all is done.
+    if (schema->version == schema->newest_version) break;
+    // Each migration is whole or not there; one that was made before the failing one stays.
+    EXPECT_GE(schema->version, before);
+    if (schema->version > before) n = 0;  // the rest is another round
+    before = schema->version;
+  }
+  EXPECT_TRUE((*store)->Migrate().has_value());
+  EXPECT_TRUE(Apply(**store, NewOrg("acme", 1)).has_value());
+}
+
+TEST_F(SqliteStoreTest, AFailureOfAnyStatementOfAWriteLeavesNoTrace) {
+  int64_t at = 0, calls = 0;
+  SqliteStoreOptions options;
+  options.hook = [&](std::string_view) { return ++calls == at ? SQLITE_IOERR_WRITE : SQLITE_OK; };
+  auto store = Make(options);
+  bool done = false;
+  for (int64_t n = 1; !done; ++n) {
+    ASSERT_LT(n, 100);
+    calls = 0;
+    at = n;
+    Status status = Apply(*store, NewOrg("acme", 1));
+    at = 0;
+    done = status.has_value();
+    if (!done) {
+      EXPECT_EQ(status.error().reason, "DATABASE_IO");
+    }
+    EXPECT_EQ(CountOrgs(*store), done ? 1 : 0);
+  }
+  EXPECT_TRUE(store->CheckIntegrity()->empty());
+}
+
+TEST_F(SqliteStoreTest, AReaderThatFailsIsOfUseAgain) {
+  int64_t at = 0, calls = 0;
+  SqliteStoreOptions options;
+  options.readers_max = 1;
+  options.hook = [&](std::string_view) { return ++calls == at ? SQLITE_IOERR_READ : SQLITE_OK; };
+  auto store = Make(options);
+  bool done = false;
+  for (int64_t n = 1; !done; ++n) {
+    ASSERT_LT(n, 100);
+    calls = 0;
+    at = n;
+    Status status = store->Read([](ReadTx& tx) -> Status {
+      ASSIGN_OR_RETURN(auto orgs, tx.ListOrgs({}));
+      return {};
+    });
+    at = 0;
+    done = status.has_value();
+    EXPECT_EQ(CountOrgs(*store), 0);
+  }
+}
+
+TEST_F(SqliteStoreTest, AnotherProcessThatHoldsTheLockMeansBusyAndIsWaitedFor) {
+  SqliteStoreOptions options;
+  options.busy_timeout_ms = 0;
+  auto store = Make(options);
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(Path().c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  Status status = Apply(*store, NewOrg("acme", 1));
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code, Code::kUnavailable);
+  EXPECT_EQ(status.error().reason, "DATABASE_BUSY");
+  // Readers do not mind.
+  EXPECT_EQ(CountOrgs(*store), 0);
+  sqlite3_close(other);
+  EXPECT_TRUE(Apply(*store, NewOrg("acme", 1)).has_value());
+}
+
+TEST_F(SqliteStoreTest, ReadersBeyondThePoolWaitTheirTurn) {
+  SqliteStoreOptions options;
+  options.readers_max = 2;
+  auto store = Make(options);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < 20; ++j) EXPECT_EQ(CountOrgs(*store), 0);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(SqliteStoreTest, AFileThatCannotBeWrittenIsReadOnly) {
+  Make();
+  // Permissions mean nothing to root, so another user tries, in a process of its own.
+  fs::permissions(directory_, fs::perms(0755));
+  fs::permissions(Path(), fs::perms(0444));
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (::geteuid() == 0 && ::setuid(65534) != 0) ::_exit(2);
+    auto opened = SqliteStore::Open(Path(), {});
+    if (!opened && opened.error().reason == "DATABASE_READ_ONLY") ::_exit(0);
+    std::fputs(opened ? "it opened\n" : opened.error().message.c_str(), stderr);
+    ::_exit(1);
+  }
+  int result = -1;
+  ASSERT_EQ(::waitpid(child, &result, 0), child);
+  EXPECT_EQ(WEXITSTATUS(result), 0);
+}
+
+TEST_F(SqliteStoreTest, ADiskThatIsFullAtTheCommitIsSaidSoAndNothingIsChanged) {
+  auto store = Make();
+  SqliteStoreOptions options;
+  options.hook = [](std::string_view sql) {
+    return sql.starts_with("COMMIT") ? SQLITE_FULL : SQLITE_OK;
+  };
+  auto full = SqliteStore::Open(Path(), options);
+  ASSERT_TRUE(full.has_value());
+  Status status = Apply(**full, NewOrg("acme", 1));
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().reason, "DATABASE_FULL");
+  EXPECT_EQ(CountOrgs(*store), 0);
+}
+
+TEST_F(SqliteStoreTest, ABackupThatFailsLeavesNoFile) {
+  bool fail = false;
+  SqliteStoreOptions options;
+  options.hook = [&](std::string_view sql) {
+    return fail && sql == "backup step" ? SQLITE_IOERR_READ : SQLITE_OK;
+  };
+  auto store = Make(options);
+  fail = true;
+  Status status = store->Backup(Path("copy.db"), {});
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().reason, "DATABASE_IO");
+  EXPECT_FALSE(fs::exists(Path("copy.db")));
+  fail = false;
+  EXPECT_TRUE(store->Backup(Path("copy.db"), {}).has_value());
+}
+
+TEST_F(SqliteStoreTest, ADamagedPageIsFoundByTheIntegrityCheck) {
+  Make();
+  Raw(Path(), "PRAGMA wal_checkpoint(TRUNCATE)");
+  {
+    std::fstream file(Path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(4096 * 3);
+    file << std::string(200, '\xff');
+  }
+  auto opened = SqliteStore::Open(Path(), {});
+  if (!opened) {
+    EXPECT_EQ(opened.error().reason, "DATABASE_CORRUPT");
+    return;
+  }
+  auto faults = (*opened)->CheckIntegrity();
+  if (faults) {
+    EXPECT_FALSE(faults->empty());
+  } else {
+    EXPECT_EQ(faults.error().reason, "DATABASE_CORRUPT");
+  }
+}
+
+}  // namespace
+}  // namespace tallyman

@@ -1,0 +1,197 @@
+// What a database must do for Tallyman.
+//
+// A write has three phases: lock and read, decide (pure), write. The function given to
+// Store::Write() does all three and may be run again from the start after a conflict, so it must
+// have no effect of its own outside the transaction. Before the commit the store proves the books:
+// on every host of a host, a node or a ledger entry in the change set, the four counters and the
+// holds equal the sums over the host's live nodes; every node's fields equal its config's by the
+// database's own constraint.
+//
+// Errors of Read() and Write(), beside those of the function itself:
+//   FAILED_PRECONDITION BOOKS_MISMATCH   the proof failed; nothing is written (fact "hosts" counts)
+//   INTERNAL HOST_UPDATE_FAILED          an update did not touch exactly the rows it meant
+//   ALREADY_EXISTS NODE_NAME_TAKEN ...   a unique key is taken
+//   ABORTED TOKEN_CHANGED                a token was revoked or used meanwhile
+//   UNAVAILABLE DATABASE_BUSY            locked for longer than the bound; try again
+//   UNAVAILABLE ROWS_LOCKED              rows of this transaction are; others may be free
+//   UNAVAILABLE DATABASE_CONFLICT        others changed the same rows, more often than the bound
+//   UNAVAILABLE DATABASE_UNREACHABLE / DATABASE_TIMEOUT / DATABASE_QUEUE_TIMEOUT
+//   RESOURCE_EXHAUSTED DATABASE_QUEUE_FULL  too many wait for a connection already
+//   UNAVAILABLE COMMIT_UNKNOWN           the reply of the commit was lost: it happened or not. Run
+//                                        again under the same request ids, whose rows wait for or
+//                                        find the first attempt
+//   UNAVAILABLE DATABASE_FULL / DATABASE_IO / DATABASE_READ_ONLY
+//   DATA_LOSS DATABASE_CORRUPT           what is stored cannot be what was written
+//
+// A Store is thread-safe; a transaction belongs to the thread that runs the function.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "model/audit.h"
+#include "model/change_set.h"
+#include "model/placement.h"
+#include "model/snapshot.h"
+#include "store/list.h"
+
+namespace tallyman {
+
+// Hosts of a region that can take `need` once, best first (PlacementStrategy), at most `limit`.
+struct PlacementQuery {
+  RegionId region_id;
+  Resources need;
+  PlacementStrategy strategy = PlacementStrategy::kSpread;
+  int64_t limit = 1;
+};
+
+// What one decision needs. Locks are taken hosts first (those named and those of the nodes), in id
+// order, then nodes in id order; what is not there is absent from the snapshot.
+struct LockSet {
+  std::vector<NodeId> nodes;
+  std::vector<HostId> hosts;
+  std::vector<ImageId> images;              // read only: immutable
+  std::vector<OrgId> orgs;                  // read only
+  std::vector<std::string> node_names;      // which live nodes bear them already
+  std::vector<RequestKey> requests;         // answers given before
+  std::optional<PlacementQuery> placement;  // its candidates are locked as hosts
+  bool with_sums = false;                   // read HostSnapshot::sums and ledger_balance as well
+};
+
+struct Snapshot {
+  std::unordered_map<NodeId, NodeSnapshot> nodes;
+  std::unordered_map<HostId, HostSnapshot> hosts;
+  std::unordered_map<ImageId, std::shared_ptr<const Image>> images;
+  std::unordered_map<OrgId, Org> orgs;
+  std::map<std::string, NodeId, std::less<>> taken_names;
+  std::map<RequestKey, RequestRecord> requests;
+  std::vector<HostId> candidates;  // of the placement query, best first
+};
+
+// A consistent view of the database. Lookups take an id or a name and give nullopt for what is not
+// there.
+class ReadTx {
+ public:
+  virtual ~ReadTx() = default;
+
+  // The rows a decision needs, unlocked: what a plan is made from.
+  virtual Result<Snapshot> Load(const LockSet& wanted) = 0;
+
+  virtual Result<std::optional<Org>> FindOrg(std::string_view id_or_name) = 0;
+  virtual Result<std::optional<Region>> FindRegion(std::string_view id_or_name) = 0;
+  virtual Result<std::optional<HostRow>> FindHost(std::string_view id_or_name) = 0;
+  virtual Result<std::optional<Protocol>> FindProtocol(std::string_view id_or_key) = 0;
+  virtual Result<std::optional<ProtocolVersion>> FindVersion(const ProtocolId& protocol,
+                                                             std::string_view variant,
+                                                             std::string_view semantic_version) = 0;
+  // A live or deleted node by id; by name the one that is not deleted.
+  virtual Result<std::optional<NodeRow>> FindNode(std::string_view id_or_name) = 0;
+  // One more than the largest N of all nodes ever named PREFIX-N, at least 1: a deleted node's name
+  // is not given to another by itself.
+  virtual Result<int64_t> NextNodeNumber(std::string_view prefix) = 0;
+  virtual Result<std::optional<NodeConfig>> FindConfig(const ConfigId& id) = 0;
+  virtual Result<std::shared_ptr<const Image>> FindImage(const ImageId& id) = 0;  // null: none
+  // All builds of a version, by build.
+  virtual Result<std::vector<std::shared_ptr<const Image>>> FindBuilds(
+      std::string_view protocol, std::string_view variant, std::string_view semantic_version) = 0;
+  virtual Result<std::optional<CommandRow>> FindCommand(const CommandId& id) = 0;
+  // By id whatever has become of it: one indexed read, made for every call over a network. By name
+  // the one that is neither revoked nor used.
+  virtual Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) = 0;
+
+  virtual Result<std::vector<OrgRow>> ListOrgs(const ListQuery& query) = 0;
+  virtual Result<std::vector<RegionRow>> ListRegions(const ListQuery& query) = 0;
+  virtual Result<std::vector<HostRow>> ListHosts(const ListQuery& query) = 0;
+  virtual Result<std::vector<ProtocolRow>> ListProtocols(const ListQuery& query) = 0;
+  virtual Result<std::vector<VersionRow>> ListVersions(const ListQuery& query) = 0;
+  virtual Result<std::vector<ImageRow>> ListImages(const ListQuery& query) = 0;
+  virtual Result<std::vector<NodeRow>> ListNodes(
+      const ListQuery& query) = 0;  // live, and those being deleted
+  virtual Result<std::vector<CommandRow>> ListCommands(const ListQuery& query) = 0;
+  virtual Result<std::vector<EventRow>> ListEvents(const ListQuery& query) = 0;
+  virtual Result<std::vector<TokenRow>> ListTokens(const ListQuery& query) = 0;
+  virtual Result<std::vector<RequestRow>> ListRequests(const ListQuery& query) = 0;
+
+  // Entries of a host with seq > after_seq, oldest first.
+  virtual Result<std::vector<LedgerEntry>> HostLedger(const HostId& host, int64_t after_seq,
+                                                      int64_t limit) = 0;
+  // Entries that a node caused (its host never changes), oldest first.
+  virtual Result<std::vector<LedgerEntry>> NodeLedger(const NodeId& node, int64_t after_seq,
+                                                      int64_t limit) = 0;
+
+  // What the live nodes of an org add up to.
+  virtual Result<Books> OrgUsage(const OrgId& org) = 0;
+
+  // The next hosts by id after `after` (nil: from the start), at most `limit`; bounded memory for
+  // any fleet.
+  virtual Result<std::vector<HostAudit>> AuditHosts(const HostId& after, int64_t limit) = 0;
+  virtual Result<std::optional<HostAudit>> AuditHost(const HostId& host) = 0;
+  // Only the nodes that are wrong, by id after `after`, at most `limit`.
+  virtual Result<std::vector<NodeAudit>> AuditNodes(const NodeId& after, int64_t limit) = 0;
+  // The same for the nodes of one host.
+  virtual Result<std::vector<NodeAudit>> AuditNodesOf(const HostId& host) = 0;
+  virtual Result<AuditCounts> CountForAudit() = 0;
+};
+
+// What is forgotten of the audit trail, the oldest first.
+struct PruneQuery {
+  Time answers_after;  // answers of requests made in [answers_after, answers_before) are emptied
+  Time answers_before;
+  Time rows_before;     // rows of requests made before that are deleted
+  int64_t limit = 500;  // of rows looked at, each
+};
+struct Pruned {
+  int64_t answers = 0;
+  int64_t rows = 0;
+  // Where the answers go on: all before are empty. answers_before when there are no more.
+  Time answers_until;
+  bool done = false;  // nothing is left that the query asks for
+};
+
+class WriteTx : public ReadTx {
+ public:
+  // Phase one. Called once, before anything else of this transaction that a decision rests on.
+  virtual Result<Snapshot> Lock(const LockSet& wanted) = 0;
+  // Phase three. May be buffered: errors come out of Store::Write(). A read after it is a
+  // programmer error.
+  virtual void Apply(ChangeSet changes) = 0;
+  // Instead of Lock() and Apply(), in a transaction of its own. Two servers may do it at once.
+  virtual Result<Pruned> PruneRequests(const PruneQuery& query) = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  virtual Status Read(const std::function<Status(ReadTx&)>& body) = 0;
+  virtual Status Write(const std::function<Status(WriteTx&)>& body) = 0;
+};
+
+struct SchemaState {
+  int64_t version = 0;         // of the database; 0: empty
+  int64_t newest_version = 0;  // that this program knows
+};
+
+// The database as a whole, for people who look after it.
+class StoreAdmin {
+ public:
+  virtual ~StoreAdmin() = default;
+  virtual Result<SchemaState> Schema() = 0;
+  // Brings the schema up to the newest version. FAILED_PRECONDITION SCHEMA_TOO_NEW for a newer one.
+  virtual Result<SchemaState> Migrate() = 0;
+  // A consistent copy while others write. `progress` hears pages done and pages in all.
+  virtual Status Backup(const std::string& to,
+                        const std::function<void(int64_t, int64_t)>& progress) = 0;
+  // The database's own integrity: pages, indexes, foreign keys. Empty: none found; else one line
+  // per fault.
+  virtual Result<std::vector<std::string>> CheckIntegrity() = 0;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,22 @@
+// A store that counts how long its transactions take. Thread-safe as the store is; owns neither it
+// nor the metrics.
+#pragma once
+
+#include "base/metrics.h"
+#include "store/store.h"
+
+namespace tallyman {
+
+class TimedStore final : public Store {
+ public:
+  TimedStore(Store& store, Metrics& metrics) : store_(store), metrics_(metrics) {}
+
+  Status Read(const std::function<Status(ReadTx&)>& body) override;
+  Status Write(const std::function<Status(WriteTx&)>& body) override;
+
+ private:
+  Store& store_;
+  Metrics& metrics_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,76 @@
+// A way to stop what writes at a known place, and to make one write fail.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "support/any_room.h"
+
+namespace tallyman {
+
+// Stops every write before it begins while it is shut, so that requests pile up behind it; refuses
+// one, as a full disk would, when it was told to.
+class Gate {
+ public:
+  // True: this write is to be refused.
+  bool Pass() {
+    std::unique_lock lock(mutex_);
+    const bool refused = std::exchange(refuse_next_, false);
+    reached_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return !shut_; });
+    return refused;
+  }
+  void Shut() {
+    std::lock_guard lock(mutex_);
+    shut_ = true;
+    reached_ = false;
+  }
+  void WaitUntilReached() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return reached_; });
+  }
+  void Open() {
+    std::lock_guard lock(mutex_);
+    shut_ = false;
+    changed_.notify_all();
+  }
+  // The next one that comes to the gate.
+  void RefuseNext() {
+    std::lock_guard lock(mutex_);
+    refuse_next_ = true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool shut_ = false;
+  bool reached_ = false;
+  bool refuse_next_ = false;
+};
+
+class GatedStore final : public Store {
+ public:
+  GatedStore(Store& store, Gate& gate) : store_(store), gate_(gate) {}
+
+  Status Read(const std::function<Status(ReadTx&)>& body) override { return store_.Read(body); }
+  Status Write(const std::function<Status(WriteTx&)>& body) override {
+    const bool refused = gate_.Pass();
+    return store_.Write([&](WriteTx& tx) -> Status {
+      RETURN_IF_ERROR(body(tx));
+      if (!refused) return {};
+      return Fail(Error(Code::kUnavailable, "DATABASE_FULL", "there is no room on the disk"));
+    });
+  }
+
+ private:
+  Store& store_;
+  Gate& gate_;
+};
+
+inline StoreWrapper Through(Gate& gate) {
+  return [&gate](Store& store) { return std::make_unique<GatedStore>(store, gate); };
+}
+
+}  // namespace tallyman

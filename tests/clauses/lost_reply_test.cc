@@ -1,0 +1,121 @@
+// A commit whose reply is lost: it happened or it did not. The request id tells, and nothing
+// happens twice.
+#include <deque>
+
+#include "support/api_room.h"
+
+namespace tallyman {
+namespace {
+
+// What becomes of one write: as it is; committed, and its reply lost; lost before it was committed;
+// never begun, because the database cannot be reached.
+enum class Fate { kPlain, kReplyLost, kRequestLost, kUnreachable };
+
+class UnsureStore final : public Store {
+ public:
+  explicit UnsureStore(Store& store) : store_(store) {}
+
+  Status Read(const std::function<Status(ReadTx&)>& body) override { return store_.Read(body); }
+  Status Write(const std::function<Status(WriteTx&)>& body) override {
+    Fate fate = Fate::kPlain;
+    if (!fates.empty()) {
+      fate = fates.front();
+      fates.pop_front();
+    }
+    if (fate == Fate::kUnreachable) {
+      return Fail(Error(Code::kUnavailable, "DATABASE_UNREACHABLE", "nobody answers"));
+    }
+    if (fate != Fate::kRequestLost) {
+      Status status = store_.Write(body);
+      if (fate == Fate::kPlain || !status) return status;
+    }
+    return Fail(Error(Code::kUnavailable, "COMMIT_UNKNOWN", "the reply was lost"));
+  }
+
+  std::deque<Fate> fates;  // of the next writes
+
+ private:
+  Store& store_;
+};
+
+class LostReply : public testing::Test {
+ protected:
+  void SetUp() override {
+    room.AddFleet(1);
+    room.AddImage("1.0.0", Needs(2, 4, 100));
+    room.AddImage("2.0.0", Needs(4, 8, 200));
+    ASSERT_OK(room.Create("a", "host-1", "1.0.0"));
+    ControlOptions options;
+    options.patience = std::chrono::milliseconds(30);
+    control =
+        std::make_unique<Control>(unsure, room.clock, room.random, room.log, room.metrics, options);
+  }
+
+  Result<std::string> Upgrade(const std::string& request_id = "") {
+    struct Call call = room.As("NodeService/UpgradeNodes");
+    call.request_id = request_id;
+    call.body_digest = "upgrade a";
+    UpgradeNodesRequest request{
+        .nodes = {"a"}, .selector = {}, .image = "chain/full@2.0.0", .plan = {}};
+    std::promise<Result<std::string>> promise;
+    UpgradeNodes(
+        *control, std::move(call), request, [](const Changes&) { return std::string("done"); },
+        [&](Result<std::string> answer) { promise.set_value(std::move(answer)); });
+    return promise.get_future().get();
+  }
+  void ExpectUpgradedOnce() {
+    EXPECT_EQ(room.Node("a").version(), 2);
+    EXPECT_EQ(room.Ledger("host-1").entries_size(), 2);
+    EXPECT_EQ(room.Commands("node=a kind=node_upgrade").size(), 1u);
+    room.ExpectBalanced();
+  }
+
+  ApiRoom room;
+  UnsureStore unsure{*room.store};
+  std::unique_ptr<Control> control;
+};
+
+TEST_F(LostReply, ACommitThatHappenedIsAnsweredAndNotRepeated) {
+  unsure.fates = {Fate::kReplyLost};
+  auto answer = Upgrade();
+  ASSERT_OK(answer);
+  EXPECT_EQ(*answer, "done");
+  ExpectUpgradedOnce();
+}
+
+TEST_F(LostReply, ACommitThatDidNotHappenIsMade) {
+  unsure.fates = {Fate::kRequestLost};
+  ASSERT_OK(Upgrade());
+  ExpectUpgradedOnce();
+}
+
+TEST_F(LostReply, RepliesMayBeLostAgainAndTheDatabaseMayBeAwayForAWhile) {
+  unsure.fates = {Fate::kReplyLost, Fate::kUnreachable, Fate::kPlain};
+  ASSERT_OK(Upgrade());
+  ExpectUpgradedOnce();
+}
+
+TEST_F(LostReply, WhatStaysUnknownIsSaidSoWithTheRequestIdThatSettlesIt) {
+  unsure.fates = {Fate::kReplyLost};
+  unsure.fates.resize(10, Fate::kUnreachable);
+  auto answer = Upgrade();
+  EXPECT_REFUSED(answer, Code::kUnavailable, "COMMIT_UNKNOWN");
+  const std::string id(answer.error().Fact("request_id"));
+  ASSERT_FALSE(id.empty());
+  EXPECT_NE(answer.error().message.find(id), std::string::npos);
+  unsure.fates.clear();
+  auto again = Upgrade(id);
+  ASSERT_OK(again);
+  EXPECT_EQ(*again, "done");
+  ExpectUpgradedOnce();
+}
+
+TEST_F(LostReply, ARefusalThatComesAfterwardsIsARefusal) {
+  ASSERT_OK(Upgrade());
+  unsure.fates = {Fate::kRequestLost};
+  EXPECT_REFUSED(Upgrade(), Code::kAlreadyExists, "UPGRADE_SAME_IMAGE");
+  ExpectUpgradedOnce();
+}
+
+}  // namespace
+}  // namespace tallyman

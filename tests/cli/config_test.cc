@@ -1,0 +1,58 @@
+// The file with contexts, where it is wrong.
+#include <gmock/gmock.h>
+
+#include "tests/cli/program.h"
+
+namespace tallyman {
+namespace {
+
+using testing::HasSubstr;
+
+class ConfigTest : public ProgramTest {
+ protected:
+  Ran WithConfig(const std::string& text, const std::vector<std::string>& arguments) const {
+    return RunProgram(TALLYMAN_PROGRAM, arguments,
+                      {"TALLYMAN_CONFIG=" + Write("config.yaml", text), "PATH=/usr/bin:/bin"});
+  }
+};
+
+TEST_F(ConfigTest, IsRefusedWithThePlaceWhereItIsWrong) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"contexts: 5\n", "config.yaml:1:1"},
+      {"current: nope\n", "none of the contexts"},
+      {"contexts:\n  a: {}\n", "config.yaml:2:6"},
+      {"contexts:\n  a: {server: x, db: y}\n", "either server or db"},
+      {"contexts:\n  a: {sevrer: x}\n", "config.yaml:2:7"},
+      {"contexts:\n  a: {server: [x]}\n", "config.yaml:2:15"},
+      {"contexts:\n  \"a b\": {server: x}\n", "no name for a context"},
+      {"current: [\n", "INVALID_YAML"},
+  };
+  for (const auto& [text, what] : cases) {
+    const Ran ran = WithConfig(text, {"org", "list"});
+    EXPECT_EQ(ran.status, 2) << text;
+    EXPECT_THAT(ran.err, HasSubstr(what)) << text;
+  }
+}
+
+TEST_F(ConfigTest, KeepsTheOtherContextsWhenOneIsChanged) {
+  const std::string before =
+      "current: a\ncontexts:\n  a: {server: \"http://localhost:1\", token: t}\n  b: {db: "
+      "\"sqlite:b.db\"}\n";
+  ASSERT_EQ(WithConfig(before, {"context", "list"}).status, 0);
+  const std::string environment = "TALLYMAN_CONFIG=" + PathOf("config.yaml");
+  const auto run = [&](const std::vector<std::string>& arguments) {
+    return RunProgram(TALLYMAN_PROGRAM, arguments, {environment, "PATH=/usr/bin:/bin"});
+  };
+  ASSERT_EQ(run({"context", "set", "a", "--ca", "/x.pem"}).status, 0);
+  ASSERT_EQ(run({"context", "set", "a", "--token-file", "/t"}).status, 0);
+  const Ran list = run({"context", "list", "-o", "json"});
+  EXPECT_THAT(list.out, HasSubstr("\"server\": \"http://localhost:1\""));
+  EXPECT_THAT(list.out, HasSubstr("\"ca\": \"/x.pem\""));
+  EXPECT_THAT(list.out, HasSubstr("\"token_file\": \"/t\""));
+  EXPECT_THAT(list.out, HasSubstr("\"db\": \"sqlite:b.db\""));
+  EXPECT_THAT(run({"context", "list"}).out, testing::Not(HasSubstr("in this file")));
+  EXPECT_EQ(run({"context", "set", "c"}).status, 2);
+}
+
+}  // namespace
+}  // namespace tallyman

@@ -1,0 +1,7 @@
+#include "tests/cli/program.h"
+
+namespace tallyman {
+
+const bool kViaServer = true;
+
+}  // namespace tallyman

@@ -1,0 +1,73 @@
+// The fixture of the contract suite: a fresh database with a catalogue, and shorthands.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "tests/contract/backends.h"
+#include "tests/contract/fleet.h"
+
+namespace tallyman {
+
+#define ASSERT_OK(expression)                                                                      \
+  do {                                                                                             \
+    auto status_ = (expression);                                                                   \
+    ASSERT_TRUE(status_.has_value()) << status_.error().reason << ": " << status_.error().message; \
+  } while (false)
+
+class StoreContract : public testing::TestWithParam<BackendParameter> {
+ protected:
+  void SetUp() override {
+    backend_ = GetParam().make();
+    ASSERT_OK(Apply(store(), fleet_.Catalogue()));
+  }
+
+  Store& store() { return backend_->store(); }
+  StoreAdmin& admin() { return backend_->admin(); }
+
+  HostId AddHost(const std::string& name, const Resources& capacity = {64, 1'000'000, 9'000'000}) {
+    Status status = Apply(store(), fleet_.CreateHost(name, capacity));
+    EXPECT_TRUE(status.has_value()) << status.error().message;
+    return fleet_.host_ids.at(name);
+  }
+  Node AddNode(const std::string& name, const HostId& host) {
+    ChangeSet changes = fleet_.CreateNode(name, host, fleet_.small);
+    Node node = changes.new_nodes.front();
+    Status status = Apply(store(), std::move(changes));
+    EXPECT_TRUE(status.has_value()) << status.error().message;
+    return node;
+  }
+
+  // Runs a read and gives what it found; a failure fails the test.
+  template <class Body>
+  auto Read(const Body& body) {
+    typename std::invoke_result_t<Body, ReadTx&>::value_type value{};
+    Status status = store().Read([&](ReadTx& tx) -> Status {
+      ASSIGN_OR_RETURN(value, body(tx));
+      return {};
+    });
+    EXPECT_TRUE(status.has_value()) << status.error().reason << ": " << status.error().message;
+    return value;
+  }
+  Host ReadHost(const HostId& id) {
+    return Read([&](ReadTx& tx) { return tx.FindHost(id.ToString()); }).value().host;
+  }
+  Node ReadNode(const NodeId& id) {
+    return Read([&](ReadTx& tx) { return tx.FindNode(id.ToString()); }).value().node;
+  }
+  Snapshot Load(const LockSet& wanted) {
+    return Read([&](ReadTx& tx) { return tx.Load(wanted); });
+  }
+
+  // What the database holds, in a form that two moments can be compared by.
+  std::string Everything();
+
+  Fleet fleet_;
+  std::unique_ptr<StoreBackend> backend_;
+};
+
+LockSet LockOf(const NodeId& node);
+LockSet LockOf(const HostId& host);
+
+void ExpectRefused(const Status& status, Code code, std::string_view reason);
+
+}  // namespace tallyman

@@ -1,0 +1,134 @@
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+#include "base/bytes.h"
+#include "store/sqlite/sqlite_store.h"
+#include "tests/contract/backends.h"
+
+namespace tallyman {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A directory of its own, gone with the object.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string pattern = (fs::temp_directory_path() / "tallyman-contract-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+class Sqlite final : public BackupBackend {
+ public:
+  explicit Sqlite(std::string path) : path_(std::move(path)) { Start(); }
+  Sqlite() : path_((directory_.path() / "books.db").string()) { Start(); }
+
+  Store& store() override { return *store_; }
+  StoreAdmin& admin() override { return *store_; }
+
+  void Corrupt(std::string_view sql) override {
+    Run("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;" + std::string(sql));
+  }
+
+  std::string Literal(const Uuid& id) override {
+    return "x'" + ToHex({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}) + "'";
+  }
+  std::unique_ptr<Store> Another() override { return Open(); }
+
+  std::string Dump() override {
+    std::string dump;
+    for (const std::string& table :
+         Run("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
+             "ORDER BY name")) {
+      const std::string columns =
+          Run("SELECT group_concat('quote(' || name || ')', ' || ''|'' || ') FROM "
+              "pragma_table_info('" +
+              table + "')")
+              .front();
+      dump += "== " + table + '\n';
+      for (const std::string& row : Run("SELECT " + columns + " FROM " + table + " ORDER BY 1")) {
+        dump += row + '\n';
+      }
+    }
+    return dump;
+  }
+
+  void RefuseUpdates(const std::string& table, const std::string& condition,
+                     const std::string& message) override {
+    Run("CREATE TRIGGER meddle BEFORE UPDATE ON " + table + " WHEN " + condition +
+        " BEGIN SELECT RAISE(ABORT, '" + message + "'); END");
+  }
+  void IgnoreUpdates(const std::string& table) override {
+    Run("CREATE TRIGGER meddle BEFORE UPDATE ON " + table + " BEGIN SELECT RAISE(IGNORE); END");
+  }
+
+  std::string BackupTarget() override {
+    return (directory_.path() / ("backup-" + std::to_string(++backups_) + ".db")).string();
+  }
+  std::unique_ptr<StoreBackend> Restore(const std::string& backup) override {
+    return std::make_unique<Sqlite>(backup);
+  }
+
+ private:
+  std::unique_ptr<SqliteStore> Open() {
+    // The suite tests what is stored, not that it survives a power cut.
+    SqliteStoreOptions options;
+    options.create_if_missing = true;
+    options.synchronous = SqliteSynchronous::kOff;
+    auto opened = SqliteStore::Open(path_, options);
+    if (!opened) throw std::runtime_error(opened.error().message);
+    return std::move(*opened);
+  }
+  void Start() {
+    store_ = Open();
+    auto migrated = store_->Migrate();
+    if (!migrated) throw std::runtime_error(migrated.error().message);
+  }
+
+  // Runs SQL on a connection of its own; gives the first column of the rows.
+  std::vector<std::string> Run(const std::string& sql) {
+    sqlite3* database = nullptr;
+    EXPECT_EQ(sqlite3_open(path_.c_str(), &database), SQLITE_OK);
+    sqlite3_busy_timeout(database, 10'000);
+    sqlite3_exec(database, "PRAGMA synchronous = OFF", nullptr, nullptr, nullptr);
+    std::vector<std::string> rows;
+    const auto take = [](void* to, int, char** values, char**) {
+      static_cast<std::vector<std::string>*>(to)->emplace_back(values[0] != nullptr ? values[0]
+                                                                                    : "NULL");
+      return 0;
+    };
+    char* message = nullptr;
+    EXPECT_EQ(sqlite3_exec(database, sql.c_str(), take, &rows, &message), SQLITE_OK) << message;
+    sqlite3_free(message);
+    sqlite3_close(database);
+    return rows;
+  }
+
+  TemporaryDirectory directory_;
+  std::string path_;
+  std::unique_ptr<SqliteStore> store_;
+  int backups_ = 0;
+};
+
+}  // namespace
+
+BackendParameter SqliteBackend() {
+  return {.name = "Sqlite", .make = [] { return std::make_unique<Sqlite>(); }};
+}
+
+}  // namespace tallyman

@@ -1,0 +1,115 @@
+// The dashboard, the alert rules and the unit speak of what the server really has.
+#include <gmock/gmock.h>
+
+#include <boost/json.hpp>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "server/server_process.h"
+#include "tests/cli/program.h"
+
+namespace tallyman {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const std::string kDeploy = std::string(TALLYMAN_SOURCE_DIR) + "/deploy/";
+
+std::string Contents(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+// The names of metrics in PromQL, without what histograms add.
+std::set<std::string> MetricsIn(const std::string& text) {
+  std::set<std::string> names;
+  static const std::regex kName(R"(\btallyman_[a-z0-9_]+)");
+  for (std::sregex_iterator it(text.begin(), text.end(), kName), end; it != end; ++it) {
+    std::string name = it->str();
+    for (const char* suffix : {"_bucket", "_count", "_sum"}) {
+      if (name.ends_with(suffix)) name.resize(name.size() - std::string_view(suffix).size());
+    }
+    names.insert(name);
+  }
+  return names;
+}
+
+class DeployTest : public testing::Test {
+ protected:
+  // The page of a server that has answered a call.
+  static std::string MetricsPage(ServerProcess& server) {
+    const std::string bearer = "Authorization: Bearer " + server.token();
+    const auto curl = [&](const std::string& path, const std::vector<std::string>& more) {
+      std::vector<std::string> words = {"-sS", "--max-time", "20", "-H", bearer, server.Url(path)};
+      words.insert(words.end(), more.begin(), more.end());
+      return RunProgram("curl", words, {"PATH=/usr/bin:/bin"}).out;
+    };
+    curl("/tallyman.v1.OrgService/ListOrgs", {"-H", "Content-Type: application/json", "-d", "{}"});
+    return curl("/metrics", {});
+  }
+};
+
+TEST_F(DeployTest, DashboardAndRulesNameMetricsThatThereAre) {
+  ServerProcess server;
+  ASSERT_TRUE(server.Start()) << server.Log();
+  const std::string page = MetricsPage(server);
+  std::set<std::string> there;
+  static const std::regex kType(R"(# TYPE (tallyman_[a-z0-9_]+) )");
+  for (std::sregex_iterator it(page.begin(), page.end(), kType), end; it != end; ++it)
+    there.insert((*it)[1]);
+  ASSERT_GT(there.size(), 5u) << page;
+  for (const char* file : {"grafana/tallyman.json", "prometheus/tallyman.rules.yml"}) {
+    const auto named = MetricsIn(Contents(kDeploy + file));
+    EXPECT_GT(named.size(), 3u) << file;
+    for (const std::string& name : named) EXPECT_TRUE(there.contains(name)) << file << ": " << name;
+  }
+}
+
+TEST_F(DeployTest, TheDashboardIsWhole) {
+  const auto dashboard = boost::json::parse(Contents(kDeploy + "grafana/tallyman.json"));
+  std::set<int64_t> ids;
+  for (const auto& panel : dashboard.at("panels").as_array()) {
+    EXPECT_TRUE(ids.insert(panel.at("id").to_number<int64_t>()).second);
+    if (panel.at("type").as_string() == "row") continue;
+    EXPECT_FALSE(panel.at("description").as_string().empty());
+    ASSERT_FALSE(panel.at("targets").as_array().empty());
+    for (const auto& target : panel.at("targets").as_array())
+      EXPECT_FALSE(target.at("expr").as_string().empty());
+  }
+}
+
+// The server starts with the settings that the package installs (in a directory of this test's).
+TEST_F(DeployTest, TheSettingsOfTheUnitAreTaken) {
+  const std::string settings = Contents(kDeploy + "systemd/server.conf");
+  std::smatch match;
+  static const std::regex kOptions(R"re(\nTALLYMAN_SERVER_OPTIONS="([^"]*)")re");
+  ASSERT_TRUE(std::regex_search(settings, match, kOptions));
+  std::istringstream words(match[1]);
+  std::vector<std::string> options;
+  for (std::string word; words >> word;) {
+    if (word == "--db" || word == "--listen") {
+      words >> word;  // those of the test take their place
+      continue;
+    }
+    options.push_back(word);
+  }
+  ServerProcess server;
+  EXPECT_TRUE(server.Start(options)) << server.Log();
+  EXPECT_EQ(server.Stop(), 0);
+  EXPECT_THAT(Contents(kDeploy + "systemd/tallyman-server.service"),
+              HasSubstr("ExecStart=/usr/bin/tallyman server $TALLYMAN_SERVER_OPTIONS"));
+}
+
+TEST_F(DeployTest, TheUnitsAreNoMoreOpenThanTheyWere) {
+  const Ran ran = RunProgram(std::string(TALLYMAN_SOURCE_DIR) + "/scripts/check-units", {},
+                             {"PATH=/usr/bin:/bin"});
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("tallyman-server.service"));
+}
+
+}  // namespace
+}  // namespace tallyman

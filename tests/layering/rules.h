@@ -1,0 +1,16 @@
+// What each room of src/ may know. The table of allowed edges is in rules.cc and nowhere else.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tallyman::layering {
+
+// The room of a file below src/: its folder ("store/sqlite" for "store/sqlite/tx.cc").
+std::string_view RoomOf(std::string_view path);
+
+// Every rule that the file breaks, one sentence each; empty if none. `path` is relative to src/.
+std::vector<std::string> Violations(std::string_view path, std::string_view text);
+
+}  // namespace tallyman::layering

@@ -1,0 +1,52 @@
+// A whole control room for tests of behaviour, on SQLite or, where TALLYMAN_TEST_BACKEND says
+// `postgres` or `postgres_serializable`, on PostgreSQL: ctest runs such tests once for each.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/system.h"
+#include "tests/contract/backend.h"
+#include "tests/support/control_calls.h"
+
+namespace tallyman {
+
+// The backend that TALLYMAN_TEST_BACKEND names. Throws std::runtime_error for a word that it is
+// not.
+BackendParameter ChosenBackend();
+
+// Something that stands between control and its store, such as a gate.
+using StoreWrapper = std::function<std::unique_ptr<Store>(Store&)>;
+
+// One database, one control, a clock that stands still and a fixed seed. Not thread-safe itself;
+// Run() may be used from many threads.
+class AnyRoom : public ControlCalls {
+ public:
+  explicit AnyRoom(ControlOptions options = {}, const StoreWrapper& wrap = {});
+  ~AnyRoom() override;
+
+  // A new control on the same store: other policies, say.
+  void Restart(ControlOptions options);
+  Control& Behind() override { return *control; }
+
+  // Damages the database as somebody with a shell would: foreign keys off, CHECKs ignored. Fails
+  // the test when that changes nothing.
+  void Sql(const std::string& statement);
+  // Everything that is stored, to see that nothing changed.
+  std::string Dump() { return backend->Dump(); }
+
+  ManualClock clock{FromMicros(1'800'000'000'000'000)};
+  SeededRandom random{42};
+  SystemSecrets secrets;
+  MemoryLog log;
+  Metrics metrics;
+  std::unique_ptr<StoreBackend> backend;
+  Store* store = nullptr;  // as control has it
+  std::unique_ptr<Control> control;
+
+ private:
+  std::unique_ptr<Store> wrapped_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,198 @@
+// The public door of a control room: messages in, messages out.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/dispatcher.h"
+#include "tallyman/v1/audit.pb.h"
+#include "tallyman/v1/catalog.pb.h"
+#include "tallyman/v1/command.pb.h"
+#include "tallyman/v1/event.pb.h"
+#include "tallyman/v1/host.pb.h"
+#include "tallyman/v1/ledger.pb.h"
+#include "tallyman/v1/node.pb.h"
+#include "tallyman/v1/org.pb.h"
+#include "tallyman/v1/region.pb.h"
+#include "tests/support/control_calls.h"
+
+namespace tallyman {
+
+// Amounts of the images and hosts of these tests, in whole units that are easy to add up.
+inline Resources Needs(int64_t cores, int64_t memory_gb, int64_t disk_gb) {
+  return {cores, memory_gb * kGiga, disk_gb * kGiga};
+}
+
+inline Resources FromMessage(const v1::Resources& r) {
+  return {r.cpu_cores(), r.memory_bytes(), r.disk_bytes()};
+}
+inline Books FromMessage(const v1::Books& b) {
+  return {b.node_count(), FromMessage(b.allocated())};
+}
+
+// What goes through the door of `Room`, which is ControlCalls or made from it.
+template <class Room>
+class ApiCalls : public Room {
+ public:
+  using Room::Room;
+
+  // A call as `caller` (an admin of all orgs unless it is set).
+  template <class Response, class Request>
+  Result<Response> Send(const std::string& method, const Request& request) {
+    Dispatcher dispatcher(this->Behind());
+    std::promise<Result<Reply>> promise;
+    dispatcher.Dispatch("tallyman.v1." + method, request,
+                        {.actor = actor, .address = "", .deadline = {}, .cancelled = {}},
+                        [&](Result<Reply> reply) { promise.set_value(std::move(reply)); });
+    auto answer = ToMessage(promise.get_future().get());
+    if (!answer) return Fail(answer.error());
+    return static_cast<Response&>(**answer);
+  }
+
+  Result<v1::UpgradeNodesResponse> Upgrade(const std::vector<std::string>& nodes,
+                                           const std::string& image,
+                                           const std::string& request_id = "",
+                                           const std::string& plan_token = "",
+                                           bool dry_run = false) {
+    v1::UpgradeNodesRequest request;
+    for (const std::string& node : nodes) request.add_nodes(node);
+    request.set_image(image);
+    request.set_request_id(request_id);
+    request.set_plan_token(plan_token);
+    request.set_dry_run(dry_run);
+    return Send<v1::UpgradeNodesResponse>("NodeService/UpgradeNodes", request);
+  }
+
+  // A node of chain/full@VERSION on a host by name.
+  Result<v1::CreateNodesResponse> Create(
+      const std::string& name, const std::string& host, const std::string& version,
+      std::vector<std::pair<std::string, std::string>> values = {}) {
+    v1::CreateNodesRequest request;
+    request.set_image("chain/full@" + version);
+    request.set_org("acme");
+    request.set_name(name);
+    auto* on = request.mutable_by_hosts()->add_hosts();
+    on->set_host(host);
+    on->set_count(1);
+    for (auto& [key, value] : values) (*request.mutable_values())[key] = value;
+    return Send<v1::CreateNodesResponse>("NodeService/CreateNodes", request);
+  }
+
+  Result<v1::UpdateNodeResponse> Set(const std::string& node, const std::string& key,
+                                     const std::string& value) {
+    v1::UpdateNodeRequest request;
+    request.set_node(node);
+    (*request.mutable_set_values())[key] = value;
+    return Send<v1::UpdateNodeResponse>("NodeService/UpdateNode", request);
+  }
+
+  Result<v1::DeleteNodesResponse> Delete(const std::string& node) {
+    v1::DeleteNodesRequest request;
+    request.add_nodes(node);
+    return Send<v1::DeleteNodesResponse>("NodeService/DeleteNodes", request);
+  }
+
+  v1::Node Node(const std::string& name) {
+    v1::GetNodeRequest request;
+    request.set_node(name);
+    auto answer = Send<v1::GetNodeResponse>("NodeService/GetNode", request);
+    EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
+    return answer ? answer->node() : v1::Node();
+  }
+
+  v1::Host Host(const std::string& name) {
+    v1::GetHostRequest request;
+    request.set_host(name);
+    auto answer = Send<v1::GetHostResponse>("HostService/GetHost", request);
+    EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
+    return answer ? answer->host() : v1::Host();
+  }
+
+  std::vector<v1::Event> Events(const std::string& filter) {
+    v1::ListEventsRequest request;
+    request.set_filter(filter);
+    auto answer = Send<v1::ListEventsResponse>("EventService/ListEvents", request);
+    EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
+    if (!answer) return {};
+    return {answer->events().begin(), answer->events().end()};
+  }
+
+  std::vector<v1::Command> Commands(const std::string& filter) {
+    v1::ListCommandsRequest request;
+    request.set_filter(filter);
+    auto answer = Send<v1::ListCommandsResponse>("CommandService/ListCommands", request);
+    EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
+    if (!answer) return {};
+    return {answer->commands().begin(), answer->commands().end()};
+  }
+
+  // What the host is told: lists leave it out.
+  std::string Payload(const v1::Command& command) {
+    v1::GetCommandRequest request;
+    request.set_command_id(command.id());
+    auto answer = Send<v1::GetCommandResponse>("CommandService/GetCommand", request);
+    EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
+    return answer ? answer->command().payload() : "";
+  }
+
+  v1::ListLedgerResponse Ledger(const std::string& host) {
+    v1::ListLedgerRequest request;
+    request.set_host(host);
+    auto answer = Send<v1::ListLedgerResponse>("LedgerService/ListLedger", request);
+    EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
+    return answer ? *answer : v1::ListLedgerResponse();
+  }
+
+  v1::RunAuditResponse RunAudit() {
+    auto answer = Send<v1::RunAuditResponse>("AuditService/RunAudit", v1::RunAuditRequest());
+    EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
+    return answer ? *answer : v1::RunAuditResponse();
+  }
+
+  Result<v1::RepairDriftResponse> Repair(bool dry_run = false) {
+    v1::RepairDriftRequest request;
+    request.set_dry_run(dry_run);
+    return Send<v1::RepairDriftResponse>("AuditService/RepairDrift", request);
+  }
+
+  // The host says that the node's newest config (or nothing) runs.
+  void Confirm(const std::string& node, bool nothing = false) {
+    ConfirmRunsRequest request;
+    v1::Node row = Node(node);
+    request.node_id = *NodeId::Parse(row.id());
+    if (!nothing) request.running = ConfigId::Parse(row.config_id());
+    std::promise<Result<std::string>> promise;
+    ConfirmRuns(this->Behind(), this->As("internal/ConfirmRuns"), request,
+                [&](Result<std::string> answer) { promise.set_value(std::move(answer)); });
+    auto answer = promise.get_future().get();
+    EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
+  }
+
+  void ExpectBalanced() {
+    auto audit = RunAudit();
+    EXPECT_TRUE(audit.balanced()) << audit.DebugString();
+    EXPECT_GT(audit.host_count(), 0);
+  }
+
+  Actor actor{.id = "tester", .org_id = {}, .role = Role::kAdmin};
+};
+
+// What an Error is expected to be; prints it when it is not.
+#define EXPECT_REFUSED(result, wanted_code, wanted_reason)                          \
+  do {                                                                              \
+    const auto& refused_ = (result);                                                \
+    ASSERT_FALSE(refused_.has_value()) << "was to be refused: " << (wanted_reason); \
+    EXPECT_EQ(refused_.error().code, wanted_code) << refused_.error().message;      \
+    EXPECT_EQ(refused_.error().reason, wanted_reason) << refused_.error().message;  \
+  } while (false)
+#define ASSERT_OK(result)                                                               \
+  do {                                                                                  \
+    const auto& accepted_ = (result);                                                   \
+    ASSERT_TRUE(accepted_.has_value()) << (accepted_ ? "" : accepted_.error().message); \
+  } while (false)
+
+}  // namespace tallyman

@@ -1,0 +1,14 @@
+// The whole control plane behind its public door, on whichever database any_room.h chooses.
+#pragma once
+
+#include "tests/support/any_room.h"
+#include "tests/support/api_calls.h"
+
+namespace tallyman {
+
+class ApiRoom : public ApiCalls<AnyRoom> {
+ public:
+  using ApiCalls::ApiCalls;
+};
+
+}  // namespace tallyman

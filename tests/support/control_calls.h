@@ -1,0 +1,109 @@
+// The operations of a control room, called and waited for, whatever database is behind it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "base/time.h"
+#include "control/audit.h"
+#include "control/control.h"
+#include "control/inventory.h"
+#include "control/nodes.h"
+
+namespace tallyman {
+
+// Run() and what stands on it may be used from many threads; the building of a fleet may not.
+class ControlCalls {
+ public:
+  virtual ~ControlCalls() = default;
+  // The control room that is meant.
+  virtual Control& Behind() = 0;
+
+  struct Call As(std::string method) const {
+    struct Call call;
+    call.actor = {.id = "tester", .org_id = {}, .role = Role::kAdmin};
+    call.method = std::move(method);
+    return call;
+  }
+
+  // Runs an operation and waits for its answer. A replay gives an empty answer.
+  template <class Request, class Answer>
+  Result<Answer> Run(void (*operation)(Control&, struct Call, const Request&, Encode<Answer>, Done),
+                     struct Call call, const std::type_identity_t<Request>& request) {
+    auto answer = std::make_shared<Answer>();
+    std::promise<Result<std::string>> promise;
+    auto future = promise.get_future();
+    operation(
+        Behind(), std::move(call), request,
+        [answer](const Answer& a) {
+          *answer = a;
+          return std::string("answered");
+        },
+        [&promise](Result<std::string> bytes) { promise.set_value(std::move(bytes)); });
+    Result<std::string> bytes = future.get();
+    if (!bytes) return Fail(bytes.error());
+    return *answer;
+  }
+
+  Result<Changes> Upgrade(std::vector<std::string> nodes, const std::string& image,
+                          PlanOptions plan = {}) {
+    UpgradeNodesRequest request{
+        .nodes = std::move(nodes), .selector = {}, .image = image, .plan = std::move(plan)};
+    return Run<UpgradeNodesRequest, Changes>(UpgradeNodes, As("NodeService/UpgradeNodes"), request);
+  }
+
+  Result<AuditAnswer> Audit() { return RunAudit(Behind(), As("AuditService/RunAudit"), {}); }
+
+  // An org "acme", a region "eu", hosts host-1.. of 64 cores, 256 GB, 10 TB.
+  void AddFleet(int hosts) {
+    ASSERT_TRUE((Run<std::string, Org>(CreateOrg, As("OrgService/CreateOrg"), "acme")).has_value());
+    ASSERT_TRUE((Run<std::string, Region>(CreateRegion, As("RegionService/CreateRegion"), "eu"))
+                    .has_value());
+    CreateHostsRequest request;
+    for (int i = 1; i <= hosts; ++i) {
+      request.hosts.push_back(
+          {"host-" + std::to_string(i), "eu", {64, 256 * kGiga, 10'000 * kGiga}, {}});
+    }
+    auto created =
+        Run<CreateHostsRequest, CreatedHosts>(CreateHosts, As("HostService/CreateHosts"), request);
+    ASSERT_TRUE(created.has_value()) << created.error().message;
+  }
+
+  // chain/full@VERSION with these needs.
+  void AddImage(const std::string& version, const Resources& minimum,
+                std::vector<Property> properties = {}) {
+    CreateImagesRequest request;
+    request.create_missing = true;
+    ImageSpec& spec = request.images.emplace_back();
+    spec.protocol = "chain";
+    spec.variant = "full";
+    spec.semantic_version = version;
+    spec.uri = "docker://chain:" + version;
+    spec.committed_at = FromMicros(++published_ * 1'000'000);
+    spec.minimum = minimum;
+    spec.properties = std::move(properties);
+    auto created = Run<CreateImagesRequest, CreatedImages>(
+        CreateImages, As("CatalogService/CreateImages"), request);
+    ASSERT_TRUE(created.has_value()) << created.error().message;
+  }
+
+  Result<Changes> AddNodes(const std::string& version, const std::string& prefix, int64_t count) {
+    CreateNodesRequest request;
+    request.image = "chain/full@" + version;
+    request.org = "acme";
+    request.name_prefix = prefix;
+    request.count = count;
+    request.region = "eu";
+    return Run<CreateNodesRequest, Changes>(CreateNodes, As("NodeService/CreateNodes"), request);
+  }
+
+ private:
+  int64_t published_ = 0;
+};
+
+}  // namespace tallyman

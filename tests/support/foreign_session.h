@@ -1,0 +1,35 @@
+// A session of somebody else on a PostgreSQL database: what locks rows under Tallyman's hands.
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <libpq-fe.h>
+
+#include <string>
+
+namespace tallyman {
+
+// In a transaction from the first LockHost() on. Belongs to one thread at a time.
+class ForeignSession {
+ public:
+  explicit ForeignSession(const std::string& dsn) : connection_(PQconnectdb(dsn.c_str())) {}
+  ForeignSession(const ForeignSession&) = delete;
+  ForeignSession& operator=(const ForeignSession&) = delete;
+  ~ForeignSession() { PQfinish(connection_); }
+
+  void LockHost(const std::string& name) {
+    if (PQtransactionStatus(connection_) == PQTRANS_IDLE) Run("BEGIN");
+    Run(fmt::format("SELECT 1 FROM hosts WHERE name = '{}' FOR UPDATE", name));
+  }
+  void End() { Run("ROLLBACK"); }
+  void Run(const std::string& sql) {
+    PGresult* result = PQexec(connection_, sql.c_str());
+    EXPECT_NE(PQresultStatus(result), PGRES_FATAL_ERROR) << PQerrorMessage(connection_);
+    PQclear(result);
+  }
+
+ private:
+  PGconn* connection_;
+};
+
+}  // namespace tallyman

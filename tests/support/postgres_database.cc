@@ -1,0 +1,106 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <stdexcept>
+
+#include "store/postgres/postgres_store.h"
+#include "support/postgres_cluster.h"
+
+namespace tallyman {
+namespace {
+
+constexpr char kTemplate[] = "tallyman_template";
+
+bool TemplateIsThere() {
+  return !RunSql(SharedClusterDsn("postgres"),
+                 fmt::format("SELECT 1 FROM pg_database WHERE datname = '{}'", kTemplate))
+              .empty();
+}
+
+void MakeTemplate() {
+  const std::string administration = SharedClusterDsn("postgres");
+  // The lock ends with the connection, so everything is said on one of a loop of its own: whoever
+  // comes second finds the name taken, and waits until the template is marked as one.
+  try {
+    RunSql(administration, fmt::format("CREATE DATABASE {}_in_the_making", kTemplate));
+  } catch (const std::runtime_error&) {
+    return;
+  }
+  // Somebody may have finished it since it was looked for; nobody can while the name is ours.
+  if (TemplateIsThere()) {
+    RunSql(administration, fmt::format("DROP DATABASE {}_in_the_making", kTemplate));
+    return;
+  }
+  {
+    PostgresStoreOptions options;
+    options.for_migration = true;
+    auto store =
+        PostgresStore::Open(SharedClusterDsn(fmt::format("{}_in_the_making", kTemplate)), options);
+    if (!store) throw std::runtime_error(store.error().message);
+    if (auto migrated = (*store)->Migrate(); !migrated) {
+      throw std::runtime_error(migrated.error().message);
+    }
+  }
+  RunSql(administration, fmt::format("ALTER DATABASE {0}_in_the_making RENAME TO {0}", kTemplate));
+}
+
+void EnsureTemplate() {
+  static const bool done = [] {
+    for (int tries = 0; !TemplateIsThere(); ++tries) {
+      if (tries > 3000) throw std::runtime_error("nobody finishes the template database");
+      MakeTemplate();
+      ::usleep(20'000);
+    }
+    return true;
+  }();
+  static_cast<void>(done);
+}
+
+// The tables' CHECKs as statements: to drop them, and to make them again for new rows only.
+constexpr char kDropChecks[] =
+    "SELECT coalesce(string_agg(format('ALTER TABLE %s DROP CONSTRAINT %I;', conrelid::regclass, "
+    "conname), ''), '') FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0";
+constexpr char kMakeChecks[] =
+    "SELECT coalesce(string_agg(format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%s) NOT VALID;', "
+    "conrelid::regclass, conname, pg_get_expr(conbin, conrelid)), ''), '') FROM pg_constraint "
+    "WHERE contype = 'c' AND conrelid <> 0 AND connamespace = current_schema()::regnamespace";
+
+}  // namespace
+
+PostgresDatabase::PostgresDatabase(const Settings& settings, bool migrated) {
+  static std::atomic<int> last{0};
+  name_ = fmt::format("t_{}_{}", ::getpid(), ++last);
+  if (migrated) EnsureTemplate();
+  const std::string administration = SharedClusterDsn("postgres");
+  RunSql(administration,
+         fmt::format("CREATE DATABASE {} TEMPLATE {}", name_, migrated ? kTemplate : "template0"));
+  for (const auto& [setting, value] : settings) {
+    RunSql(administration, fmt::format("ALTER DATABASE {} SET {} = '{}'", name_, setting, value));
+  }
+  dsn_ = SharedClusterDsn(name_);
+}
+
+PostgresDatabase::~PostgresDatabase() {
+  try {
+    RunSql(SharedClusterDsn("postgres"), fmt::format("DROP DATABASE {} WITH (FORCE)", name_));
+  } catch (const std::runtime_error&) {
+    // The cluster is gone, and the database with it.
+  }
+}
+
+void PostgresDatabase::Damage(const std::string& sql) const {
+  const std::string quietly = "SET session_replication_role = replica;";
+  try {
+    Sql(quietly + sql);
+  } catch (const std::runtime_error& error) {
+    if (std::string_view(error.what()).find("check constraint") == std::string_view::npos) throw;
+    const std::string make = Sql(kMakeChecks).front();
+    Sql(quietly +
+        Sql(std::string(kDropChecks) + " AND connamespace = current_schema()::regnamespace")
+            .front() +
+        sql + ";" + make);
+  }
+}
+
+}  // namespace tallyman

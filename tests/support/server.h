@@ -1,0 +1,37 @@
+// A server's inside on a shared database: a way in, a control room with a combiner of its own, and
+// the public door.
+#pragma once
+
+#include <memory>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "tests/support/api_calls.h"
+#include "tests/support/pausing_store.h"
+#include "tests/support/shared_database.h"
+
+namespace tallyman {
+
+class Server : public ApiCalls<ControlCalls> {
+ public:
+  // `seed`: of the ids that it makes; no two servers of one database may have the same.
+  Server(std::unique_ptr<Store> way_in, uint64_t seed, ControlOptions options = {})
+      : store(std::move(way_in)), random(seed) {
+    Restart(options);
+  }
+
+  void Restart(ControlOptions options) {
+    control.reset();
+    control = std::make_unique<Control>(store, clock, random, log, metrics, options);
+  }
+  Control& Behind() override { return *control; }
+
+  PausingStore store;
+  ManualClock clock{FromMicros(1'800'000'000'000'000)};
+  SeededRandom random;
+  MemoryLog log;
+  Metrics metrics;
+  std::unique_ptr<Control> control;
+};
+
+}  // namespace tallyman
