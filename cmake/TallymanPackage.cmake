@@ -2,12 +2,13 @@
 include(GNUInstallDirs)
 
 install(TARGETS tallyman RUNTIME DESTINATION bin)
-install(FILES deploy/systemd/tallyman-server.service DESTINATION lib/systemd/system)
+install(FILES deploy/systemd/tallyman-agent.service deploy/systemd/tallyman-server.service
+  DESTINATION lib/systemd/system)
 install(FILES deploy/systemd/tallyman.sysusers.conf DESTINATION lib/sysusers.d RENAME tallyman.conf)
-install(FILES deploy/systemd/server.conf DESTINATION /etc/tallyman)
+install(FILES deploy/systemd/agent.conf deploy/systemd/server.conf DESTINATION /etc/tallyman)
 install(FILES deploy/grafana/tallyman.json DESTINATION share/tallyman/grafana)
 install(FILES deploy/prometheus/tallyman.rules.yml DESTINATION share/tallyman/prometheus)
-install(FILES README.md CHANGELOG.md docs/cli.md docs/security.md docs/server.md
+install(FILES README.md CHANGELOG.md docs/agent.md docs/cli.md docs/security.md docs/server.md
   DESTINATION share/doc/tallyman)
 install(FILES LICENSE DESTINATION share/doc/tallyman RENAME copyright)
 
@@ -24,6 +25,8 @@ set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 # The shared libraries it needs are found by dpkg-shlibdeps.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers")
+# What an agent needs; a server does without.
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "runc, skopeo, umoci, e2fsprogs")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
   "${PROJECT_SOURCE_DIR}/deploy/debian/postinst" "${PROJECT_SOURCE_DIR}/deploy/debian/prerm"

@@ -88,7 +88,7 @@ class AgentCore {
   struct NodeCare {
     bool claimed = false;
     Time not_before{};
-    Progress progress;
+    WaitProgress progress;
     std::optional<NodeHealth> health;
     Time care_at{};
     std::chrono::milliseconds restart_pause{0};
@@ -99,7 +99,7 @@ class AgentCore {
     NodeId node_id;
     JournalCommand command;
     std::optional<JournalNode> node;
-    Progress progress;
+    WaitProgress progress;
   };
 
   // Talking (core_talk.cc).

@@ -27,7 +27,7 @@ struct Execution::Step {
   Execution& execution;
   const JournalCommand& command;
   const JournalNode* node;
-  Progress& progress;
+  WaitProgress& progress;
 
   Runtime& runtime() const { return execution.runtime_; }
   Time now() const { return execution.clock_.Now(); }
@@ -51,6 +51,8 @@ struct Execution::Step {
   NextStep GoTo(Stage stage) const;
   // The step failed: what was there before comes back.
   NextStep Undo(const Error& why) const;
+  // The step was not taken, because the agent is to end: it stays where it is.
+  NextStep Again() const { return {.change = {}, .wait = execution.options_.health_interval}; }
   NextStep Finish(CommandOutcome outcome) const;
   NextStep Refuse(CommandResult result, std::string message) const;
   // The node says that it must not be disturbed now; nullopt: it does not.
@@ -78,7 +80,7 @@ Stage Execution::ResumeAt(Stage stage) {
 }
 
 NextStep Execution::TakeStep(const JournalCommand& command, const JournalNode* node,
-                             Progress& progress) {
+                             WaitProgress& progress) {
   return Step{*this, command, node, progress}.Take();
 }
 
@@ -233,6 +235,7 @@ NextStep Execution::Step::Prepare() {
   if (!spec) return Refuse(CommandResult::kNotSupported, Message(spec.error()));
   Status prepared = runtime().Prepare(*spec);
   if (prepared) return GoTo(Stage::kStop);
+  if (prepared.error().code == Code::kCanceled) return Again();
   if (prepared.error().code == Code::kUnimplemented)
     return Refuse(CommandResult::kNotSupported, Message(prepared.error()));
   // Nothing was disturbed; only what a create has left behind is to be cleared away.
@@ -332,6 +335,7 @@ NextStep Execution::Step::UndoInstall() {
   if (!old) return FinishFailed(&old.error());
   // Its image is still there, unless somebody removed it by hand.
   Status installed = runtime().Prepare(*old);
+  if (!installed && installed.error().code == Code::kCanceled) return Again();
   if (installed) installed = runtime().Install(*old);
   bool incomplete = command.undo_incomplete;
   if (!installed && installed.error().reason == "DISK_DATA_DOES_NOT_FIT") {

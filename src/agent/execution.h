@@ -23,7 +23,7 @@ struct ExecutionOptions {
 
 // How long a node has been waited for. Not written down: an agent that comes back starts the node
 // again, which does nothing where it runs, and waits anew.
-struct Progress {
+struct WaitProgress {
   std::optional<Time> awaiting_since;
   std::optional<Time> healthy_since;
 };
@@ -41,7 +41,7 @@ class Execution {
 
   // Takes the step that `command` stands at. `node`: what the journal has of its node; null:
   // nothing. REQUIRES: the stage is neither kFetched nor kDone.
-  NextStep TakeStep(const JournalCommand& command, const JournalNode* node, Progress& progress);
+  NextStep TakeStep(const JournalCommand& command, const JournalNode* node, WaitProgress& progress);
 
   // Where an agent that comes back goes on.
   static Stage ResumeAt(Stage stage);

@@ -301,6 +301,28 @@ TEST_F(ExecutionTest, AnAgentThatIsKilledAtAnyStepFinishesWhatItBegan) {
   EXPECT_GT(points, 100);
 }
 
+TEST_F(ExecutionTest, APullThatEndsWithTheAgentIsNoFailureOfTheCommand) {
+  NodeSpec old = Spec(node_, 2);
+  Create(old);
+  bool ending = true;
+  machine_.SetHook([&](RuntimeStep step, const NodeSpec&) -> Status {
+    if (ending && step == RuntimeStep::kPrepare)
+      return Fail(Error(Code::kCanceled, "TOOL_STOPPED", "the agent is to end"));
+    return {};
+  });
+  NodeSpec spec = Spec(node_, 4);
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
+  ASSERT_TRUE(core_->Talk().has_value());
+  EXPECT_TRUE(core_->WorkOnce());
+  EXPECT_TRUE(core_->WorkOnce());
+  EXPECT_FALSE(core_->HasNews());
+  EXPECT_TRUE(AgentTest::Runs(old));
+  ending = false;
+  StartAgent();
+  Settle();
+  ::tallyman::Runs(spec).Check(control_.outcomes);
+}
+
 TEST_F(ExecutionTest, AJournalThatCannotBeWrittenStopsTheWorkAndNotTheAgent) {
   NodeSpec old = Spec(node_, 2);
   Create(old);

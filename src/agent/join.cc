@@ -51,6 +51,15 @@ Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random
   v1::JoinResponse response;
   RETURN_IF_ERROR(client.Call("tallyman.v1.AgentService/Join", request, response));
 
+  ASSIGN_OR_RETURN(const std::string before, journal.Fact(kHostId));
+  if (!before.empty() && before != response.host_id()) {
+    ASSIGN_OR_RETURN(const std::string name, journal.Fact(kHost));
+    return Fail(FailedPrecondition(
+        "OTHER_HOST",
+        fmt::format("the token is of host {}, and this data directory is that of host {}: make one "
+                    "with --host {}, or begin with an empty directory",
+                    response.host(), name, name)));
+  }
   HostIdentity identity{
       .host_id = response.host_id(), .host = response.host(), .token = response.host_token()};
   RETURN_IF_ERROR(journal.SetFact(kHost, identity.host));

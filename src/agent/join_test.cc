@@ -22,7 +22,7 @@ class JoinDesk final : public Client {
       return Fail(Error(Code::kUnauthenticated, "JOIN_TOKEN_INVALID", "no such join token"));
     nonce = last.nonce();
     auto& answer = static_cast<v1::JoinResponse&>(response);
-    answer.set_host_id("host-id");
+    answer.set_host_id(host_id);
     answer.set_host("host-1");
     answer.set_host_token("token-" + std::to_string(++given));
     if (lose_answer) return Fail(Error(Code::kUnavailable, "CUT", "the answer is lost"));
@@ -30,6 +30,7 @@ class JoinDesk final : public Client {
   }
   v1::JoinRequest last;
   std::string nonce;
+  std::string host_id = "host-id";
   int given = 0;
   bool lose_answer = false;
 };
@@ -75,6 +76,18 @@ TEST_F(JoinTest, AnAnswerThatIsLostLocksNobodyOut) {
   auto joined = Try();
   ASSERT_TRUE(joined.has_value()) << joined.error().message;
   EXPECT_EQ(joined->token, "token-2");
+}
+
+TEST_F(JoinTest, ADataDirectoryStaysThatOfItsHost) {
+  ASSERT_TRUE(Try().has_value());
+  std::filesystem::remove(token_file_);
+  desk_.host_id = "another-id";
+  auto joined = Try();
+  ASSERT_FALSE(joined.has_value());
+  EXPECT_EQ(joined.error().reason, "OTHER_HOST");
+  EXPECT_FALSE(std::filesystem::exists(token_file_));
+  desk_.host_id = "host-id";
+  EXPECT_TRUE(Try().has_value());
 }
 
 TEST_F(JoinTest, AnotherAgentCannotUseTheSameJoinToken) {

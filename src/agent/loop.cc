@@ -71,6 +71,23 @@ void AgentLoop::WaitToTalk(const std::stop_token& stop) {
   }
 }
 
+void AgentLoop::LogFailure(const Error& error, int failures) const {
+  LogLine line{LogLevel::kWarning,
+               "control_plane_unreachable",
+               "cannot talk to the control plane, trying again: " + error.message,
+               {{"reason", error.reason}, {"failures", std::to_string(failures)}}};
+  if (error.code == Code::kUnauthenticated) {
+    line.level = LogLevel::kError;
+    line.event = "host_token_refused";
+    line.message =
+        "the control plane does not take this host's token, what runs here runs on: " +
+        error.message +
+        "; to go on, have an admin make a join token for this host (\"tallyman token create NAME "
+        "--role join --host HOST\") and start the agent once with it and --rejoin";
+  }
+  log_.Write(line);
+}
+
 void AgentLoop::TalkUntil(const std::stop_token& stop) {
   int failures = 0;
   while (!stop.stop_requested()) {
@@ -89,12 +106,7 @@ void AgentLoop::TalkUntil(const std::stop_token& stop) {
     }
     // Once is worth a line; the same every minute for a night is not.
     ++failures;
-    if (failures == 1 || failures % 60 == 0) {
-      log_.Write({LogLevel::kWarning,
-                  "control_plane_unreachable",
-                  "cannot talk to the control plane, trying again: " + talked.error().message,
-                  {{"reason", talked.error().reason}, {"failures", std::to_string(failures)}}});
-    }
+    if (failures == 1 || failures % 60 == 0) LogFailure(talked.error(), failures);
     Sleep(stop, RetryPause(failures));
   }
 }
@@ -108,6 +120,11 @@ void AgentLoop::WatchUntil(const std::stop_token& stop) {
       failures = 0;
       if (wake) Wake(true);
     });
+    // One that the other side does not know any more is of no use, and who knows what was missed.
+    if (!ended && ended.error().code != Code::kUnavailable) {
+      cursor.clear();
+      Wake(true);
+    }
     // A stream that ended without an error is opened again soon, but not in a circle.
     failures = ended ? 1 : failures + 1;
     Sleep(stop, RetryPause(failures));

@@ -47,6 +47,7 @@ class AgentLoop {
   void TalkUntil(const std::stop_token& stop);
   void WatchUntil(const std::stop_token& stop);
   void WorkUntil(const std::stop_token& stop);
+  void LogFailure(const Error& error, int failures) const;
   void Wake(bool fetch);
   // Sleeps until there is news to tell, a wake-up, or the time to poll.
   void WaitToTalk(const std::stop_token& stop);

@@ -112,6 +112,39 @@ TEST_F(LoopTest, KeepsTryingWhileNobodyAnswersAndSaysSoOnce) {
   EXPECT_EQ(Count("control_plane_reached"), 1);
 }
 
+TEST_F(LoopTest, BeginsAtNowWhenTheOtherSideDoesNotKnowItsCursorAnyMore) {
+  std::mutex mutex;
+  std::vector<std::string> cursors;
+  auto watch = [&](const std::stop_token&, const std::string& cursor,
+                   const std::function<void(const std::string&, bool)>& heard) -> Status {
+    std::lock_guard lock(mutex);
+    cursors.push_back(cursor);
+    if (!cursor.empty())
+      return Fail(Error(Code::kInvalidArgument, "INVALID_CURSOR", "of another server"));
+    // What was missed is fetched all the same.
+    HandOutLocked(Command(v1::COMMAND_KIND_CREATE, Spec(ids_.New<NodeId>())));
+    heard("here", false);
+    return Fail(Error(Code::kUnavailable, "STREAM_CUT", "the stream ended"));
+  };
+  Run({.poll_interval = std::chrono::hours(1), .retry_pause_max = milliseconds(5)}, watch);
+  ASSERT_TRUE(
+      Await([&] { return control_.Locked([&] { return control_.outcomes.size(); }) >= 2; }));
+  Stop();
+  ASSERT_GE(cursors.size(), 3u);
+  EXPECT_EQ(cursors[1], "here");
+  EXPECT_EQ(cursors[2], "");
+}
+
+TEST_F(LoopTest, SaysWhatToDoWhenTheHostsTokenIsRefused) {
+  control_.before = [&](std::string_view) -> Status {
+    return Fail(Error(Code::kUnauthenticated, "TOKEN_REVOKED", "the token was revoked"));
+  };
+  Run({.retry_pause_max = milliseconds(4)});
+  ASSERT_TRUE(Await([&] { return Count("host_token_refused") == 1; }));
+  Stop();
+  EXPECT_NE(log_.lines()[0].message.find("--rejoin"), std::string::npos);
+}
+
 TEST_F(LoopTest, ComesToItsEndWhileItWaitsForEverything) {
   Run({.poll_interval = std::chrono::hours(1)},
       [](const std::stop_token& stop, const std::string&, const auto&) -> Status {

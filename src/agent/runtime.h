@@ -27,7 +27,7 @@ struct NodeSpec {
   ConfigId config_id;
   ImageId image_id;
   std::string image;      // its reference, for people
-  std::string image_uri;  // oci:DIR:TAG or docker://HOST/NAME:TAG
+  std::string image_uri;  // oci:DIR:TAG or docker://HOST/NAME:TAG, with or without @sha256:DIGEST
   Resources resources;
   std::map<std::string, std::string> values;
   std::vector<FirewallRule> firewall_rules;
@@ -69,7 +69,7 @@ class Runtime {
 
   // Pulls and unpacks the image, and checks what can be checked while the node runs (that its data
   // fit a smaller disk, say). Disturbs nothing. UNIMPLEMENTED IMAGE_NOT_SUPPORTED when this runtime
-  // cannot run such an image, whatever is tried.
+  // cannot run such an image, whatever is tried. CANCELED: the agent is to end; call it again.
   virtual Status Prepare(const NodeSpec& spec) = 0;
   // Makes `spec` what the node's container is made from and gives its volume the size it asks for.
   // REQUIRES: prepared; nothing of the node runs. FAILED_PRECONDITION DISK_DATA_DOES_NOT_FIT: the

@@ -229,7 +229,7 @@ Error NetworkClient::Explain(std::string_view method, Error error) const {
                              options_.server, method))
         .With("server", options_.server);
   }
-  if (error.code == Code::kUnauthenticated && options_.token.empty()) {
+  if (error.reason == "NO_TOKEN" && options_.token.empty()) {
     return Error(Code::kUnauthenticated, "NO_TOKEN",
                  fmt::format("{} wants a token: give one with --token-file FILE, TALLYMAN_TOKEN or "
                              "\"tallyman context set\"; an admin makes one with \"tallyman token "

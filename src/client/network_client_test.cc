@@ -194,13 +194,16 @@ TEST_F(NetworkClientTest, SaysWhenTheServerDoesNotKnowTheMethod) {
 
 TEST_F(NetworkClientTest, SaysThatATokenIsWantedWhereNoneWasGiven) {
   const Error error(Code::kUnauthenticated, "INVALID_TOKEN", "not a token of this server");
-  ScriptedPeer peer({Refusal(401, error), Refusal(401, error)});
+  const Error none(Code::kUnauthenticated, "NO_TOKEN", "the call came without a token");
+  ScriptedPeer peer({Refusal(401, error), Refusal(401, none), Refusal(401, error)});
   auto with = Connect(peer.url());
   EXPECT_EQ(Get(*with).error(), error);
   auto without = Connect(peer.url(), [](NetworkOptions& o) { o.token.clear(); });
   Status status = Get(*without);
   EXPECT_EQ(status.error().reason, "NO_TOKEN");
   EXPECT_EQ(status.error().code, Code::kUnauthenticated);
+  EXPECT_THAT(status.error().message, HasSubstr("--token-file"));
+  EXPECT_EQ(Get(*without).error(), error);  // of the token in a message, as when a host joins
   EXPECT_THAT(peer.requests()[1], Not(HasSubstr("Authorization")));
 }
 

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "client/network_client.h"
+#include "main/agent_command.h"
 #include "main/dsn.h"
 #include "main/in_process_client.h"
 #include "main/server_command.h"
@@ -73,24 +74,28 @@ int Main(int argc, const char* const* argv) {
         clock, random, log);
   };
 
-  CliEnvironment environment{.in = std::cin,
-                             .out = std::cout,
-                             .err = std::cerr,
-                             .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,
-                             .err_is_terminal = ::isatty(STDERR_FILENO) == 1,
-                             .width = WidthOf(STDOUT_FILENO),
-                             .colour_allowed = ColourAllowed(),
-                             .variable = Variable,
-                             .clock = clock,
-                             .new_request_id = [&] { return ids.New<CommandId>().ToString(); },
-                             .connect = connect,
-                             .database = tool,
-                             .version = TALLYMAN_VERSION,
-                             .extra_commands = {{"server", "Serve the operations over the network",
-                                                 [&](const std::vector<std::string>& arguments) {
-                                                   return RunServer(arguments, Variable, clock,
-                                                                    random);
-                                                 }}}};
+  CliEnvironment environment{
+      .in = std::cin,
+      .out = std::cout,
+      .err = std::cerr,
+      .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,
+      .err_is_terminal = ::isatty(STDERR_FILENO) == 1,
+      .width = WidthOf(STDOUT_FILENO),
+      .colour_allowed = ColourAllowed(),
+      .variable = Variable,
+      .clock = clock,
+      .new_request_id = [&] { return ids.New<CommandId>().ToString(); },
+      .connect = connect,
+      .database = tool,
+      .version = TALLYMAN_VERSION,
+      .extra_commands = {{"server", "Serve the operations over the network",
+                          [&](const std::vector<std::string>& arguments) {
+                            return RunServer(arguments, Variable, clock, random);
+                          }},
+                         {"agent", "Run the nodes of this machine",
+                          [&](const std::vector<std::string>& arguments) {
+                            return RunAgent(arguments, Variable, clock, random);
+                          }}}};
   return RunCli(argc, argv, environment);
 }
 

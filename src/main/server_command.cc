@@ -19,27 +19,16 @@
 #include "main/call_log.h"
 #include "main/control_authenticator.h"
 #include "main/dsn.h"
-#include "main/json_log.h"
 #include "main/open_store.h"
 #include "main/server_options.h"
 #include "main/server_pages.h"
-#include "main/stderr_log.h"
+#include "main/signals.h"
 #include "main/timer.h"
 #include "main/token_file.h"
 #include "store/timed_store.h"
 
 namespace tallyman {
 namespace {
-
-// The signals that this program waits for, blocked in all threads that are made afterwards.
-sigset_t TakeSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
 
 // Each connection is a file.
 void RaiseFileLimit() {
@@ -230,21 +219,16 @@ Status Serve(const ServerSettings& settings, const sigset_t& signals, Clock& clo
 int RunServer(const std::vector<std::string>& arguments,
               const std::function<std::optional<std::string>(std::string_view)>& variable,
               Clock& clock, Random& random) {
-  sigset_t signals = TakeSignals();
+  sigset_t signals = TakeSignals({SIGTERM, SIGINT, SIGHUP});
   RaiseFileLimit();
   auto parsed = ParseServerOptions(arguments, variable);
   if (parsed && !parsed->settings) {
     std::cout << parsed->text;
     return 0;
   }
-  Status served;
-  std::unique_ptr<Log> log = std::make_unique<StderrLog>(LogLevel::kInfo);
-  if (!parsed) {
-    served = Fail(std::move(parsed).error());
-  } else {
-    if (parsed->settings->log == LogForm::kJson) log = std::make_unique<JsonLog>(clock);
-    served = Serve(*parsed->settings, signals, clock, random, *log);
-  }
+  const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
+  Status served = parsed ? Serve(*parsed->settings, signals, clock, random, *log)
+                         : Fail(std::move(parsed).error());
   if (served) {
     Info(*log, "stopped", "all is done");
     return 0;

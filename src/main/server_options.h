@@ -7,20 +7,13 @@
 #include <string_view>
 #include <vector>
 
-#include "base/enum_text.h"
 #include "base/result.h"
 #include "control/control.h"
 #include "http/rpc_handler.h"
 #include "http/server_options.h"
+#include "main/log_form.h"
 
 namespace tallyman {
-
-enum class LogForm { kText, kJson };
-
-template <>
-struct EnumText<LogForm> {
-  static constexpr std::array<std::string_view, 2> kWords = {"text", "json"};
-};
 
 struct ServerSettings {
   std::string dsn;

@@ -104,11 +104,34 @@ TEST_F(DeployTest, TheSettingsOfTheUnitAreTaken) {
               HasSubstr("ExecStart=/usr/bin/tallyman server $TALLYMAN_SERVER_OPTIONS"));
 }
 
+// The agent's unit starts it with options that it knows, and its end leaves containers alone.
+TEST_F(DeployTest, TheSettingsOfTheAgentAreTaken) {
+  const std::string settings = Contents(kDeploy + "systemd/agent.conf");
+  std::smatch match;
+  static const std::regex kOptions(R"re(\nTALLYMAN_AGENT_OPTIONS="([^"]*)")re");
+  ASSERT_TRUE(std::regex_search(settings, match, kOptions));
+  const std::string unit = Contents(kDeploy + "systemd/tallyman-agent.service");
+  EXPECT_THAT(unit, HasSubstr("ExecStart=/usr/bin/tallyman agent --data /var/lib/tallyman-agent "
+                              "$TALLYMAN_AGENT_OPTIONS\n"));
+  EXPECT_THAT(unit, HasSubstr("StateDirectory=tallyman-agent\n"));
+  EXPECT_THAT(unit, HasSubstr("KillMode=process\n"));
+  // Options of this kind would give it mounts of its own, which end with it.
+  for (const char* closed : {"Private", "Protect", "ReadOnly", "MountFlags", "RootDirectory"})
+    EXPECT_THAT(unit, testing::Not(HasSubstr(std::string("\n") + closed)));
+
+  std::vector<std::string> words = {"agent", "--data", "/proc/nowhere", "--runtime", "simulated"};
+  std::istringstream options(match[1]);
+  for (std::string word; options >> word;) words.push_back(word);
+  const Ran ran = RunProgram(TALLYMAN_PROGRAM, words, {"PATH=/usr/bin:/bin"});
+  EXPECT_THAT(ran.err, HasSubstr("reason=DIRECTORY_NOT_MADE"));  // all else was understood
+}
+
 TEST_F(DeployTest, TheUnitsAreNoMoreOpenThanTheyWere) {
   const Ran ran = RunProgram(std::string(TALLYMAN_SOURCE_DIR) + "/scripts/check-units", {},
                              {"PATH=/usr/bin:/bin"});
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("tallyman-server.service"));
+  EXPECT_THAT(ran.out, HasSubstr("tallyman-agent.service"));
 }
 
 }  // namespace

@@ -6,10 +6,12 @@
 // at a time, different images side by side.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
 #include <set>
+#include <stop_token>
 #include <string>
 
 #include "base/result.h"
@@ -24,6 +26,8 @@ struct ImageStoreOptions {
   std::string authfile;
   // Speak to registries without TLS, for those inside a closed network.
   bool plain_http = false;
+  // Ends what is being pulled or unpacked: CANCELED.
+  std::stop_token stop = {};
 };
 
 class ImageStore {
@@ -31,7 +35,9 @@ class ImageStore {
   explicit ImageStore(ImageStoreOptions options) : options_(std::move(options)) {}
 
   // UNIMPLEMENTED IMAGE_NOT_SUPPORTED for a URI of another form than oci:DIR:TAG (DIR absolute) or
-  // docker://NAME; UNAVAILABLE IMAGE_NOT_PULLED; INTERNAL IMAGE_NOT_UNPACKED.
+  // docker://NAME:TAG, either with @sha256:DIGEST behind to have nothing but that manifest;
+  // FAILED_PRECONDITION IMAGE_DIGEST_DIFFERS; UNAVAILABLE IMAGE_NOT_PULLED; INTERNAL
+  // IMAGE_NOT_UNPACKED; CANCELED.
   Status Fetch(const ImageId& id, const std::string& uri);
   Status DropAllExcept(const std::set<ImageId>& kept);
 

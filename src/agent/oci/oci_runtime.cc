@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <thread>
 
+#include "agent/machine.h"
 #include "agent/oci/cgroup.h"
 #include "agent/oci/mounts.h"
 #include "agent/oci/process.h"
@@ -117,7 +117,8 @@ OciRuntime::OciRuntime(OciRuntimeOptions options)
       images_({.directory = options_.data_directory / "images",
                .pull_timeout = options_.pull_timeout,
                .authfile = options_.registry_authfile,
-               .plain_http = options_.registry_plain_http}),
+               .plain_http = options_.registry_plain_http,
+               .stop = options_.stop}),
       runc_(options_.data_directory / "runc") {}
 
 Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) {
@@ -157,15 +158,7 @@ Result<FileDescriptor> OciRuntime::LockNode(const NodeId& node_id) const {
   return lock;
 }
 
-Result<Resources> OciRuntime::MeasureCapacity() {
-  struct statvfs disk{};
-  if (::statvfs(options_.data_directory.c_str(), &disk) != 0)
-    return Fail(SystemError("CAPACITY_NOT_MEASURED", options_.data_directory.string()));
-  return Resources{
-      .cpu_cores = ::sysconf(_SC_NPROCESSORS_ONLN),
-      .memory_bytes = ::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE),
-      .disk_bytes = static_cast<int64_t>(disk.f_blocks) * static_cast<int64_t>(disk.f_frsize)};
-}
+Result<Resources> OciRuntime::MeasureCapacity() { return MeasureMachine(options_.data_directory); }
 
 Status OciRuntime::Prepare(const NodeSpec& spec) {
   RETURN_IF_ERROR(CheckImageUri(spec.image_uri));

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "agent/file.h"
@@ -31,6 +32,8 @@ struct OciRuntimeOptions {
   std::chrono::milliseconds pull_timeout = std::chrono::hours(2);
   std::string registry_authfile = {};
   bool registry_plain_http = false;
+  // Ends pulls: they are CANCELED, and begin anew the next time.
+  std::stop_token stop = {};
 };
 
 // Thread-safe as Runtime says.

@@ -16,11 +16,18 @@
 #include "base/system.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_image.h"
+#include "tests/support/test_registry.h"
 
 #define ASSERT_DONE(expr)                                    \
   do {                                                       \
     auto done_ = (expr);                                     \
     ASSERT_TRUE(done_.has_value()) << done_.error().message; \
+  } while (false)
+
+#define EXPECT_DONE(expr)                                    \
+  do {                                                       \
+    auto done_ = (expr);                                     \
+    EXPECT_TRUE(done_.has_value()) << done_.error().message; \
   } while (false)
 
 namespace tallyman {
@@ -307,6 +314,7 @@ TEST_F(OciRuntimeTest, ImagesThatCannotBeHadAreTypedErrors) {
        {Case{"ftp://x", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
         Case{"oci:relative:1", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
         Case{"docker://--help", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
+        Case{"docker://x@sha256:123", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
         Case{layout_->Uri("none"), Code::kUnavailable, "IMAGE_NOT_PULLED"},
         Case{"docker://127.0.0.1:9/none:1", Code::kUnavailable, "IMAGE_NOT_PULLED"}}) {
     Status prepared = runtime_->Prepare(Spec(bad.uri, kSmall));
@@ -315,6 +323,50 @@ TEST_F(OciRuntimeTest, ImagesThatCannotBeHadAreTypedErrors) {
     EXPECT_EQ(prepared.error().reason, bad.reason) << prepared.error().message;
   }
   EXPECT_TRUE(std::filesystem::is_empty(data() / "nodes"));
+}
+
+TEST_F(OciRuntimeTest, AnImageComesFromARegistryByTagOrDigest) {
+  layout_->Add({.tag = "v1"});
+  TestRegistry registry(dir_.path() / "layout");
+  const std::string digest = registry.DigestOf("v1");
+  runtime_ = std::move(*OciRuntime::Open({.data_directory = data(), .registry_plain_http = true}));
+  for (const std::string& behind : {std::string(":v1"), "@" + digest, ":v1@" + digest})
+    EXPECT_DONE(runtime_->Prepare(Spec(registry.Uri(behind), kSmall)));
+  NodeSpec spec = Spec(registry.Uri(":v1"), kSmall);
+  Run(spec);
+  EXPECT_TRUE(Observed().running);
+
+  std::string other = digest;
+  other.back() = other.back() == '0' ? '1' : '0';
+  Status missing = runtime_->Prepare(Spec(registry.Uri("@" + other), kSmall));
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_EQ(missing.error().reason, "IMAGE_NOT_PULLED");
+}
+
+TEST_F(OciRuntimeTest, ADigestNamesOneImageOfALayoutAndNoOther) {
+  const std::string uri = layout_->Add({.tag = "v1"});
+  const std::string digest = TestRegistry(dir_.path() / "layout").DigestOf("v1");
+  EXPECT_DONE(runtime_->Prepare(Spec(uri + "@" + digest, kSmall)));
+  // The tag is moved.
+  layout_->Add({.tag = "v1", .script = "echo replaced"});
+  NodeSpec spec = Spec(uri + "@" + digest, kSmall);
+  Status moved = runtime_->Prepare(spec);
+  ASSERT_FALSE(moved.has_value());
+  EXPECT_EQ(moved.error().reason, "IMAGE_DIGEST_DIFFERS");
+  EXPECT_FALSE(std::filesystem::exists(data() / "images" / spec.image_id.ToString()));
+}
+
+TEST_F(OciRuntimeTest, APullIsEndedWhenTheAgentIsToEndAndIsBegunAnew) {
+  NodeSpec spec = Spec(layout_->Add({.tag = "v1"}), kSmall);
+  std::stop_source source;
+  source.request_stop();
+  runtime_ = std::move(*OciRuntime::Open({.data_directory = data(), .stop = source.get_token()}));
+  Status stopped = runtime_->Prepare(spec);
+  ASSERT_FALSE(stopped.has_value());
+  EXPECT_EQ(stopped.error().code, Code::kCanceled);
+  Open();
+  Run(spec);
+  EXPECT_TRUE(Observed().running);
 }
 
 TEST_F(OciRuntimeTest, AnImageIsPulledOnceAndDroppedWhenNothingNeedsIt) {

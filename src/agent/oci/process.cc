@@ -24,6 +24,7 @@ using Steady = std::chrono::steady_clock;
 constexpr std::array<std::string_view, 6> kProgramDirectories = {
     "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 constexpr size_t kOutputBytesMax = 64 << 10;
+constexpr int64_t kStopPollMs = 200;
 
 Result<std::string> FindProgram(const std::string& name) {
   if (name.starts_with('/') && ::access(name.c_str(), X_OK) == 0) return name;
@@ -120,23 +121,27 @@ bool Drain(int fd, std::string& into) {
   }
 }
 
-// Reads both outputs until the process has ended; false when the deadline came first.
-bool AwaitEnd(int pidfd, const Pipe& out, const Pipe& err, Steady::time_point deadline,
-              ProcessResult& result) {
+enum class Ending { kByItself, kTooLate, kStopped };
+
+// Reads both outputs until the process has ended.
+Ending AwaitEnd(int pidfd, const Pipe& out, const Pipe& err, Steady::time_point deadline,
+                const std::stop_token& stop, ProcessResult& result) {
   std::array<pollfd, 3> fds = {pollfd{pidfd, POLLIN, 0}, pollfd{out.read.get(), POLLIN, 0},
                                pollfd{err.read.get(), POLLIN, 0}};
   for (int index : {1, 2}) ::fcntl(fds.at(index).fd, F_SETFL, O_NONBLOCK);
   while (true) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now()).count();
-    if (left <= 0) return false;
-    ::poll(fds.data(), fds.size(), static_cast<int>(std::min<int64_t>(left, 1 << 30)));
+    if (left <= 0) return Ending::kTooLate;
+    if (stop.stop_requested()) return Ending::kStopped;
+    const int64_t look = stop.stop_possible() ? kStopPollMs : 1 << 30;
+    ::poll(fds.data(), fds.size(), static_cast<int>(std::min<int64_t>(left, look)));
     if (fds[1].revents != 0 && !Drain(out.read.get(), result.out)) fds[1].fd = -1;
     if (fds[2].revents != 0 && !Drain(err.read.get(), result.err)) fds[2].fd = -1;
     if ((fds[0].revents & POLLIN) == 0) continue;
     // A process that the tool left behind may hold the pipes: what is in them by now is all.
     Drain(out.read.get(), result.out);
     Drain(err.read.get(), result.err);
-    return true;
+    return Ending::kByItself;
   }
 }
 
@@ -153,16 +158,30 @@ Result<ProcessResult> RunProcess(const std::vector<std::string>& arguments,
                                  const ProcessOptions& options) {
   const auto deadline = Steady::now() + options.timeout;
   ASSIGN_OR_RETURN(std::string program, FindProgram(arguments.front()));
+  std::vector<std::string> words = arguments;
+  if (options.dies_with_caller) {
+    // It becomes the tool, after it has said what is to happen to it.
+    words.front() = program;
+    words.insert(words.begin(), {"setpriv", "--pdeathsig", "KILL", "--"});
+    ASSIGN_OR_RETURN(program, FindProgram("setpriv"));
+  }
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe err, MakePipe());
-  ASSIGN_OR_RETURN(pid_t pid, Spawn(program, arguments, options, out, err));
+  ASSIGN_OR_RETURN(pid_t pid, Spawn(program, words, options, out, err));
   out.write = FileDescriptor();
   err.write = FileDescriptor();
   FileDescriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   ProcessResult result;
-  if (!AwaitEnd(pidfd.get(), out, err, deadline, result)) {
+  const Ending ending = AwaitEnd(pidfd.get(), out, err, deadline, options.stop, result);
+  if (ending != Ending::kByItself) {
     ::kill(-pid, SIGKILL);
     Reap(pid);
+  }
+  if (ending == Ending::kStopped) {
+    return Fail(Error(Code::kCanceled, "TOOL_STOPPED",
+                      arguments.front() + " was ended, because the agent is to end"));
+  }
+  if (ending == Ending::kTooLate) {
     return Fail(Error(Code::kDeadlineExceeded, "TOOL_TIMED_OUT",
                       fmt::format("{} did not end within {} ms and was killed", arguments.front(),
                                   options.timeout.count()))

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,10 @@ struct ProcessOptions {
   std::string output_file = {};
   // A descriptor that the tool inherits, so that a lock on it lasts as long as the tool; -1: none.
   int inherited = -1;
+  // The tool is killed when this process dies, for work that is begun anew rather than waited for.
+  bool dies_with_caller = false;
+  // Asked for: the tool is killed, and the answer is CANCELED TOOL_STOPPED.
+  std::stop_token stop = {};
 };
 
 struct ProcessResult {
@@ -30,8 +35,8 @@ struct ProcessResult {
 // path, with a small fixed environment, in a process group of its own and with no input. After the
 // timeout the whole group is killed.
 //
-// Thread-safe. FAILED_PRECONDITION TOOL_MISSING; DEADLINE_EXCEEDED TOOL_TIMED_OUT; INTERNAL
-// TOOL_NOT_STARTED.
+// Thread-safe. FAILED_PRECONDITION TOOL_MISSING; DEADLINE_EXCEEDED TOOL_TIMED_OUT; CANCELED
+// TOOL_STOPPED; INTERNAL TOOL_NOT_STARTED.
 Result<ProcessResult> RunProcess(const std::vector<std::string>& arguments,
                                  const ProcessOptions& options = {});
 

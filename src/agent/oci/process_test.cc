@@ -2,10 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <thread>
 
 #include "agent/file.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
 
 namespace tallyman {
 namespace {
@@ -45,6 +50,38 @@ TEST(RunProcess, KillsWhatDoesNotEndAndWhatThatStarted) {
   };
   while (!is_gone() && steady_clock::now() < deadline) ::usleep(1000);
   EXPECT_TRUE(is_gone());
+}
+
+TEST(RunProcess, IsEndedByAStopAndSaysSo) {
+  std::stop_source source;
+  std::jthread stopper([&] { source.request_stop(); });
+  auto begun = steady_clock::now();
+  auto result = RunProcess({"sleep", "100"}, {.stop = source.get_token()});
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, Code::kCanceled);
+  EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(20));
+}
+
+TEST(RunProcess, AToolThatBelongsToItsCallerDiesWithIt) {
+  TempDir dir;
+  const std::string pid_file = (dir.path() / "pid").string();
+  const pid_t caller = ::fork();
+  if (caller == 0) {
+    (void)RunProcess(
+        {"/bin/sh", "-c",
+         "echo $$ >" + pid_file + ".new; mv " + pid_file + ".new " + pid_file + "; exec sleep 100"},
+        {.dies_with_caller = true});
+    ::_exit(0);
+  }
+  ASSERT_TRUE(WaitUntil([&] { return ReadFile(pid_file).has_value(); }));
+  const std::string stat = "/proc/" + std::to_string(std::stoi(*ReadFile(pid_file))) + "/stat";
+  EXPECT_TRUE(ReadFile(stat).has_value());
+  ::kill(caller, SIGKILL);
+  ::waitpid(caller, nullptr, 0);
+  EXPECT_TRUE(WaitUntil([&] {
+    auto text = ReadFile(stat);
+    return !text || text->find(") Z ") != std::string::npos;
+  }));
 }
 
 TEST(RunProcess, ReadsNoMoreThanItKeepsButLetsTheToolFinish) {

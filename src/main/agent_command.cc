@@ -1,0 +1,234 @@
+#include "main/agent_command.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <iostream>
+#include <mutex>
+#include <thread>
+
+#include "agent/file.h"
+#include "agent/join.h"
+#include "agent/machine.h"
+#include "agent/oci/oci_runtime.h"
+#include "agent/simulated_runtime.h"
+#include "agent/sqlite_journal.h"
+#include "agent/system_error.h"
+#include "base/text.h"
+#include "client/network_client.h"
+#include "main/agent_options.h"
+#include "main/signals.h"
+#include "tallyman/v1/agent.pb.h"
+
+namespace tallyman {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A call that the control plane does not answer; the loop tries again, with pauses of its own.
+constexpr std::chrono::seconds kCallTimeout(15);
+// How long steps that were begun may take to end when the agent is told to.
+constexpr std::chrono::seconds kStopPatience(10);
+constexpr std::chrono::seconds kJoinPauseMax(30);
+constexpr const char* kJoinAdvice =
+    "an admin makes a join token with \"tallyman token create NAME --role join\" (with --host HOST "
+    "for a host that is there); give it with --join-token-file FILE or TALLYMAN_JOIN_TOKEN";
+
+void Info(Log& log, std::string event, std::string message) {
+  log.Write({LogLevel::kInfo, std::move(event), std::move(message), {}});
+}
+
+// Held for as long as the agent lives, whatever its end.
+Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
+  const std::filesystem::path path = data / "agent.lock";
+  FileDescriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock.is_open()) return Fail(SystemError("FILE_NOT_WRITTEN", path.string()));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  return Fail(FailedPrecondition(
+                  "AGENT_RUNS",
+                  fmt::format("another agent works on {}: stop that one first, \"fuser {}\" shows "
+                              "it; a second agent needs a data directory, and a host, of its own",
+                              data.string(), path.string()))
+                  .With("data", data.string()));
+}
+
+Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std::stop_token stop) {
+  if (settings.runtime == RuntimeKind::kOci) {
+    return OciRuntime::Open({.data_directory = settings.data,
+                             .registry_authfile = settings.registry_authfile,
+                             .registry_plain_http = settings.registry_plain_http,
+                             .stop = std::move(stop)});
+  }
+  RETURN_IF_ERROR(MakeDirectories(settings.data));
+  if (::chmod(settings.data.c_str(), 0700) != 0)
+    return Fail(SystemError("INVALID_DATA_DIRECTORY", settings.data.string()));
+  ASSIGN_OR_RETURN(const Resources capacity, MeasureMachine(settings.data));
+  return std::make_unique<SimulatedRuntime>(capacity);
+}
+
+MachineFacts FactsOf(const AgentSettings& settings, const Resources& capacity) {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return {.hostname = name.data(),
+          .capacity = capacity,
+          .agent_version = TALLYMAN_VERSION,
+          .runtime = settings.runtime == RuntimeKind::kOci ? OciRuntime::Version() : "simulated"};
+}
+
+// A running agent, its parts in the order in which they depend on one another.
+class Agent {
+ public:
+  Agent(const AgentSettings& settings, std::stop_token stop, Clock& clock, Random& random, Log& log)
+      : settings_(settings), stop_(std::move(stop)), clock_(clock), random_(random), log_(log) {}
+
+  Status Run() {
+    ASSIGN_OR_RETURN(runtime_, OpenRuntime(settings_, stop_));
+    ASSIGN_OR_RETURN(lock_, LockDirectory(settings_.data));
+    ASSIGN_OR_RETURN(journal_, SqliteJournal::Open((settings_.data / "journal.db").string()));
+    ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, EnsureIdentity());
+    if (!identity) return {};
+    ASSIGN_OR_RETURN(auto client, Connect(identity->token));
+    AgentCore core({*client, *journal_, *runtime_, clock_, log_}, settings_.agent);
+    RETURN_IF_ERROR(core.Load());
+    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client));
+    Info(log_, "working",
+         fmt::format("the agent of host {} works for {}", identity->host, settings_.server));
+    loop.Run(stop_);
+    return {};
+  }
+
+ private:
+  Result<std::unique_ptr<NetworkClient>> Connect(const std::string& token) const {
+    return NetworkClient::Make({.server = settings_.server,
+                                .token = token,
+                                .ca_file = settings_.ca_file,
+                                .insecure = settings_.insecure,
+                                .timeout = kCallTimeout,
+                                .retry = {.attempts_max = 1}},
+                               clock_, random_, [](milliseconds) {});
+  }
+
+  static AgentLoop::Watch WatchBy(Client& client) {
+    return [&client](const std::stop_token& stop, const std::string& cursor, const auto& heard) {
+      std::atomic<bool> stopped{false};
+      const std::stop_callback on_stop(stop, [&] { stopped = true; });
+      v1::WatchCommandsRequest request;
+      request.set_cursor(cursor);
+      return client.Stream(
+          "tallyman.v1.AgentService/WatchCommands", request,
+          [&](const google::protobuf::Message& message) {
+            const auto& said = static_cast<const v1::WatchCommandsResponse&>(message);
+            heard(said.cursor(), said.wake());
+            return true;
+          },
+          &stopped);
+    };
+  }
+
+  std::filesystem::path token_file() const { return settings_.data / "host-token"; }
+
+  // nullopt: it was asked to stop before there was one.
+  Result<std::optional<HostIdentity>> EnsureIdentity() {
+    ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, LoadIdentity(*journal_, token_file()));
+    if (identity && !settings_.rejoin) return identity;
+    ASSIGN_OR_RETURN(const std::string token, JoinToken());
+    ASSIGN_OR_RETURN(const Resources capacity, runtime_->MeasureCapacity());
+    // It goes in a message, and is as worth keeping as one that goes in the head: the same refusals.
+    RETURN_IF_ERROR(Connect(token));
+    ASSIGN_OR_RETURN(auto client, Connect(""));
+    const MachineFacts facts = FactsOf(settings_, capacity);
+    for (milliseconds pause = std::chrono::seconds(1); !stop_.stop_requested(); pause *= 2) {
+      auto joined = Join(*client, *journal_, random_, token_file(), token, facts);
+      if (joined) {
+        Info(log_, "joined",
+             fmt::format("this machine is host {} now; its token is in {}", joined->host,
+                         token_file().string()));
+        return std::move(*joined);
+      }
+      if (!IsPassing(joined.error())) return Fail(Explain(std::move(joined).error()));
+      pause = std::min<milliseconds>(pause, kJoinPauseMax);
+      log_.Write({LogLevel::kWarning,
+                  "not_joined",
+                  "cannot join yet, trying again: " + joined.error().message,
+                  {{"reason", joined.error().reason}}});
+      Sleep(pause);
+    }
+    return std::nullopt;
+  }
+
+  Result<std::string> JoinToken() const {
+    std::string text = settings_.join_token;
+    if (!settings_.join_token_file.empty()) {
+      ASSIGN_OR_RETURN(text, ReadFile(settings_.join_token_file));
+    }
+    text = text.substr(0, text.find_first_of("\r\n"));
+    if (!text.empty()) return text;
+    return Fail(FailedPrecondition(
+        "NOT_JOINED", fmt::format("{} {}: {}", settings_.data.string(),
+                                  settings_.rejoin ? "cannot join anew without a join token"
+                                                   : "belongs to no host yet",
+                                  kJoinAdvice)));
+  }
+
+  static bool IsPassing(const Error& error) {
+    return error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded ||
+           error.code == Code::kAborted;
+  }
+  static Error Explain(Error error) {
+    if (error.code == Code::kUnauthenticated || error.code == Code::kPermissionDenied)
+      error.message =
+          fmt::format("the join token was not taken: {}: {}", error.message, kJoinAdvice);
+    return error;
+  }
+
+  void Sleep(milliseconds pause) const {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, stop_, pause, [] { return false; });
+  }
+
+  const AgentSettings& settings_;
+  const std::stop_token stop_;
+  Clock& clock_;
+  Random& random_;
+  Log& log_;
+  std::unique_ptr<Runtime> runtime_;
+  FileDescriptor lock_;
+  std::unique_ptr<SqliteJournal> journal_;
+};
+
+}  // namespace
+
+int RunAgent(const std::vector<std::string>& arguments,
+             const std::function<std::optional<std::string>(std::string_view)>& variable,
+             Clock& clock, Random& random) {
+  const sigset_t signals = TakeSignals({SIGTERM, SIGINT});
+  auto parsed = ParseAgentOptions(arguments, variable);
+  if (parsed && !parsed->settings) {
+    std::cout << parsed->text;
+    return 0;
+  }
+  const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
+  Status ran = parsed ? Status() : Fail(std::move(parsed).error());
+  if (ran) {
+    const StopOnSignal stop(signals, kStopPatience, *log);
+    ran = Agent(*parsed->settings, stop.token(), clock, random, *log).Run();
+  }
+  if (ran) {
+    Info(*log, "stopped", "all is done; what runs in containers goes on");
+    return 0;
+  }
+  LogLine line{LogLevel::kError, "agent_failed", ran.error().message, ran.error().facts};
+  line.fields.emplace_back("reason", ran.error().reason);
+  log->Write(line);
+  return RowOf(ran.error().code).exit_status;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,22 @@
+// `tallyman agent`: runs the nodes of this machine as the control plane says, until a signal ends
+// it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+
+namespace tallyman {
+
+// Reads its own options, works until SIGTERM or SIGINT, and gives the exit status of the process.
+// What runs in containers goes on running. Takes over the signals of the process.
+int RunAgent(const std::vector<std::string>& arguments,
+             const std::function<std::optional<std::string>(std::string_view)>& variable,
+             Clock& clock, Random& random);
+
+}  // namespace tallyman

@@ -1,0 +1,127 @@
+#include "main/agent_options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+constexpr int64_t kSecondsMax = 24 * 3600;
+
+constexpr const char* kFooter = R"(
+The first start joins the fleet, as root on the machine that is to run nodes:
+  tallyman -q token create rack-7 --role join >join-token   (an admin, where the fleet is managed;
+                                                            --host HOST for a host that is there)
+  tallyman agent --server https://tallyman.example --data /var/lib/tallyman-agent \
+    --join-token-file join-token
+Later starts need no token: the host's own is kept in DIR/host-token.
+
+Containers outlive the agent: stop it, update it, start it again, and the nodes run on. It needs
+runc, skopeo, umoci, e2fsprogs, and control groups with cpu and memory. On a machine that has none
+of that, --runtime simulated takes the commands and only pretends.)";
+
+struct Typed {
+  std::string data;
+  std::string log = "text";
+  std::string runtime = "oci";
+  int64_t poll_seconds = 30;
+  int64_t status_seconds = 30;
+  int64_t health_seconds = 300;
+};
+
+template <class Enum>
+Status ReadWord(std::string_view option, const std::string& word, Enum& value) {
+  if (auto known = FromText<Enum>(word)) {
+    value = *known;
+    return {};
+  }
+  return Fail(InvalidArgument("USAGE", fmt::format("{} is {}: write {}", option, Quote(word),
+                                                   fmt::join(EnumText<Enum>::kWords, " or "))));
+}
+
+void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
+  app.footer(kFooter);
+  app.add_option("--server", settings.server,
+                 "The control plane, https://HOST[:PORT]; else TALLYMAN_SERVER");
+  app.add_option("--data", typed.data, "Directory for images, disks, the journal and the token");
+  app.add_option("--join-token-file", settings.join_token_file,
+                 "File with the token of the first start; else TALLYMAN_JOIN_TOKEN");
+  app.add_flag("--rejoin", settings.rejoin,
+               "Join anew, as the same host, when its own token was revoked or lost");
+  app.add_option("--ca", settings.ca_file, "Certificates to trust, PEM; else those of the system");
+  app.add_flag("--insecure", settings.insecure,
+               "Plain HTTP to another machine: whoever is on the way can read the token");
+  app.add_option("--log", typed.log, "text or json")->capture_default_str();
+  app.add_option("--runtime", typed.runtime, "oci: containers; simulated: nothing really runs")
+      ->capture_default_str();
+  app.add_option("--registry-authfile", settings.registry_authfile,
+                 "Credentials of registries, as \"skopeo login --authfile\" writes them");
+  app.add_flag("--registry-plain-http", settings.registry_plain_http,
+               "Registries may be reached without TLS");
+  app.add_option("--workers", settings.loop.workers, "Nodes worked on at once")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  const auto seconds = [&](const char* name, int64_t& value, const char* description) {
+    app.add_option(name, value, description)
+        ->check(CLI::Range(int64_t{1}, kSecondsMax))
+        ->capture_default_str();
+  };
+  seconds("--poll-seconds", typed.poll_seconds, "How often it asks when nothing wakes it");
+  seconds("--status-seconds", typed.status_seconds, "How often it reports what runs");
+  seconds("--health-seconds", typed.health_seconds,
+          "How long a new version may take to become healthy");
+}
+
+Status Read(const Typed& typed, AgentSettings& settings) {
+  RETURN_IF_ERROR(ReadWord("--log", typed.log, settings.log));
+  RETURN_IF_ERROR(ReadWord("--runtime", typed.runtime, settings.runtime));
+  std::error_code error;
+  settings.data = std::filesystem::absolute(typed.data, error).lexically_normal();
+  if (!settings.data.has_filename()) settings.data = settings.data.parent_path();
+  settings.loop.poll_interval = std::chrono::seconds(typed.poll_seconds);
+  settings.agent.status_interval = std::chrono::seconds(typed.status_seconds);
+  settings.agent.execution.health_deadline = std::chrono::seconds(typed.health_seconds);
+  settings.agent.agent_version = TALLYMAN_VERSION;
+  return {};
+}
+
+}  // namespace
+
+Result<ParsedAgentOptions> ParseAgentOptions(
+    const std::vector<std::string>& arguments,
+    const std::function<std::optional<std::string>(std::string_view)>& variable) {
+  AgentSettings settings;
+  Typed typed;
+  CLI::App app("Run the nodes of this machine as the control plane says", "tallyman agent");
+  Define(app, settings, typed);
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    return ParsedAgentOptions{.settings = std::nullopt, .text = app.help()};
+  } catch (const CLI::ParseError& e) {
+    return Fail(InvalidArgument("USAGE",
+                                fmt::format("{}; see \"tallyman agent --help\"", Quote(e.what()))));
+  }
+  if (settings.server.empty()) settings.server = variable("TALLYMAN_SERVER").value_or("");
+  if (settings.server.empty()) {
+    return Fail(
+        InvalidArgument("NO_SERVER",
+                        "no control plane is named: give --server https://HOST[:PORT], or set "
+                        "TALLYMAN_SERVER"));
+  }
+  if (typed.data.empty()) {
+    return Fail(InvalidArgument("NO_DATA_DIRECTORY",
+                                "say where images, disks and the journal go: --data "
+                                "/var/lib/tallyman-agent"));
+  }
+  settings.join_token = variable("TALLYMAN_JOIN_TOKEN").value_or("");
+  RETURN_IF_ERROR(Read(typed, settings));
+  return ParsedAgentOptions{.settings = std::move(settings), .text = {}};
+}
+
+}  // namespace tallyman

@@ -1,0 +1,52 @@
+// What `tallyman agent` was told on its command line.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/core.h"
+#include "agent/loop.h"
+#include "base/enum_text.h"
+#include "base/result.h"
+#include "main/log_form.h"
+
+namespace tallyman {
+
+enum class RuntimeKind { kOci, kSimulated };
+
+template <>
+struct EnumText<RuntimeKind> {
+  static constexpr std::array<std::string_view, 2> kWords = {"oci", "simulated"};
+};
+
+struct AgentSettings {
+  std::string server;
+  std::filesystem::path data;  // absolute
+  std::string ca_file;
+  bool insecure = false;
+  std::string join_token_file;
+  std::string join_token;  // of the environment; the file comes first
+  bool rejoin = false;
+  LogForm log = LogForm::kText;
+  RuntimeKind runtime = RuntimeKind::kOci;
+  std::string registry_authfile;
+  bool registry_plain_http = false;
+  AgentOptions agent;
+  LoopOptions loop;
+};
+
+// INVALID_ARGUMENT with reason USAGE, NO_SERVER or NO_DATA_DIRECTORY. With --help the settings are
+// absent and `text` is what to print.
+struct ParsedAgentOptions {
+  std::optional<AgentSettings> settings;
+  std::string text;
+};
+Result<ParsedAgentOptions> ParseAgentOptions(
+    const std::vector<std::string>& arguments,
+    const std::function<std::optional<std::string>(std::string_view)>& variable);
+
+}  // namespace tallyman

@@ -1,0 +1,98 @@
+// A program that runs beside a test, what it writes kept in a file.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/wait.h"
+
+namespace tallyman {
+
+// Not thread-safe. The destructor kills what still runs, and so does the end of the test's process.
+class ChildProcess {
+ public:
+  // Both outputs are appended to `log`.
+  explicit ChildProcess(std::filesystem::path log) : log_(std::move(log)) {}
+  ~ChildProcess() { Kill(); }
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  // `words[0]` is a path. The environment is nothing but `environment` (NAME=VALUE). REQUIRES: it
+  // does not run.
+  void Start(std::vector<std::string> words, std::vector<std::string> environment = {}) {
+    from_ = LogSize();
+    environment.emplace_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+    const std::vector<char*> arguments = Pointers(words);
+    const std::vector<char*> variables = Pointers(environment);
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigset_t none;
+    sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+    const int file = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    ::dup2(file, STDOUT_FILENO);
+    ::dup2(file, STDERR_FILENO);
+    ::execve(arguments[0], arguments.data(), variables.data());
+    ::_exit(127);
+  }
+  bool is_running() const { return pid_ > 0; }
+  pid_t pid() const { return pid_; }
+  void Signal(int signal) const { ::kill(pid_, signal); }
+  // Waits for its end; its exit status, 128 + N for signal N.
+  int Wait() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  }
+  int Stop() {
+    Signal(SIGTERM);
+    return Wait();
+  }
+  void Kill() {
+    if (!is_running()) return;
+    Signal(SIGKILL);
+    Wait();
+  }
+
+  // What it has written since it was started last.
+  std::string Log() const {
+    std::ifstream file(log_);
+    file.seekg(static_cast<std::streamoff>(from_));
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+  }
+  bool AwaitLog(const std::string& text) const {
+    return WaitUntil([&] { return Log().find(text) != std::string::npos; });
+  }
+
+ private:
+  static std::vector<char*> Pointers(std::vector<std::string>& texts) {
+    std::vector<char*> pointers;
+    for (std::string& text : texts) pointers.push_back(text.data());
+    pointers.push_back(nullptr);
+    return pointers;
+  }
+  uintmax_t LogSize() const {
+    std::error_code missing;
+    const uintmax_t size = std::filesystem::file_size(log_, missing);
+    return missing ? 0 : size;
+  }
+
+  std::filesystem::path log_;
+  uintmax_t from_ = 0;
+  pid_t pid_ = -1;
+};
+
+}  // namespace tallyman
