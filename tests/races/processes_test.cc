@@ -41,7 +41,7 @@ TEST_P(Processes, UpgradesOfOneNodeByManyProcessesAtOnceAreOneDifference) {
   ExpectBalanced();
 }
 
-INSTANTIATE_TEST_SUITE_P(On, Processes, testing::Values(SharedSqlite()),
+INSTANTIATE_TEST_SUITE_P(On, Processes, testing::Values(SharedSqlite(), SharedPostgres()),
                          [](const auto& parameter) { return parameter.param.name; });
 
 }  // namespace
