@@ -115,10 +115,12 @@ void AgentLoop::WatchUntil(const std::stop_token& stop) {
   std::string cursor;
   int failures = 0;
   while (!stop.stop_requested()) {
+    // What came between the last fetch and a stream from now on is in no stream.
+    bool is_new = cursor.empty();
     Status ended = watch_(stop, cursor, [&](const std::string& at, bool wake) {
       cursor = at;
       failures = 0;
-      if (wake) Wake(true);
+      if (std::exchange(is_new, false) || wake) Wake(true);
     });
     // One that the other side does not know any more is of no use, and who knows what was missed.
     if (!ended && ended.error().code != Code::kUnavailable) {

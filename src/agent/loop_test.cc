@@ -112,6 +112,24 @@ TEST_F(LoopTest, KeepsTryingWhileNobodyAnswersAndSaysSoOnce) {
   EXPECT_EQ(Count("control_plane_reached"), 1);
 }
 
+TEST_F(LoopTest, MissesNothingThatCameBeforeTheStreamWasThere) {
+  auto watch = [&](const std::stop_token& stop, const std::string&,
+                   const std::function<void(const std::string&, bool)>& heard) -> Status {
+    // The agent has asked already, and will not by itself.
+    EXPECT_TRUE(Await([&] { return control_.Locked([&] { return !control_.reports.empty(); }); }));
+    HandOutLocked(Command(v1::COMMAND_KIND_CREATE, Spec(node_)));
+    heard("now", false);
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait(lock, stop, [] { return false; });
+    return {};
+  };
+  Run({.poll_interval = std::chrono::hours(1)}, watch);
+  EXPECT_TRUE(AwaitOutcomes(1));
+  Stop();
+}
+
 TEST_F(LoopTest, BeginsAtNowWhenTheOtherSideDoesNotKnowItsCursorAnyMore) {
   std::mutex mutex;
   std::vector<std::string> cursors;

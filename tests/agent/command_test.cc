@@ -29,7 +29,10 @@ class AgentCommandTest : public testing::Test {
   }
   static Ran Run(const std::vector<std::string>& words,
                  const std::vector<std::string>& environment = {}) {
-    return RunProgram(TALLYMAN_PROGRAM, words, environment);
+    // One that begins to work where it should refuse to is ended.
+    std::vector<std::string> bounded = {"20", TALLYMAN_PROGRAM};
+    bounded.insert(bounded.end(), words.begin(), words.end());
+    return RunProgram("/usr/bin/timeout", bounded, environment);
   }
   // An agent that has a token, and nobody to show it to.
   void StartWaiting(ChildProcess& agent, const std::vector<std::string>& more = {}) {

@@ -42,6 +42,8 @@ class ChildProcess {
     const int file = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     ::dup2(file, STDOUT_FILENO);
     ::dup2(file, STDERR_FILENO);
+    // A socket that the test listens on is not the child's to keep.
+    ::close_range(STDERR_FILENO + 1, ~0U, 0);
     ::execve(arguments[0], arguments.data(), variables.data());
     ::_exit(127);
   }

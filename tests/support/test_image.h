@@ -14,7 +14,7 @@
 namespace tallyman {
 
 struct TestImage {
-  std::string tag;
+  std::string tag = {};
   // What the shell of the container runs; it is process 1, so it has to handle TERM itself.
   std::string script = "trap 'exit 0' TERM; echo started; while :; do sleep 0.1; done";
   // The label tallyman.health: a command line for the image's shell.

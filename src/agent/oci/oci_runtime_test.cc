@@ -338,9 +338,11 @@ TEST_F(OciRuntimeTest, AnImageComesFromARegistryByTagOrDigest) {
 
   std::string other = digest;
   other.back() = other.back() == '0' ? '1' : '0';
-  Status missing = runtime_->Prepare(Spec(registry.Uri("@" + other), kSmall));
-  ASSERT_FALSE(missing.has_value());
-  EXPECT_EQ(missing.error().reason, "IMAGE_NOT_PULLED");
+  for (const std::string& behind : {"@" + other, ":v1@" + other}) {
+    Status missing = runtime_->Prepare(Spec(registry.Uri(behind), kSmall));
+    ASSERT_FALSE(missing.has_value()) << behind;
+    EXPECT_EQ(missing.error().reason, "IMAGE_NOT_PULLED");
+  }
 }
 
 TEST_F(OciRuntimeTest, ADigestNamesOneImageOfALayoutAndNoOther) {

@@ -1,0 +1,81 @@
+// A control plane on a socket for tests of the agent's process: what TestingControl is told to hand
+// out, with a door for joining and a stream of wake-ups. Decides nothing; the real one is in
+// tests/e2e.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "agent/testing_control.h"
+#include "base/log.h"
+#include "http/server.h"
+
+namespace tallyman {
+
+// Listens on 127.0.0.1. Takes the join token "join-me" and, from then on, the token "host-token".
+class ControlServer final : public HttpHandler {
+  template <class Look>
+  auto Locked(Look look) {
+    std::lock_guard lock(mutex_);
+    return look();
+  }
+
+ public:
+  ControlServer();
+  ~ControlServer() override { Stop(); }
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+  // Streams end, and nobody listens until it is started again, at the same port.
+  void Stop();
+  bool Start();
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
+  TestingControl& control() { return control_; }
+  void HandOut(const v1::HandedCommand& command);
+  // Sends a wake-up on every stream.
+  void Wake();
+  // It answers to no stream: agents have to poll.
+  void RefuseStreams() { streams_refused_ = true; }
+  void SetHostToken(const std::string& token) {
+    Locked([&] { host_token_ = token; });
+  }
+
+  // The outcomes that it was told.
+  std::vector<v1::Outcome> Outcomes();
+  bool AwaitOutcomes(size_t count);
+  int joins() {
+    return Locked([&] { return joins_; });
+  }
+  // The cursors that streams began with.
+  std::vector<std::string> Cursors() {
+    return Locked([&] { return cursors_; });
+  }
+
+  std::optional<HttpResponse> Refuse(const HttpRequest& head) override;
+  void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override;
+  void PeerGone() override {}
+  HttpResponse Malformed(int status, std::string_view reason, std::string_view what) override;
+
+ private:
+  class WakeUps;
+  Status Join(const v1::JoinRequest& request, v1::JoinResponse& response);
+  HttpResponse Unary(const HttpRequest& request);
+
+  TestingControl control_;
+  MemoryLog log_;
+  uint16_t port_ = 0;
+  std::atomic<bool> streams_refused_{false};
+  std::mutex mutex_;
+  std::string host_token_ = "host-token";
+  int joins_ = 0;
+  std::vector<std::string> cursors_;
+  int64_t wakes_ = 0;
+  std::vector<std::weak_ptr<Exchange>> streams_;
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace tallyman
