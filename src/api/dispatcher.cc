@@ -104,8 +104,8 @@ Dispatcher::Dispatcher(Control& control, EventFeedOptions streaming)
     std::string name = method.name;
     stream_methods_.emplace(std::move(name), std::move(method));
   }
-  for (auto* list : {&OrgAndRegionMethods, &HostMethods, &CatalogMethods, &NodeMethods,
-                     &HistoryMethods, &AuditMethods, &TokenMethods}) {
+  for (auto* list : {&AgentMethods, &OrgAndRegionMethods, &HostMethods, &CatalogMethods,
+                     &NodeMethods, &HistoryMethods, &AuditMethods, &TokenMethods}) {
     for (Method& method : list()) {
       std::string name = method.name;
       methods_.emplace(std::move(name), std::move(method));
@@ -134,7 +134,7 @@ void Dispatcher::Dispatch(std::string_view name, const Message& request, const C
     if (!status) return once(Fail(std::move(status).error()));
     Call call = CallOf(method, request, caller);
     bool remembered = method.mutates && !call.request_id.empty() && !IsDryRun(request);
-    if (method.mutates) once = ThenNudge(feed_, std::move(once));
+    if (method.mutates || method.of_hosts) once = ThenNudge(feed_, std::move(once));
     method.run(control_, call, request,
                remembered ? OrAnswerGivenBefore(control_, method, call, once) : once);
   } catch (const std::exception& e) {

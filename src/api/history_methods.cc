@@ -25,6 +25,8 @@ v1::Command MessageOf(const CommandView& view) {
   out.set_to_image(view.to_image);
   out.set_attempt(command.attempt);
   *out.mutable_created_at() = ToMessage(command.created_at);
+  out.set_outcome(command.outcome);
+  if (command.taken_at) *out.mutable_taken_at() = ToMessage(*command.taken_at);
   if (command.ended_at) *out.mutable_ended_at() = ToMessage(*command.ended_at);
   return out;
 }

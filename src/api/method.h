@@ -18,12 +18,15 @@
 namespace tallyman {
 
 struct Method {
-  std::string name;  // full: "tallyman.v1.NodeService/UpgradeNodes"
-  bool mutates = false;
+  std::string name;      // full: "tallyman.v1.NodeService/UpgradeNodes"
+  bool mutates = false;  // a request id makes it happen once
   const google::protobuf::Message* request = nullptr;  // default instances; live for ever
   const google::protobuf::Message* response = nullptr;
   // REQUIRES: the message is of the request's type.
   std::function<void(Control&, Call, const google::protobuf::Message&, Answer)> run;
+  // Called by hosts: changes something as well, and has other means than a request id to be safe
+  // when it comes twice.
+  bool of_hosts = false;
 };
 
 // The answer that hears a mutation's bytes and hands on what they are.
@@ -38,29 +41,47 @@ inline Done AsReply(const google::protobuf::Message& type, Answer answer) {
 template <class Request, class Response>
 Method ReadMethod(std::string name,
                   Result<Response> (*read)(Control&, const Call&, const Request&)) {
-  return {std::move(name), false, &Request::default_instance(), &Response::default_instance(),
+  return {std::move(name),
+          false,
+          &Request::default_instance(),
+          &Response::default_instance(),
           [read](Control& control, const Call& call, const google::protobuf::Message& request,
                  const Answer& answer) {
             auto response = read(control, call, static_cast<const Request&>(request));
             if (!response) return answer(Fail(std::move(response).error()));
             answer(Reply(std::make_unique<Response>(*std::move(response))));
-          }};
+          },
+          false};
 }
 
 // A method that changes something: Status f(Control&, Call, const Request&, Done). It either gives
 // an error and leaves `done` alone, or sees to it that `done` is called with an encoded Response.
 template <class Response, class Request>
 Method WriteMethod(std::string name, Status (*write)(Control&, Call, const Request&, Done)) {
-  return {std::move(name), true, &Request::default_instance(), &Response::default_instance(),
+  return {std::move(name),
+          true,
+          &Request::default_instance(),
+          &Response::default_instance(),
           [write](Control& control, Call call, const google::protobuf::Message& request,
                   const Answer& answer) {
             Done done = AsReply(Response::default_instance(), answer);
             auto status = write(control, std::move(call), static_cast<const Request&>(request),
                                 std::move(done));
             if (!status) answer(Fail(std::move(status).error()));
-          }};
+          },
+          false};
 }
 
+// The same for what hosts call.
+template <class Response, class Request>
+Method HostMethod(std::string name, Status (*write)(Control&, Call, const Request&, Done)) {
+  Method method = WriteMethod<Response>(std::move(name), write);
+  method.mutates = false;
+  method.of_hosts = true;
+  return method;
+}
+
+std::vector<Method> AgentMethods();
 std::vector<Method> OrgAndRegionMethods();
 std::vector<Method> HostMethods();
 std::vector<Method> CatalogMethods();

@@ -55,6 +55,7 @@ constexpr AuthorizationRule kRules[] = {
     {"TokenService/RevokeToken", {kOwn, kNone, kNone, kNone, kNone}},
     {"internal/ConfirmRuns", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/EnsureAdminToken", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"internal/ExpireCommands", {kAllOrgs, kNone, kNone, kNone, kNone}},
 };
 
 static_assert(std::ranges::is_sorted(kRules, {}, &AuthorizationRule::method));

@@ -33,6 +33,7 @@ constexpr int kPassedOverMax = 64;
 struct Combiner::Taken {
   std::unordered_set<NodeId> nodes;
   std::vector<RequestKey> keys;
+  std::unordered_set<HostId> reporters;
   // Of requests that wait for a host. (A lot may touch a host that it has taken many times.)
   std::unordered_set<HostId> hosts_passed_over;
 };
@@ -85,6 +86,9 @@ bool Combiner::Conflicts(const Mutation& mutation, const Taken& taken) const {
   for (const NodeId& node : locks.nodes) {
     if (taken.nodes.contains(node) || running_nodes_.contains(node)) return true;
   }
+  for (const HostId& host : locks.report_hosts) {
+    if (taken.reporters.contains(host) || running_reporters_.contains(host)) return true;
+  }
   for (const RequestKey& key : locks.requests) {
     if (std::ranges::find(taken.keys, key) != taken.keys.end() ||
         std::ranges::find(running_keys_, key) != running_keys_.end()) {
@@ -112,6 +116,7 @@ std::vector<Combiner::Waiting> Combiner::TakeLot() {
     const bool host_is_busy = HostIsBusy(*it, taken);
     const bool conflicts = host_is_busy || Conflicts(mutation, taken);
     taken.nodes.insert(mutation.locks.nodes.begin(), mutation.locks.nodes.end());
+    taken.reporters.insert(mutation.locks.report_hosts.begin(), mutation.locks.report_hosts.end());
     taken.keys.insert(taken.keys.end(), mutation.locks.requests.begin(),
                       mutation.locks.requests.end());
     if (conflicts) {
@@ -142,12 +147,14 @@ void Combiner::Work() {
     });
     if (lot.empty()) return;
     std::vector<NodeId> nodes;
-    std::vector<HostId> hosts;
+    std::vector<HostId> hosts, reporters;
     size_t keys_before = running_keys_.size();
     for (const Waiting& waiting : lot) {
       nodes.insert(nodes.end(), waiting.mutation.locks.nodes.begin(),
                    waiting.mutation.locks.nodes.end());
       hosts.insert(hosts.end(), waiting.hosts.begin(), waiting.hosts.end());
+      reporters.insert(reporters.end(), waiting.mutation.locks.report_hosts.begin(),
+                       waiting.mutation.locks.report_hosts.end());
       running_keys_.insert(running_keys_.end(), waiting.mutation.locks.requests.begin(),
                            waiting.mutation.locks.requests.end());
     }
@@ -155,11 +162,13 @@ void Combiner::Work() {
                                  running_keys_.end());
     running_nodes_.insert(nodes.begin(), nodes.end());
     running_hosts_.insert(hosts.begin(), hosts.end());
+    running_reporters_.insert(reporters.begin(), reporters.end());
     lock.unlock();
     RunLot(std::move(lot));
     lock.lock();
     for (const NodeId& node : nodes) running_nodes_.erase(running_nodes_.find(node));
     for (const HostId& host : hosts) running_hosts_.erase(running_hosts_.find(host));
+    for (const HostId& host : reporters) running_reporters_.erase(running_reporters_.find(host));
     for (const RequestKey& key : keys) running_keys_.erase(std::ranges::find(running_keys_, key));
     if (options_.writers > 1) work_.notify_all();
   }

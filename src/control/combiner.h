@@ -2,8 +2,9 @@
 //
 // A lot starts at once when none is running; it never waits to fill. It takes waiting requests
 // first come first served, up to a bound of rows; a larger request is a lot of its own. Two
-// requests that name the same node, or carry the same request id, never share a lot, and keep their
-// order. Waiting costs no thread: whoever submits goes on, and `done` hears the answer.
+// requests that name the same node, report of the same host or carry the same request id never
+// share a lot, and keep their order. Waiting costs no thread: whoever submits goes on, and `done`
+// hears the answer.
 //
 // With several writers, lots run at once. A request whose host is in a lot that runs would only
 // wait for that host's lock, and have the rest of its lot wait with it: it is passed over, and with
@@ -63,6 +64,7 @@ class Combiner {
   // Of the lots that run now: with several writers they must not meet either.
   std::unordered_multiset<NodeId> running_nodes_;
   std::unordered_multiset<HostId> running_hosts_;
+  std::unordered_multiset<HostId> running_reporters_;
   std::vector<RequestKey> running_keys_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;

@@ -10,11 +10,25 @@ namespace tallyman {
 namespace {
 
 Status CheckDeletable(const NodeSnapshot& node) {
-  if (node.node.IsLive() && !node.node.IsBeingDeleted()) return {};
+  if (!node.node.IsBeingDeleted()) return {};
   return Fail(FailedPrecondition("NODE_BEING_DELETED",
                                  fmt::format("node {} is being deleted already", node.node.name))
                   .About("node " + node.node.name)
                   .With("node_id", node.node.id.ToString()));
+}
+
+// Its create failed, and what it was charged went back then.
+void Forget(NodeWriter& writer, const NodeSnapshot& node, const Host& host) {
+  NodeChange& change = writer.Show(node, host);
+  change.before = {};
+  change.after = {};
+  change.to_image.clear();
+  change.to_config.reset();
+  change.released = true;
+  Node& after = writer.Update(node);
+  after.node_state = NodeState::kDeleted;
+  after.deleted_at = writer.cause().now;
+  writer.AddEvent(EventKind::kNodeDeleted, after, Detail({{"image", change.from_image}}));
 }
 
 Result<NodeDecision> Decide(Control& control, const Call& call, const std::vector<NodeId>& ids,
@@ -26,7 +40,9 @@ Result<NodeDecision> Decide(Control& control, const Call& call, const std::vecto
   for (const NodeSnapshot* node : nodes) {
     RETURN_IF_ERROR(CheckDeletable(*node));
     const Host& host = snapshot.hosts.at(node->node.host_id).host;
-    if (node->node.handed_out) {
+    if (!node->node.IsLive()) {
+      Forget(writer, *node, host);
+    } else if (node->node.handed_out) {
       ASSIGN_OR_RETURN(Withdrawal withdrawal, WithdrawUntaken(writer, books, *node));
       writer
           .Instruct(*node, host, CommandKind::kDelete, NextState::kDeleting,

@@ -40,6 +40,8 @@ void Append(ChangeSet& to, ChangeSet&& from) {
   Append(to.events, std::move(from.events));
   Append(to.token_updates, std::move(from.token_updates));
   Append(to.new_tokens, std::move(from.new_tokens));
+  Append(to.host_reports, std::move(from.host_reports));
+  Append(to.status_reports, std::move(from.status_reports));
 }
 
 LockSet UnionOf(std::span<const Mutation* const> lot) {
@@ -52,6 +54,12 @@ LockSet UnionOf(std::span<const Mutation* const> lot) {
     all.orgs.insert(all.orgs.end(), locks.orgs.begin(), locks.orgs.end());
     all.node_names.insert(all.node_names.end(), locks.node_names.begin(), locks.node_names.end());
     all.requests.insert(all.requests.end(), locks.requests.begin(), locks.requests.end());
+    all.report_hosts.insert(all.report_hosts.end(), locks.report_hosts.begin(),
+                            locks.report_hosts.end());
+    all.commands.insert(all.commands.end(), locks.commands.begin(), locks.commands.end());
+    all.node_configs.insert(all.node_configs.end(), locks.node_configs.begin(),
+                            locks.node_configs.end());
+    all.with_history = all.with_history || locks.with_history;
     // Only a mutation that runs alone asks for a placement.
     if (locks.placement) all.placement = locks.placement;
     all.with_sums = all.with_sums || locks.with_sums;
@@ -184,12 +192,14 @@ Status LotRunner::Body(Attempt& attempt, WriteTx& tx) {
     }
     const Call& call = mutation->call;
     Append(changes, std::move(decision.changes));
-    changes.requests.push_back({.key = KeyOf(call),
-                                .method = call.method,
-                                .address = call.address,
-                                .body_digest = call.body_digest,
-                                .response = decision.answer,
-                                .created_at = clock_.Now()});
+    if (decision.leaves_trail) {
+      changes.requests.push_back({.key = KeyOf(call),
+                                  .method = call.method,
+                                  .address = call.address,
+                                  .body_digest = call.body_digest,
+                                  .response = decision.answer,
+                                  .created_at = clock_.Now()});
+    }
     attempt.answers.push_back(decision.answer);
   }
   for (const auto& [id, version] : versions_before) {

@@ -32,8 +32,8 @@ class LotRunner {
         patience_(patience) {}
 
   // One answer per mutation, in order.
-  // REQUIRES: no two mutations name the same node or carry the same request key; every call has a
-  // request id.
+  // REQUIRES: no two mutations name the same node, are reports of the same host or carry the same
+  // request key; every call has a request id.
   std::vector<Result<std::string>> Run(std::span<const Mutation* const> lot);
 
  private:

@@ -21,6 +21,8 @@ struct Decision {
   std::vector<Drift> healed;
   std::vector<Warning> warnings;
   std::string answer;  // encoded by the caller's encoder; stored, and replayed as it is
+  // It changed something that the audit trail tells of; a heartbeat does not.
+  bool leaves_trail = true;
 };
 
 struct Mutation {

@@ -35,6 +35,10 @@ void NodeWriter::EndCommand(const CommandId& id, CommandState state) {
   decision_.rows.command_updates.push_back({id, state, cause_.now});
 }
 
+void NodeWriter::ChangeCommand(CommandUpdate update) {
+  decision_.rows.command_updates.push_back(std::move(update));
+}
+
 void NodeWriter::AddEvent(EventKind kind, const Node& node, std::string detail) {
   Event& event = decision_.rows.events.emplace_back();
   event.kind = kind;
@@ -208,6 +212,19 @@ Status CheckVersion(const Node& node, int64_t expected) {
                   .With("version", std::to_string(node.version)));
 }
 
+Decision ToDecision(NodeDecision decided) {
+  Decision decision{.changes = std::move(decided.rows),
+                    .hosts = {},
+                    .healed = {},
+                    .warnings = std::move(decided.changes.warnings),
+                    .answer = {}};
+  for (const HostChange& host : decided.changes.hosts) {
+    decision.hosts.push_back(host.after);
+    decision.healed.insert(decision.healed.end(), host.drifts.begin(), host.drifts.end());
+  }
+  return decision;
+}
+
 namespace {
 
 // What a plan shows of ids that are made only when it is applied: nothing.
@@ -252,16 +269,9 @@ void PlanOrApply(Control& control, Call call, const PlanOptions& options, LockSe
       if (changes.plan_token != token) return Fail(PlanStale(token, changes.plan_token));
     }
     changes.applied = true;
-    Decision decision{.changes = std::move(decided.rows),
-                      .hosts = {},
-                      .healed = {},
-                      .warnings = changes.warnings,
-                      .answer = {}};
-    for (const HostChange& host : changes.hosts) {
-      decision.hosts.push_back(host.after);
-      decision.healed.insert(decision.healed.end(), host.drifts.begin(), host.drifts.end());
-    }
-    decision.answer = encode(changes);
+    std::string answer = encode(changes);
+    Decision decision = ToDecision(std::move(decided));
+    decision.answer = std::move(answer);
     return decision;
   };
   control.Submit(std::move(mutation), std::move(done));

@@ -38,6 +38,7 @@ class NodeWriter {
   // The row as it is afterwards: stamps the time and the next version, and settles drifted fields.
   Node& Update(const NodeSnapshot& node);
   void EndCommand(const CommandId& id, CommandState state);
+  void ChangeCommand(CommandUpdate update);
   void AddEvent(EventKind kind, const Node& node, std::string detail);
   // The line of the answer about a node that keeps its image.
   NodeChange& Show(const NodeSnapshot& node, const Host& host);
@@ -56,6 +57,9 @@ class NodeWriter {
   Cause cause_;
   NodeDecision decision_;
 };
+
+// The decision as it is written; the caller encodes its answer.
+Decision ToDecision(NodeDecision decided);
 
 using DecideNodes = std::function<Result<NodeDecision>(const Snapshot&, ReadTx&)>;
 

@@ -51,7 +51,7 @@ Status SelectNodes(ReadTx& tx, const Actor& actor, const NodeSelector& selector,
     for (const NodeRow& row : rows) {
       if (row.node.image_id == targets.image) {
         ++targets.same_image_count;
-      } else if (row.node.IsBeingDeleted()) {
+      } else if (row.node.IsBeingDeleted() || !row.node.IsLive()) {
         ++targets.deleting_count;
       } else {
         targets.nodes.push_back(row.node.id);

@@ -13,6 +13,7 @@
 #include "base/system.h"
 #include "base/text.h"
 #include "control/prune_requests.h"
+#include "control/reports.h"
 #include "control/tokens.h"
 #include "http/server.h"
 #include "http/site.h"
@@ -62,6 +63,7 @@ class Serving {
             WithSecrets(WithWriters(settings.control, opened.writers), secrets_))),
         authenticator_(*control_),
         pruner_(*control_, {}),
+        command_deadline_(settings.command_deadline),
         dispatcher_(std::make_unique<Dispatcher>(*control_)),
         server_metrics_(metrics_, MethodNames()),
         call_log_(log),
@@ -119,10 +121,13 @@ class Serving {
 
   // Background work: safe when other servers on the database do the same.
   std::vector<Timer::Job> Jobs() {
-    return {{"forgetting old requests", std::chrono::minutes(10), [this]() -> Result<bool> {
+    return {{"forgetting old requests", std::chrono::minutes(10),
+             [this]() -> Result<bool> {
                ASSIGN_OR_RETURN(RequestPruner::Report report, pruner_.Run());
                return !report.done;
-             }}};
+             }},
+            {"commands past their deadline", std::chrono::seconds(5),
+             [this] { return ExpireCommands(*control_, command_deadline_); }}};
   }
 
   std::vector<CallObserver*> Observers(LogForm log) {
@@ -161,6 +166,7 @@ class Serving {
   std::unique_ptr<Control> control_;
   ControlAuthenticator authenticator_;
   RequestPruner pruner_;
+  const std::chrono::seconds command_deadline_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::atomic<bool> draining_{false};
   ServerMetrics server_metrics_;

@@ -22,6 +22,7 @@ struct Typed {
   bool insecure = false;
   size_t body_mib = 64;
   int64_t drain_seconds = 10;
+  int64_t command_deadline_seconds = 3600;
 };
 
 std::unexpected<Error> Refuse(std::string reason, std::string_view field, std::string_view value,
@@ -113,6 +114,10 @@ void Define(CLI::App& app, ServerSettings& settings, Typed& typed) {
                  "How long calls may take to end when the server stops")
       ->check(CLI::Range(0, 3600))
       ->capture_default_str();
+  app.add_option("--command-deadline-seconds", typed.command_deadline_seconds,
+                 "How long a host may work on a command before the node counts as failed")
+      ->check(CLI::Range(10, 30 * 24 * 3600))
+      ->capture_default_str();
 }
 
 Status Read(const Typed& typed, ServerSettings& settings) {
@@ -123,6 +128,7 @@ Status Read(const Typed& typed, ServerSettings& settings) {
   RETURN_IF_ERROR(ReadWord("--capacity", typed.capacity, settings.control.policies.capacity));
   settings.server.body_bytes_max = typed.body_mib << 20;
   settings.server.bodies_bytes_max = 4 * settings.server.body_bytes_max;
+  settings.command_deadline = std::chrono::seconds(typed.command_deadline_seconds);
   settings.server.drain_timeout = std::chrono::seconds(typed.drain_seconds);
   return {};
 }

@@ -1,6 +1,7 @@
 // What `tallyman server` was told on its command line.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@ struct ServerSettings {
   std::string admin_token_file;  // "": beside the database
   LogForm log = LogForm::kText;
   int workers = 4;
+  std::chrono::seconds command_deadline = std::chrono::hours(1);
   ServerOptions server;
   RpcLimits limits;
   ControlOptions control;

@@ -5,6 +5,7 @@
 
 #include "model/event.h"
 #include "model/ledger.h"
+#include "model/report.h"
 #include "model/snapshot.h"
 #include "model/token.h"
 
@@ -26,6 +27,11 @@ struct CommandUpdate {
   CommandId id;
   CommandState state = CommandState::kOpen;
   std::optional<Time> ended_at;
+  // Empty: as they are.
+  std::optional<int64_t> attempt = {};
+  std::optional<Time> taken_at = {};
+  std::optional<Time> not_before = {};
+  std::optional<std::string> outcome = {};
 };
 
 // Only a token that is neither revoked nor used (but with this nonce) is changed; any other makes
@@ -57,6 +63,8 @@ struct ChangeSet {
   std::vector<RequestRecord> requests;
   std::vector<TokenUpdate> token_updates;
   std::vector<Token> new_tokens;
+  std::vector<HostReport> host_reports;      // at most one per host
+  std::vector<StatusReport> status_reports;  // likewise
 };
 
 }  // namespace tallyman

@@ -40,6 +40,10 @@ constexpr bool IsTransition(CommandKind kind) {
   return kind == CommandKind::kCreate || kind == CommandKind::kUpgrade ||
          kind == CommandKind::kUpdate || kind == CommandKind::kDelete;
 }
+// The node has another config afterwards; of a delete, none.
+constexpr bool ChangesConfig(CommandKind kind) {
+  return IsTransition(kind) && kind != CommandKind::kDelete;
+}
 // Not ended: somebody may still act on it.
 constexpr bool IsPending(CommandState state) {
   return state == CommandState::kOpen || state == CommandState::kTaken ||
@@ -59,6 +63,9 @@ struct Command {
   std::optional<ConfigId> to_config_id;
   std::string payload;
   Time created_at;
+  std::optional<Time> taken_at;    // when the acknowledgement of this attempt was accepted
+  std::optional<Time> not_before;  // after a hint: not handed out before
+  std::string outcome;             // what the host said of it when it ended otherwise than settled
   std::optional<Time> ended_at;
 };
 
@@ -72,6 +79,8 @@ struct Transition {
   std::optional<ConfigId> to_config_id;
   Resources from;  // zero when there is no such config
   Resources to;
+  int64_t attempt = 1;
+  std::optional<Time> taken_at = {};
 
   friend bool operator==(const Transition&, const Transition&) = default;
 };

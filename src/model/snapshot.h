@@ -1,6 +1,7 @@
 // What one decision reads: rows as they stand under the locks, or in one consistent read.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,12 @@ struct HostSnapshot {
   std::optional<Books> ledger_balance;  // of the newest entry; zero when there is none
 };
 
+// A config that a node may run, or may go back to.
+struct KnownConfig {
+  Resources resources;
+  std::shared_ptr<const Image> image;  // never null
+};
+
 struct NodeSnapshot {
   Node node;
   std::string org_name;
@@ -36,6 +43,18 @@ struct NodeSnapshot {
   std::shared_ptr<const Image> image;   // of the current config; never null
   std::optional<Resources> running;     // what running_config_id asks for
   std::vector<Transition> transitions;  // pending or failed, by seq
+  // Read only with LockSet::with_history: the newest command of those that gave the node another
+  // config and were settled or reverted (0: none); and of the configs that were asked for, and of
+  // the one that runs, those that commands of this node lead to.
+  int64_t ended_seq = 0;
+  std::map<ConfigId, KnownConfig> configs;
+};
+
+// A command as far as a report needs it to be found.
+struct CommandPlace {
+  NodeId node_id;
+  HostId host_id;
+  CommandState state = CommandState::kOpen;
 };
 
 }  // namespace tallyman

@@ -41,6 +41,12 @@ Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
       .With("host_id", first.ToString());
 }
 
+Error ReportOutdated(const HostId& host) {
+  return Error(Code::kAborted, "REPORT_OUTDATED",
+               fmt::format("a later report of host {} came first: report again", host.ToString()))
+      .With("host_id", host.ToString());
+}
+
 Error SumsOverflow(const HostId& host) {
   return Error(Code::kOutOfRange, "RESOURCE_OVERFLOW",
                fmt::format("the live nodes of host {} add up to more than 64 bits: run "

@@ -19,6 +19,8 @@ Error TokenChanged(const TokenId& id);
 // The proof of the books failed: on `wrong` hosts, and on the first of them because of `why`.
 Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
                     std::string_view why);
+// A later report of the host was written meanwhile.
+Error ReportOutdated(const HostId& host);
 Error SumsOverflow(const HostId& host);
 // `what` is missing or broken about the config of a node.
 Error UnreadableConfig(const Node& node, std::string_view what);

@@ -53,6 +53,14 @@ struct PlacementQuery {
   int64_t limit = 1;
 };
 
+// A config that may be one of a node's.
+struct NodeConfigKey {
+  NodeId node_id;
+  ConfigId config_id;
+
+  friend auto operator<=>(const NodeConfigKey&, const NodeConfigKey&) = default;
+};
+
 // What one decision needs. Locks are taken hosts first (those named and those of the nodes), in id
 // order, then nodes in id order; what is not there is absent from the snapshot.
 struct LockSet {
@@ -64,6 +72,12 @@ struct LockSet {
   std::vector<RequestKey> requests;         // answers given before
   std::optional<PlacementQuery> placement;  // its candidates are locked as hosts
   bool with_sums = false;                   // read HostSnapshot::sums and ledger_balance as well
+  // For reports. What was last heard from these hosts is locked before all else; a host or a node
+  // is not locked for it.
+  std::vector<HostId> report_hosts;
+  std::vector<CommandId> commands;  // where they belong; read only
+  bool with_history = false;        // read NodeSnapshot::ended_seq and configs as well
+  std::vector<NodeConfigKey> node_configs;
 };
 
 struct Snapshot {
@@ -73,7 +87,31 @@ struct Snapshot {
   std::unordered_map<OrgId, Org> orgs;
   std::map<std::string, NodeId, std::less<>> taken_names;
   std::map<RequestKey, RequestRecord> requests;
-  std::vector<HostId> candidates;  // of the placement query, best first
+  std::vector<HostId> candidates;                       // of the placement query, best first
+  std::unordered_map<HostId, HostReport> host_reports;  // of those heard from
+  std::unordered_map<CommandId, CommandPlace> commands;
+};
+
+// Which commands a host can be given: of each node the oldest that is open, unless it has to wait.
+struct HandOutQuery {
+  HostId host_id;
+  Time now;
+  int64_t limit = 100;
+};
+struct HandOut {
+  struct Entry {
+    Command command;
+    std::string node;
+    bool handed_out = false;  // Node::handed_out
+  };
+  std::vector<Entry> commands;  // by node
+  std::optional<Time> next_at;  // when the first of those that wait can be given
+  std::optional<HostReport> last_heard;
+};
+
+struct CommandOfNode {
+  CommandId id;
+  NodeId node_id;
 };
 
 // A consistent view of the database. Lookups take an id or a name and give nullopt for what is not
@@ -103,6 +141,11 @@ class ReadTx {
   virtual Result<std::vector<std::shared_ptr<const Image>>> FindBuilds(
       std::string_view protocol, std::string_view variant, std::string_view semantic_version) = 0;
   virtual Result<std::optional<CommandRow>> FindCommand(const CommandId& id) = 0;
+  virtual Result<HandOut> FindCommandsFor(const HandOutQuery& query) = 0;
+  // Taken commands whose acknowledgement was accepted before `before`, the oldest first.
+  virtual Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) = 0;
+  // By id.
+  virtual Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) = 0;
   // By id whatever has become of it: one indexed read, made for every call over a network. By name
   // the one that is neither revoked nor used.
   virtual Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) = 0;

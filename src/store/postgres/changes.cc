@@ -103,8 +103,11 @@ constexpr char kInsertLedger[] =
     "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
     "$12::bigint[], $13::text[], $14::text[], $15::text[], $16::bigint[])";
 constexpr char kUpdateCommands[] =
-    "WITH done AS (UPDATE commands c SET state = v.state, ended_at = v.ended_at "
-    "FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS v (id, state, ended_at) "
+    "WITH done AS (UPDATE commands c SET state = v.state, ended_at = v.ended_at, "
+    "attempt = coalesce(v.attempt, c.attempt), taken_at = coalesce(v.taken_at, c.taken_at), "
+    "not_before = coalesce(v.not_before, c.not_before), outcome = coalesce(v.outcome, c.outcome) "
+    "FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], "
+    "$7::text[]) AS v (id, state, ended_at, attempt, taken_at, not_before, outcome) "
     "WHERE c.id = v.id RETURNING c.id) "
     "SELECT tallyman_require('COMMAND_UPDATE_FAILED', $1::uuid[], "
     "(SELECT array_agg(id) FROM done))";
@@ -130,6 +133,39 @@ constexpr char kInsertTokens[] =
     "expires_at, revoked_at, used_at, nonce_digest) SELECT * FROM unnest($1::uuid[], $2::text[], "
     "$3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::bigint[], $9::bigint[], "
     "$10::bigint[], $11::bigint[], $12::text[])";
+constexpr char kWriteHostReports[] =
+    "WITH done AS (INSERT INTO host_reports AS r (host_id, sequence, heard_at, status_at, "
+    "cpu_cores, memory_bytes, disk_bytes, agent_version) SELECT * FROM unnest($1::uuid[], "
+    "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], "
+    "$8::text[]) ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
+    "heard_at = excluded.heard_at, status_at = coalesce(excluded.status_at, r.status_at), "
+    "cpu_cores = coalesce(excluded.cpu_cores, r.cpu_cores), "
+    "memory_bytes = coalesce(excluded.memory_bytes, r.memory_bytes), "
+    "disk_bytes = coalesce(excluded.disk_bytes, r.disk_bytes), "
+    "agent_version = coalesce(excluded.agent_version, r.agent_version) "
+    "WHERE r.sequence < excluded.sequence RETURNING r.host_id) "
+    "SELECT tallyman_require('REPORT_OUTDATED', $1::uuid[], (SELECT array_agg(host_id) FROM done))";
+// A row that says what it said before is not written again.
+constexpr char kWriteNodeReports[] =
+    "INSERT INTO node_reports AS r (host_id, node_id, config_id, image_uri, container_id, "
+    "run_state, health, cpu_cores, memory_bytes, disk_bytes, pending, remains, changed_at) "
+    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], "
+    "$7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::boolean[], "
+    "$13::bigint[]) ON CONFLICT (host_id, node_id) DO UPDATE SET config_id = excluded.config_id, "
+    "image_uri = excluded.image_uri, container_id = excluded.container_id, "
+    "run_state = excluded.run_state, health = excluded.health, cpu_cores = excluded.cpu_cores, "
+    "memory_bytes = excluded.memory_bytes, disk_bytes = excluded.disk_bytes, "
+    "pending = excluded.pending, remains = excluded.remains, changed_at = excluded.changed_at "
+    "WHERE (r.config_id, r.image_uri, r.container_id, r.run_state, r.health, r.cpu_cores, "
+    "r.memory_bytes, r.disk_bytes, r.pending, r.remains) IS DISTINCT FROM (excluded.config_id, "
+    "excluded.image_uri, excluded.container_id, excluded.run_state, excluded.health, "
+    "excluded.cpu_cores, excluded.memory_bytes, excluded.disk_bytes, excluded.pending, "
+    "excluded.remains)";
+// Of the hosts $1, what is not among the pairs ($2, $3).
+constexpr char kForgetNodeReports[] =
+    "DELETE FROM node_reports r WHERE r.host_id = ANY ($1::uuid[]) AND NOT EXISTS ("
+    "SELECT 1 FROM unnest($2::uuid[], $3::uuid[]) AS k (host_id, node_id) "
+    "WHERE k.host_id = r.host_id AND k.node_id = r.node_id)";
 constexpr char kProve[] = "SELECT tallyman_prove_books($1)";
 
 // What an update that follows upon another one comes to: the last row, where the first one began.
@@ -199,7 +235,8 @@ PgColumns ColumnsOf(const std::vector<HostUpdate>& updates) {
 PgColumns ColumnsOf(const std::vector<CommandUpdate>& updates) {
   PgColumns columns;
   for (const CommandUpdate& update : updates) {
-    columns.AddRow(update.id, update.state, update.ended_at);
+    columns.AddRow(update.id, update.state, update.ended_at, update.attempt, update.taken_at,
+                   update.not_before, update.outcome);
   }
   return columns;
 }
@@ -304,6 +341,20 @@ void PendingChanges::Collect(const ChangeSet& set) {
     tokens_.AddRow(t.id, t.name, t.secret_digest, t.role, t.org_id, t.host_id, t.created_by,
                    t.created_at, t.expires_at, t.revoked_at, t.used_at, t.nonce_digest);
   }
+  for (const HostReport& r : set.host_reports) {
+    host_reports_.AddRow(r.host_id, r.sequence, r.heard_at, r.status_at, r.capacity,
+                         r.agent_version);
+  }
+  for (const StatusReport& s : set.status_reports) {
+    if (s.complete) complete_hosts_.push_back(s.host_id);
+    for (const NodeReport& n : s.nodes) {
+      node_reports_.AddRow(s.host_id, n.node_id, n.config_id, n.image_uri, n.container_id,
+                           n.run_state, n.health, n.limits, n.pending, n.remains, s.at);
+      if (!s.complete) continue;
+      reported_hosts_.push_back(s.host_id);
+      reported_nodes_.push_back(n.node_id);
+    }
+  }
   AppendTo(node_updates_, set.node_updates);
   AppendTo(host_updates_, set.host_updates);
   AppendTo(command_updates_, set.command_updates);
@@ -329,6 +380,15 @@ void PendingChanges::AddTo(PgBatch& batch) {
   // A token that is revoked makes room for one of its name.
   AddRows(batch, kUpdateTokens, token_updates_);
   AddRows(batch, kInsertTokens, tokens_);
+  AddRows(batch, kWriteHostReports, host_reports_);
+  if (!complete_hosts_.empty()) {
+    PgParams reported;
+    reported.AddList(complete_hosts_);
+    reported.AddList(reported_hosts_);
+    reported.AddList(reported_nodes_);
+    batch.Add(kForgetNodeReports, std::move(reported));
+  }
+  AddRows(batch, kWriteNodeReports, node_reports_);
   if (!hosts_touched_.empty()) {
     PgParams hosts;
     hosts.AddList(hosts_touched_);
@@ -343,6 +403,7 @@ Error PendingChanges::ExplainMissedRow(const PgFailure& failure, Error error) co
   const std::string reason = TextOf(detail, "reason");
   const auto id = Uuid::Parse(TextOf(detail, "id")).value_or(Uuid{});
   if (reason == "COMMAND_UPDATE_FAILED") return CommandNotThere(CommandId{id});
+  if (reason == "REPORT_OUTDATED") return ReportOutdated(HostId{id});
   if (reason == "TOKEN_CHANGED") return TokenChanged(TokenId{id});
   for (const NodeUpdate& update : node_updates_) {
     if (reason != "NODE_UPDATE_FAILED" || update.after.id.uuid != id) continue;

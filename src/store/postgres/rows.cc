@@ -27,13 +27,15 @@ bool ReadValue(PgRow& row, Node& node) {
 bool ReadValue(PgRow& row, Command& command) {
   return ReadAll(row, command.id, command.node_id, command.host_id, command.kind, command.state,
                  command.seq, command.attempt, command.from_config_id, command.to_config_id,
-                 command.payload, command.created_at, command.ended_at);
+                 command.payload, command.created_at, command.taken_at, command.not_before,
+                 command.outcome, command.ended_at);
 }
 
 bool ReadValue(PgRow& row, Transition& transition) {
   std::optional<Resources> from, to;
   const bool fine = ReadAll(row, transition.id, transition.kind, transition.state, transition.seq,
-                            transition.from_config_id, transition.to_config_id, from, to);
+                            transition.from_config_id, transition.to_config_id, from, to,
+                            transition.attempt, transition.taken_at);
   transition.from = from.value_or(Resources{});
   transition.to = to.value_or(Resources{});
   return fine;
@@ -74,6 +76,11 @@ bool ReadValue(PgRow& row, RequestRecord& record) {
 bool ReadValue(PgRow& row, ProtocolVersion& version) {
   return ReadAll(row, version.id, version.protocol_id, version.variant, version.semantic_version,
                  version.org_id, version.created_at);
+}
+
+bool ReadValue(PgRow& row, HostReport& report) {
+  return ReadAll(row, report.host_id, report.sequence, report.heard_at, report.status_at,
+                 report.capacity, report.agent_version);
 }
 
 }  // namespace tallyman

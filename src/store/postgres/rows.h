@@ -24,13 +24,14 @@ bool ReadValue(PgRow& row, Node& node);
 
 #define TALLYMAN_COMMAND_COLUMNS                                                      \
   "c.id, c.node_id, c.host_id, c.kind, c.state, c.seq, c.attempt, c.from_config_id, " \
-  "c.to_config_id, c.payload, c.created_at, c.ended_at"
+  "c.to_config_id, c.payload, c.created_at, c.taken_at, c.not_before, c.outcome, c.ended_at"
 bool ReadValue(PgRow& row, Command& command);
 
 // Of a command c, with the configs f and t that it leads from and to.
 #define TALLYMAN_TRANSITION_COLUMNS                                               \
   "c.id, c.kind, c.state, c.seq, c.from_config_id, c.to_config_id, f.cpu_cores, " \
-  "f.memory_bytes, f.disk_bytes, t.cpu_cores, t.memory_bytes, t.disk_bytes"
+  "f.memory_bytes, f.disk_bytes, t.cpu_cores, t.memory_bytes, t.disk_bytes, "     \
+  "c.attempt, c.taken_at"
 bool ReadValue(PgRow& row, Transition& transition);
 
 #define TALLYMAN_LEDGER_COLUMNS                                                            \
@@ -68,5 +69,10 @@ bool ReadValue(PgRow& row, Token& token);
 #define TALLYMAN_REQUEST_COLUMNS \
   "q.org_id, q.actor_id, q.request_id, q.method, q.address, q.body_digest, q.created_at"
 bool ReadValue(PgRow& row, RequestRecord& record);
+
+#define TALLYMAN_HOST_REPORT_COLUMNS                                              \
+  "r.host_id, r.sequence, r.heard_at, r.status_at, r.cpu_cores, r.memory_bytes, " \
+  "r.disk_bytes, r.agent_version"
+bool ReadValue(PgRow& row, HostReport& report);
 
 }  // namespace tallyman

@@ -24,7 +24,7 @@ const char kTransitions[] =
     "AND (c.state <> 'failed' OR NOT EXISTS (SELECT 1 FROM commands l "
     "WHERE l.node_id = c.node_id AND l.seq > c.seq AND l.state IN ('settled', 'reverted') "
     "AND l.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
-    "AND l.kind IN ('node_create', 'node_upgrade', 'node_update', 'node_delete'))) "
+    "AND l.kind IN ('node_create', 'node_upgrade', 'node_update'))) "
     "ORDER BY c.node_id, c.seq";
 
 namespace {
@@ -54,6 +54,31 @@ constexpr char kRequests[] =
     "SELECT r.org_id, r.actor_id, r.request_id, r.method, r.address, r.body_digest, r.response, "
     "r.created_at FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (org_id, actor_id, id) "
     "JOIN requests r ON r.org_id = k.org_id AND r.actor_id = k.actor_id AND r.request_id = k.id";
+
+constexpr char kLockHostReports[] =
+    "SELECT count(*) FROM (SELECT 1 FROM host_reports r WHERE r.host_id = ANY ($1::uuid[]) "
+    "ORDER BY r.host_id FOR NO KEY UPDATE) locked";
+constexpr char kHostReports[] = "SELECT " TALLYMAN_HOST_REPORT_COLUMNS
+                                " FROM host_reports r WHERE r.host_id = ANY ($1::uuid[])";
+constexpr char kPlaces[] =
+    "SELECT id, node_id, host_id, state FROM commands WHERE id = ANY ($1::uuid[])";
+constexpr char kEndedSeq[] =
+    "SELECT w.id, e.seq FROM unnest($1::uuid[]) AS w (id) JOIN LATERAL ("
+    "SELECT c.seq FROM commands c WHERE c.node_id = w.id AND c.state IN ('settled', 'reverted') "
+    "AND c.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
+    "AND c.kind IN ('node_create', 'node_upgrade', 'node_update') "
+    "ORDER BY c.seq DESC LIMIT 1) e ON true";
+// What runs on the nodes $1, and of the pairs ($2, $3) those of which a command leads to it.
+constexpr char kNodeConfigs[] =
+    "SELECT k.node_id, k.config_id, c.image_id, c.cpu_cores, c.memory_bytes, c.disk_bytes FROM ("
+    "SELECT n.id AS node_id, n.running_config_id AS config_id FROM nodes n "
+    "WHERE n.id = ANY ($1::uuid[]) AND n.running_config_id IS NOT NULL UNION "
+    "SELECT p.node_id, p.config_id FROM unnest($2::uuid[], $3::uuid[]) AS p (node_id, config_id) "
+    "WHERE EXISTS (SELECT 1 FROM commands m WHERE m.node_id = p.node_id "
+    "AND m.state IN ('open', 'taken', 'unknown', 'failed') AND m.to_config_id = p.config_id) "
+    "OR EXISTS (SELECT 1 FROM commands m WHERE m.node_id = p.node_id "
+    "AND m.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
+    "AND m.to_config_id = p.config_id)) k JOIN configs c ON c.id = k.config_id";
 
 template <class T>
 std::vector<T> SortedUnique(std::vector<T> values) {
@@ -198,6 +223,18 @@ void AddTheRest(SnapshotReader& reader, const LockSet& wanted, Snapshot& snapsho
       return {};
     });
   }
+  if (!wanted.commands.empty()) {
+    reader.Add(kPlaces, ListOf(wanted.commands));
+    reader.Then([&](auto results) -> Status {
+      for (int i = 0; i < results[0].rows(); ++i) {
+        CommandId id;
+        CommandPlace place;
+        RETURN_IF_ERROR(results[0].row(i).Read(id, place.node_id, place.host_id, place.state));
+        snapshot.commands[id] = place;
+      }
+      return {};
+    });
+  }
   if (!wanted.requests.empty()) {
     PgColumns keys;
     for (const RequestKey& key : wanted.requests) {
@@ -206,6 +243,56 @@ void AddTheRest(SnapshotReader& reader, const LockSet& wanted, Snapshot& snapsho
     reader.Add(kRequests, PgParams::Of(keys));
     reader.Then([&](auto results) { return TakeRequests(results[0], snapshot); });
   }
+}
+
+// A config that a node has had; its image may have to be read yet.
+struct NodeConfigRow {
+  NodeConfigKey key;
+  ImageId image_id;
+  Resources resources;
+};
+
+void AddHistory(SnapshotReader& reader, const std::vector<NodeId>& nodes,
+                const std::vector<NodeConfigKey>& keys, Snapshot& snapshot,
+                std::vector<NodeConfigRow>& configs) {
+  PgParams wanted = ListOf(nodes);
+  std::vector<NodeId> key_nodes;
+  std::vector<ConfigId> key_configs;
+  for (const NodeConfigKey& key : keys) {
+    key_nodes.push_back(key.node_id);
+    key_configs.push_back(key.config_id);
+  }
+  reader.Add(kEndedSeq, wanted);
+  reader.Then([&](auto results) -> Status {
+    for (int i = 0; i < results[0].rows(); ++i) {
+      NodeId id;
+      int64_t seq = 0;
+      RETURN_IF_ERROR(results[0].row(i).Read(id, seq));
+      if (auto node = snapshot.nodes.find(id); node != snapshot.nodes.end())
+        node->second.ended_seq = seq;
+    }
+    return {};
+  });
+  wanted.AddList(key_nodes);
+  wanted.AddList(key_configs);
+  reader.Add(kNodeConfigs, std::move(wanted));
+  reader.Then([&](auto results) -> Status {
+    for (int i = 0; i < results[0].rows(); ++i) {
+      NodeConfigRow& row = configs.emplace_back();
+      RETURN_IF_ERROR(
+          results[0].row(i).Read(row.key.node_id, row.key.config_id, row.image_id, row.resources));
+    }
+    return {};
+  });
+}
+
+Status TakeHostReports(const PgResult& result, Snapshot& snapshot) {
+  for (int i = 0; i < result.rows(); ++i) {
+    HostReport report;
+    RETURN_IF_ERROR(result.row(i).Read(report));
+    snapshot.host_reports[report.host_id] = report;
+  }
+  return {};
 }
 
 }  // namespace
@@ -222,6 +309,15 @@ Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
   hosts.AddList(nodes);
 
   SnapshotReader reader;
+  if (!wanted.report_hosts.empty()) {
+    const PgParams reporters = ListOf(SortedUnique(wanted.report_hosts));
+    if (lock) {
+      reader.Add(kLockHostReports, reporters);
+      reader.Then(IgnoreResults);
+    }
+    reader.Add(kHostReports, reporters);
+    reader.Then([&](auto results) { return TakeHostReports(results[0], snapshot); });
+  }
   const bool names_rows = !nodes.empty() || !named_hosts.empty();
   if (lock && names_rows) {
     reader.Add(kLockHosts, hosts);
@@ -231,6 +327,8 @@ Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
   if (!nodes.empty()) AddNodes(reader, nodes, snapshot);
   if (names_rows) AddHosts(reader, hosts, wanted.with_sums, snapshot);
   AddTheRest(reader, wanted, snapshot);
+  std::vector<NodeConfigRow> node_configs;
+  if (wanted.with_history) AddHistory(reader, nodes, wanted.node_configs, snapshot, node_configs);
   const std::vector<ImageId> unseen = images_.Missing(wanted.images);
   if (!unseen.empty()) {
     PgImageCache::AddTo(reader.batch(), unseen);
@@ -240,10 +338,17 @@ Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
 
   std::vector<ImageId> of_nodes;
   for (const auto& [id, node] : snapshot.nodes) of_nodes.push_back(node.node.image_id);
+  for (const NodeConfigRow& row : node_configs) of_nodes.push_back(row.image_id);
   RETURN_IF_ERROR(EnsureImages(std::move(of_nodes)));
   for (auto& [id, node] : snapshot.nodes) {
     node.image = images_.Find(node.node.image_id);
     if (node.image == nullptr) return Fail(MissingImage(node.node));
+  }
+  for (const NodeConfigRow& row : node_configs) {
+    auto node = snapshot.nodes.find(row.key.node_id);
+    ImagePointer image = images_.Find(row.image_id);
+    if (node == snapshot.nodes.end() || image == nullptr) continue;
+    node->second.configs[row.key.config_id] = {row.resources, std::move(image)};
   }
   for (const ImageId& id : wanted.images) {
     if (ImagePointer image = images_.Find(id)) snapshot.images[id] = std::move(image);

@@ -61,6 +61,9 @@ class PgTransaction final : public WriteTx {
       std::string_view protocol, std::string_view variant,
       std::string_view semantic_version) override;
   Result<std::optional<CommandRow>> FindCommand(const CommandId& id) override;
+  Result<HandOut> FindCommandsFor(const HandOutQuery& wanted) override;
+  Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) override;
+  Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) override;
   Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) override;
 
   Result<std::vector<OrgRow>> ListOrgs(const ListQuery& query) override;

@@ -114,6 +114,12 @@ void AppendValue(PgSink& sink, const std::optional<T>& value) {
   }
 }
 
+// Three columns that are null together.
+inline void AppendValue(PgSink& sink, const std::optional<Resources>& value) {
+  if (value) return AppendValue(sink, *value);
+  for (int i = 0; i < 3; ++i) sink.AddNull(PgType::kInt8);
+}
+
 // One column of many rows, on its way to an array parameter.
 class PgArray {
  public:

@@ -7,6 +7,7 @@
 #include "store/corrections.h"
 #include "store/refusals.h"
 #include "store/sqlite/constraint.h"
+#include "store/sqlite/reports.h"
 #include "store/sqlite/rows.h"
 
 namespace tallyman {
@@ -64,7 +65,10 @@ constexpr char kInsertLedger[] =
     "delta_memory_bytes, delta_disk_bytes, balance_node_count, balance_cpu_cores, "
     "balance_memory_bytes, balance_disk_bytes, corrections, request_id, actor_id, created_at) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr char kUpdateCommand[] = "UPDATE commands SET state = ?, ended_at = ? WHERE id = ?";
+constexpr char kUpdateCommand[] =
+    "UPDATE commands SET state = ?, ended_at = ?, attempt = ifnull(?, attempt), "
+    "taken_at = ifnull(?, taken_at), not_before = ifnull(?, not_before), "
+    "outcome = ifnull(?, outcome) WHERE id = ?";
 constexpr char kInsertCommand[] =
     "INSERT INTO commands (id, node_id, host_id, kind, state, seq, attempt, from_config_id, "
     "to_config_id, payload, created_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -206,7 +210,8 @@ Status Write(SqliteConnection& connection, const LedgerEntry& entry) {
 
 Status Write(SqliteConnection& connection, const CommandUpdate& update) {
   SqliteQuery query = connection.Query(kUpdateCommand);
-  query.Bind(update.state, update.ended_at, update.id);
+  query.Bind(update.state, update.ended_at, update.attempt, update.taken_at, update.not_before,
+             update.outcome, update.id);
   RETURN_IF_ERROR(RunFor(query, "command", update.id.uuid));
   if (connection.changes() == 1) return {};
   return Fail(CommandNotThere(update.id));
@@ -278,7 +283,12 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
   RETURN_IF_ERROR(WriteAll(connection, changes.requests));
   // A token that is revoked makes room for one of its name.
   RETURN_IF_ERROR(WriteAll(connection, changes.token_updates));
-  return WriteAll(connection, changes.new_tokens);
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_tokens));
+  for (const HostReport& report : changes.host_reports)
+    RETURN_IF_ERROR(WriteReport(connection, report));
+  for (const StatusReport& report : changes.status_reports)
+    RETURN_IF_ERROR(WriteReport(connection, report));
+  return {};
 }
 
 }  // namespace tallyman

@@ -27,7 +27,8 @@ bool ReadValue(SqliteQuery& query, Node& node) {
 bool ReadValue(SqliteQuery& query, Command& command) {
   return ReadAll(query, command.id, command.node_id, command.host_id, command.kind, command.state,
                  command.seq, command.attempt, command.from_config_id, command.to_config_id,
-                 command.payload, command.created_at, command.ended_at);
+                 command.payload, command.created_at, command.taken_at, command.not_before,
+                 command.outcome, command.ended_at);
 }
 
 bool ReadValue(SqliteQuery& query, LedgerEntry& entry) {
@@ -67,6 +68,11 @@ bool ReadValue(SqliteQuery& query, Token& token) {
 bool ReadValue(SqliteQuery& query, RequestRecord& record) {
   return ReadAll(query, record.key.org_id, record.key.actor_id, record.key.request_id,
                  record.method, record.address, record.body_digest, record.created_at);
+}
+
+bool ReadValue(SqliteQuery& query, HostReport& report) {
+  return ReadAll(query, report.host_id, report.sequence, report.heard_at, report.status_at,
+                 report.capacity, report.agent_version);
 }
 
 }  // namespace tallyman

@@ -28,6 +28,10 @@ inline bool ReadValue(SqliteQuery& query, Books& value) {
   return ReadValue(query, value.allocated);
 }
 // Three columns that are null together.
+inline void BindValue(SqliteQuery& query, const std::optional<Resources>& value) {
+  if (value) return BindValue(query, *value);
+  for (int i = 0; i < 3; ++i) query.BindNull();
+}
 inline bool ReadValue(SqliteQuery& query, std::optional<Resources>& value) {
   if (!query.NextIsNull()) return ReadValue(query, value.emplace());
   query.Skip(3);
@@ -51,7 +55,7 @@ bool ReadValue(SqliteQuery& query, Node& node);
 
 #define TALLYMAN_COMMAND_COLUMNS                                                      \
   "c.id, c.node_id, c.host_id, c.kind, c.state, c.seq, c.attempt, c.from_config_id, " \
-  "c.to_config_id, c.payload, c.created_at, c.ended_at"
+  "c.to_config_id, c.payload, c.created_at, c.taken_at, c.not_before, c.outcome, c.ended_at"
 bool ReadValue(SqliteQuery& query, Command& command);
 
 #define TALLYMAN_LEDGER_COLUMNS                                                            \
@@ -89,5 +93,10 @@ bool ReadValue(SqliteQuery& query, Token& token);
 #define TALLYMAN_REQUEST_COLUMNS \
   "q.org_id, q.actor_id, q.request_id, q.method, q.address, q.body_digest, q.created_at"
 bool ReadValue(SqliteQuery& query, RequestRecord& record);
+
+#define TALLYMAN_HOST_REPORT_COLUMNS                                              \
+  "r.host_id, r.sequence, r.heard_at, r.status_at, r.cpu_cores, r.memory_bytes, " \
+  "r.disk_bytes, r.agent_version"
+bool ReadValue(SqliteQuery& query, HostReport& report);
 
 }  // namespace tallyman

@@ -4,6 +4,7 @@
 
 #include "store/refusals.h"
 #include "store/sqlite/placement.h"
+#include "store/sqlite/reports.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/sums.h"
 
@@ -18,14 +19,15 @@ constexpr char kNode[] =
     "LEFT JOIN configs r ON r.id = n.running_config_id WHERE n.id = ?1";
 constexpr char kTransitions[] =
     "SELECT c.id, c.kind, c.state, c.seq, c.from_config_id, c.to_config_id, f.cpu_cores, "
-    "f.memory_bytes, f.disk_bytes, t.cpu_cores, t.memory_bytes, t.disk_bytes "
+    "f.memory_bytes, f.disk_bytes, t.cpu_cores, t.memory_bytes, t.disk_bytes, c.attempt, "
+    "c.taken_at "
     "FROM commands c INDEXED BY commands_pending "
     "LEFT JOIN configs f ON f.id = c.from_config_id LEFT JOIN configs t ON t.id = c.to_config_id "
     "WHERE c.node_id = ?1 AND c.state IN ('open', 'taken', 'unknown', 'failed') "
     "AND (c.state <> 'failed' OR NOT EXISTS (SELECT 1 FROM commands l INDEXED BY commands_ended "
     "WHERE l.node_id = ?1 AND l.seq > c.seq AND l.state IN ('settled', 'reverted') "
     "AND l.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
-    "AND l.kind IN ('node_create', 'node_upgrade', 'node_update', 'node_delete'))) "
+    "AND l.kind IN ('node_create', 'node_upgrade', 'node_update'))) "
     "ORDER BY c.seq";
 constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id = ?1";
 constexpr char kOrg[] = "SELECT " TALLYMAN_ORG_COLUMNS " FROM orgs o WHERE o.id = ?1";
@@ -153,7 +155,8 @@ Result<std::vector<Transition>> ReadTransitions(SqliteConnection& connection, co
     Transition& transition = transitions.emplace_back();
     std::optional<Resources> from, to;
     RETURN_IF_ERROR(query.Read(transition.id, transition.kind, transition.state, transition.seq,
-                               transition.from_config_id, transition.to_config_id, from, to));
+                               transition.from_config_id, transition.to_config_id, from, to,
+                               transition.attempt, transition.taken_at));
     transition.from = from.value_or(Resources{});
     transition.to = to.value_or(Resources{});
   }
@@ -179,6 +182,7 @@ Result<Snapshot> ReadSnapshot(SqliteConnection& connection, ImageCache& images,
     RETURN_IF_ERROR(ReadHost(connection, id, wanted.with_sums, snapshot));
   }
   RETURN_IF_ERROR(ReadTheRest(connection, images, wanted, snapshot));
+  RETURN_IF_ERROR(ReadForReports(connection, images, wanted, snapshot));
   return snapshot;
 }
 

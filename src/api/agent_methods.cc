@@ -1,0 +1,208 @@
+// AgentService: what agents call.
+#include <fmt/format.h>
+
+#include "api/convert.h"
+#include "api/method.h"
+#include "base/text.h"
+#include "control/authorize.h"
+#include "control/reports.h"
+#include "tallyman/v1/agent.pb.h"
+
+namespace tallyman {
+namespace {
+
+using google::protobuf::Duration;
+
+constexpr int64_t kNanosPerMicro = 1000;
+
+// In whole microseconds; nullopt for what is no length of time, or beyond any bound.
+std::optional<std::chrono::microseconds> FromMessage(const Duration& duration) {
+  constexpr int64_t kSecondsMax = 1'000'000'000;
+  if (duration.seconds() < 0 || duration.seconds() > kSecondsMax || duration.nanos() < 0 ||
+      duration.nanos() > 999'999'999)
+    return std::nullopt;
+  return std::chrono::seconds(duration.seconds()) +
+         std::chrono::microseconds(duration.nanos() / kNanosPerMicro);
+}
+
+Duration ToMessage(std::chrono::microseconds duration) {
+  Duration out;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+  out.set_seconds(seconds.count());
+  out.set_nanos(static_cast<int32_t>((duration - seconds).count() * kNanosPerMicro));
+  return out;
+}
+
+std::optional<OutcomeResult> FromMessage(v1::OutcomeResult result) {
+  if (result <= v1::OUTCOME_RESULT_UNSPECIFIED || result > v1::OUTCOME_RESULT_SERVICE_BROKEN)
+    return std::nullopt;
+  return static_cast<OutcomeResult>(static_cast<int>(result) - 1);
+}
+static_assert(v1::OUTCOME_RESULT_OK == 1 && static_cast<int>(OutcomeResult::kOk) == 0);
+static_assert(v1::OUTCOME_RESULT_SERVICE_BROKEN == 9 &&
+              static_cast<int>(OutcomeResult::kServiceBroken) == 8);
+
+ReportedRun FromMessage(v1::RunState state) { return static_cast<ReportedRun>(state); }
+static_assert(v1::RUN_STATE_UNSPECIFIED == 0 && v1::RUN_STATE_RUNNING == 1 &&
+              v1::RUN_STATE_STOPPED == 2 && v1::RUN_STATE_FAILED == 3);
+ReportedHealth FromMessage(v1::Health health) { return static_cast<ReportedHealth>(health); }
+static_assert(v1::HEALTH_UNSPECIFIED == 0 && v1::HEALTH_HEALTHY == 1 && v1::HEALTH_UNHEALTHY == 2);
+
+template <class IdType>
+Result<IdType> IdOf(const std::string& text, const std::string& field) {
+  if (auto id = IdType::Parse(text)) return *id;
+  return Fail(InvalidField("INVALID_ID", field, fmt::format("is {}: not an id", Quote(text))));
+}
+
+Result<std::optional<ConfigId>> ConfigOf(const std::string& text, const std::string& field) {
+  if (text.empty()) return std::optional<ConfigId>();
+  ASSIGN_OR_RETURN(const ConfigId id, IdOf<ConfigId>(text, field));
+  return std::optional(id);
+}
+
+Status DoJoin(Control& control, Call call, const v1::JoinRequest& request, Done done) {
+  JoinHostRequest wanted{.join_token = request.join_token(),
+                         .nonce = request.nonce(),
+                         .hostname = request.facts().hostname(),
+                         .capacity = tallyman::FromMessage(request.facts().capacity())};
+  auto encode = [](const JoinedHost& joined) {
+    v1::JoinResponse response;
+    response.set_host_id(joined.host_id.ToString());
+    response.set_host(joined.host);
+    response.set_host_token(joined.token);
+    return Serialize(response);
+  };
+  JoinHost(control, std::move(call), wanted, encode, std::move(done));
+  return {};
+}
+
+std::string EncodeCommands(const HandedCommands& handed) {
+  v1::FetchCommandsResponse response;
+  for (const HandedCommands::Entry& entry : handed.commands) {
+    const Command& command = entry.command;
+    v1::HandedCommand& out = *response.add_commands();
+    out.set_command_id(command.id.ToString());
+    out.set_attempt(command.attempt);
+    out.set_kind(tallyman::ToMessage(command.kind));
+    out.set_node_id(command.node_id.ToString());
+    out.set_node(entry.node);
+    out.set_seq(command.seq);
+    out.set_config_id(TextOf(command.to_config_id));
+    out.set_payload(command.payload);
+  }
+  response.set_more(handed.more);
+  if (handed.retry_after) *response.mutable_retry_after() = ToMessage(*handed.retry_after);
+  response.set_next_sequence(handed.next_sequence);
+  return Serialize(response);
+}
+
+Status DoFetchCommands(Control& control, Call call, const v1::FetchCommandsRequest& request,
+                       Done done) {
+  FetchCommands(control, std::move(call), request.max_commands(), EncodeCommands, std::move(done));
+  return {};
+}
+
+Result<ReportRequest::Outcome> FromMessage(const v1::Outcome& from, const std::string& field) {
+  ReportRequest::Outcome to;
+  ASSIGN_OR_RETURN(to.id, IdOf<CommandId>(from.command_id(), field + ".command_id"));
+  to.attempt = from.attempt();
+  auto result = FromMessage(from.result());
+  if (!result)
+    return Fail(InvalidField("RESULT_MISSING", field + ".result", "is not set: say how it ended"));
+  to.outcome.result = *result;
+  ASSIGN_OR_RETURN(to.outcome.config_id,
+                   ConfigOf(from.running_config_id(), field + ".running_config_id"));
+  to.outcome.run_state = FromMessage(from.run_state());
+  auto retry_after = FromMessage(from.retry_after());
+  if (!retry_after) {
+    return Fail(
+        InvalidField("INVALID_REPORT", field + ".retry_after", "is not from nothing to 7 days"));
+  }
+  to.outcome.retry_after = *retry_after;
+  to.outcome.message = from.message();
+  return to;
+}
+
+Result<NodeReport> FromMessage(const v1::NodeStatus& from, const std::string& field) {
+  NodeReport to;
+  ASSIGN_OR_RETURN(to.node_id, IdOf<NodeId>(from.node_id(), field + ".node_id"));
+  ASSIGN_OR_RETURN(to.config_id, ConfigOf(from.config_id(), field + ".config_id"));
+  to.image_uri = from.image_uri();
+  to.container_id = from.container_id();
+  to.run_state = FromMessage(from.run_state());
+  to.health = FromMessage(from.health());
+  to.limits = tallyman::FromMessage(from.limits());
+  to.pending = from.pending();
+  to.remains = from.remains();
+  return to;
+}
+
+Result<ReportRequest> FromMessage(const v1::ReportRequest& from) {
+  ReportRequest to;
+  to.sequence = from.sequence();
+  for (int i = 0; i < from.acks_size(); ++i) {
+    const v1::Ack& ack = from.acks(i);
+    ASSIGN_OR_RETURN(const CommandId id,
+                     IdOf<CommandId>(ack.command_id(), fmt::format("acks[{}].command_id", i)));
+    to.acks.push_back({.id = id, .attempt = ack.attempt()});
+  }
+  for (int i = 0; i < from.outcomes_size(); ++i) {
+    ASSIGN_OR_RETURN(auto outcome, FromMessage(from.outcomes(i), fmt::format("outcomes[{}]", i)));
+    to.outcomes.push_back(std::move(outcome));
+  }
+  if (!from.has_status()) return to;
+  ReportRequest::Status& status = to.status.emplace();
+  status.complete = from.status().complete();
+  status.capacity = tallyman::FromMessage(from.status().capacity());
+  status.agent_version = from.status().agent_version();
+  for (int i = 0; i < from.status().nodes_size(); ++i) {
+    ASSIGN_OR_RETURN(auto node,
+                     FromMessage(from.status().nodes(i), fmt::format("status.nodes[{}]", i)));
+    status.nodes.push_back(std::move(node));
+  }
+  return to;
+}
+
+std::string EncodeReport(const ReportAnswer& answer) {
+  v1::ReportResponse response;
+  response.set_ignored(answer.ignored);
+  response.set_next_sequence(answer.next_sequence);
+  for (const ReportAnswer::Verdict& verdict : answer.acks) {
+    v1::AckAnswer& out = *response.add_acks();
+    out.set_command_id(verdict.id.ToString());
+    out.set_attempt(verdict.attempt);
+    out.set_accepted(verdict.reason.empty());
+    out.set_reason(std::string(verdict.reason));
+  }
+  for (const ReportAnswer::Verdict& verdict : answer.outcomes) {
+    v1::OutcomeAnswer& out = *response.add_outcomes();
+    out.set_command_id(verdict.id.ToString());
+    out.set_attempt(verdict.attempt);
+    if (verdict.state) out.set_state(tallyman::ToMessage(*verdict.state));
+    out.set_reason(std::string(verdict.reason));
+  }
+  for (const Warning& warning : answer.warnings)
+    *response.add_warnings() = tallyman::ToMessage(warning);
+  return Serialize(response);
+}
+
+Status DoReport(Control& control, Call call, const v1::ReportRequest& request, Done done) {
+  // Who may not call hears that first.
+  RETURN_IF_ERROR(Authorize(call));
+  ASSIGN_OR_RETURN(ReportRequest report, FromMessage(request));
+  ReportOfHost(control, std::move(call), std::move(report), EncodeReport, std::move(done));
+  return {};
+}
+
+}  // namespace
+
+std::vector<Method> AgentMethods() {
+  return {
+      HostMethod<v1::FetchCommandsResponse>("tallyman.v1.AgentService/FetchCommands",
+                                            DoFetchCommands),
+      HostMethod<v1::JoinResponse>("tallyman.v1.AgentService/Join", DoJoin),
+      HostMethod<v1::ReportResponse>("tallyman.v1.AgentService/Report", DoReport),
+  };
+}
+
+}  // namespace tallyman

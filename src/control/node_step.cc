@@ -1,0 +1,47 @@
+#include "control/node_step.h"
+
+namespace tallyman {
+namespace {
+
+Status MoveBooks(BooksPlan& books, const NodeSnapshot& node, const NodeLifecycle& life,
+                 const Resources& held) {
+  if (!node.node.IsLive()) return {};
+  if (!life.released() && !life.moved())
+    return books.SetHold(node.node.host_id, node.node.held, held);
+  BooksMove move{.host_id = node.node.host_id,
+                 .node_id = node.node.id,
+                 .kind = life.released() ? LedgerKind::kRelease : LedgerKind::kRevert,
+                 .before = {1, BooksPlan::ChargedBy(node)},
+                 .after = {},
+                 .held_before = node.node.held,
+                 .held_after = held};
+  if (!life.released()) move.after = {1, life.charged()};
+  return books.Move(move);
+}
+
+std::string DetailOf(const LifecycleEvent& event, const NodeSnapshot& node) {
+  std::string id = event.command_id.is_nil() ? std::string() : event.command_id.ToString();
+  if (id.empty()) return Detail({{"image", node.image->Reference()}});
+  if (event.message.empty()) return Detail({{"command_id", id}, {"result", event.result}});
+  return Detail({{"command_id", id}, {"result", event.result}, {"message", event.message}});
+}
+
+}  // namespace
+
+Status WriteStep(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node,
+                 const NodeLifecycle& life) {
+  const Resources held = life.held();
+  Node& after = writer.Update(node);
+  const Node stamped = after;
+  after = life.node();
+  if (!life.moved()) after.resources = stamped.resources;
+  after.held = held;
+  after.version = stamped.version;
+  after.updated_at = stamped.updated_at;
+  for (CommandUpdate& update : life.updates()) writer.ChangeCommand(std::move(update));
+  for (const LifecycleEvent& event : life.events())
+    writer.AddEvent(event.kind, node.node, DetailOf(event, node));
+  return MoveBooks(books, node, life, held);
+}
+
+}  // namespace tallyman

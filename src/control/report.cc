@@ -1,0 +1,290 @@
+// Taking a host's report: what it says is applied to the nodes by planner/lifecycle, under their
+// locks. A first look, without locks, finds out which nodes there is anything new about: most
+// reports are heartbeats, and those lock no node and no host.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "base/text.h"
+#include "control/authorize.h"
+#include "control/node_step.h"
+#include "control/reports.h"
+
+namespace tallyman {
+namespace {
+
+constexpr size_t kEntriesMax = 1000;
+constexpr size_t kNodesMax = 10'000;
+constexpr size_t kMessageBytesMax = 1000;
+constexpr size_t kWarningsMax = 100;
+constexpr int64_t kSequenceMax = int64_t{1} << 62;
+constexpr std::chrono::microseconds kRetryAfterMax = std::chrono::days(7);
+
+Error OutOfBounds(std::string_view field, const std::string& what) {
+  return InvalidArgument("INVALID_REPORT", fmt::format("{} {}", field, what))
+      .With("field", std::string(field));
+}
+
+Status CheckSizes(const ReportRequest& request) {
+  if (request.sequence < 1 || request.sequence > kSequenceMax)
+    return Fail(OutOfBounds("sequence", fmt::format("is {}: count from 1", request.sequence)));
+  if (request.acks.size() > kEntriesMax)
+    return Fail(OutOfBounds("acks", fmt::format("has more than {} items", kEntriesMax)));
+  if (request.outcomes.size() > kEntriesMax)
+    return Fail(OutOfBounds("outcomes", fmt::format("has more than {} items", kEntriesMax)));
+  for (const ReportRequest::Outcome& outcome : request.outcomes) {
+    if (outcome.outcome.retry_after >= std::chrono::microseconds(0) &&
+        outcome.outcome.retry_after <= kRetryAfterMax)
+      continue;
+    return Fail(OutOfBounds("outcomes.retry_after", "is not from nothing to 7 days"));
+  }
+  return {};
+}
+
+Status CheckStatus(const ReportRequest::Status& status) {
+  if (status.nodes.size() > kNodesMax)
+    return Fail(OutOfBounds("status.nodes", fmt::format("has more than {} items", kNodesMax)));
+  if (status.capacity.AnyNegative())
+    return Fail(OutOfBounds("status.capacity", "is negative in some dimension"));
+  std::set<NodeId> seen;
+  for (const NodeReport& node : status.nodes) {
+    if (!seen.insert(node.node_id).second) {
+      return Fail(
+          OutOfBounds("status.nodes", fmt::format("names node {} twice", node.node_id.ToString())));
+    }
+    if (node.limits.AnyNegative())
+      return Fail(OutOfBounds("status.nodes.limits", "are negative in some dimension"));
+  }
+  return {};
+}
+
+// A host's report on its way: what it says of which node, and which nodes it is about.
+class Report {
+ public:
+  Report(Control& control, Call call, const HostId& host, ReportRequest request)
+      : control_(control), call_(std::move(call)), host_(host), request_(std::move(request)) {}
+
+  // Looks, without locks, what there is to do.
+  Status Prepare() {
+    return control_.store().Read([&](ReadTx& tx) -> Status {
+      locks_ = {};
+      warnings_.clear();
+      said_.clear();
+      locks_.report_hosts = {host_};
+      for (const auto& ack : request_.acks) locks_.commands.push_back(ack.id);
+      for (const auto& outcome : request_.outcomes) locks_.commands.push_back(outcome.id);
+      LockSet wanted;
+      wanted.commands = locks_.commands;
+      ASSIGN_OR_RETURN(Snapshot places, tx.Load(wanted));
+      for (const auto& [id, place] : places.commands) {
+        if (place.host_id == host_) locks_.nodes.push_back(place.node_id);
+      }
+      if (request_.status) RETURN_IF_ERROR(LookAtNodes(tx));
+      SortUnique(locks_.nodes);
+      locks_.with_history = !locks_.nodes.empty();
+      for (const auto& outcome : request_.outcomes) {
+        auto place = places.commands.find(outcome.id);
+        if (place == places.commands.end() || !outcome.outcome.config_id) continue;
+        locks_.node_configs.push_back({place->second.node_id, *outcome.outcome.config_id});
+      }
+      for (const NodeId& id : locks_.nodes) {
+        auto said = said_.find(id);
+        if (said != said_.end() && said->second.config_id)
+          locks_.node_configs.push_back({id, *said->second.config_id});
+      }
+      SortUnique(locks_.node_configs);
+      return {};
+    });
+  }
+
+  const Call& call() const { return call_; }
+  const LockSet& locks() const { return locks_; }
+
+  Result<Decision> Decide(const Snapshot& snapshot, const Encode<ReportAnswer>& encode) const {
+    const Time now = control_.clock().Now();
+    ReportAnswer answer;
+    auto last = snapshot.host_reports.find(host_);
+    if (last != snapshot.host_reports.end() && request_.sequence <= last->second.sequence) {
+      answer.ignored = true;
+      answer.next_sequence = last->second.sequence + 1;
+      Decision ignored;
+      ignored.answer = encode(answer);
+      ignored.leaves_trail = false;
+      return ignored;
+    }
+    answer.next_sequence = request_.sequence + 1;
+    answer.warnings = warnings_;
+    std::map<NodeId, NodeLifecycle> lives;
+    for (const NodeId& id : locks_.nodes) {
+      if (auto node = snapshot.nodes.find(id); node != snapshot.nodes.end())
+        lives.emplace(id, NodeLifecycle(node->second, now));
+    }
+    Apply(snapshot, lives, answer);
+    ASSIGN_OR_RETURN(Decision decision, Write(snapshot, lives));
+    AddReports(now, decision.changes);
+    decision.answer = encode(answer);
+    return decision;
+  }
+
+ private:
+  template <class T>
+  static void SortUnique(std::vector<T>& values) {
+    std::ranges::sort(values);
+    values.erase(std::unique(values.begin(), values.end()), values.end());
+  }
+
+  // Adds those nodes to the locks of which the status says something new.
+  Status LookAtNodes(ReadTx& tx) {
+    LockSet wanted;
+    wanted.with_history = true;
+    for (const NodeReport& node : request_.status->nodes) {
+      said_[node.node_id] = node;
+      wanted.nodes.push_back(node.node_id);
+      if (node.config_id) wanted.node_configs.push_back({node.node_id, *node.config_id});
+    }
+    if (request_.status->complete) {
+      ASSIGN_OR_RETURN(auto live, tx.LiveNodesOf(host_));
+      for (const NodeId& id : live) {
+        // Of what it does not name there is nothing.
+        if (said_.contains(id)) continue;
+        said_[id].node_id = id;
+        wanted.nodes.push_back(id);
+      }
+    }
+    ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+    for (const NodeId& id : wanted.nodes) {
+      auto found = snapshot.nodes.find(id);
+      if (found == snapshot.nodes.end() || found->second.node.host_id != host_) {
+        Warn("UNKNOWN_NODE", fmt::format("node {} is none of this host's", id.ToString()));
+        said_.erase(id);
+        continue;
+      }
+      const NodeSnapshot& node = found->second;
+      NodeLifecycle life(node, control_.clock().Now());
+      if (std::string_view reason = life.Status(said_.at(id)); !reason.empty()) {
+        Warn(reason, fmt::format("node {} has never had the config that is said to be in place",
+                                 node.node.name));
+      }
+      if (node.node.deleted_at && said_.at(id).config_id)
+        Warn("NODE_DELETED", fmt::format("node {} is deleted, and runs", node.node.name));
+      if (life.changed()) locks_.nodes.push_back(id);
+    }
+    return {};
+  }
+
+  void Warn(std::string_view reason, std::string message) {
+    if (warnings_.size() == kWarningsMax) return;
+    warnings_.push_back({std::string(reason), std::move(message), host_, {}, {}});
+  }
+
+  void Apply(const Snapshot& snapshot, std::map<NodeId, NodeLifecycle>& lives,
+             ReportAnswer& answer) const {
+    auto life_of = [&](const CommandId& id) -> NodeLifecycle* {
+      auto place = snapshot.commands.find(id);
+      if (place == snapshot.commands.end() || place->second.host_id != host_) return nullptr;
+      auto life = lives.find(place->second.node_id);
+      return life == lives.end() ? nullptr : &life->second;
+    };
+    for (const auto& ack : request_.acks) {
+      NodeLifecycle* life = life_of(ack.id);
+      answer.acks.push_back(
+          {.id = ack.id,
+           .attempt = ack.attempt,
+           .state = {},
+           .reason = life == nullptr ? kCommandUnknown : life->Ack(ack.id, ack.attempt)});
+    }
+    for (const auto& outcome : request_.outcomes) {
+      NodeLifecycle* life = life_of(outcome.id);
+      ReportAnswer::Verdict& verdict = answer.outcomes.emplace_back();
+      verdict.id = outcome.id;
+      verdict.attempt = outcome.attempt;
+      verdict.reason = kCommandUnknown;
+      if (life == nullptr) continue;
+      verdict.reason = life->Outcome(outcome.id, outcome.attempt, outcome.outcome);
+      verdict.state = life->StateOf(outcome.id);
+      if (!verdict.state) verdict.state = snapshot.commands.at(outcome.id).state;
+    }
+    if (!request_.status) return;
+    for (auto& [id, life] : lives) {
+      if (auto said = said_.find(id); said != said_.end()) life.Status(said->second);
+    }
+  }
+
+  // Rows for the nodes that changed.
+  Result<Decision> Write(const Snapshot& snapshot,
+                         const std::map<NodeId, NodeLifecycle>& lives) const {
+    NodeWriter writer(control_, call_);
+    std::vector<const NodeSnapshot*> nodes;
+    for (const auto& [id, life] : lives)
+      if (life.changed()) nodes.push_back(&snapshot.nodes.at(id));
+    ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(HostsOf(snapshot, nodes), nodes,
+                                                       control_.policies(), writer.cause()));
+    for (const NodeSnapshot* node : nodes)
+      RETURN_IF_ERROR(WriteStep(writer, books, *node, lives.at(node->node.id)));
+    Decision decision = ToDecision(writer.Finish(books));
+    decision.leaves_trail = !nodes.empty();
+    return decision;
+  }
+
+  void AddReports(Time now, ChangeSet& changes) const {
+    HostReport& heard = changes.host_reports.emplace_back();
+    heard.host_id = host_;
+    heard.sequence = request_.sequence;
+    heard.heard_at = now;
+    if (!request_.status) return;
+    heard.status_at = now;
+    heard.capacity = request_.status->capacity;
+    heard.agent_version = request_.status->agent_version;
+    changes.status_reports.push_back({.host_id = host_,
+                                      .nodes = request_.status->nodes,
+                                      .complete = request_.status->complete,
+                                      .at = now});
+  }
+
+  Control& control_;
+  const Call call_;
+  const HostId host_;
+  const ReportRequest request_;
+  LockSet locks_;
+  std::map<NodeId, NodeReport> said_;  // of our nodes on this host, by the status
+  std::vector<Warning> warnings_;
+};
+
+void CutTexts(ReportRequest& request) {
+  for (ReportRequest::Outcome& outcome : request.outcomes) {
+    std::string& message = outcome.outcome.message;
+    if (message.size() <= kMessageBytesMax) continue;
+    message.resize(kMessageBytesMax);
+    // Not in the middle of a character.
+    while (!message.empty() && !IsUtf8(message)) message.pop_back();
+  }
+}
+
+}  // namespace
+
+void ReportOfHost(Control& control, Call call, ReportRequest request, Encode<ReportAnswer> encode,
+                  Done done) {
+  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
+  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
+  auto host = HostOf(call);
+  if (!host) return done(Fail(host.error()));
+  if (Status status = CheckSizes(request); !status) return done(Fail(status.error()));
+  if (request.status) {
+    if (Status status = CheckStatus(*request.status); !status) return done(Fail(status.error()));
+  }
+  CutTexts(request);
+  auto report = std::make_shared<Report>(control, call, *host, std::move(request));
+  if (Status status = report->Prepare(); !status) return done(Fail(status.error()));
+  Mutation mutation{
+      .call = std::move(call), .locks = report->locks(), .solo = false, .rows = 1, .decide = {}};
+  mutation.rows = std::max<int64_t>(1, std::ssize(report->locks().nodes));
+  mutation.decide = [report, encode = std::move(encode)](const Snapshot& snapshot, ReadTx&) {
+    return report->Decide(snapshot, encode);
+  };
+  control.Submit(std::move(mutation), std::move(done));
+}
+
+}  // namespace tallyman

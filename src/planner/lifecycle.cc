@@ -1,0 +1,548 @@
+#include "planner/lifecycle.h"
+
+#include <algorithm>
+#include <ranges>
+
+#include "planner/books_plan.h"
+#include "planner/hold.h"
+
+namespace tallyman {
+namespace {
+
+using enum CommandEffect;
+
+// By word; in it by state: open, taken, settled, reverted, failed, unknown, superseded, cancelled.
+constexpr size_t kWords = EnumText<CommandWord>::kWords.size();
+constexpr size_t kStates = EnumText<CommandState>::kWords.size();
+constexpr CommandEffect kEffects[kWords][kStates] = {
+    /* ack           */ {kTake, kNothing, kRefused, kRefused, kRefused, kNothing, kRefused,
+                         kRefused},
+    /* ok            */
+    {kNotTaken, kSettle, kRefused, kRefused, kRefused, kSettle, kRefused, kRefused},
+    /* rollback      */
+    {kNotTaken, kRevert, kRefused, kRefused, kRefused, kRevert, kRefused, kRefused},
+    /* failure       */ {kNotTaken, kFail, kRefused, kRefused, kRefused, kFail, kRefused, kRefused},
+    /* busy          */
+    {kNotTaken, kReopen, kRefused, kRefused, kRefused, kReopen, kRefused, kRefused},
+    /* never started */
+    {kNotTaken, kRevert, kRefused, kRefused, kRefused, kRevert, kRefused, kRefused},
+    /* gone          */
+    {kNotTaken, kAbsent, kRefused, kRefused, kRefused, kAbsent, kRefused, kRefused},
+    /* lost sight    */ {kNotTaken, kLose, kRefused, kRefused, kRefused, kLose, kRefused, kRefused},
+    /* deadline      */
+    {kNothing, kLose, kNothing, kNothing, kNothing, kNothing, kNothing, kNothing},
+    /* at rest       */
+    {kNothing, kNothing, kNothing, kNothing, kNothing, kResolve, kNothing, kNothing},
+};
+
+bool HasEndedWell(CommandState state) {
+  return state == CommandState::kSettled || state == CommandState::kReverted;
+}
+
+bool IsWithdrawn(CommandState state) {
+  return state == CommandState::kSuperseded || state == CommandState::kCancelled;
+}
+
+// What a node is waiting for while such a command is open.
+std::optional<NextState> NextOf(CommandKind kind) {
+  switch (kind) {
+    case CommandKind::kUpgrade:
+      return NextState::kUpgrading;
+    case CommandKind::kStart:
+      return NextState::kStarting;
+    case CommandKind::kStop:
+      return NextState::kStopping;
+    case CommandKind::kRestart:
+      return NextState::kRestarting;
+    case CommandKind::kDelete:
+      return NextState::kDeleting;
+    case CommandKind::kCreate:
+    case CommandKind::kUpdate:
+      break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+CommandEffect EffectOf(CommandWord word, CommandState state) {
+  return kEffects[static_cast<size_t>(word)][static_cast<size_t>(state)];
+}
+
+CommandWord WordOf(OutcomeResult result) {
+  switch (result) {
+    case OutcomeResult::kOk:
+      return CommandWord::kOk;
+    case OutcomeResult::kRollback:
+      return CommandWord::kRollback;
+    case OutcomeResult::kFailure:
+      return CommandWord::kFailure;
+    case OutcomeResult::kBlockingJobRunning:
+    case OutcomeResult::kServiceNotReady:
+      return CommandWord::kBusy;
+    case OutcomeResult::kNotSupported:
+      return CommandWord::kNeverStarted;
+    case OutcomeResult::kNodeNotFound:
+      return CommandWord::kGone;
+    case OutcomeResult::kInternalError:
+    case OutcomeResult::kServiceBroken:
+      break;
+  }
+  return CommandWord::kLostSight;
+}
+
+NodeLifecycle::NodeLifecycle(const NodeSnapshot& before, Time now)
+    : before_(before),
+      now_(now),
+      node_(before.node),
+      charged_(before.node.IsLive() ? BooksPlan::ChargedBy(before) : Resources{}),
+      running_(before.running),
+      released_(!before.node.IsLive()) {
+  for (const Transition& command : before.transitions) entries_.push_back({.command = command});
+}
+
+NodeLifecycle::Entry* NodeLifecycle::Find(const CommandId& id) {
+  auto found = std::ranges::find(entries_, id, [](const Entry& entry) { return entry.command.id; });
+  return found == entries_.end() ? nullptr : &*found;
+}
+
+std::optional<CommandState> NodeLifecycle::StateOf(const CommandId& id) const {
+  for (const Entry& entry : entries_)
+    if (entry.command.id == id) return entry.command.state;
+  return std::nullopt;
+}
+
+std::optional<KnownConfig> NodeLifecycle::Known(const ConfigId& id) const {
+  if (id == before_.node.config_id)
+    return KnownConfig{.resources = BooksPlan::ChargedBy(before_), .image = before_.image};
+  auto found = before_.configs.find(id);
+  if (found == before_.configs.end()) return std::nullopt;
+  return found->second;
+}
+
+// REQUIRES: the config is known, or none.
+void NodeLifecycle::Run(const std::optional<ConfigId>& config) {
+  node_.running_config_id = config;
+  running_.reset();
+  if (!config) return;
+  if (auto known = Known(*config)) running_ = known->resources;
+}
+
+std::string_view NodeLifecycle::Ack(const CommandId& id, int64_t attempt) {
+  Entry* entry = Find(id);
+  if (entry == nullptr) return kCommandEnded;
+  const CommandEffect effect = EffectOf(CommandWord::kAck, entry->command.state);
+  if (effect == kRefused) return kCommandEnded;
+  if (attempt != entry->command.attempt) return kAttemptOutdated;
+  if (effect == kTake) Take(*entry);
+  return {};
+}
+
+std::string_view NodeLifecycle::Outcome(const CommandId& id, int64_t attempt,
+                                        const HostOutcome& outcome) {
+  Entry* entry = Find(id);
+  if (entry == nullptr) return kCommandEnded;
+  Said said{.word = WordOf(outcome.result),
+            .config_id = outcome.config_id,
+            .run_state = outcome.run_state,
+            .result = std::string(ToText(outcome.result)),
+            .message = outcome.message,
+            .retry_after = outcome.retry_after};
+  // Who names a config that the node never had cannot say what runs.
+  if (outcome.config_id && !Known(*outcome.config_id)) {
+    said.word = CommandWord::kLostSight;
+    said.message = "the host names a config that is none of the node's; " + said.message;
+  }
+  const CommandEffect effect = EffectOf(said.word, entry->command.state);
+  if (effect == kRefused) return kCommandEnded;
+  if (attempt != entry->command.attempt) return kAttemptOutdated;
+  switch (effect) {
+    case kNotTaken:
+      return kCommandNotTaken;
+    case kSettle:
+      Settle(*entry, said);
+      break;
+    case kRevert:
+      Revert(*entry, said);
+      break;
+    case kAbsent:
+      if (entry->command.kind == CommandKind::kDelete) {
+        said.config_id.reset();
+        Settle(*entry, said);
+      } else {
+        Revert(*entry, said);
+      }
+      break;
+    case kFail:
+      Fail(*entry, said);
+      break;
+    case kReopen:
+      Reopen(*entry, said);
+      break;
+    case kLose:
+      Lose(*entry, said);
+      break;
+    case kNothing:
+    case kRefused:
+    case kTake:
+    case kResolve:
+      break;
+  }
+  return {};
+}
+
+std::string_view NodeLifecycle::Status(const NodeReport& report) {
+  // What is in motion says little, and what is released is nobody's business any more.
+  if (report.pending || released_) return {};
+  if (report.config_id && !Known(*report.config_id)) return kUnknownConfig;
+  const Said said{.word = CommandWord::kAtRest,
+                  .config_id = report.config_id,
+                  .run_state = report.run_state,
+                  .result = {},
+                  .message = report.remains ? "something of it is still there" : "",
+                  .retry_after = {}};
+  Run(report.config_id);
+  for (Entry& entry : entries_) {
+    if (released_) break;
+    if (EffectOf(said.word, entry.command.state) != kResolve) continue;
+    if (entry.command.kind == CommandKind::kDelete && report.remains) {
+      EndDelete(entry, CommandState::kReverted, said);
+    } else {
+      Resolve(entry, said);
+    }
+  }
+  ReleaseWhereNothingIs(report);
+  MoveToWhatRuns();
+  Follow(said);
+  return {};
+}
+
+void NodeLifecycle::Expire(const CommandId& id) {
+  Entry* entry = Find(id);
+  if (entry == nullptr) return;
+  if (EffectOf(CommandWord::kDeadline, entry->command.state) != kLose) return;
+  Lose(*entry, {.word = CommandWord::kDeadline,
+                .result = "deadline",
+                .message = "the host has not said in time what became of it"});
+}
+
+void NodeLifecycle::Take(Entry& entry) {
+  Transition& command = entry.command;
+  command.state = CommandState::kTaken;
+  command.taken_at = now_;
+  entry.touched = true;
+  switch (command.kind) {
+    case CommandKind::kCreate:
+      node_.node_state = NodeState::kStarting;
+      break;
+    case CommandKind::kUpgrade:
+    case CommandKind::kUpdate:
+      node_.node_state = NodeState::kUpgrading;
+      break;
+    case CommandKind::kDelete:
+      // Until it has ended the node is one that is being deleted, whatever its state is.
+      node_.node_state = NodeState::kDeleting;
+      return;
+    case CommandKind::kStart:
+    case CommandKind::kStop:
+    case CommandKind::kRestart:
+      break;
+  }
+  const bool another_waits = std::ranges::any_of(entries_, [&](const Entry& other) {
+    return other.command.kind == command.kind && other.command.state == CommandState::kOpen &&
+           other.command.seq > command.seq;
+  });
+  if (node_.next_state == NextOf(command.kind) && !another_waits) node_.next_state.reset();
+}
+
+void NodeLifecycle::Settle(Entry& entry, const Said& said) {
+  if (!LaterHasEnded(entry)) Run(said.config_id);
+  EndOlder(entry, said);
+  End(entry, CommandState::kSettled, said);
+  if (entry.command.kind == CommandKind::kDelete) return Release(true);
+  MoveToWhatRuns();
+  Follow(said);
+}
+
+void NodeLifecycle::Revert(Entry& entry, const Said& said) {
+  EndOlder(entry, said);
+  const Transition& command = entry.command;
+  if (command.kind == CommandKind::kDelete) return EndDelete(entry, CommandState::kReverted, said);
+  if (command.kind == CommandKind::kCreate && !said.config_id) {
+    End(entry, CommandState::kReverted, said);
+    Run({});
+    return Release(false);
+  }
+  const bool is_newest = ChangesConfig(command.kind) && IsNewest(entry);
+  if (!LaterHasEnded(entry)) Run(said.config_id);
+  // What was to be changed back runs no more, or a create left something behind.
+  if (command.kind == CommandKind::kCreate || (is_newest && !said.config_id)) {
+    End(entry, CommandState::kFailed, said);
+    node_.node_state = NodeState::kFailed;
+    return;
+  }
+  End(entry, CommandState::kReverted, said);
+  MoveToWhatRuns();
+  Follow(said);
+}
+
+void NodeLifecycle::Fail(Entry& entry, const Said& said) {
+  const Transition& command = entry.command;
+  if (command.kind == CommandKind::kDelete) return EndDelete(entry, CommandState::kFailed, said);
+  EndOlder(entry, said);
+  if (!LaterHasEnded(entry)) Run(said.config_id);
+  End(entry, CommandState::kFailed, said);
+  if (command.kind == CommandKind::kCreate && !said.config_id) return Release(false);
+  if (!IsTransition(command.kind)) return Follow(said);
+  node_.node_state = NodeState::kFailed;
+}
+
+void NodeLifecycle::EndDelete(Entry& entry, CommandState state, const Said& said) {
+  if (!LaterHasEnded(entry)) Run(said.config_id);
+  End(entry, state, said);
+  if (node_.next_state == NextState::kDeleting) node_.next_state.reset();
+  MoveToWhatRuns();
+  if (state == CommandState::kFailed) {
+    node_.node_state = NodeState::kFailed;
+    return;
+  }
+  // A failure from before the delete is still one.
+  const Entry* newest = NewestThatCounts();
+  const bool failed = newest != nullptr && newest->command.state == CommandState::kFailed;
+  if (node_.node_state == NodeState::kDeleting)
+    node_.node_state = failed ? NodeState::kFailed : NodeState::kRunning;
+  Follow(said);
+}
+
+void NodeLifecycle::Reopen(Entry& entry, const Said& said) {
+  const CommandKind kind = entry.command.kind;
+  if (!LaterHasEnded(entry)) Run(said.config_id);
+  const bool newer_waits = std::ranges::any_of(entries_, [&](const Entry& other) {
+    return other.command.seq > entry.command.seq && other.command.kind == kind &&
+           IsPending(other.command.state);
+  });
+  const bool overtaken = ChangesConfig(kind) ? !IsNewest(entry) : newer_waits;
+  if (overtaken) {
+    End(entry, CommandState::kSuperseded, said);
+  } else if (kind != CommandKind::kDelete && IsDeleting()) {
+    End(entry, CommandState::kCancelled, said);
+  } else {
+    entry.command.state = CommandState::kOpen;
+    entry.command.attempt += 1;
+    entry.not_before = now_ + said.retry_after;
+    entry.outcome = said.result + (said.message.empty() ? "" : ": " + said.message);
+    entry.touched = true;
+    if (!node_.next_state) node_.next_state = NextOf(kind);
+  }
+  MoveToWhatRuns();
+  Follow(said);
+}
+
+void NodeLifecycle::Lose(Entry& entry, const Said& said) {
+  entry.command.state = CommandState::kUnknown;
+  entry.outcome = said.result + (said.message.empty() ? "" : ": " + said.message);
+  entry.touched = true;
+  node_.node_state = NodeState::kFailed;
+}
+
+void NodeLifecycle::Resolve(Entry& entry, const Said& said) {
+  bool is_done = true;
+  if (entry.command.kind == CommandKind::kDelete) is_done = !said.config_id;
+  if (ChangesConfig(entry.command.kind))
+    is_done = said.config_id && entry.command.to_config_id == said.config_id;
+  is_done ? Settle(entry, said) : Revert(entry, said);
+}
+
+// Hosts work commands off in order, so those before this one have ended too.
+void NodeLifecycle::EndOlder(const Entry& entry, const Said& said) {
+  if (said.word == CommandWord::kAtRest) return;  // what they came to is still on its way
+  for (Entry& older : entries_) {
+    if (older.command.seq >= entry.command.seq) break;
+    const CommandState state = older.command.state;
+    if (state != CommandState::kTaken && state != CommandState::kUnknown) continue;
+    bool is_done = older.command.to_config_id == said.config_id;
+    if (older.command.kind == CommandKind::kDelete) is_done = false;
+    if (older.command.kind == CommandKind::kCreate) is_done = said.word != CommandWord::kGone;
+    if (!IsTransition(older.command.kind)) is_done = true;
+    Said of_older = said;
+    of_older.message = "the host has ended a later command of the node";
+    End(older, is_done ? CommandState::kSettled : CommandState::kReverted, of_older);
+  }
+}
+
+void NodeLifecycle::End(Entry& entry, CommandState state, const Said& said) {
+  Transition& command = entry.command;
+  command.state = state;
+  entry.touched = true;
+  if (state != CommandState::kSettled && !said.result.empty())
+    entry.outcome = said.result + (said.message.empty() ? "" : ": " + said.message);
+  if (state == CommandState::kFailed || state == CommandState::kReverted) {
+    if (ChangesConfig(command.kind) && IsNewest(entry) && node_.next_state == NextState::kUpgrading)
+      node_.next_state.reset();
+  }
+  auto add = [&](EventKind kind) {
+    events_.push_back({kind, command.id, said.result, said.message});
+  };
+  const bool well = state == CommandState::kSettled;
+  const bool badly = state == CommandState::kReverted || state == CommandState::kFailed;
+  if (command.kind == CommandKind::kUpgrade && well) add(EventKind::kUpgradeSucceeded);
+  if (command.kind == CommandKind::kUpgrade && badly) add(EventKind::kUpgradeFailed);
+  if ((command.kind == CommandKind::kCreate || command.kind == CommandKind::kUpdate) && well)
+    add(EventKind::kNodeRunning);
+}
+
+// Nothing of the node can run any more: what it was charged goes back, once. A node whose create
+// failed stays to be seen until it is deleted.
+void NodeLifecycle::Release(bool deleted) {
+  released_ = true;
+  charged_ = {};
+  Run({});
+  node_.released_at = now_;
+  node_.next_state.reset();
+  node_.node_state = deleted ? NodeState::kDeleted : NodeState::kFailed;
+  if (deleted) {
+    node_.deleted_at = now_;
+    events_.push_back({EventKind::kNodeDeleted, {}, {}, {}});
+  }
+  for (Entry& entry : entries_) {
+    if (!IsPending(entry.command.state)) continue;
+    entry.command.state = CommandState::kCancelled;
+    entry.touched = true;
+  }
+}
+
+// Of a node that is to go, or was never made, nothing is there and nothing is in motion.
+void NodeLifecycle::ReleaseWhereNothingIs(const NodeReport& report) {
+  if (released_ || report.config_id || report.remains) return;
+  if (IsDeleting()) {
+    for (Entry& entry : entries_) {
+      if (entry.command.kind == CommandKind::kDelete && IsPending(entry.command.state))
+        End(entry, CommandState::kSettled, {});
+    }
+    return Release(true);
+  }
+  const bool waits = std::ranges::any_of(
+      entries_, [](const Entry& entry) { return IsPending(entry.command.state); });
+  const Entry* newest = NewestThatCounts();
+  if (!waits && newest != nullptr && newest->command.kind == CommandKind::kCreate &&
+      newest->command.state == CommandState::kFailed)
+    Release(false);
+}
+
+// The last transition has ended, and what runs is not what the node is charged for. What has failed
+// waits for an operator.
+void NodeLifecycle::MoveToWhatRuns() {
+  if (released_ || !node_.running_config_id || *node_.running_config_id == node_.config_id) return;
+  for (const Entry& entry : entries_)
+    if (ChangesConfig(entry.command.kind) && IsPending(entry.command.state)) return;
+  const Entry* newest = NewestThatCounts();
+  if (newest != nullptr && newest->command.state == CommandState::kFailed) return;
+  auto known = Known(*node_.running_config_id);
+  if (!known) return;
+  const Image& image = *known->image;
+  node_.config_id = *node_.running_config_id;
+  node_.image_id = image.id;
+  node_.protocol_id = image.protocol.id;
+  node_.protocol_version_id = image.version.id;
+  node_.semantic_version = image.version.semantic_version;
+  node_.resources = known->resources;
+  charged_ = known->resources;
+}
+
+void NodeLifecycle::Follow(const Said& said) {
+  if (released_) return;
+  const Entry* newest = nullptr;  // of those that have ended or are under way
+  for (const Entry& entry : entries_) {
+    const CommandState state = entry.command.state;
+    if (state == CommandState::kTaken || state == CommandState::kUnknown) return;
+    // That its create waits says more than that nothing is there.
+    if (entry.command.kind == CommandKind::kCreate && state == CommandState::kOpen) return;
+    if (!IsTransition(entry.command.kind) || IsWithdrawn(state) || state == CommandState::kOpen)
+      continue;
+    if (entry.command.kind == CommandKind::kDelete && state == CommandState::kReverted) continue;
+    newest = &entry;
+  }
+  if (newest != nullptr && newest->command.state == CommandState::kFailed &&
+      newest->command.seq > before_.ended_seq)
+    return;
+  if (!said.config_id || said.run_state == ReportedRun::kFailed) {
+    node_.node_state = NodeState::kFailed;
+  } else {
+    node_.node_state =
+        said.run_state == ReportedRun::kStopped ? NodeState::kStopped : NodeState::kRunning;
+  }
+}
+
+bool NodeLifecycle::IsNewest(const Entry& entry) const {
+  if (before_.ended_seq > entry.command.seq) return false;
+  return std::ranges::none_of(entries_, [&](const Entry& other) {
+    return other.command.seq > entry.command.seq && ChangesConfig(other.command.kind) &&
+           !IsWithdrawn(other.command.state);
+  });
+}
+
+bool NodeLifecycle::LaterHasEnded(const Entry& entry) const {
+  if (before_.ended_seq > entry.command.seq) return true;
+  return std::ranges::any_of(entries_, [&](const Entry& other) {
+    return other.command.seq > entry.command.seq && ChangesConfig(other.command.kind) &&
+           (HasEndedWell(other.command.state) || other.command.state == CommandState::kFailed);
+  });
+}
+
+const NodeLifecycle::Entry* NodeLifecycle::NewestThatCounts() const {
+  for (const Entry& entry : std::views::reverse(entries_)) {
+    if (!ChangesConfig(entry.command.kind) || IsWithdrawn(entry.command.state)) continue;
+    return entry.command.seq > before_.ended_seq ? &entry : nullptr;
+  }
+  return nullptr;
+}
+
+bool NodeLifecycle::IsDeleting() const {
+  return node_.IsBeingDeleted() || std::ranges::any_of(entries_, [](const Entry& entry) {
+           return entry.command.kind == CommandKind::kDelete && IsPending(entry.command.state);
+         });
+}
+
+// What a hold is made from: a failed one counts until a later one has ended well.
+std::vector<Transition> NodeLifecycle::Counting() const {
+  std::vector<Transition> counting;
+  int64_t ended_seq = before_.ended_seq;
+  for (const Entry& entry : entries_) {
+    if (ChangesConfig(entry.command.kind) && HasEndedWell(entry.command.state))
+      ended_seq = std::max(ended_seq, entry.command.seq);
+  }
+  for (const Entry& entry : entries_) {
+    const Transition& command = entry.command;
+    if (IsPending(command.state) ||
+        (command.state == CommandState::kFailed && command.seq > ended_seq))
+      counting.push_back(command);
+  }
+  return counting;
+}
+
+Resources NodeLifecycle::held() const {
+  return released_ ? Resources{} : HoldFor(charged_, running_, Counting());
+}
+
+bool NodeLifecycle::changed() const {
+  return node_ != before_.node ||
+         std::ranges::any_of(entries_, [](const Entry& entry) { return entry.touched; });
+}
+
+std::vector<CommandUpdate> NodeLifecycle::updates() const {
+  std::vector<CommandUpdate> updates;
+  for (const Entry& entry : entries_) {
+    if (!entry.touched) continue;
+    CommandUpdate& update = updates.emplace_back();
+    update.id = entry.command.id;
+    update.state = entry.command.state;
+    if (!IsPending(update.state)) update.ended_at = now_;
+    update.attempt = entry.command.attempt;
+    update.taken_at = entry.command.taken_at;
+    update.not_before = entry.not_before;
+    update.outcome = entry.outcome;
+  }
+  return updates;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,167 @@
+// The life of a node's commands after they were made: what a host's words, and silence, do to them
+// and to the node. docs/lifecycle.md says why. Pure: no SQL, no clock.
+//
+// What is said      open      taken     settled..failed  unknown   superseded, cancelled
+//   ack             take      -         refused          -         refused
+//   ok              not taken settle    refused          settle    refused
+//   rollback        not taken revert    refused          revert    refused
+//   failure         not taken fail      refused          fail      refused
+//   busy            not taken reopen    refused          reopen    refused
+//   never started   not taken revert    refused          revert    refused
+//   gone            not taken absent    refused          absent    refused
+//   lost sight      not taken lose      refused          lose      refused
+//   deadline        -         lose      -                -         -
+//   at rest         -         -         -                resolve   -
+//
+// "absent" settles a delete and reverts all else; "resolve" settles where the node is as the
+// command wanted it, else reverts.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/change_set.h"
+#include "model/snapshot.h"
+
+namespace tallyman {
+
+// What is said about a command.
+enum class CommandWord {
+  kAck,
+  kOk,
+  kRollback,
+  kFailure,
+  kBusy,          // BLOCKING_JOB_RUNNING, SERVICE_NOT_READY
+  kNeverStarted,  // NOT_SUPPORTED
+  kGone,          // NODE_NOT_FOUND
+  kLostSight,     // INTERNAL_ERROR, SERVICE_BROKEN
+  kDeadline,      // nothing, for too long
+  kAtRest,        // a status: nothing of the node is pending at its host
+};
+
+template <>
+struct EnumText<CommandWord> {
+  static constexpr std::array<std::string_view, 10> kWords = {
+      "ack",           "ok",   "rollback",   "failure",  "busy",
+      "never_started", "gone", "lost_sight", "deadline", "at_rest"};
+};
+
+enum class CommandEffect {
+  kNothing,
+  kRefused,   // it has ended
+  kNotTaken,  // no acknowledgement of it was accepted
+  kTake,
+  kSettle,
+  kRevert,
+  kFail,
+  kReopen,
+  kAbsent,
+  kLose,
+  kResolve,
+};
+
+CommandEffect EffectOf(CommandWord word, CommandState state);
+CommandWord WordOf(OutcomeResult result);
+
+// Why something that a host said was not taken up; empty: it was.
+inline constexpr std::string_view kCommandUnknown = "COMMAND_UNKNOWN";
+inline constexpr std::string_view kCommandEnded = "COMMAND_ENDED";
+inline constexpr std::string_view kCommandNotTaken = "COMMAND_NOT_TAKEN";
+inline constexpr std::string_view kAttemptOutdated = "ATTEMPT_OUTDATED";
+inline constexpr std::string_view kUnknownConfig = "UNKNOWN_CONFIG";
+
+// An event to be written about the node.
+struct LifecycleEvent {
+  EventKind kind = EventKind::kUpgradeSucceeded;
+  CommandId command_id;  // nil: of none
+  std::string result;    // in the host's word; empty: none
+  std::string message;
+};
+
+// One node while a report, or time, is applied to it: a working copy. Belongs to one decision.
+//
+// REQUIRES: the snapshot was read with its history, is not deleted and outlives this.
+class NodeLifecycle {
+ public:
+  NodeLifecycle(const NodeSnapshot& before, Time now);
+
+  // The host wants to begin. Accepted when the answer is empty.
+  std::string_view Ack(const CommandId& id, int64_t attempt);
+  // A command ended on the host.
+  std::string_view Outcome(const CommandId& id, int64_t attempt, const HostOutcome& outcome);
+  // What is on the machine, and whether anything is in motion.
+  std::string_view Status(const NodeReport& report);
+  // The command was taken, and nothing was heard of it for too long.
+  void Expire(const CommandId& id);
+
+  // Anything but the hold, which follows from the rest.
+  bool changed() const;
+  // As it is afterwards, but for the hold; version and time of the update are the writer's.
+  const Node& node() const { return node_; }
+  Resources charged() const { return charged_; }  // zero once released
+  Resources held() const;
+  bool moved() const { return node_.config_id != before_.node.config_id; }
+  bool released() const { return released_; }
+  // The state of a command of this node; empty: it is not among those that count.
+  std::optional<CommandState> StateOf(const CommandId& id) const;
+  // Those that changed, each once.
+  std::vector<CommandUpdate> updates() const;
+  const std::vector<LifecycleEvent>& events() const { return events_; }
+
+ private:
+  struct Entry {
+    Transition command;
+    bool touched = false;
+    std::optional<Time> not_before = {};
+    std::optional<std::string> outcome = {};
+  };
+  struct Said {
+    CommandWord word = CommandWord::kOk;
+    std::optional<ConfigId> config_id = {};
+    ReportedRun run_state = ReportedRun::kNone;
+    std::string result = {};
+    std::string message = {};
+    std::chrono::microseconds retry_after{0};
+  };
+
+  Entry* Find(const CommandId& id);
+  // The config where the node is concerned; nullopt: none of its own.
+  std::optional<KnownConfig> Known(const ConfigId& id) const;
+  void Run(const std::optional<ConfigId>& config);
+
+  void Take(Entry& entry);
+  void Settle(Entry& entry, const Said& said);
+  void Revert(Entry& entry, const Said& said);
+  void Fail(Entry& entry, const Said& said);
+  void Reopen(Entry& entry, const Said& said);
+  void Lose(Entry& entry, const Said& said);
+  void Resolve(Entry& entry, const Said& said);
+  void EndOlder(const Entry& entry, const Said& said);
+  void End(Entry& entry, CommandState state, const Said& said);
+  void EndDelete(Entry& entry, CommandState state, const Said& said);
+  void Release(bool deleted);
+  void ReleaseWhereNothingIs(const NodeReport& report);
+  void MoveToWhatRuns();
+  void Follow(const Said& said);
+
+  bool IsNewest(const Entry& entry) const;
+  bool LaterHasEnded(const Entry& entry) const;
+  // The newest command that gave the node another config and was not withdrawn; null: one that has
+  // ended well, or none.
+  const Entry* NewestThatCounts() const;
+  bool IsDeleting() const;
+  std::vector<Transition> Counting() const;
+
+  const NodeSnapshot& before_;
+  const Time now_;
+  Node node_;
+  Resources charged_;
+  std::optional<Resources> running_;
+  bool released_ = false;
+  std::vector<Entry> entries_;  // by seq
+  std::vector<LifecycleEvent> events_;
+};
+
+}  // namespace tallyman

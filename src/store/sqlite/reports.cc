@@ -1,0 +1,227 @@
+#include "store/sqlite/reports.h"
+
+#include <set>
+
+#include "store/refusals.h"
+#include "store/sqlite/rows.h"
+#include "store/sqlite/transaction.h"
+
+namespace tallyman {
+namespace {
+
+constexpr char kHostReport[] =
+    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS " FROM host_reports r WHERE r.host_id = ?1";
+constexpr char kPlace[] = "SELECT node_id, host_id, state FROM commands WHERE id = ?1";
+constexpr char kEndedSeq[] =
+    "SELECT seq FROM commands INDEXED BY commands_ended WHERE node_id = ?1 "
+    "AND state IN ('settled', 'reverted') "
+    "AND state IN ('settled', 'reverted', 'superseded', 'cancelled') "
+    "AND kind IN ('node_create', 'node_upgrade', 'node_update') ORDER BY seq DESC LIMIT 1";
+constexpr char kConfig[] =
+    "SELECT image_id, cpu_cores, memory_bytes, disk_bytes FROM configs WHERE id = ?1";
+constexpr char kHadConfig[] =
+    "SELECT EXISTS (SELECT 1 FROM commands INDEXED BY commands_pending WHERE node_id = ?1 "
+    "AND state IN ('open', 'taken', 'unknown', 'failed') AND to_config_id = ?2) "
+    "OR EXISTS (SELECT 1 FROM commands INDEXED BY commands_ended WHERE node_id = ?1 "
+    "AND state IN ('settled', 'reverted', 'superseded', 'cancelled') AND to_config_id = ?2)";
+
+// The oldest open command of each node.
+#define TALLYMAN_HEADS                                                       \
+  "WHERE c.host_id = ?1 AND c.state = 'open' AND NOT EXISTS "                \
+  "(SELECT 1 FROM commands e INDEXED BY commands_open WHERE e.host_id = ?1 " \
+  "AND e.node_id = c.node_id AND e.seq < c.seq AND e.state = 'open') "
+constexpr char kReady[] =
+    "SELECT " TALLYMAN_COMMAND_COLUMNS
+    ", n.name, n.handed_out FROM commands c INDEXED BY commands_open "
+    "JOIN nodes n ON n.id = c.node_id " TALLYMAN_HEADS
+    "AND (c.not_before IS NULL OR c.not_before <= ?2) ORDER BY c.node_id LIMIT ?3";
+constexpr char kNextAt[] =
+    "SELECT min(c.not_before) FROM commands c INDEXED BY commands_open " TALLYMAN_HEADS
+    "AND c.not_before > ?2";
+constexpr char kOverdue[] =
+    "SELECT id, node_id FROM commands INDEXED BY commands_taken "
+    "WHERE state = 'taken' AND taken_at < ?1 ORDER BY taken_at LIMIT ?2";
+constexpr char kLiveNodes[] =
+    "SELECT id FROM nodes INDEXED BY nodes_live WHERE host_id = ?1 AND released_at IS NULL "
+    "AND deleted_at IS NULL ORDER BY id";
+
+constexpr char kWriteHost[] =
+    "INSERT INTO host_reports (host_id, sequence, heard_at, status_at, cpu_cores, memory_bytes, "
+    "disk_bytes, agent_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
+    "heard_at = excluded.heard_at, status_at = ifnull(excluded.status_at, status_at), "
+    "cpu_cores = ifnull(excluded.cpu_cores, cpu_cores), "
+    "memory_bytes = ifnull(excluded.memory_bytes, memory_bytes), "
+    "disk_bytes = ifnull(excluded.disk_bytes, disk_bytes), "
+    "agent_version = ifnull(excluded.agent_version, agent_version) "
+    "WHERE sequence < excluded.sequence";
+// A row that says what it said before is not written again.
+constexpr char kWriteNode[] =
+    "INSERT INTO node_reports AS r (host_id, node_id, config_id, image_uri, container_id, "
+    "run_state, health, cpu_cores, memory_bytes, disk_bytes, pending, remains, changed_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (host_id, node_id) DO UPDATE SET config_id = excluded.config_id, "
+    "image_uri = excluded.image_uri, container_id = excluded.container_id, "
+    "run_state = excluded.run_state, health = excluded.health, cpu_cores = excluded.cpu_cores, "
+    "memory_bytes = excluded.memory_bytes, disk_bytes = excluded.disk_bytes, "
+    "pending = excluded.pending, remains = excluded.remains, changed_at = excluded.changed_at "
+    "WHERE (r.config_id, r.image_uri, r.container_id, r.run_state, r.health, r.cpu_cores, "
+    "r.memory_bytes, r.disk_bytes, r.pending, r.remains) IS NOT (excluded.config_id, "
+    "excluded.image_uri, excluded.container_id, excluded.run_state, excluded.health, "
+    "excluded.cpu_cores, excluded.memory_bytes, excluded.disk_bytes, excluded.pending, "
+    "excluded.remains)";
+constexpr char kReportedNodes[] = "SELECT node_id FROM node_reports WHERE host_id = ?1";
+constexpr char kForgetNode[] = "DELETE FROM node_reports WHERE host_id = ?1 AND node_id = ?2";
+
+Status ReadHostReport(SqliteConnection& connection, const HostId& host,
+                      std::optional<HostReport>& report) {
+  SqliteQuery query = connection.Query(kHostReport);
+  query.Bind(host);
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (found) RETURN_IF_ERROR(query.Read(report.emplace()));
+  return {};
+}
+
+Status ReadConfig(SqliteConnection& connection, ImageCache& images, const ConfigId& id,
+                  NodeSnapshot& node) {
+  SqliteQuery query = connection.Query(kConfig);
+  query.Bind(id);
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (!found) return {};
+  KnownConfig config;
+  ImageId image;
+  RETURN_IF_ERROR(query.Read(image, config.resources));
+  ASSIGN_OR_RETURN(config.image, images.Get(connection, image));
+  if (config.image != nullptr) node.configs[id] = std::move(config);
+  return {};
+}
+
+Status ReadConfigIfHad(SqliteConnection& connection, ImageCache& images, const ConfigId& id,
+                       NodeSnapshot& node) {
+  if (node.configs.contains(id)) return {};
+  SqliteQuery query = connection.Query(kHadConfig);
+  query.Bind(node.node.id, id);
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  bool had = false;
+  if (found) RETURN_IF_ERROR(query.Read(had));
+  return had ? ReadConfig(connection, images, id, node) : Status();
+}
+
+Status ReadHistory(SqliteConnection& connection, ImageCache& images, NodeSnapshot& node) {
+  SqliteQuery query = connection.Query(kEndedSeq);
+  query.Bind(node.node.id);
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (found) RETURN_IF_ERROR(query.Read(node.ended_seq));
+  if (!node.node.running_config_id) return {};
+  return ReadConfig(connection, images, *node.node.running_config_id, node);
+}
+
+}  // namespace
+
+Status ReadForReports(SqliteConnection& connection, ImageCache& images, const LockSet& wanted,
+                      Snapshot& snapshot) {
+  for (const HostId& host : wanted.report_hosts) {
+    std::optional<HostReport> report;
+    RETURN_IF_ERROR(ReadHostReport(connection, host, report));
+    if (report) snapshot.host_reports[host] = *std::move(report);
+  }
+  for (const CommandId& id : wanted.commands) {
+    SqliteQuery query = connection.Query(kPlace);
+    query.Bind(id);
+    ASSIGN_OR_RETURN(bool found, query.Next());
+    if (!found) continue;
+    CommandPlace& place = snapshot.commands[id];
+    RETURN_IF_ERROR(query.Read(place.node_id, place.host_id, place.state));
+  }
+  if (!wanted.with_history) return {};
+  for (auto& [id, node] : snapshot.nodes) RETURN_IF_ERROR(ReadHistory(connection, images, node));
+  for (const NodeConfigKey& key : wanted.node_configs) {
+    auto node = snapshot.nodes.find(key.node_id);
+    if (node == snapshot.nodes.end()) continue;
+    RETURN_IF_ERROR(ReadConfigIfHad(connection, images, key.config_id, node->second));
+  }
+  return {};
+}
+
+Status WriteReport(SqliteConnection& connection, const HostReport& report) {
+  SqliteQuery query = connection.Query(kWriteHost);
+  query.Bind(report.host_id, report.sequence, report.heard_at, report.status_at, report.capacity,
+             report.agent_version);
+  RETURN_IF_ERROR(query.Run());
+  if (connection.changes() == 1) return {};
+  return Fail(ReportOutdated(report.host_id));
+}
+
+Status WriteReport(SqliteConnection& connection, const StatusReport& report) {
+  std::set<NodeId> gone;
+  if (report.complete) {
+    SqliteQuery query = connection.Query(kReportedNodes);
+    query.Bind(report.host_id);
+    while (true) {
+      ASSIGN_OR_RETURN(bool more, query.Next());
+      if (!more) break;
+      NodeId id;
+      RETURN_IF_ERROR(query.Read(id));
+      gone.insert(id);
+    }
+  }
+  for (const NodeReport& node : report.nodes) {
+    gone.erase(node.node_id);
+    SqliteQuery query = connection.Query(kWriteNode);
+    query.Bind(report.host_id, node.node_id, node.config_id, node.image_uri, node.container_id,
+               node.run_state, node.health, node.limits, node.pending, node.remains, report.at);
+    RETURN_IF_ERROR(query.Run());
+  }
+  for (const NodeId& id : gone) {
+    SqliteQuery query = connection.Query(kForgetNode);
+    query.Bind(report.host_id, id);
+    RETURN_IF_ERROR(query.Run());
+  }
+  return {};
+}
+
+Result<HandOut> SqliteTransaction::FindCommandsFor(const HandOutQuery& wanted) {
+  RETURN_IF_ERROR(CheckReadable());
+  HandOut out;
+  RETURN_IF_ERROR(ReadHostReport(connection_, wanted.host_id, out.last_heard));
+  SqliteQuery ready = connection_.Query(kReady);
+  ready.Bind(wanted.host_id, wanted.now, wanted.limit);
+  while (true) {
+    ASSIGN_OR_RETURN(bool more, ready.Next());
+    if (!more) break;
+    HandOut::Entry& entry = out.commands.emplace_back();
+    RETURN_IF_ERROR(ready.Read(entry.command, entry.node, entry.handed_out));
+  }
+  SqliteQuery next = connection_.Query(kNextAt);
+  next.Bind(wanted.host_id, wanted.now);
+  ASSIGN_OR_RETURN(bool found, next.Next());
+  if (found) RETURN_IF_ERROR(next.Read(out.next_at));
+  return out;
+}
+
+Result<std::vector<CommandOfNode>> SqliteTransaction::FindOverdue(Time before, int64_t limit) {
+  RETURN_IF_ERROR(CheckReadable());
+  SqliteQuery query = connection_.Query(kOverdue);
+  query.Bind(before, limit);
+  std::vector<CommandOfNode> overdue;
+  while (true) {
+    ASSIGN_OR_RETURN(bool more, query.Next());
+    if (!more) return overdue;
+    CommandOfNode& command = overdue.emplace_back();
+    RETURN_IF_ERROR(query.Read(command.id, command.node_id));
+  }
+}
+
+Result<std::vector<NodeId>> SqliteTransaction::LiveNodesOf(const HostId& host) {
+  RETURN_IF_ERROR(CheckReadable());
+  SqliteQuery query = connection_.Query(kLiveNodes);
+  query.Bind(host);
+  std::vector<NodeId> nodes;
+  while (true) {
+    ASSIGN_OR_RETURN(bool more, query.Next());
+    if (!more) return nodes;
+    RETURN_IF_ERROR(query.Read(nodes.emplace_back()));
+  }
+}
+
+}  // namespace tallyman
