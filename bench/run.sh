@@ -4,8 +4,8 @@
 #
 #   bench/run.sh [--quick] [--rounds N] [PART...]
 #
-#   PART         sqlite, network (through HTTP), postgres, clients (the plot), shape (the growth of
-#                the cost); none: all.
+#   PART         sqlite, network (through HTTP), postgres, profile (where its time goes), clients
+#                (the plot), shape (the growth of the cost); none: all.
 #                The document keeps its other parts as they are
 #   --quick      one round of less work, the document stays as it is
 #   --rounds N   of each part, instead of 5 or 3
@@ -20,7 +20,7 @@ cd "$(dirname "$0")/.."
 say() { printf '%s\n' "$*" >&2; }
 usage() { sed -n '2,15s/^# \{0,1\}//p' bench/run.sh >&2 && exit 2; }
 
-known=(sqlite network postgres clients shape)
+known=(sqlite network postgres profile clients shape)
 command="bench/run.sh${*:+ $*}"
 parts=()
 quick=
@@ -55,6 +55,8 @@ trap 'exit 1' INT TERM
 . bench/parts/network.sh
 # shellcheck source=bench/parts/postgres.sh
 . bench/parts/postgres.sh
+# shellcheck source=bench/parts/profile.sh
+. bench/parts/profile.sh
 # shellcheck source=bench/parts/clients.sh
 . bench/parts/clients.sh
 # shellcheck source=bench/parts/shape.sh
