@@ -165,9 +165,21 @@ void PostgresCluster::Stop() {
 }
 
 void PostgresCluster::Kill() {
+  std::vector<pid_t> sessions;
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", postmaster_));
+  for (pid_t child = 0; children >> child;) sessions.push_back(child);
   ::kill(postmaster_, SIGKILL);
   WaitFor(postmaster_);
   postmaster_ = 0;
+  // They end when they notice, and may serve somebody until then. What has ended has no program any
+  // more, even while nobody has asked how it ended.
+  for (const pid_t session : sessions) {
+    const std::string program = fmt::format("/proc/{}/exe", session);
+    std::error_code gone;
+    while (!std::filesystem::read_symlink(program, gone).empty()) {
+      std::this_thread::sleep_for(kPause);
+    }
+  }
 }
 
 std::string PostgresCluster::Dsn(const std::string& database, Via via) const {
