@@ -1,0 +1,88 @@
+// Upgrades from the command line to the container: what the books charge is what the kernel
+// enforces, whatever becomes of them.
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "agent/file.h"
+#include "e2e/machine.h"
+
+namespace tallyman {
+namespace {
+
+using testing::HasSubstr;
+
+class FleetTest : public EndToEndTest {};
+
+TEST_F(FleetTest, ThreeHostsAreUpgradedUpAndDown) {
+  StartFleet(3);
+  Publish({.number = "1.0.0", .cores = 1, .memory_mib = 64, .disk_mib = 32});
+  Publish({.number = "2.0.0", .cores = 2, .memory_mib = 160, .disk_mib = 96});
+  Publish({.number = "3.0.0", .cores = 1, .memory_mib = 96, .disk_mib = 48});
+  const std::vector<std::string> nodes = {"a", "b", "c"};
+  for (int i = 0; i < 3; ++i) Create(nodes[i], "h" + std::to_string(i + 1), "1.0.0");
+  ASSERT_TRUE(AwaitSettled());
+  CheckBooksAndMachine();
+  for (const std::string& node : nodes) std::ofstream(Data(node, "chain")) << "genesis of " << node;
+
+  for (const char* version : {"2.0.0", "3.0.0"}) {
+    Upgrade(nodes, version);
+    ASSERT_TRUE(AwaitSettled());
+    CheckBooksAndMachine();
+    for (const std::string& node : nodes) {
+      EXPECT_TRUE(Runs(node, version)) << node;
+      EXPECT_EQ(ReadFile(Data(node, "chain")).value_or(""), "genesis of " + node);
+    }
+  }
+
+  Must({"node", "delete", "b", "--yes"});
+  ASSERT_TRUE(AwaitSettled());
+  CheckBooksAndMachine();
+  EXPECT_TRUE(std::filesystem::is_empty(Path("h2.data/nodes")));
+}
+
+TEST_F(FleetTest, WhatDoesNotWorkIsTakenBackOnTheMachineAndInTheBooks) {
+  StartFleet(1);
+  Publish({.number = "1.0.0"});
+  Publish({.number = "2.0.0", .cores = 2, .memory_mib = 96, .image = {.script = "exit 1"}});
+  Publish({.number = "3.0.0", .cores = 3, .disk_mib = 96, .image = {.health = "false"}});
+  Must({"image", "create", "p/v@4.0.0", "--uri", "oci:/nowhere:4", "--cpu", "4", "--memory",
+        "64MiB", "--disk", "32MiB"});
+  Create("a", "h1", "1.0.0");
+  ASSERT_TRUE(AwaitSettled());
+  std::ofstream(Data("a", "chain")) << "genesis";
+  for (const char* version : {"2.0.0", "3.0.0", "4.0.0"}) {
+    SCOPED_TRACE(version);
+    Upgrade({"a"}, version);
+    ASSERT_TRUE(AwaitSettled());
+    EXPECT_EQ(LastCommandState("a"), "REVERTED");
+    EXPECT_TRUE(Runs("a", "1.0.0"));
+    CheckBooksAndMachine();
+    EXPECT_EQ(ReadFile(Data("a", "chain")).value_or(""), "genesis");
+  }
+}
+
+TEST_F(FleetTest, ABusyNodeIsUpgradedWhenItIsDone) {
+  StartFleet(1);
+  Publish({.number = "1.0.0"});
+  Publish({.number = "2.0.0", .cores = 2});
+  Create("a", "h1", "1.0.0");
+  ASSERT_TRUE(AwaitSettled());
+  // As a node does it, at /tallyman/jobs.
+  const std::filesystem::path job =
+      Data("a", "..").parent_path().parent_path().parent_path() / "jobs" / "blocking-job";
+  std::ofstream(job) << "2 taking a snapshot\n";
+  Upgrade({"a"}, "2.0.0");
+  ASSERT_TRUE(Await([&] { return agent("h1").Log().find("blocking_job") != std::string::npos; }));
+  ASSERT_TRUE(Await([&] { return LastCommandState("a") == "OPEN"; }));
+  EXPECT_THAT(agent("h1").Log(), HasSubstr("taking a snapshot"));
+  EXPECT_EQ(Must({"node", "show", "a"}).out.find("p/v@2.0.0") == std::string::npos, false);
+  std::filesystem::remove(job);
+  ASSERT_TRUE(AwaitSettled());
+  EXPECT_TRUE(Runs("a", "2.0.0"));
+  EXPECT_EQ(LastCommandState("a"), "SETTLED");
+  CheckBooksAndMachine();
+}
+
+}  // namespace
+}  // namespace tallyman

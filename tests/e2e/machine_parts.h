@@ -1,0 +1,46 @@
+// What end-to-end tests make of a machine and has to go away again: network namespaces, mounts,
+// containers.
+//
+// The destructor takes everything down. What a test that was killed has left is swept by the next
+// one: all names carry the pid of their test.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace tallyman {
+
+// Why this machine cannot run such tests; empty: it can.
+std::string WhyNoEndToEnd();
+
+// One bridge with the server's address, and for each host a namespace behind it. Below directory()
+// the data directories of agents end in ".data". Not thread-safe.
+class MachineParts {
+ public:
+  // Sweeps first. Throws std::runtime_error when a tool fails.
+  MachineParts();
+  ~MachineParts();
+  MachineParts(const MachineParts&) = delete;
+  MachineParts& operator=(const MachineParts&) = delete;
+
+  void AddHost(int number);
+  // Where programs of the host run; a file for nsenter.
+  std::string NamespaceFile(int number) const { return "/run/netns/" + Namespace(number); }
+  // As if its cable was pulled, and put back.
+  void SetLink(int number, bool up) const;
+  std::string server_address() const { return Address(1); }
+  const std::filesystem::path& directory() const { return directory_; }
+
+ private:
+  explicit MachineParts(int pid);
+  static void Sweep();
+  std::string Address(int last) const;
+  std::string Bridge() const { return "tlm" + std::to_string(pid_); }
+  std::string Namespace(int number) const { return Bridge() + "n" + std::to_string(number); }
+  std::string Cable(int number) const { return Bridge() + "v" + std::to_string(number); }
+
+  int pid_;
+  std::filesystem::path directory_;
+};
+
+}  // namespace tallyman
