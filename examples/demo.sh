@@ -109,7 +109,8 @@ expect "nodes" "$nodes" 1050
 expect "hosts" "$hosts" 240
 expect "upgrades" "$upgrades" 1251
 ms=$((($(date +%s%N) - start) / 1000000))
-printf '\n%d nodes on %d hosts, %d upgrades in %d.%d seconds: books balance\n' \
-  "$nodes" "$hosts" "$upgrades" $((ms / 1000)) $((ms % 1000 / 100))
 
 examples/demo_machine.sh "$program"
+
+printf '\n%d nodes on %d hosts, %d upgrades in %d.%d seconds: books balance\n' \
+  "$nodes" "$hosts" "$upgrades" $((ms / 1000)) $((ms % 1000 / 100))

@@ -20,7 +20,7 @@ why_not() {
   [[ $dir =~ ^[A-Za-z0-9/._-]+$ ]] || { echo "the agent does not like the path $dir" && return; }
 }
 if reason=$(why_not) && [[ $reason ]]; then
-  echo "The second act, real containers on this machine, is left out: $reason."
+  printf '\nThe second act, real containers on this machine, is left out: %s.\n' "$reason"
   exit 0
 fi
 
