@@ -31,6 +31,7 @@ struct Typed {
   int64_t poll_seconds = 30;
   int64_t status_seconds = 30;
   int64_t health_seconds = 300;
+  int64_t settle_seconds = 2;
 };
 
 template <class Enum>
@@ -74,6 +75,7 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
   seconds("--status-seconds", typed.status_seconds, "How often it reports what runs");
   seconds("--health-seconds", typed.health_seconds,
           "How long a new version may take to become healthy");
+  seconds("--settle-seconds", typed.settle_seconds, "How long it has to stay so before it counts");
 }
 
 Status Read(const Typed& typed, AgentSettings& settings) {
@@ -85,6 +87,7 @@ Status Read(const Typed& typed, AgentSettings& settings) {
   settings.loop.poll_interval = std::chrono::seconds(typed.poll_seconds);
   settings.agent.status_interval = std::chrono::seconds(typed.status_seconds);
   settings.agent.execution.health_deadline = std::chrono::seconds(typed.health_seconds);
+  settings.agent.execution.settle_time = std::chrono::seconds(typed.settle_seconds);
   settings.agent.agent_version = TALLYMAN_VERSION;
   return {};
 }

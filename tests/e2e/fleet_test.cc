@@ -48,17 +48,18 @@ TEST_F(FleetTest, WhatDoesNotWorkIsTakenBackOnTheMachineAndInTheBooks) {
   Publish({.number = "3.0.0", .cores = 3, .disk_mib = 96, .image = {.health = "false"}});
   Must({"image", "create", "p/v@4.0.0", "--uri", "oci:/nowhere:4", "--cpu", "4", "--memory",
         "64MiB", "--disk", "32MiB"});
-  Create("a", "h1", "1.0.0");
+  const std::vector<std::string> nodes = {"a", "b", "c"};
+  for (const std::string& node : nodes) Create(node, "h1", "1.0.0");
   ASSERT_TRUE(AwaitSettled());
-  std::ofstream(Data("a", "chain")) << "genesis";
-  for (const char* version : {"2.0.0", "3.0.0", "4.0.0"}) {
-    SCOPED_TRACE(version);
-    Upgrade({"a"}, version);
-    ASSERT_TRUE(AwaitSettled());
-    EXPECT_EQ(LastCommandState("a"), "REVERTED");
-    EXPECT_TRUE(Runs("a", "1.0.0"));
-    CheckBooksAndMachine();
-    EXPECT_EQ(ReadFile(Data("a", "chain")).value_or(""), "genesis");
+  for (const std::string& node : nodes) std::ofstream(Data(node, "chain")) << "genesis";
+  for (size_t i = 0; i < nodes.size(); ++i) Upgrade({nodes[i]}, std::to_string(i + 2) + ".0.0");
+  ASSERT_TRUE(AwaitSettled());
+  CheckBooksAndMachine();
+  for (const std::string& node : nodes) {
+    SCOPED_TRACE(node);
+    EXPECT_EQ(LastCommandState(node), "REVERTED");
+    EXPECT_TRUE(Runs(node, "1.0.0"));
+    EXPECT_EQ(ReadFile(Data(node, "chain")).value_or(""), "genesis");
   }
 }
 
@@ -76,7 +77,8 @@ TEST_F(FleetTest, ABusyNodeIsUpgradedWhenItIsDone) {
   ASSERT_TRUE(Await([&] { return agent("h1").Log().find("blocking_job") != std::string::npos; }));
   ASSERT_TRUE(Await([&] { return LastCommandState("a") == "OPEN"; }));
   EXPECT_THAT(agent("h1").Log(), HasSubstr("taking a snapshot"));
-  EXPECT_EQ(Must({"node", "show", "a"}).out.find("p/v@2.0.0") == std::string::npos, false);
+  // The books are those of what is to come, and what runs is held.
+  EXPECT_FALSE(Runs("a", "2.0.0"));
   std::filesystem::remove(job);
   ASSERT_TRUE(AwaitSettled());
   EXPECT_TRUE(Runs("a", "2.0.0"));

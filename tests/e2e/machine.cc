@@ -106,11 +106,26 @@ void EndToEndTest::AddHost(int number) {
 
 void EndToEndTest::StartAgent(const std::string& name) {
   const Host& host = hosts_.at(name);
-  host.agent->Start({"/usr/bin/nsenter", "--net=" + parts_->NamespaceFile(host.number),
-                     TALLYMAN_PROGRAM, "agent", "--server", "https://" + listen_, "--ca",
-                     Path("cert.pem"), "--data", host.data, "--join-token-file",
-                     Path(name + ".join"), "--health-seconds", "4", "--status-seconds", "2",
-                     "--poll-seconds", "5"});
+  host.agent->Start({"/usr/bin/nsenter",
+                     "--net=" + parts_->NamespaceFile(host.number),
+                     TALLYMAN_PROGRAM,
+                     "agent",
+                     "--server",
+                     "https://" + listen_,
+                     "--ca",
+                     Path("cert.pem"),
+                     "--data",
+                     host.data,
+                     "--join-token-file",
+                     Path(name + ".join"),
+                     "--settle-seconds",
+                     "1",
+                     "--health-seconds",
+                     "4",
+                     "--status-seconds",
+                     "2",
+                     "--poll-seconds",
+                     "5"});
 }
 
 void EndToEndTest::Publish(const Version& version) const {
@@ -178,7 +193,7 @@ std::string EndToEndTest::LastCommandState(const std::string& node) const {
 }
 
 bool EndToEndTest::Await(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(40);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));

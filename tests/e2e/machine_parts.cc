@@ -67,6 +67,10 @@ MachineParts::MachineParts(int pid) : pid_(pid), directory_(DirectoryOf(pid)) {}
 MachineParts::MachineParts() : MachineParts(::getpid()) {
   Sweep();
   std::filesystem::create_directories(directory_);
+  // Another test may run beside this one.
+  auto addresses = RunTool({"ip", "-o", "addr"});
+  for (subnet_ = pid_ % 250; addresses && addresses->find(Address(1) + "/") != std::string::npos;)
+    subnet_ = (subnet_ + 1) % 250;
   Must({"ip", "link", "add", Bridge(), "type", "bridge"});
   Must({"ip", "addr", "add", Address(1) + "/24", "dev", Bridge()});
   Must({"ip", "link", "set", Bridge(), "up"});
@@ -100,7 +104,7 @@ void MachineParts::Sweep() {
 }
 
 std::string MachineParts::Address(int last) const {
-  return "10.213." + std::to_string(pid_ % 250) + "." + std::to_string(last);
+  return "10.213." + std::to_string(subnet_) + "." + std::to_string(last);
 }
 
 void MachineParts::AddHost(int number) {
@@ -115,6 +119,9 @@ void MachineParts::AddHost(int number) {
 
 void MachineParts::SetLink(int number, bool up) const {
   Must({"ip", "link", "set", Cable(number), up ? "up" : "down"});
+  // What the kernel does by itself after a quarter of an hour.
+  if (!up)
+    Try({"ip", "netns", "exec", Namespace(number), "ss", "-K", "-t", "state", "established"});
 }
 
 }  // namespace tallyman

@@ -26,7 +26,7 @@ class MachineParts {
   void AddHost(int number);
   // Where programs of the host run; a file for nsenter.
   std::string NamespaceFile(int number) const { return "/run/netns/" + Namespace(number); }
-  // As if its cable was pulled, and put back.
+  // As if its cable was pulled, long enough that all its connections are lost, and put back.
   void SetLink(int number, bool up) const;
   std::string server_address() const { return Address(1); }
   const std::filesystem::path& directory() const { return directory_; }
@@ -40,6 +40,7 @@ class MachineParts {
   std::string Cable(int number) const { return Bridge() + "v" + std::to_string(number); }
 
   int pid_;
+  int subnet_ = 0;
   std::filesystem::path directory_;
 };
 
