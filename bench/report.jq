@@ -18,6 +18,8 @@ def rows: [
   ["server_idle", "memory of an idle server", "at most", "MB", ["<=", 1]],
   ["server_streams", "memory with 10,000 idle streams", "at most", "MB", ["<=", 1]],
   ["network_reads", "GetNode through HTTP, 64 clients", "the bare HTTP layer", "/s", [">=", 0.4]],
+  ["agents_settled", "upgrades of 5,000 hosts, one each, until they are settled", "upgrades asked for in process", "/s", null],
+  ["agents_asked", "the same until all are asked for", "upgrades asked for in process", "/s", null],
   ["plan/spread", "choosing one of 100,000 hosts, spread, dry run", "of 1,000 hosts", "us", ["<=", 2]],
   ["plan/pack", "the same, pack", "of 1,000 hosts", "us", ["<=", 2]],
   ["create/spread", "placing one node among 100,000 hosts, spread", "among 1,000 hosts", "us", ["<=", 2]],
@@ -57,5 +59,7 @@ def line($records; $row):
 | "| " + ($head | join(" | ")) + " |",
   "|" + ([$head[] | "---"] | join("|")) + "|",
   (rows[] as $row | line($records; $row) | "| " + join(" | ") + " |"),
+  if $lots == [] then empty else
   "",
   "Upgrades per commit with \(if $lots[0].row == "per_commit" then "64 callers" else "32 clients" end): \([$lots[].ours] | spread(amount))."
+  end

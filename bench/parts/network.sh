@@ -75,7 +75,7 @@ network_document() {
 
 $(made_by "SQLite $(sqlite3 --version | cut -d' ' -f1), wrk for the clients")
 
-$(table)
+$(table --arg nodes 0 --arg hosts 0)
 
 - 64 connections of wrk, on the same cores, to a server of its own; each call is one request in JSON with a
   token. The fleet has 10,000 nodes, 50 a host; commits are durable.

@@ -216,7 +216,7 @@ int RunAgent(const std::vector<std::string>& arguments,
     return 0;
   }
   const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
-  Status ran = parsed ? Status() : Fail(std::move(parsed).error());
+  Status ran = parsed ? Status() : Fail(parsed.error());
   if (ran) {
     const StopOnSignal stop(signals, kStopPatience, *log);
     ran = Agent(*parsed->settings, stop.token(), clock, random, *log).Run();

@@ -67,11 +67,11 @@ TEST(RunProcess, AToolThatBelongsToItsCallerDiesWithIt) {
   const std::string pid_file = (dir.path() / "pid").string();
   const pid_t caller = ::fork();
   if (caller == 0) {
-    (void)RunProcess(
+    const auto ended = RunProcess(
         {"/bin/sh", "-c",
          "echo $$ >" + pid_file + ".new; mv " + pid_file + ".new " + pid_file + "; exec sleep 100"},
         {.dies_with_caller = true});
-    ::_exit(0);
+    ::_exit(ended ? 0 : 1);
   }
   ASSERT_TRUE(WaitUntil([&] { return ReadFile(pid_file).has_value(); }));
   const std::string stat = "/proc/" + std::to_string(std::stoi(*ReadFile(pid_file))) + "/stat";

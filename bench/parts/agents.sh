@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# Agents at one server; read by run.sh.
+
+agents_prepare() {
+  part_rounds=3
+  agents_count=5000
+  [[ ! $quick ]] || agents_count=500
+  agents_fleet=$(fleet "empty-$agents_count" "$agents_count" "$agents_count")
+}
+
+agents_round() {
+  local ours bare
+  rm -f "$work"/agents.db* "$work/hold"
+  cp "$agents_fleet" "$work/agents.db"
+  mkfifo "$work/hold"
+  exec 9<>"$work/hold"
+  serve '127.0.0.1:[0-9]+' "${BENCH_BUILD:-build/release}/tallyman" server \
+    --db "sqlite:$work/agents.db" --listen 127.0.0.1:0
+  ours=$("$bin/agents_bench" "$served" "$(<"$work/agents.db.admin-token")" "$agents_count")
+  end_server
+  exec 9>&-
+  must_balance "$work/agents.db"
+  bare=$(BENCH_FLEET=$agents_fleet measure upgrade_bench '^callers/combined' | rate)
+  record agents_settled "$(jq .settled_rate <<<"$ours")" "$bare"
+  record agents_asked "$(jq .asked_rate <<<"$ours")" "$bare"
+}
+
+agents_document() {
+  cat <<TEXT
+## Agents
+
+$(made_by "SQLite $(sqlite3 --version | cut -d' ' -f1)")
+
+$(table --arg nodes 0 --arg hosts 0)
+
+- $agents_count hosts, each with an agent whose containers only pretend: a token, a stream of wake-ups, calls of its
+  own, a journal in memory; all of them in one process on the cores of the server. 64 clients ask for one upgrade of
+  one node on each host; every upgrade is three durable changes: asked for, taken, settled.
+- The reference asks for upgrades in process, 64 callers, and nobody carries them out.
+TEXT
+}
