@@ -182,9 +182,10 @@ class Report {
 
   void Apply(const Snapshot& snapshot, std::map<NodeId, NodeLifecycle>& lives,
              ReportAnswer& answer) const {
+    // Those of other hosts are not among the nodes.
     auto life_of = [&](const CommandId& id) -> NodeLifecycle* {
       auto place = snapshot.commands.find(id);
-      if (place == snapshot.commands.end() || place->second.host_id != host_) return nullptr;
+      if (place == snapshot.commands.end()) return nullptr;
       auto life = lives.find(place->second.node_id);
       return life == lives.end() ? nullptr : &life->second;
     };

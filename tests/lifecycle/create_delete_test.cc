@@ -32,6 +32,9 @@ TEST_F(CreateAndDelete, AFailedCreateThatLeftNothingIsReleasedOnce) {
     EXPECT_EQ(ChargedCores(), 2);
     EXPECT_EQ(M().node_state(), v1::NODE_STATE_FAILED);
     EXPECT_TRUE(M().has_released_at());
+    const int64_t version = M().version();
+    host->Status(M().id(), create.config_id());
+    EXPECT_EQ(M().version(), version);
     // It stays to be seen until it is deleted, which gives nothing back again.
     ASSERT_OK(room.Delete("m"));
     EXPECT_EQ(ChargedCores(), 2);

@@ -66,6 +66,12 @@ TEST_F(HandingOut, AnAcknowledgementOfWhatHasEndedIsRefused) {
   EXPECT_EQ(StateOf(taken), v1::COMMAND_STATE_UNKNOWN);
   EXPECT_EQ(host->SayOk(taken), "");
   EXPECT_EQ(host->Ack(taken), "COMMAND_ENDED");
+  Upgrade("2.0.0");
+  v1::HandedCommand failed = host->Take("n");
+  EXPECT_EQ(host->Say(failed, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE), "");
+  EXPECT_EQ(host->Ack(failed), "COMMAND_ENDED");
+  EXPECT_EQ(host->SayOk(failed), "COMMAND_ENDED");
+  EXPECT_EQ(StateOf(failed), v1::COMMAND_STATE_FAILED);
 }
 
 TEST_F(HandingOut, AnAcknowledgementOfAnotherAttemptIsRefused) {

@@ -56,6 +56,15 @@ TEST_F(SecondCommand, ARollbackOfTheOlderOneLeavesTheNewestTarget) {
   EXPECT_EQ(HeldCores(), 0);
 }
 
+TEST_F(SecondCommand, ARollbackOfTheOlderOneWithNothingRunningWaitsForTheNewerOne) {
+  TakeTwo();
+  EXPECT_EQ(host->Say(earlier, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK), "");
+  EXPECT_EQ(StateOf(earlier), v1::COMMAND_STATE_REVERTED);
+  EXPECT_EQ(N().node_state(), v1::NODE_STATE_UPGRADING);
+  EXPECT_EQ(host->SayOk(later), "");
+  EXPECT_EQ(N().node_state(), v1::NODE_STATE_RUNNING);
+}
+
 TEST_F(SecondCommand, BothRolledBackGoesToWhatRuns) {
   TakeTwo();
   EXPECT_EQ(host->Say(earlier, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK, first), "");

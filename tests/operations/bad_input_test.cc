@@ -341,7 +341,7 @@ TEST_P(BadInput, IsRefusedWithATypedErrorAndChangesNothing) {
   spoiler.Run();
   EXPECT_TRUE(api.IsBalanced());
   // FetchCommands has one field.
-  EXPECT_GT(tries_, Method().of_hosts ? 8 : 20);
+  EXPECT_GT(tries_, Method().of_hosts ? 7 : 20);
   EXPECT_GT(refusals_, Method().of_hosts ? 1 : 5);
 }
 

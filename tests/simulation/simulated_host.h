@@ -1,0 +1,78 @@
+// One host of a simulation: a machine and a journal that stay, and an agent that comes and goes.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/core.h"
+#include "agent/simulated_runtime.h"
+#include "agent/sqlite_journal.h"
+
+namespace tallyman {
+
+// Where all chance comes from, and whether anything goes wrong at all.
+class Chance {
+ public:
+  explicit Chance(uint64_t seed) : random_(seed) {}
+  // 0 to n - 1.
+  int64_t Below(int64_t n) {
+    return static_cast<int64_t>(random_.Next() % static_cast<uint64_t>(n));
+  }
+  bool OneIn(int64_t n) { return Below(n) == 0; }
+  // A fault: never once they have stopped.
+  bool Strikes(int64_t one_in) { return faults && OneIn(one_in); }
+  bool faults = true;
+
+ private:
+  SeededRandom random_;
+};
+
+// Ends the agent where it is thrown.
+struct AgentKilled {};
+
+// What carries the calls of agents.
+class Network {
+ public:
+  virtual ~Network() = default;
+  virtual Status Carry(const HostId& host, std::string_view method,
+                       const google::protobuf::Message& request,
+                       google::protobuf::Message& response) = 0;
+};
+
+class SimulatedHost final : private Client {
+ public:
+  SimulatedHost(HostId id, std::string name, std::string journal, Network& network, Clock& clock,
+                Log& log, Chance& chance);
+
+  const HostId& id() const { return id_; }
+  const std::string& name() const { return name_; }
+  SimulatedRuntime& machine() { return machine_; }
+  // What is really there.
+  std::vector<ObservedNode> Seen() const;
+  bool HasWork() const;
+
+  // Each ends with the agent's death where chance will have it; it is there again the next time.
+  void Talk();
+  bool Work();
+  void Kill();
+
+ private:
+  void Start();
+  void Alive(const std::function<void()>& act);
+  Status Call(std::string_view method, const google::protobuf::Message& request,
+              google::protobuf::Message& response) override;
+  Status MayFail(RuntimeStep step);
+
+  const HostId id_;
+  const std::string name_;
+  const std::string journal_path_;
+  Network& network_;
+  Clock& clock_;
+  Log& log_;
+  Chance& chance_;
+  mutable SimulatedRuntime machine_{{64, 256'000'000'000, 8'000'000'000'000}};
+  std::unique_ptr<SqliteJournal> journal_;
+  std::unique_ptr<AgentCore> agent_;
+};
+
+}  // namespace tallyman
