@@ -1,5 +1,4 @@
 # One folder of src/ is one room: one static library and, with TESTS, one test program.
-include(GoogleTest)
 
 define_property(GLOBAL PROPERTY TALLYMAN_ROOMS
   BRIEF_DOCS "Rooms in order of their definition"
@@ -8,44 +7,60 @@ define_property(GLOBAL PROPERTY TALLYMAN_ROOMS
 # Where the keeper of the PostgreSQL cluster that all tests of a run share says where it is.
 set(TALLYMAN_TEST_POSTGRES "${PROJECT_BINARY_DIR}/test-postgres")
 
-# tallyman_test(<target> SOURCES <file>... [DEPS <target>...] [TIMEOUT <seconds>]
+# Where a run of the tests leaves what became of each; scripts/run-tests counts there.
+set(TALLYMAN_TEST_RESULTS "${PROJECT_BINARY_DIR}/test-results")
+
+# tallyman_test(<target> SOURCES <file>... [DEPS <target>...] [TIMEOUT <seconds>] [SHARDS <n>]
 #               [POSTGRES | ON_POSTGRES])
 #
-# A GoogleTest program whose test cases ctest runs one process each, several at a time: a test that
-# writes files wants a directory of its own. The list of cases is read when ctest starts. POSTGRES
-# gives them tests/support/postgres_cluster.h, and the shared cluster while they run. ON_POSTGRES is
-# for tests of tests/support/any_room.h: they are run twice, the second time on PostgreSQL.
+# A GoogleTest program. ctest runs it as one process, or as SHARDS of them that take turns with the
+# tests: most tests cost far less than a process, and a process that takes long may end long after
+# all others. Several run at a time: a test that writes files wants a directory of its own. TIMEOUT
+# is that of a process. POSTGRES gives tests tests/support/postgres_cluster.h, and the shared cluster
+# while they run. ON_POSTGRES is for tests of tests/support/any_room.h: they are run twice, the
+# second time on PostgreSQL.
 function(tallyman_test target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "POSTGRES;ON_POSTGRES" "TIMEOUT" "SOURCES;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "POSTGRES;ON_POSTGRES" "TIMEOUT;SHARDS" "SOURCES;DEPS")
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 120)
+    set(arg_TIMEOUT 300)
   endif()
-  set(properties TIMEOUT ${arg_TIMEOUT})
+  if(NOT arg_SHARDS)
+    set(arg_SHARDS 1)
+  endif()
+  set(cluster FIXTURES postgres ENVIRONMENT "TALLYMAN_TEST_POSTGRES=${TALLYMAN_TEST_POSTGRES}")
+  set(needs "")
   if(arg_POSTGRES)
     list(APPEND arg_DEPS tests_postgres)
-    list(APPEND properties FIXTURES_REQUIRED postgres
-      ENVIRONMENT "TALLYMAN_TEST_POSTGRES=${TALLYMAN_TEST_POSTGRES}")
+    set(needs ${cluster})
   endif()
   add_executable(${target} ${arg_SOURCES})
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target}
     PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main tallyman_warnings)
-  gtest_discover_tests(${target}
-    DISCOVERY_MODE PRE_TEST
-    DISCOVERY_TIMEOUT 120
-    NO_PRETTY_VALUES  # a parameter without a printer would put its bytes into the test's name
-    TEST_PREFIX ${target}.
-    PROPERTIES ${properties})
+  set(how COMMAND ${target} SHARDS ${arg_SHARDS} TIMEOUT ${arg_TIMEOUT})
+  tallyman_add_shards(${target} ${how} ${needs})
   if(arg_ON_POSTGRES)
-    gtest_discover_tests(${target}
-      DISCOVERY_MODE PRE_TEST
-      DISCOVERY_TIMEOUT 120
-      NO_PRETTY_VALUES
-      TEST_PREFIX ${target}.postgres.
-      TEST_LIST ${target}_ON_POSTGRES_TESTS
-      PROPERTIES TIMEOUT ${arg_TIMEOUT} FIXTURES_REQUIRED postgres
-        ENVIRONMENT TALLYMAN_TEST_BACKEND=postgres)
+    tallyman_add_shards(${target}.postgres ${how} ${cluster} TALLYMAN_TEST_BACKEND=postgres)
   endif()
+endfunction()
+
+# Tells ctest of the processes <name>.1, <name>.2, ... that share the tests of a program; of a single
+# one as <name>.
+function(tallyman_add_shards name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "COMMAND;SHARDS;TIMEOUT;FIXTURES" "ENVIRONMENT")
+  foreach(shard RANGE 1 ${arg_SHARDS})
+    set(test ${name})
+    if(arg_SHARDS GREATER 1)
+      set(test ${name}.${shard})
+    endif()
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${test}
+      COMMAND ${arg_COMMAND} "--gtest_output=xml:${TALLYMAN_TEST_RESULTS}/${test}.xml")
+    set_tests_properties(${test} PROPERTIES
+      TIMEOUT ${arg_TIMEOUT}
+      FIXTURES_REQUIRED "${arg_FIXTURES}"
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index};${arg_ENVIRONMENT}")
+  endforeach()
 endfunction()
 
 # tallyman_room(<folder> [SOURCES <file>...] [TESTS <file>...] [DEPS <target>...]

@@ -21,11 +21,12 @@ class Postgres final : public StoreBackend {
 
   std::string Dump() override {
     std::string dump;
-    for (const std::string& table : database_.Sql(
+    SqlSession session(database_.dsn());
+    for (const std::string& table : session.Run(
              "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1")) {
       dump += "== " + table + '\n';
       for (const std::string& row :
-           database_.Sql("SELECT t::text FROM " + table + " t ORDER BY t::text")) {
+           session.Run("SELECT t::text FROM " + table + " t ORDER BY t::text")) {
         dump += row + '\n';
       }
     }

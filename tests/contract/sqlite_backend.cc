@@ -33,6 +33,36 @@ class TemporaryDirectory {
   fs::path path_;
 };
 
+// A connection beside the store's.
+class Shell {
+ public:
+  explicit Shell(const std::string& path) {
+    EXPECT_EQ(sqlite3_open(path.c_str(), &database_), SQLITE_OK);
+    sqlite3_busy_timeout(database_, 10'000);
+    sqlite3_exec(database_, "PRAGMA synchronous = OFF", nullptr, nullptr, nullptr);
+  }
+  Shell(const Shell&) = delete;
+  Shell& operator=(const Shell&) = delete;
+  ~Shell() { sqlite3_close(database_); }
+
+  // The first column of the rows.
+  std::vector<std::string> Run(const std::string& sql) {
+    std::vector<std::string> rows;
+    const auto take = [](void* to, int, char** values, char**) {
+      static_cast<std::vector<std::string>*>(to)->emplace_back(values[0] != nullptr ? values[0]
+                                                                                    : "NULL");
+      return 0;
+    };
+    char* message = nullptr;
+    EXPECT_EQ(sqlite3_exec(database_, sql.c_str(), take, &rows, &message), SQLITE_OK) << message;
+    sqlite3_free(message);
+    return rows;
+  }
+
+ private:
+  sqlite3* database_ = nullptr;
+};
+
 class Sqlite final : public BackupBackend {
  public:
   explicit Sqlite(std::string path) : path_(std::move(path)) { Start(); }
@@ -52,16 +82,20 @@ class Sqlite final : public BackupBackend {
 
   std::string Dump() override {
     std::string dump;
-    for (const std::string& table :
-         Run("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
+    Shell shell(path_);
+    for (const std::string& table : shell.Run(
+             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
              "ORDER BY name")) {
       const std::string columns =
-          Run("SELECT group_concat('quote(' || name || ')', ' || ''|'' || ') FROM "
-              "pragma_table_info('" +
-              table + "')")
+          shell
+              .Run(
+                  "SELECT group_concat('quote(' || name || ')', ' || ''|'' || ') FROM "
+                  "pragma_table_info('" +
+                  table + "')")
               .front();
       dump += "== " + table + '\n';
-      for (const std::string& row : Run("SELECT " + columns + " FROM " + table + " ORDER BY 1")) {
+      for (const std::string& row :
+           shell.Run("SELECT " + columns + " FROM " + table + " ORDER BY 1")) {
         dump += row + '\n';
       }
     }
@@ -100,24 +134,7 @@ class Sqlite final : public BackupBackend {
     if (!migrated) throw std::runtime_error(migrated.error().message);
   }
 
-  // Runs SQL on a connection of its own; gives the first column of the rows.
-  std::vector<std::string> Run(const std::string& sql) {
-    sqlite3* database = nullptr;
-    EXPECT_EQ(sqlite3_open(path_.c_str(), &database), SQLITE_OK);
-    sqlite3_busy_timeout(database, 10'000);
-    sqlite3_exec(database, "PRAGMA synchronous = OFF", nullptr, nullptr, nullptr);
-    std::vector<std::string> rows;
-    const auto take = [](void* to, int, char** values, char**) {
-      static_cast<std::vector<std::string>*>(to)->emplace_back(values[0] != nullptr ? values[0]
-                                                                                    : "NULL");
-      return 0;
-    };
-    char* message = nullptr;
-    EXPECT_EQ(sqlite3_exec(database, sql.c_str(), take, &rows, &message), SQLITE_OK) << message;
-    sqlite3_free(message);
-    sqlite3_close(database);
-    return rows;
-  }
+  std::vector<std::string> Run(const std::string& sql) { return Shell(path_).Run(sql); }
 
   TemporaryDirectory directory_;
   std::string path_;

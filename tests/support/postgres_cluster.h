@@ -89,7 +89,8 @@ class SqlSession {
 // starts it once for all tests), else one of this process. Not durable.
 std::string SharedClusterDsn(const std::string& database);
 
-// A fresh database at the newest schema in the shared cluster; it goes away with the object.
+// An empty database at the newest schema in the shared cluster, of this object alone. When a test
+// has left nothing but rows in it, a later test of the process gets it again, without them.
 class PostgresDatabase {
  public:
   // `settings`: of ALTER DATABASE, such as {"default_transaction_isolation", "serializable"}.
@@ -108,6 +109,8 @@ class PostgresDatabase {
  private:
   std::string name_;
   std::string dsn_;
+  Settings settings_;
+  std::string schema_;  // a digest of what it was made as; empty: it is not used again
 };
 
 }  // namespace tallyman

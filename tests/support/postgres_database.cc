@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <map>
 #include <stdexcept>
 
 #include "store/postgres/postgres_store.h"
@@ -66,10 +67,57 @@ constexpr char kMakeChecks[] =
     "conrelid::regclass, conname, pg_get_expr(conbin, conrelid)), ''), '') FROM pg_constraint "
     "WHERE contype = 'c' AND conrelid <> 0 AND connamespace = current_schema()::regnamespace";
 
+// Everything that makes a database what it is, but for the rows in it.
+constexpr char kSchemaDigest[] =
+    "SELECT md5(string_agg(part, ';' ORDER BY part)) FROM ("
+    "SELECT concat_ws(' ', attrelid::regclass, attname, atttypid, attnotnull) AS part "
+    "FROM pg_attribute JOIN pg_class c ON c.oid = attrelid "
+    "WHERE relnamespace = 'public'::regnamespace "
+    "UNION ALL SELECT concat_ws(' ', conname, convalidated, pg_get_constraintdef(oid)) "
+    "FROM pg_constraint WHERE connamespace = 'public'::regnamespace "
+    "UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' "
+    "UNION ALL SELECT concat_ws(' ', tgrelid::regclass, tgname, tgenabled) FROM pg_trigger "
+    "UNION ALL SELECT concat_ws(' ', proname, md5(prosrc)) FROM pg_proc "
+    "WHERE pronamespace = 'public'::regnamespace "
+    "UNION ALL SELECT version::text FROM tallyman_schema version "
+    "UNION ALL SELECT setconfig::text FROM pg_db_role_setting JOIN pg_database d "
+    "ON d.oid = setdatabase WHERE datname = current_database()) parts";
+// Nobody is left in it, and nothing.
+constexpr char kEmpty[] =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid();"
+    "SET session_replication_role = replica;"
+    "DO $$ DECLARE t text; BEGIN "
+    "FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
+    "AND tablename <> 'tallyman_schema' LOOP EXECUTE 'DELETE FROM ' || t; END LOOP; END $$;"
+    "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'";
+
+// Databases that a test of this process has done with: to empty one costs far less than to make
+// one.
+struct UsedDatabase {
+  std::string name;
+  std::string schema;
+};
+std::map<PostgresDatabase::Settings, std::vector<UsedDatabase>>& Used() {
+  static std::map<PostgresDatabase::Settings, std::vector<UsedDatabase>> used;
+  return used;
+}
+
 }  // namespace
 
 PostgresDatabase::PostgresDatabase(const Settings& settings, bool migrated) {
   static std::atomic<int> last{0};
+  if (migrated) {
+    settings_ = settings;
+    auto& used = Used()[settings];
+    if (!used.empty()) {
+      name_ = std::move(used.back().name);
+      schema_ = std::move(used.back().schema);
+      used.pop_back();
+      dsn_ = SharedClusterDsn(name_);
+      return;
+    }
+  }
   name_ = fmt::format("t_{}_{}", ::getpid(), ++last);
   if (migrated) EnsureTemplate();
   const std::string administration = SharedClusterDsn("postgres");
@@ -79,9 +127,20 @@ PostgresDatabase::PostgresDatabase(const Settings& settings, bool migrated) {
     RunSql(administration, fmt::format("ALTER DATABASE {} SET {} = '{}'", name_, setting, value));
   }
   dsn_ = SharedClusterDsn(name_);
+  if (migrated) schema_ = Sql(kSchemaDigest).front();
 }
 
 PostgresDatabase::~PostgresDatabase() {
+  try {
+    SqlSession session(dsn_);
+    if (!schema_.empty() && session.Run(kSchemaDigest).front() == schema_) {
+      session.Run(kEmpty);
+      Used()[settings_].push_back({name_, schema_});
+      return;
+    }
+  } catch (const std::runtime_error&) {
+    // Whatever it has become, it is of no more use.
+  }
   try {
     RunSql(SharedClusterDsn("postgres"), fmt::format("DROP DATABASE {} WITH (FORCE)", name_));
   } catch (const std::runtime_error&) {
