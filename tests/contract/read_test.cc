@@ -70,7 +70,9 @@ TEST_P(ReadContract, WritersTakeTurnsAndNoneIsLost) {
       for (int i = 0; i < kEach; ++i) {
         Status status = store().Write([&](WriteTx& tx) -> Status {
           ASSIGN_OR_RETURN(Snapshot snapshot, tx.Lock(LockOf(host)));
-          // Under the lock nobody else changes the host, nor this fleet's picture of it.
+          // Under the lock nobody else changes the host, nor this fleet's picture of it, which is
+          // ahead of the host when a run before this one had to begin anew.
+          fleet_.hosts.at(host) = snapshot.hosts.at(host).host;
           tx.Apply(fleet_.CreateNode("n-" + std::to_string(w * 100 + i), host, fleet_.small));
           return {};
         });

@@ -66,6 +66,11 @@ TEST_F(TransactionTest, AnUpgradeReadsNoTableFromEndToEnd) {
       "SELECT n_tup_upd = 1 FROM pg_stat_user_tables WHERE relname = 'nodes'";
   const std::string inserts =
       "SELECT n_tup_ins = 1 FROM pg_stat_user_tables WHERE relname = 'nodes'";
+  // Earlier tests may have had the database, and be counted.
+  ASSERT_TRUE(
+      Await("SELECT count(*) = 0 FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"));
+  database.Sql("SELECT pg_stat_reset()");
   auto store = Open();
   AddFleet(*store);
   store.reset();  // a session hands in what it counted when it ends
