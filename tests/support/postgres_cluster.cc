@@ -117,7 +117,11 @@ PostgresCluster::PostgresCluster(PostgresClusterOptions options) {
 }
 
 PostgresCluster::~PostgresCluster() {
-  if (is_running()) Stop();
+  if (is_running()) {
+    // At once: nobody wants what it has not written yet.
+    ::kill(postmaster_, SIGQUIT);
+    WaitFor(postmaster_);
+  }
   std::error_code ignored;
   fs::remove_all(directory_, ignored);
 }
