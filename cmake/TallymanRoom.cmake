@@ -58,6 +58,7 @@ function(tallyman_add_shards name)
       COMMAND ${arg_COMMAND} "--gtest_output=xml:${TALLYMAN_TEST_RESULTS}/${test}.xml")
     set_tests_properties(${test} PROPERTIES
       TIMEOUT ${arg_TIMEOUT}
+      COST ${arg_TIMEOUT}  # what may take longest begins first
       FIXTURES_REQUIRED "${arg_FIXTURES}"
       ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index};${arg_ENVIRONMENT}")
   endforeach()
