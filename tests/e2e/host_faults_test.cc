@@ -37,7 +37,7 @@ TEST_F(HostFaultsTest, AnAgentThatIsKilledInTheMiddleOfAnUpgradeGoesOn) {
   CheckBooksAndMachine();
 
   // Between two upgrades nothing shows that the agent is not there.
-  agent("h1").Kill();
+  EXPECT_EQ(agent("h1").Stop(), 0);
   CheckBooksAndMachine();
   Upgrade({"a"}, "1.0.0");
   EXPECT_EQ(LastCommandState("a"), "OPEN");
