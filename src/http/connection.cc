@@ -20,6 +20,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "http/http_date.h"
+
 namespace tallyman {
 namespace {
 
@@ -421,6 +423,7 @@ asio::awaitable<bool> Connection<Socket>::Write(HttpResponse response, unsigned 
   http::response<http::string_body> out(static_cast<http::status>(response.status), version);
   if (!response.content_type.empty()) out.set(http::field::content_type, response.content_type);
   for (const auto& [name, value] : response.headers) out.set(name, value);
+  out.set(http::field::date, HttpDate(shared_.clock.Now()));
   out.body() = std::move(response.body);
   out.keep_alive(keep_alive);
   out.prepare_payload();
@@ -462,6 +465,7 @@ asio::awaitable<void> Connection<Socket>::WriteStream(HttpResponse head, unsigne
     http::response<http::empty_body> out(static_cast<http::status>(head.status), version);
     out.set(http::field::content_type, head.content_type);
     for (const auto& [name, value] : head.headers) out.set(name, value);
+    out.set(http::field::date, HttpDate(shared_.clock.Now()));
     out.keep_alive(false);
     if (chunked) out.chunked(true);
     http::response_serializer<http::empty_body> serializer(out);
@@ -517,7 +521,9 @@ void Connection<Socket>::DrainPeer() {
 
 template <class Socket>
 void Spawn(std::shared_ptr<Connection<Socket>> connection, asio::io_context& context) {
-  asio::co_spawn(context, [connection]() { return connection->Run(); }, asio::detached);
+  asio::co_spawn(
+      context, [connection = std::move(connection)]() { return connection->Run(); },
+      asio::detached);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include <memory>
 #include <unordered_set>
 
+#include "base/clock.h"
 #include "http/exchange.h"
 #include "http/server_options.h"
 
@@ -34,12 +35,15 @@ class OpenConnection {
   virtual void Cut() = 0;
 };
 
-// What all connections share. Thread-safe. The handler outlives the shards' threads.
+// What all connections share. Thread-safe. The handler and the clock outlive the shards'
+// threads.
 struct ConnectionShared {
   ServerOptions options;
   HttpHandler& handler;
+  Clock& clock;  // for Date
 
-  ConnectionShared(ServerOptions o, HttpHandler& h) : options(std::move(o)), handler(h) {}
+  ConnectionShared(ServerOptions o, HttpHandler& h, Clock& c)
+      : options(std::move(o)), handler(h), clock(c) {}
   std::atomic<size_t> connections{0};  // whoever accepts one counts it, its end takes it off
   std::atomic<size_t> bodies_bytes{0};
   std::atomic<bool> draining{false};

@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "http/connection.h"
+#include "http/http_date.h"
 #include "http/tls.h"
 
 namespace tallyman {
@@ -32,8 +33,8 @@ constexpr std::chrono::milliseconds kDrainPoll{20};
 
 // Accepts on the first shard, and hands each connection to the next shard in turn.
 struct Server::Listener {
-  Listener(const ServerOptions& options, HttpHandler& handler, Log& server_log)
-      : shared(std::make_shared<ConnectionShared>(options, handler)), log(server_log) {
+  Listener(const ServerOptions& options, HttpHandler& handler, Clock& clock, Log& server_log)
+      : shared(std::make_shared<ConnectionShared>(options, handler, clock)), log(server_log) {
     for (int i = 0; i < options.io_threads; ++i) {
       shards.push_back(std::make_shared<Shard>());
       guards.emplace_back(shards.back()->context.get_executor());
@@ -91,10 +92,10 @@ void Server::Listener::Take(tcp::socket socket, const std::shared_ptr<Shard>& sh
     context = tls;
   }
   ++shared->connections;  // here, so that a burst cannot pass the bound
-  asio::post(
-      shard->context, [socket = std::move(socket), context, shared = shared, shard]() mutable {
-        ServeConnection(std::move(socket), std::move(context), std::move(shared), std::move(shard));
-      });
+  asio::post(shard->context, [socket = std::move(socket), context, shared = shared,
+                              shard = shard]() mutable {
+    ServeConnection(std::move(socket), std::move(context), std::move(shared), std::move(shard));
+  });
 }
 
 // One write that either fits into the socket or is not worth more.
@@ -105,8 +106,8 @@ void Server::Listener::TurnAway(tcp::socket socket) {
         shared->handler.Malformed(503, "TOO_MANY_CONNECTIONS", "there are too many connections");
     std::string text = fmt::format(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
-        "Connection: close\r\n",
-        response.content_type, response.body.size());
+        "Date: {}\r\nConnection: close\r\n",
+        response.content_type, response.body.size(), HttpDate(shared->clock.Now()));
     for (const auto& [name, value] : response.headers)
       text += fmt::format("{}: {}\r\n", name, value);
     text += "\r\n" + response.body;
@@ -125,13 +126,13 @@ void Server::Listener::OnEveryShard(void (OpenConnection::*what)()) {
   }
 }
 
-Server::Server(ServerOptions options, HttpHandler& handler, Log& log)
-    : options_(std::move(options)), handler_(handler), log_(log) {}
+Server::Server(ServerOptions options, HttpHandler& handler, Clock& clock, Log& log)
+    : options_(std::move(options)), handler_(handler), clock_(clock), log_(log) {}
 
 Server::~Server() { Drain(true); }
 
 Status Server::Start() {
-  auto listener = std::make_unique<Listener>(options_, handler_, log_);
+  auto listener = std::make_unique<Listener>(options_, handler_, clock_, log_);
   if (!options_.cert_file.empty()) {
     ASSIGN_OR_RETURN(listener->tls, LoadTls(options_.cert_file, options_.key_file));
   }

@@ -1,6 +1,7 @@
 // The server: listens, and serves connections on a few threads of its own until it is drained.
 //
-// Owns its threads and connections; does not own the handler, which must outlive it. Start(),
+// Owns its threads and connections; does not own what it is made of, which must
+// outlive it. Start(),
 // ReloadTls() and Drain() are called by one thread; the others are thread-safe.
 #pragma once
 
@@ -9,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "http/exchange.h"
@@ -18,7 +20,7 @@ namespace tallyman {
 
 class Server {
  public:
-  Server(ServerOptions options, HttpHandler& handler, Log& log);
+  Server(ServerOptions options, HttpHandler& handler, Clock& clock, Log& log);
   // Drains in no time if that was not done.
   ~Server();
 
@@ -41,6 +43,7 @@ class Server {
 
   const ServerOptions options_;
   HttpHandler& handler_;
+  Clock& clock_;
   Log& log_;
   std::unique_ptr<Listener> listener_;
 };

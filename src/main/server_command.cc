@@ -74,7 +74,7 @@ class Serving {
                clock,        ids_,           observers_, settings.limits},
         rpc_(parts_),
         site_(rpc_, parts_, ServerPages(PagesOf())),
-        server_(settings.server, site_, log),
+        server_(settings.server, site_, clock, log),
         timer_(std::make_unique<Timer>(Jobs(), log)) {
     server_metrics_.AddSource([this] { return LoadValues(); });
     server_metrics_.AddSource(FleetMetrics(*control_));

@@ -32,6 +32,7 @@ class Echo final : public HttpHandler {
 
 Server& RunningServer() {
   static Echo echo;
+  static ManualClock clock{Time()};
   static MemoryLog log;
   static ServerOptions options = [] {
     ServerOptions o;
@@ -42,7 +43,7 @@ Server& RunningServer() {
     return o;
   }();
   static Server* server = [] {
-    auto* made = new Server(options, echo, log);
+    auto* made = new Server(options, echo, clock, log);
     if (!made->Start()) std::abort();
     return made;
   }();

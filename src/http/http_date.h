@@ -1,0 +1,12 @@
+// The time as a Date header has it (RFC 9110, 5.6.7): "Sun, 01 Mar 2026 12:00:00 GMT".
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+
+namespace tallyman {
+
+std::string HttpDate(Time time);
+
+}  // namespace tallyman
