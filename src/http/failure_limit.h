@@ -1,5 +1,6 @@
-// Slows down those who try tokens: an address that failed too often within a minute is turned away
-// before its next token is looked at.
+// Counts the wrong tokens of each address within a minute, so that who tries many is told to wait
+// instead of what is wrong with each. A right token is always taken: many callers may share an
+// address, and a secret of 256 bits needs no lock to keep it from being guessed.
 //
 // Thread-safe. Bounded: when too many addresses are known, those whose minute is over are
 // forgotten, and if there are none, all are.

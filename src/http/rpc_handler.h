@@ -67,8 +67,8 @@ class RpcHandler {
   Counts counts_;
 };
 
-// Who calls, after FailureLimit was asked and told. UNAUTHENTICATED; RESOURCE_EXHAUSTED
-// TOO_MANY_FAILURES. May read the database.
+// Who calls. UNAUTHENTICATED, of which FailureLimit is told; RESOURCE_EXHAUSTED TOO_MANY_FAILURES
+// instead of it when that says so. May read the database.
 Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request);
 
 // The answer that an error is, of a unary call.

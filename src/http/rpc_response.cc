@@ -29,6 +29,10 @@ std::optional<std::string> TokenOf(const HttpRequest& request) {
 
 Result<Actor> Recognize(const RpcParts& parts, std::string_view method,
                         const HttpRequest& request) {
+  const std::optional<std::string> token = TokenOf(request);
+  auto actor = parts.authenticator.Authenticate(method, token);
+  // Who shows no token tries none.
+  if (actor || !token || actor.error().code != Code::kUnauthenticated) return actor;
   if (auto wait = parts.failures.MustWait(request.address)) {
     return Fail(RetryLater(Error(Code::kResourceExhausted, "TOO_MANY_FAILURES",
                                  fmt::format("too many wrong tokens came from {}: try again in {} "
@@ -36,12 +40,7 @@ Result<Actor> Recognize(const RpcParts& parts, std::string_view method,
                                              request.address, wait->count())),
                            *wait));
   }
-  const std::optional<std::string> token = TokenOf(request);
-  auto actor = parts.authenticator.Authenticate(method, token);
-  // Who shows no token tries none.
-  if (!actor && token && actor.error().code == Code::kUnauthenticated) {
-    parts.failures.Failed(request.address);
-  }
+  parts.failures.Failed(request.address);
   return actor;
 }
 

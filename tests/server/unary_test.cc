@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 
 #include <csignal>
+#include <cstdlib>
+#include <ctime>
 
 #include "base/base64.h"
 #include "rpc/gzip.h"
@@ -139,7 +141,19 @@ TEST_F(Unary, WantsAToken) {
   EXPECT_EQ(peer.Receive().status, 401);
 }
 
-TEST_F(Unary, TurnsAwayWhoTriesTokens) {
+TEST_F(Unary, AnswersSayWhenTheyWereMade) {
+  const PeerAnswer called = Call("OrgService/ListOrgs", "{}");
+  const PeerAnswer refused = Raw("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
+  const PeerAnswer malformed = Raw("GET\r\n\r\n");
+  for (const PeerAnswer& answer : {called, refused, malformed}) {
+    std::tm parsed{};
+    const std::string date = answer.headers.at("date");
+    ASSERT_NE(::strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parsed), nullptr) << date;
+    EXPECT_LT(std::abs(std::difftime(::timegm(&parsed), std::time(nullptr))), 60) << date;
+  }
+}
+
+TEST_F(Unary, TurnsAwayWhoTriesTokensButNotWhoHasOne) {
   HttpPeer peer(server.port());
   int unauthenticated = 0;
   PeerAnswer answer;
@@ -152,6 +166,9 @@ TEST_F(Unary, TurnsAwayWhoTriesTokens) {
   EXPECT_EQ(answer.status, 429);
   EXPECT_EQ(ErrorOf(answer).reason, "TOO_MANY_FAILURES");
   EXPECT_TRUE(answer.headers.contains("retry-after"));
+  EXPECT_EQ(Call("OrgService/ListOrgs", "{}").status, 200) << "from the same address";
+  peer.Send(PostOf("OrgService/ListOrgs", "wrong", "{}"));
+  EXPECT_EQ(peer.Receive().status, 429) << "a right token does not make the wrong ones right";
 }
 
 TEST_F(Unary, PacksLargeAnswersForWhoTakesThem) {
