@@ -8,9 +8,12 @@
 #include <sstream>
 
 #include "control/authorize.h"
+#include "control/watch_events.h"
 #include "tallyman/v1/command.pb.h"
+#include "tallyman/v1/event.pb.h"
 #include "tallyman/v1/node.pb.h"
 #include "tests/operations/api_room.h"
+#include "tests/support/wait.h"
 
 namespace tallyman {
 namespace {
@@ -39,6 +42,7 @@ constexpr Case kCases[] = {
     {"CommandService/GetCommand", R"(command_id: "$COMMAND")"},
     {"CommandService/ListCommands", "", "n-1"},
     {"EventService/ListEvents", "", "n-1"},
+    {"EventService/WatchEvents", R"(after: "0")", "n-1"},
     {"HostService/CreateHosts",
      R"(hosts { name: "h" region: "eu" capacity { cpu_cores: 1 memory_bytes: 1 disk_bytes: 1 } })"},
     {"HostService/GetHost", R"(host: "$HOST")", "", true},
@@ -132,17 +136,44 @@ struct World {
 
   // What comes of the call.
   Outcome Try(const Case& c, Role role, Binding binding) {
-    auto request = api.Parse(c.method, Fill(c.request));
-    MessageResult answer = api.Call(c.method, *request, ActorOf(role, binding));
+    const auto answer = Ask(c.method, Fill(c.request), ActorOf(role, binding));
     if (!answer) {
       const Code code = answer.error().code;
       // Whoever hears what state the node is in was let through to it.
       if (answer.error().reason == "TRANSITION_OPEN") return Outcome::kDone;
-      EXPECT_TRUE(code == Code::kPermissionDenied || code == Code::kNotFound) << TextOf(answer);
+      EXPECT_TRUE(code == Code::kPermissionDenied || code == Code::kNotFound)
+          << answer.error().message;
       return code == Code::kPermissionDenied ? Outcome::kDenied : Outcome::kHidden;
     }
-    const bool shows = (*answer)->DebugString().find(Fill(c.marker)) != std::string::npos;
+    const bool shows = answer->find(Fill(c.marker)) != std::string::npos;
     return shows ? Outcome::kDone : Outcome::kHidden;
+  }
+
+  // The answer as text; of a stream all that it shows of what has happened.
+  Result<std::string> Ask(std::string_view method, const std::string& text, const Actor& actor) {
+    const auto request = api.Parse(method, text);
+    if (!IsStream(method)) {
+      ASSIGN_OR_RETURN(const auto answer, api.Call(method, *request, actor));
+      return answer->DebugString();
+    }
+    ASSIGN_OR_RETURN(const auto stream,
+                     api.dispatcher.OpenStream(
+                         "tallyman.v1." + std::string(method), *request,
+                         {.actor = actor, .address = {}, .deadline = {}, .cancelled = {}}, [] {}));
+    ASSIGN_OR_RETURN(const int64_t newest, NewestEvent(*api.room.control));
+    std::string seen;
+    EXPECT_TRUE(WaitUntil([&] {
+      const auto messages = stream->Next(100);
+      if (!messages) return false;
+      for (const auto& message : *messages) seen += message->message().DebugString();
+      const auto heartbeat = stream->Heartbeat();
+      const auto& at = static_cast<const v1::WatchEventsResponse&>(heartbeat->message());
+      return messages->empty() && std::stoll(at.cursor()) >= newest;
+    }));
+    return seen;
+  }
+  bool IsStream(std::string_view method) const {
+    return api.dispatcher.stream_methods().contains("tallyman.v1." + std::string(method));
   }
 
   ApiRoom api;
@@ -169,7 +200,8 @@ TEST_P(Authorization, IsWhatTheTableSays) {
   ASSERT_NE(rule, table.end());
   auto world = std::make_unique<World>();
   const auto& methods = world->api.dispatcher.methods();
-  const bool mutates = methods.at("tallyman.v1." + std::string(c.method)).mutates;
+  const bool mutates =
+      !world->IsStream(c.method) && methods.at("tallyman.v1." + std::string(c.method)).mutates;
   std::string before = world->api.Dump();
   for (Role role : {Role::kAdmin, Role::kOperator, Role::kViewer, Role::kHost, Role::kJoin}) {
     for (Binding binding : {Binding::kAll, Binding::kOwn, Binding::kForeign}) {
@@ -203,7 +235,10 @@ TEST(AuthorizationTable, HasARuleForEveryMethodAndThisTestACase) {
   for (const AuthorizationRule& rule : AuthorizationTable())
     EXPECT_TRUE(ruled.insert("tallyman.v1." + std::string(rule.method)).second) << rule.method;
   for (const Case& c : kCases) tried.insert(std::string("tallyman.v1.") + c.method);
-  for (const auto& [name, method] : api.dispatcher.methods()) {
+  std::vector<std::string> names;
+  for (const auto& [name, method] : api.dispatcher.methods()) names.push_back(name);
+  for (const auto& [name, method] : api.dispatcher.stream_methods()) names.push_back(name);
+  for (const std::string& name : names) {
     EXPECT_TRUE(ruled.contains(name)) << name << " has no rule";
     EXPECT_TRUE(tried.contains(name) || name.find("AgentService") != std::string::npos)
         << name << " has no case";

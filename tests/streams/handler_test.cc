@@ -1,0 +1,131 @@
+// Streams as the server carries them, without a network: how long they last, and how many.
+#include <gmock/gmock.h>
+
+#include <mutex>
+
+#include "http/rpc_handler.h"
+#include "rpc/envelope.h"
+#include "support/api_room.h"
+#include "support/wait.h"
+
+namespace tallyman {
+namespace {
+
+using testing::HasSubstr;
+
+// What the other side of a call gets.
+class Peer final : public Exchange {
+ public:
+  void Answer(HttpResponse response) override {
+    std::lock_guard lock(mutex_);
+    answer_ = std::move(response.body);
+  }
+  void Stream(HttpResponse, std::unique_ptr<BodySource> source) override {
+    std::lock_guard lock(mutex_);
+    source_ = std::move(source);
+  }
+  void Wake() override { ++wakes; }
+  const std::shared_ptr<std::atomic<bool>>& cancelled() const override { return cancelled_; }
+
+  // Waits for either of them.
+  std::string AwaitAnswer() {
+    EXPECT_TRUE(WaitUntil([&] { return Locked(answer_).has_value(); }));
+    return Locked(answer_).value_or("");
+  }
+  BodySource* AwaitStream() {
+    EXPECT_TRUE(WaitUntil([&] {
+      std::lock_guard lock(mutex_);
+      return source_ != nullptr;
+    }));
+    std::lock_guard lock(mutex_);
+    return source_.get();
+  }
+  void End() {
+    source_->Ended(false);
+    source_.reset();
+  }
+
+  std::atomic<int> wakes{0};
+
+ private:
+  std::optional<std::string> Locked(const std::optional<std::string>& value) {
+    std::lock_guard lock(mutex_);
+    return value;
+  }
+
+  std::mutex mutex_;
+  std::optional<std::string> answer_;
+  std::unique_ptr<BodySource> source_;
+  const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+class OneToken final : public Authenticator {
+ public:
+  Result<Actor> Authenticate(std::string_view, const std::optional<std::string>&) override {
+    if (is_revoked) return Fail(Error(Code::kUnauthenticated, "TOKEN_REVOKED", "it was revoked"));
+    return Actor{.id = "watcher", .org_id = {}, .role = Role::kViewer};
+  }
+  std::atomic<bool> is_revoked{false};
+};
+
+class StreamCalls : public testing::Test {
+ protected:
+  std::shared_ptr<Peer> Open(RpcHandler& handler) {
+    HttpRequest request{.verb = "POST",
+                        .target = "/tallyman.v1.EventService/WatchEvents",
+                        .headers = {{"Content-Type", "application/connect+json"}},
+                        .body = {},
+                        .address = "192.0.2.1"};
+    AppendEnvelope(request.body, 0, "{}");
+    auto peer = std::make_shared<Peer>();
+    EXPECT_FALSE(handler.Refuse(request));
+    handler.Handle(std::move(request), peer);
+    return peer;
+  }
+  RpcParts Parts(RpcLimits limits) {
+    return {dispatcher, token, failures, workers, room.clock, ids, nobody, limits};
+  }
+
+  ApiRoom room;
+  Dispatcher dispatcher{*room.control};
+  OneToken token;
+  FailureLimit failures{room.clock};
+  IdSource ids{room.clock, room.random};
+  CallObservers nobody{{}};
+  WorkerPool workers{2};
+};
+
+TEST_F(StreamCalls, EndSoonAfterTheirTokenWasRevoked) {
+  RpcLimits limits;
+  limits.stream_check = std::chrono::seconds(0);
+  RpcHandler handler(Parts(limits));
+  const auto peer = Open(handler);
+  BodySource* stream = peer->AwaitStream();
+  EXPECT_THAT(stream->Next().bytes, HasSubstr("cursor"));
+  workers.WaitIdle();
+  EXPECT_FALSE(stream->Next().last);
+  token.is_revoked = true;
+  stream->Next();  // has the token looked at
+  workers.WaitIdle();
+  EXPECT_GT(peer->wakes, 0);
+  const BodySource::Piece last = stream->Next();
+  EXPECT_TRUE(last.last);
+  EXPECT_THAT(last.bytes, HasSubstr("unauthenticated"));
+  peer->End();
+}
+
+TEST_F(StreamCalls, GiveTheirPlaceBackWhenTheyEnd) {
+  RpcLimits limits;
+  limits.streams_max = 1;
+  RpcHandler handler(Parts(limits));
+  const auto first = Open(handler);
+  first->AwaitStream();
+  EXPECT_THAT(Open(handler)->AwaitAnswer(), HasSubstr("resource_exhausted"));
+  first->End();
+  const auto next = Open(handler);
+  next->AwaitStream();
+  next->End();
+}
+
+}  // namespace
+}  // namespace tallyman
