@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/system.h"
 #include "http/server.h"
 
 namespace tallyman {
@@ -40,7 +41,8 @@ int Serve(size_t bytes) {
   MemoryLog log;
   ServerOptions options;
   options.port = 0;
-  Server server(options, handler, log);
+  SystemClock clock;
+  Server server(options, handler, clock, log);
   if (auto started = server.Start(); !started) {
     std::fprintf(stderr, "bare_http: %s\n", started.error().message.c_str());
     return 1;

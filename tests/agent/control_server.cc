@@ -57,7 +57,7 @@ bool ControlServer::Start() {
   ServerOptions options;
   options.host = "127.0.0.1";
   options.port = port_;
-  server_ = std::make_unique<Server>(options, *this, log_);
+  server_ = std::make_unique<Server>(options, *this, clock_, log_);
   return server_->Start().has_value();
 }
 

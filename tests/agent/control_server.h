@@ -11,6 +11,7 @@
 
 #include "agent/testing_control.h"
 #include "base/log.h"
+#include "base/system.h"
 #include "http/server.h"
 
 namespace tallyman {
@@ -66,6 +67,7 @@ class ControlServer final : public HttpHandler {
   HttpResponse Unary(const HttpRequest& request);
 
   TestingControl control_;
+  SystemClock clock_;
   MemoryLog log_;
   uint16_t port_ = 0;
   std::atomic<bool> streams_refused_{false};
