@@ -13,6 +13,23 @@ namespace {
 
 constexpr int64_t kDriftsDefault = 1000;
 
+v1::MachineFinding MessageOf(const MachineFinding& finding) {
+  v1::MachineFinding out;
+  // The enumerators of the API count from one.
+  out.set_kind(static_cast<v1::MachineKind>(static_cast<int>(finding.kind) + 1));
+  out.set_host(finding.host_name);
+  out.set_host_id(finding.host_id.ToString());
+  out.set_node(finding.node_name);
+  out.set_node_id(TextOf(finding.node_id));
+  out.set_dimension(finding.dimension);
+  out.set_booked(finding.booked);
+  out.set_found(finding.found);
+  out.set_mend(finding.mend);
+  return out;
+}
+static_assert(v1::MACHINE_KIND_IMAGE == 1 && static_cast<int>(MachineKind::kImage) == 0);
+static_assert(v1::MACHINE_KIND_ORPHAN == 5 && static_cast<int>(MachineKind::kOrphan) == 4);
+
 Result<v1::RunAuditResponse> DoRunAudit(Control& control, const Call& call,
                                         const v1::RunAuditRequest& request) {
   if (request.max_drifts() < 0) {
@@ -31,6 +48,13 @@ Result<v1::RunAuditResponse> DoRunAudit(Control& control, const Call& call,
   response.set_ledger_entry_count(audit.ledger_entries);
   for (const Drift& drift : audit.drifts) *response.add_drifts() = ToMessage(drift);
   response.set_total_drifts(audit.drifts_total);
+  for (const MachineFinding& finding : audit.machine.findings)
+    *response.add_machine() = MessageOf(finding);
+  response.set_total_machine(audit.machine.findings_total);
+  response.set_reported_host_count(audit.machine.hosts);
+  response.set_compared_node_count(audit.machine.compared);
+  response.set_unsettled_node_count(audit.machine.unsettled);
+  response.set_unreported_node_count(audit.machine.unreported);
   return response;
 }
 
@@ -42,6 +66,7 @@ std::string Encode(const RepairAnswer& repair) {
     out.set_ledger_seq(correction.ledger_seq);
   }
   response.set_host_count(repair.hosts);
+  for (const MachineFinding& finding : repair.machine) *response.add_machine() = MessageOf(finding);
   for (const Warning& warning : repair.warnings) *response.add_warnings() = ToMessage(warning);
   response.set_plan_token(repair.plan_token);
   response.set_applied(repair.applied);

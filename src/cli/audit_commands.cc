@@ -11,6 +11,54 @@
 namespace tallyman {
 namespace {
 
+// What is not on machines as the books say; with what mends it where somebody wants to mend.
+Table MachineTable(const google::protobuf::RepeatedPtrField<v1::MachineFinding>& findings,
+                   bool with_mend) {
+  std::vector<Column> columns = {{"MACHINE"},
+                                 {"HOST", Align::kLeft, true},
+                                 {"NODE", Align::kLeft, true},
+                                 {"DIMENSION"},
+                                 {"BOOKS"},
+                                 {"FOUND"}};
+  if (with_mend) columns.push_back({"MEND WITH"});
+  Table table(columns);
+  for (const v1::MachineFinding& finding : findings) {
+    std::vector<Cell> row = {{EnumWord(v1::MachineKind_Name(finding.kind()), "MACHINE_KIND_")},
+                             {finding.host()},
+                             {finding.node().empty() ? finding.node_id() : finding.node()},
+                             {finding.dimension()},
+                             {finding.booked()},
+                             {finding.found(), Colour::kRed}};
+    if (with_mend) row.push_back({finding.mend()});
+    table.AddRow(std::move(row));
+  }
+  return table;
+}
+
+void PrintMachines(Context& context, const v1::RunAuditResponse& response) {
+  if (response.machine_size() > 0) {
+    context.Detail("");
+    context.Detail(MachineTable(response.machine(), false));
+    if (response.total_machine() > response.machine_size()) {
+      context.Detail(fmt::format("{} more are not listed; raise --limit to see them.",
+                                 response.total_machine() - response.machine_size()),
+                     Colour::kDim);
+    }
+  }
+  if (response.reported_host_count() == 0)
+    return context.Detail("Machines: none has reported yet.", Colour::kDim);
+  std::string left_out;
+  if (response.unsettled_node_count() > 0)
+    left_out += fmt::format(", {} in motion", response.unsettled_node_count());
+  if (response.unreported_node_count() > 0)
+    left_out +=
+        fmt::format(", {} on hosts that have not reported", response.unreported_node_count());
+  context.Detail(
+      fmt::format("Machines: {} of {} compared{}.", Counted(response.compared_node_count(), "node"),
+                  Counted(response.reported_host_count(), "host"), left_out),
+      Colour::kDim);
+}
+
 CommandResult RunAudit(Context& context, const AuditOptions& options) {
   v1::RunAuditRequest request;
   for (const std::string& host : options.hosts) request.add_hosts(host);
@@ -38,22 +86,23 @@ CommandResult RunAudit(Context& context, const AuditOptions& options) {
                   Counted(response.ledger_entry_count(), "ledger entry", "ledger entries"));
   if (response.balanced()) {
     context.Line(fmt::format("Balanced: {}.", compared), Colour::kGreen);
+    PrintMachines(context, response);
     return status;
   }
-  context.Detail(DriftTable(response.drifts()));
+  if (response.total_drifts() > 0) context.Detail(DriftTable(response.drifts()));
   if (response.total_drifts() > response.drifts_size()) {
     context.Detail(fmt::format("{} more are not listed; raise --limit to see them.",
                                response.total_drifts() - response.drifts_size()),
                    Colour::kDim);
   }
+  PrintMachines(context, response);
   context.Detail("");
-  context.Line(
-      fmt::format("{}: {}.",
-                  response.total_drifts() == 1 ? "1 number is not what it must be"
-                                               : fmt::format("{} numbers are not what they must be",
-                                                             response.total_drifts()),
-                  compared),
-      Colour::kRed);
+  const int64_t wrong = response.total_drifts() + response.total_machine();
+  context.Line(fmt::format("{}: {}.",
+                           wrong == 1 ? "1 number is not what it must be"
+                                      : fmt::format("{} numbers are not what they must be", wrong),
+                           compared),
+               Colour::kRed);
   context.Detail("See what a repair would do with \"tallyman audit --repair\".");
   return status;
 }
@@ -92,14 +141,24 @@ CommandResult RepairDrift(Context& context, const AuditOptions& options) {
     const Progress progress(context, "repairing");
     RETURN_IF_ERROR(context.Call("tallyman.v1.AuditService/RepairDrift", request, response));
   }
-  const bool drift_left = !response.applied() && !response.corrections().empty();
+  const bool drift_left =
+      (!response.applied() && !response.corrections().empty()) || !response.machine().empty();
   const int status = drift_left ? kExitDrift : kExitDone;
   if (!context.is_table()) {
     context.PrintDocument(response);
     return status;
   }
+  if (!response.machine().empty()) {
+    context.Detail(MachineTable(response.machine(), true));
+    context.Detail("");
+  }
   if (response.corrections().empty()) {
-    context.Line("Balanced: there is nothing to repair.", Colour::kGreen);
+    if (response.machine().empty()) {
+      context.Line("Balanced: there is nothing to repair.", Colour::kGreen);
+    } else {
+      context.Line("The books are balanced; what is wrong on machines is mended as said above.",
+                   Colour::kYellow);
+    }
     return status;
   }
   context.Detail(CorrectionTable(response));
@@ -109,7 +168,7 @@ CommandResult RepairDrift(Context& context, const AuditOptions& options) {
                fmt::format("Corrected {} on {}.", Counted(response.corrections_size(), "number"),
                            Counted(response.host_count(), "host")),
                response.plan_token());
-  if (drift_left) context.Detail("Repair with \"tallyman audit --repair --yes\".");
+  if (!response.applied()) context.Detail("Repair with \"tallyman audit --repair --yes\".");
   return status;
 }
 

@@ -35,25 +35,35 @@ class Auditor {
       if (static_cast<int64_t>(hosts.size()) < kPage) break;
       after = hosts.back().host.id;
     }
-    return std::move(answer_);
+    ASSIGN_OR_RETURN(answer_.machine, CompareMachines(tx_, actor_, {}, true, drifts_max_));
+    return WithUnreported();
   }
 
   Result<AuditAnswer> Only(const std::vector<std::string>& hosts) {
+    std::vector<HostId> ids;
     for (const std::string& name : hosts) {
       ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx_, actor_, name));
       ASSIGN_OR_RETURN(auto nodes, tx_.AuditNodesOf(row.host.id));
       for (const NodeAudit& node : nodes) RETURN_IF_ERROR(Take(CompareNode(node)));
       ASSIGN_OR_RETURN(auto host, tx_.AuditHost(row.host.id));
       if (!host) continue;
+      ids.push_back(row.host.id);
       RETURN_IF_ERROR(Take(CompareHost(*host)));
       ++answer_.hosts;
       answer_.nodes += host->sums.books.node_count;
       answer_.ledger_entries += host->ledger_entries;
     }
-    return std::move(answer_);
+    ASSIGN_OR_RETURN(answer_.machine, CompareMachines(tx_, actor_, ids, false, drifts_max_));
+    return WithUnreported();
   }
 
  private:
+  AuditAnswer WithUnreported() {
+    MachineAnswer& machine = answer_.machine;
+    machine.unreported = answer_.nodes - machine.compared - machine.unsettled;
+    return std::move(answer_);
+  }
+
   // An actor of one org hears that a number is wrong, but not of whose node.
   Status Take(std::vector<Drift> drifts) {
     answer_.drifts_total += static_cast<int64_t>(drifts.size());

@@ -18,6 +18,7 @@ namespace {
 // The hosts that are wrong, or those named; at most this many in one transaction, so that a repair
 // of a whole fleet does not stop all other writes for long.
 constexpr size_t kHostsMax = 1000;
+constexpr int64_t kFindingsMax = 1000;
 
 Result<std::vector<HostId>> FindHosts(ReadTx& tx, const Actor& actor,
                                       const std::vector<std::string>& names) {
@@ -166,13 +167,24 @@ void RepairDrift(Control& control, Call call, const RepairRequest& request,
   auto ids = ReadOnce<std::vector<HostId>>(
       control, [&](ReadTx& tx) { return FindHosts(tx, call.actor, request.hosts); });
   if (!ids) return done(Fail(ids.error()));
+  auto machine = ReadOnce<MachineAnswer>(control, [&](ReadTx& tx) -> Result<MachineAnswer> {
+    std::vector<HostId> named;
+    for (const std::string& name : request.hosts) {
+      ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, call.actor, name));
+      named.push_back(row.host.id);
+    }
+    return CompareMachines(tx, call.actor, named, request.hosts.empty(), kFindingsMax);
+  });
+  if (!machine) return done(Fail(machine.error()));
   bool more = ids->size() > kHostsMax;
   if (more) ids->resize(kHostsMax);
   LockSet locks;
   locks.hosts = *ids;
-  auto decide = [&control, call, options = request.plan, ids = *std::move(ids), more](
-                    const Snapshot& snapshot, ReadTx& tx) -> Result<Repair> {
+  auto decide = [&control, call, options = request.plan, ids = *std::move(ids), more,
+                 findings = std::move(machine->findings)](const Snapshot& snapshot,
+                                                          ReadTx& tx) -> Result<Repair> {
     ASSIGN_OR_RETURN(Repair repair, Decide(control, call, options, ids, snapshot, tx));
+    repair.answer.machine = findings;
     if (more) {
       repair.answer.warnings.push_back(
           {"MORE_TO_REPAIR",

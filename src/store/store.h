@@ -39,6 +39,7 @@
 #include "base/result.h"
 #include "model/audit.h"
 #include "model/change_set.h"
+#include "model/machine.h"
 #include "model/placement.h"
 #include "model/snapshot.h"
 #include "store/list.h"
@@ -182,6 +183,9 @@ class ReadTx {
   // The same for the nodes of one host.
   virtual Result<std::vector<NodeAudit>> AuditNodesOf(const HostId& host) = 0;
   virtual Result<AuditCounts> CountForAudit() = 0;
+  // The next hosts by id after `after` whose last status is known, at most `limit`.
+  virtual Result<std::vector<MachineAudit>> AuditMachines(const HostId& after, int64_t limit) = 0;
+  virtual Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) = 0;
 };
 
 // What is forgotten of the audit trail, the oldest first.

@@ -55,7 +55,8 @@ std::unique_ptr<Message> ApiRoom::Must(std::string_view method, const std::strin
 bool ApiRoom::IsBalanced() {
   auto audit = room.Audit();
   EXPECT_TRUE(audit) << (audit ? "" : audit.error().message);
-  return audit && audit->balanced();
+  // Of the books: reports that tests send are of no machine.
+  return audit && audit->drifts_total == 0;
 }
 
 }  // namespace tallyman

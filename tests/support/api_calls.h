@@ -174,7 +174,8 @@ class ApiCalls : public Room {
 
   void ExpectBalanced() {
     auto audit = RunAudit();
-    EXPECT_TRUE(audit.balanced()) << audit.DebugString();
+    // Of the books: what hosts say of their machines is up to each test.
+    EXPECT_EQ(audit.total_drifts(), 0) << audit.DebugString();
     EXPECT_GT(audit.host_count(), 0);
   }
 

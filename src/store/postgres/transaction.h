@@ -91,6 +91,8 @@ class PgTransaction final : public WriteTx {
   Result<std::vector<NodeAudit>> AuditNodes(const NodeId& after, int64_t limit) override;
   Result<std::vector<NodeAudit>> AuditNodesOf(const HostId& host) override;
   Result<AuditCounts> CountForAudit() override;
+  Result<std::vector<MachineAudit>> AuditMachines(const HostId& after, int64_t limit) override;
+  Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) override;
 
  private:
   Result<Snapshot> ReadSnapshot(const LockSet& wanted, bool lock);
@@ -101,6 +103,8 @@ class PgTransaction final : public WriteTx {
   // Adds sums and ledgers to hosts in id order.
   Result<std::vector<HostAudit>> CompleteAudits(std::vector<HostAudit> audits);
   Result<std::vector<NodeAudit>> CheckNodes(const std::vector<NodeId>& ids);
+  // Hosts with their reports, in id order; what is booked and seen on them is added.
+  Result<std::vector<MachineAudit>> ReadMachines(const PgResult& hosts);
   void AddHorizon(PgBatch& batch);
   // Reads a listing; `read` takes the columns of one row. In list.cc.
   template <class Row, class Reader>

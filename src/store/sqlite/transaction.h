@@ -68,6 +68,8 @@ class SqliteTransaction final : public WriteTx {
   Result<std::vector<NodeAudit>> AuditNodes(const NodeId& after, int64_t limit) override;
   Result<std::vector<NodeAudit>> AuditNodesOf(const HostId& host) override;
   Result<AuditCounts> CountForAudit() override;
+  Result<std::vector<MachineAudit>> AuditMachines(const HostId& after, int64_t limit) override;
+  Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) override;
 
  private:
   Status CheckReadable() const;
