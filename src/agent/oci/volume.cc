@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <chrono>
+#include <thread>
+
 #include "agent/file.h"
 #include "agent/oci/loop_device.h"
 #include "agent/oci/mounts.h"
@@ -41,8 +44,21 @@ Error DoesNotFit(int64_t bytes, int64_t needed) {
       .With("needed_bytes", std::to_string(needed));
 }
 
+// Unmounted here, it may still be mounted in the copy of all mounts that a container has while it
+// is being started, until it leaves them behind.
+Status AwaitUnused(const std::string& device) {
+  const auto deadline = std::chrono::steady_clock::now() + kUnmountPatience;
+  while (!FileDescriptor(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC)).is_open()) {
+    if (errno != EBUSY || std::chrono::steady_clock::now() >= deadline)
+      return Fail(SystemError("DISK_BUSY", device));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return {};
+}
+
 // Status 1 is "errors were corrected".
 Status CheckFileSystem(const std::string& device, const ProcessOptions& options) {
+  RETURN_IF_ERROR(AwaitUnused(device));
   std::vector<std::string> arguments = {"e2fsck", "-f", "-p", device};
   ASSIGN_OR_RETURN(ProcessResult result, RunProcess(arguments, options));
   if (result.exit_status > 1) return Fail(ToolFailed(arguments, result));
