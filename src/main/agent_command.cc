@@ -139,7 +139,8 @@ class Agent {
     if (identity && !settings_.rejoin) return identity;
     ASSIGN_OR_RETURN(const std::string token, JoinToken());
     ASSIGN_OR_RETURN(const Resources capacity, runtime_->MeasureCapacity());
-    // It goes in a message, and is as worth keeping as one that goes in the head: the same refusals.
+    // It goes in a message, and is as worth keeping as one that goes in the head: the same
+    // refusals.
     RETURN_IF_ERROR(Connect(token));
     ASSIGN_OR_RETURN(auto client, Connect(""));
     const MachineFacts facts = FactsOf(settings_, capacity);
