@@ -1,6 +1,6 @@
-#include <algorithm>
 #include <future>
 
+#include "base/sorted_unique.h"
 #include "control/authorize.h"
 #include "control/node_step.h"
 #include "control/reports.h"
@@ -47,8 +47,7 @@ Result<bool> ExpireCommands(Control& control, std::chrono::microseconds deadline
   RETURN_IF_ERROR(control.Begin(call));
   std::vector<NodeId> nodes;
   for (const CommandOfNode& command : overdue) nodes.push_back(command.node_id);
-  std::ranges::sort(nodes);
-  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+  nodes = SortedUnique(std::move(nodes));
   Mutation mutation{.call = call, .locks = {}, .solo = false, .rows = 1, .decide = {}};
   mutation.locks.nodes = nodes;
   mutation.locks.with_history = true;

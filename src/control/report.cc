@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 
+#include "base/sorted_unique.h"
 #include "base/text.h"
 #include "control/authorize.h"
 #include "control/node_step.h"
@@ -83,7 +84,7 @@ class Report {
         if (place.host_id == host_) locks_.nodes.push_back(place.node_id);
       }
       if (request_.status) RETURN_IF_ERROR(LookAtNodes(tx));
-      SortUnique(locks_.nodes);
+      locks_.nodes = SortedUnique(std::move(locks_.nodes));
       locks_.with_history = !locks_.nodes.empty();
       for (const auto& outcome : request_.outcomes) {
         auto place = places.commands.find(outcome.id);
@@ -95,7 +96,7 @@ class Report {
         if (said != said_.end() && said->second.config_id)
           locks_.node_configs.push_back({id, *said->second.config_id});
       }
-      SortUnique(locks_.node_configs);
+      locks_.node_configs = SortedUnique(std::move(locks_.node_configs));
       return {};
     });
   }
@@ -130,12 +131,6 @@ class Report {
   }
 
  private:
-  template <class T>
-  static void SortUnique(std::vector<T>& values) {
-    std::ranges::sort(values);
-    values.erase(std::unique(values.begin(), values.end()), values.end());
-  }
-
   // Adds those nodes to the locks of which the status says something new.
   Status LookAtNodes(ReadTx& tx) {
     LockSet wanted;

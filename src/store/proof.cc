@@ -1,6 +1,6 @@
 #include "store/proof.h"
 
-#include <algorithm>
+#include "base/sorted_unique.h"
 
 namespace tallyman {
 
@@ -14,9 +14,7 @@ std::vector<HostId> HostsTouched(const std::vector<ChangeSet>& changes) {
     for (const Node& node : set.new_nodes) hosts.push_back(node.host_id);
     for (const NodeUpdate& update : set.node_updates) hosts.push_back(update.after.host_id);
   }
-  std::ranges::sort(hosts);
-  hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
-  return hosts;
+  return SortedUnique(std::move(hosts));
 }
 
 Resources HoldOf(const Resources& charged, const std::optional<Resources>& running,

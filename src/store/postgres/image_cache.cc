@@ -1,8 +1,8 @@
 #include "store/postgres/image_cache.h"
 
-#include <algorithm>
 #include <mutex>
 
+#include "base/sorted_unique.h"
 #include "model/config.h"
 #include "store/postgres/rows.h"
 
@@ -28,8 +28,7 @@ ImagePointer PgImageCache::Find(const ImageId& id) const {
 }
 
 std::vector<ImageId> PgImageCache::Missing(std::vector<ImageId> ids) const {
-  std::ranges::sort(ids);
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  ids = SortedUnique(std::move(ids));
   std::shared_lock lock(mutex_);
   std::erase_if(ids, [&](const ImageId& id) { return images_.contains(id); });
   return ids;

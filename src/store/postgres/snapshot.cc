@@ -4,12 +4,11 @@
 // by the statements behind them, since each of those sees what was committed before it began. (A
 // row that changed while its lock was waited for could drop out of a join in the locking
 // statement.)
-#include <algorithm>
-
+#include "store/postgres/snapshot.h"
+#include "base/sorted_unique.h"
 #include "model/config.h"
 #include "store/postgres/placement.h"
 #include "store/postgres/rows.h"
-#include "store/postgres/snapshot.h"
 #include "store/postgres/sums.h"
 #include "store/postgres/transaction.h"
 #include "store/refusals.h"
@@ -79,13 +78,6 @@ constexpr char kNodeConfigs[] =
     "OR EXISTS (SELECT 1 FROM commands m WHERE m.node_id = p.node_id "
     "AND m.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
     "AND m.to_config_id = p.config_id)) k JOIN configs c ON c.id = k.config_id";
-
-template <class T>
-std::vector<T> SortedUnique(std::vector<T> values) {
-  std::ranges::sort(values);
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-  return values;
-}
 
 template <class T>
 PgParams ListOf(const std::vector<T>& values) {

@@ -1,7 +1,6 @@
 #include "store/sqlite/snapshot.h"
 
-#include <algorithm>
-
+#include "base/sorted_unique.h"
 #include "store/refusals.h"
 #include "store/sqlite/placement.h"
 #include "store/sqlite/reports.h"
@@ -38,12 +37,6 @@ constexpr char kLedgerBalance[] =
 constexpr char kRequest[] =
     "SELECT method, address, body_digest, response, created_at FROM requests "
     "WHERE org_id = ?1 AND actor_id = ?2 AND request_id = ?3";
-
-template <class T>
-void SortUnique(std::vector<T>& values) {
-  std::ranges::sort(values);
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-}
 
 // The query stands at the columns of the config.
 Status ReadConfig(SqliteQuery& query, NodeSnapshot& snapshot) {
@@ -168,15 +161,14 @@ Result<Snapshot> ReadSnapshot(SqliteConnection& connection, ImageCache& images,
   if (wanted.placement) {
     ASSIGN_OR_RETURN(snapshot.candidates, FindCandidates(connection, *wanted.placement));
   }
-  std::vector<NodeId> nodes = wanted.nodes;
-  SortUnique(nodes);
+  const std::vector<NodeId> nodes = SortedUnique(wanted.nodes);
   snapshot.nodes.reserve(nodes.size());
   for (const NodeId& id : nodes) RETURN_IF_ERROR(ReadNode(connection, images, id, snapshot));
 
   std::vector<HostId> hosts = wanted.hosts;
   hosts.insert(hosts.end(), snapshot.candidates.begin(), snapshot.candidates.end());
   for (const auto& [id, node] : snapshot.nodes) hosts.push_back(node.node.host_id);
-  SortUnique(hosts);
+  hosts = SortedUnique(std::move(hosts));
   snapshot.hosts.reserve(hosts.size());
   for (const HostId& id : hosts) {
     RETURN_IF_ERROR(ReadHost(connection, id, wanted.with_sums, snapshot));
