@@ -35,7 +35,7 @@ class Auditor {
       if (static_cast<int64_t>(hosts.size()) < kPage) break;
       after = hosts.back().host.id;
     }
-    ASSIGN_OR_RETURN(answer_.machine, CompareMachines(tx_, actor_, {}, true, drifts_max_));
+    ASSIGN_OR_RETURN(answer_.machine, CompareMachines(tx_, actor_, {}, drifts_max_));
     return WithUnreported();
   }
 
@@ -43,17 +43,17 @@ class Auditor {
     std::vector<HostId> ids;
     for (const std::string& name : hosts) {
       ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx_, actor_, name));
+      ids.push_back(row.host.id);
       ASSIGN_OR_RETURN(auto nodes, tx_.AuditNodesOf(row.host.id));
       for (const NodeAudit& node : nodes) RETURN_IF_ERROR(Take(CompareNode(node)));
       ASSIGN_OR_RETURN(auto host, tx_.AuditHost(row.host.id));
       if (!host) continue;
-      ids.push_back(row.host.id);
       RETURN_IF_ERROR(Take(CompareHost(*host)));
       ++answer_.hosts;
       answer_.nodes += host->sums.books.node_count;
       answer_.ledger_entries += host->ledger_entries;
     }
-    ASSIGN_OR_RETURN(answer_.machine, CompareMachines(tx_, actor_, ids, false, drifts_max_));
+    ASSIGN_OR_RETURN(answer_.machine, CompareMachines(tx_, actor_, ids, drifts_max_));
     return WithUnreported();
   }
 

@@ -59,10 +59,9 @@ struct RepairAnswer {
   bool applied = false;
 };
 
-// The machines' side of an audit of these hosts, or of all. At most `findings_max` are listed.
+// The machines' side of an audit of these hosts; empty: all. At most `findings_max` are listed.
 Result<MachineAnswer> CompareMachines(ReadTx& tx, const Actor& actor,
-                                      const std::vector<HostId>& hosts, bool all_hosts,
-                                      int64_t findings_max);
+                                      const std::vector<HostId>& hosts, int64_t findings_max);
 
 // Host by host under the host's lock: node fields from their configs first, then the holds from the
 // transitions, then the sums; every correction in the ledger. Safe beside live traffic.

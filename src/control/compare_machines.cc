@@ -37,14 +37,13 @@ void Take(const MachineAudit& audit, const Actor& actor, int64_t findings_max,
 }  // namespace
 
 Result<MachineAnswer> CompareMachines(ReadTx& tx, const Actor& actor,
-                                      const std::vector<HostId>& hosts, bool all_hosts,
-                                      int64_t findings_max) {
+                                      const std::vector<HostId>& hosts, int64_t findings_max) {
   MachineAnswer answer;
   for (const HostId& host : hosts) {
     ASSIGN_OR_RETURN(auto audit, tx.AuditMachine(host));
     if (audit) Take(*audit, actor, findings_max, answer);
   }
-  for (HostId after; all_hosts;) {
+  for (HostId after; hosts.empty();) {
     ASSIGN_OR_RETURN(auto page, tx.AuditMachines(after, kPage));
     for (const MachineAudit& audit : page) Take(audit, actor, findings_max, answer);
     if (std::ssize(page) < kPage) break;

@@ -164,25 +164,24 @@ void RepairDrift(Control& control, Call call, const RepairRequest& request,
                  Encode<RepairAnswer> encode, Done done) {
   if (Status status = Authorize(call); !status) return done(Fail(status.error()));
   if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  auto ids = ReadOnce<std::vector<HostId>>(
-      control, [&](ReadTx& tx) { return FindHosts(tx, call.actor, request.hosts); });
-  if (!ids) return done(Fail(ids.error()));
-  auto machine = ReadOnce<MachineAnswer>(control, [&](ReadTx& tx) -> Result<MachineAnswer> {
-    std::vector<HostId> named;
-    for (const std::string& name : request.hosts) {
-      ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, call.actor, name));
-      named.push_back(row.host.id);
-    }
-    return CompareMachines(tx, call.actor, named, request.hosts.empty(), kFindingsMax);
+  std::vector<MachineFinding> findings;
+  auto ids = ReadOnce<std::vector<HostId>>(control, [&](ReadTx& tx) -> Result<std::vector<HostId>> {
+    ASSIGN_OR_RETURN(std::vector<HostId> found, FindHosts(tx, call.actor, request.hosts));
+    ASSIGN_OR_RETURN(
+        MachineAnswer machine,
+        CompareMachines(tx, call.actor, request.hosts.empty() ? std::vector<HostId>() : found,
+                        kFindingsMax));
+    findings = std::move(machine.findings);
+    return found;
   });
-  if (!machine) return done(Fail(machine.error()));
+  if (!ids) return done(Fail(ids.error()));
   bool more = ids->size() > kHostsMax;
   if (more) ids->resize(kHostsMax);
   LockSet locks;
   locks.hosts = *ids;
   auto decide = [&control, call, options = request.plan, ids = *std::move(ids), more,
-                 findings = std::move(machine->findings)](const Snapshot& snapshot,
-                                                          ReadTx& tx) -> Result<Repair> {
+                 findings = std::move(findings)](const Snapshot& snapshot,
+                                                 ReadTx& tx) -> Result<Repair> {
     ASSIGN_OR_RETURN(Repair repair, Decide(control, call, options, ids, snapshot, tx));
     repair.answer.machine = findings;
     if (more) {
