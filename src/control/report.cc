@@ -231,7 +231,7 @@ class Report {
     heard.sequence = request_.sequence;
     heard.heard_at = now;
     if (!request_.status) return;
-    heard.status_at = now;
+    if (request_.status->complete) heard.status_at = now;
     heard.capacity = request_.status->capacity;
     heard.agent_version = request_.status->agent_version;
     changes.status_reports.push_back({.host_id = host_,

@@ -79,7 +79,8 @@ struct HostReport {
   HostId host_id;
   int64_t sequence = 0;
   Time heard_at;
-  // Of the last status; empty: there was none yet. In a change: as they are.
+  // Of the last status; empty: there was none yet. In a change: as they are. The time is that of
+  // the last one that named all nodes: before there was one, nobody knows what is not on the host.
   std::optional<Time> status_at;
   std::optional<Resources> capacity;
   std::optional<std::string> agent_version;

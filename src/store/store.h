@@ -183,7 +183,7 @@ class ReadTx {
   // The same for the nodes of one host.
   virtual Result<std::vector<NodeAudit>> AuditNodesOf(const HostId& host) = 0;
   virtual Result<AuditCounts> CountForAudit() = 0;
-  // The next hosts by id after `after` whose last status is known, at most `limit`.
+  // The next hosts by id after `after` of which a complete status is known, at most `limit`.
   virtual Result<std::vector<MachineAudit>> AuditMachines(const HostId& after, int64_t limit) = 0;
   virtual Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) = 0;
 };

@@ -42,6 +42,18 @@ TEST_F(Machines, AreComparedOnceTheirHostHasReported) {
   EXPECT_EQ(audit.unreported_node_count(), 1);
 }
 
+TEST_F(Machines, ThatWereNeverReportedWholeAreNotCompared) {
+  ASSERT_OK(room.Create("unnamed", "host-1", "1.0.0"));
+  host->Obey("unnamed");
+  v1::ReportRequest report = AsBooked();
+  report.mutable_status()->set_complete(false);
+  host->Report(report);
+  auto audit = room.RunAudit();
+  EXPECT_TRUE(audit.balanced());
+  EXPECT_EQ(audit.reported_host_count(), 0);
+  EXPECT_EQ(audit.unreported_node_count(), 2);
+}
+
 TEST_F(Machines, WithAWrongLimitAreFound) {
   v1::ReportRequest report = AsBooked();
   report.mutable_status()->mutable_nodes(0)->mutable_limits()->set_cpu_cores(1);
