@@ -20,7 +20,6 @@
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
 #include "agent/system_error.h"
-#include "base/text.h"
 #include "client/network_client.h"
 #include "main/agent_options.h"
 #include "main/signals.h"
@@ -39,10 +38,6 @@ constexpr std::chrono::seconds kJoinPauseMax(30);
 constexpr const char* kJoinAdvice =
     "an admin makes a join token with \"tallyman token create NAME --role join\" (with --host HOST "
     "for a host that is there); give it with --join-token-file FILE or TALLYMAN_JOIN_TOKEN";
-
-void Info(Log& log, std::string event, std::string message) {
-  log.Write({LogLevel::kInfo, std::move(event), std::move(message), {}});
-}
 
 // Held for as long as the agent lives, whatever its end.
 Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
@@ -222,14 +217,7 @@ int RunAgent(const std::vector<std::string>& arguments,
     const StopOnSignal stop(signals, kStopPatience, *log);
     ran = Agent(*parsed->settings, stop.token(), clock, random, *log).Run();
   }
-  if (ran) {
-    Info(*log, "stopped", "all is done; what runs in containers goes on");
-    return 0;
-  }
-  LogLine line{LogLevel::kError, "agent_failed", ran.error().message, ran.error().facts};
-  line.fields.emplace_back("reason", ran.error().reason);
-  log->Write(line);
-  return RowOf(ran.error().code).exit_status;
+  return LogEnd(*log, ran, "all is done; what runs in containers goes on", "agent_failed");
 }
 
 }  // namespace tallyman

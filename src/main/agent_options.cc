@@ -1,11 +1,11 @@
 #include "main/agent_options.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 
 #include "base/text.h"
+#include "main/option_words.h"
 
 namespace tallyman {
 namespace {
@@ -33,16 +33,6 @@ struct Typed {
   int64_t health_seconds = 300;
   int64_t settle_seconds = 2;
 };
-
-template <class Enum>
-Status ReadWord(std::string_view option, const std::string& word, Enum& value) {
-  if (auto known = FromText<Enum>(word)) {
-    value = *known;
-    return {};
-  }
-  return Fail(InvalidArgument("USAGE", fmt::format("{} is {}: write {}", option, Quote(word),
-                                                   fmt::join(EnumText<Enum>::kWords, " or "))));
-}
 
 void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
   app.footer(kFooter);

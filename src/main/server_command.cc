@@ -39,10 +39,6 @@ void RaiseFileLimit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void Info(Log& log, std::string event, std::string message) {
-  log.Write({LogLevel::kInfo, std::move(event), std::move(message), {}});
-}
-
 ControlOptions WithWriters(ControlOptions options, int writers) {
   options.writers = writers;
   return options;
@@ -235,14 +231,7 @@ int RunServer(const std::vector<std::string>& arguments,
   const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
   Status served = parsed ? Serve(*parsed->settings, signals, clock, random, *log)
                          : Fail(std::move(parsed).error());
-  if (served) {
-    Info(*log, "stopped", "all is done");
-    return 0;
-  }
-  LogLine line{LogLevel::kError, "server_failed", served.error().message, served.error().facts};
-  line.fields.emplace_back("reason", served.error().reason);
-  log->Write(line);
-  return RowOf(served.error().code).exit_status;
+  return LogEnd(*log, served, "all is done", "server_failed");
 }
 
 }  // namespace tallyman

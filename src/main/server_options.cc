@@ -2,12 +2,12 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 
 #include "base/checked.h"
 #include "base/text.h"
+#include "main/option_words.h"
 
 namespace tallyman {
 namespace {
@@ -25,14 +25,6 @@ struct Typed {
   int64_t command_deadline_seconds = 3600;
 };
 
-std::unexpected<Error> Refuse(std::string reason, std::string_view field, std::string_view value,
-                              std::string_view why) {
-  return Fail(
-      InvalidArgument(std::move(reason), fmt::format("{} is {}: {}", field, Quote(value), why))
-          .With("field", std::string(field))
-          .With("value", Quote(value)));
-}
-
 // HOST:PORT, where an IPv6 address stands in brackets.
 Status ReadListen(const std::string& text, ServerOptions& server) {
   size_t colon = text.rfind(':');
@@ -44,8 +36,8 @@ Status ReadListen(const std::string& text, ServerOptions& server) {
   bool known = ::inet_pton(AF_INET, host.c_str(), &scratch) == 1 ||
                ::inet_pton(AF_INET6, host.c_str(), &scratch) == 1;
   if (!known || !port || *port < 0 || *port > kPortMax) {
-    return Refuse("INVALID_ADDRESS", "--listen", text,
-                  "write an IP address and a port, such as 127.0.0.1:8080 or [::]:443");
+    return RefuseOption("INVALID_ADDRESS", "--listen", text,
+                        "write an IP address and a port, such as 127.0.0.1:8080 or [::]:443");
   }
   server.host = host;
   server.port = static_cast<uint16_t>(*port);
@@ -59,21 +51,12 @@ Status ReadEncryption(const Typed& typed, ServerOptions& server) {
     return Fail(InvalidArgument("TLS_FILES", "--tls-cert and --tls-key go together"));
   }
   if (server.cert_file.empty() && !IsLoopback(server.host) && !typed.insecure) {
-    return Refuse("NOT_ENCRYPTED", "--listen", typed.listen,
-                  "others could read the tokens on their way: give --tls-cert and --tls-key, or "
-                  "--insecure if something in front of this server encrypts");
+    return RefuseOption(
+        "NOT_ENCRYPTED", "--listen", typed.listen,
+        "others could read the tokens on their way: give --tls-cert and --tls-key, or "
+        "--insecure if something in front of this server encrypts");
   }
   return {};
-}
-
-template <class Enum>
-Status ReadWord(std::string_view option, const std::string& word, Enum& value) {
-  if (auto known = FromText<Enum>(word)) {
-    value = *known;
-    return {};
-  }
-  return Refuse("USAGE", option, word,
-                fmt::format("write {}", fmt::join(EnumText<Enum>::kWords, " or ")));
 }
 
 void Define(CLI::App& app, ServerSettings& settings, Typed& typed) {
