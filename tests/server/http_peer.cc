@@ -8,6 +8,8 @@
 
 #include <algorithm>
 
+#include "support/loopback.h"
+
 namespace tallyman {
 namespace {
 
@@ -37,14 +39,7 @@ HttpPeer::~HttpPeer() {
   if (socket_ >= 0) ::close(socket_);
 }
 
-bool HttpPeer::Send(std::string_view bytes) {
-  while (!bytes.empty()) {
-    ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(sent));
-  }
-  return true;
-}
+bool HttpPeer::Send(std::string_view bytes) { return SendAll(socket_, bytes); }
 
 void HttpPeer::HalfClose() { ::shutdown(socket_, SHUT_WR); }
 

@@ -2,9 +2,6 @@
 // remembers what it was asked.
 #pragma once
 
-#include <arpa/inet.h>
-#include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +11,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "tests/support/loopback.h"
 
 namespace tallyman {
 
@@ -38,26 +37,16 @@ inline std::string HttpReply(int status, const std::string& type, const std::str
 class ScriptedPeer {
  public:
   explicit ScriptedPeer(std::vector<PeerStep> script) : script_(std::move(script)) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::listen(listener_, 16), 0);
-    EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
     thread_ = std::thread([this] { Serve(); });
   }
   ~ScriptedPeer() {
     stopping_ = true;
     thread_.join();
-    ::close(listener_);
   }
   ScriptedPeer(const ScriptedPeer&) = delete;
   ScriptedPeer& operator=(const ScriptedPeer&) = delete;
 
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(listener_.port()); }
   // Heads and bodies as they came.
   std::vector<std::string> requests() const {
     std::lock_guard lock(mutex_);
@@ -79,7 +68,7 @@ class ScriptedPeer {
   bool WaitForRequest(int socket) const {
     while (!stopping_) {
       pollfd ready[] = {{.fd = socket, .events = POLLIN, .revents = 0},
-                        {.fd = listener_, .events = POLLIN, .revents = 0}};
+                        {.fd = listener_.socket(), .events = POLLIN, .revents = 0}};
       if (::poll(ready, 2, 20) > 0) return ready[0].revents != 0;
     }
     return false;
@@ -105,8 +94,8 @@ class ScriptedPeer {
   }
 
   void Serve() {
-    while (WaitFor(listener_)) {
-      const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    while (WaitFor(listener_.socket())) {
+      const int socket = listener_.Accept();
       if (socket < 0) continue;
       ++connections_;
       ServeConnection(socket);
@@ -126,13 +115,7 @@ class ScriptedPeer {
       }
       if (next_ == script_.size()) return;
       const PeerStep& step = script_[next_++];
-      size_t sent = 0;
-      while (sent < step.bytes.size()) {
-        const ssize_t count =
-            ::send(socket, step.bytes.data() + sent, step.bytes.size() - sent, MSG_NOSIGNAL);
-        if (count <= 0) return;
-        sent += static_cast<size_t>(count);
-      }
+      if (!SendAll(socket, step.bytes)) return;
       if (step.hang_up) return;
       while (step.stall && !stopping_) ::poll(nullptr, 0, 20);
     }
@@ -140,8 +123,7 @@ class ScriptedPeer {
 
   std::vector<PeerStep> script_;
   size_t next_ = 0;  // the thread's own
-  int listener_ = -1;
-  int port_ = 0;
+  LoopbackListener listener_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> connections_{0};
   mutable std::mutex mutex_;

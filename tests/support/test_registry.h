@@ -1,9 +1,6 @@
 // A registry of images for tests: pulls over plain HTTP, out of a directory with an OCI layout.
 #pragma once
 
-#include <arpa/inet.h>
-#include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/loopback.h"
+
 namespace tallyman {
 
 // Listens on a free port of 127.0.0.1; a thread for each connection, which serves one request. Any
@@ -25,29 +24,19 @@ namespace tallyman {
 class TestRegistry {
  public:
   explicit TestRegistry(std::filesystem::path layout) : layout_(std::move(layout)) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::listen(listener_, 16), 0);
-    EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
     thread_ = std::thread([this] { Accept(); });
   }
   ~TestRegistry() {
     stopping_ = true;
     thread_.join();
     for (std::thread& connection : connections_) connection.join();
-    ::close(listener_);
   }
   TestRegistry(const TestRegistry&) = delete;
   TestRegistry& operator=(const TestRegistry&) = delete;
 
   // "docker://127.0.0.1:PORT/chain" and what stands behind: ":TAG" or "@sha256:HEX".
   std::string Uri(const std::string& behind) const {
-    return "docker://127.0.0.1:" + std::to_string(port_) + "/chain" + behind;
+    return "docker://127.0.0.1:" + std::to_string(listener_.port()) + "/chain" + behind;
   }
   // "sha256:HEX" of the manifest with this tag.
   std::string DigestOf(const std::string& tag) const {
@@ -77,8 +66,8 @@ class TestRegistry {
   }
 
   void Accept() {
-    while (Await(listener_)) {
-      const int connection = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    while (Await(listener_.socket())) {
+      const int connection = listener_.Accept();
       connections_.emplace_back([this, connection] { Serve(connection); });
     }
   }
@@ -92,13 +81,7 @@ class TestRegistry {
       request.append(buffer, static_cast<size_t>(got));
       if (request[0] < 'A') break;  // TLS, which is tried first
     }
-    const std::string answer = Answer(request);
-    for (size_t sent = 0; sent < answer.size();) {
-      const ssize_t count =
-          ::send(connection, answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
-      if (count <= 0) break;
-      sent += static_cast<size_t>(count);
-    }
+    SendAll(connection, Answer(request));
     ::close(connection);
   }
 
@@ -127,8 +110,7 @@ class TestRegistry {
   }
 
   std::filesystem::path layout_;
-  int listener_ = -1;
-  uint16_t port_ = 0;
+  LoopbackListener listener_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
   std::vector<std::thread> connections_;
