@@ -11,29 +11,23 @@ namespace {
 
 using enum CommandEffect;
 
-// By word; in it by state: open, taken, settled, reverted, failed, unknown, superseded, cancelled.
 constexpr size_t kWords = EnumText<CommandWord>::kWords.size();
 constexpr size_t kStates = EnumText<CommandState>::kWords.size();
+// clang-format off: one row a word
 constexpr CommandEffect kEffects[kWords][kStates] = {
-    /* ack           */ {kTake, kNothing, kRefused, kRefused, kRefused, kNothing, kRefused,
-                         kRefused},
-    /* ok            */
-    {kNotTaken, kSettle, kRefused, kRefused, kRefused, kSettle, kRefused, kRefused},
-    /* rollback      */
-    {kNotTaken, kRevert, kRefused, kRefused, kRefused, kRevert, kRefused, kRefused},
-    /* failure       */ {kNotTaken, kFail, kRefused, kRefused, kRefused, kFail, kRefused, kRefused},
-    /* busy          */
-    {kNotTaken, kReopen, kRefused, kRefused, kRefused, kReopen, kRefused, kRefused},
-    /* never started */
-    {kNotTaken, kRevert, kRefused, kRefused, kRefused, kRevert, kRefused, kRefused},
-    /* gone          */
-    {kNotTaken, kAbsent, kRefused, kRefused, kRefused, kAbsent, kRefused, kRefused},
-    /* lost sight    */ {kNotTaken, kLose, kRefused, kRefused, kRefused, kLose, kRefused, kRefused},
-    /* deadline      */
-    {kNothing, kLose, kNothing, kNothing, kNothing, kNothing, kNothing, kNothing},
-    /* at rest       */
-    {kNothing, kNothing, kNothing, kNothing, kNothing, kResolve, kNothing, kNothing},
+    //                   open       taken     settled   reverted  failed    unknown   superseded cancelled
+    /* ack           */ {kTake,     kNothing, kRefused, kRefused, kRefused, kNothing, kRefused,  kRefused},
+    /* ok            */ {kNotTaken, kSettle,  kRefused, kRefused, kRefused, kSettle,  kRefused,  kRefused},
+    /* rollback      */ {kNotTaken, kRevert,  kRefused, kRefused, kRefused, kRevert,  kRefused,  kRefused},
+    /* failure       */ {kNotTaken, kFail,    kRefused, kRefused, kRefused, kFail,    kRefused,  kRefused},
+    /* busy          */ {kNotTaken, kReopen,  kRefused, kRefused, kRefused, kReopen,  kRefused,  kRefused},
+    /* never started */ {kNotTaken, kRevert,  kRefused, kRefused, kRefused, kRevert,  kRefused,  kRefused},
+    /* gone          */ {kNotTaken, kAbsent,  kRefused, kRefused, kRefused, kAbsent,  kRefused,  kRefused},
+    /* lost sight    */ {kNotTaken, kLose,    kRefused, kRefused, kRefused, kLose,    kRefused,  kRefused},
+    /* deadline      */ {kNothing,  kLose,    kNothing, kNothing, kNothing, kNothing, kNothing,  kNothing},
+    /* at rest       */ {kNothing,  kNothing, kNothing, kNothing, kNothing, kResolve, kNothing,  kNothing},
 };
+// clang-format on
 
 bool HasEndedWell(CommandState state) {
   return state == CommandState::kSettled || state == CommandState::kReverted;
