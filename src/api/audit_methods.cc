@@ -13,10 +13,25 @@ namespace {
 
 constexpr int64_t kDriftsDefault = 1000;
 
+v1::MachineKind MessageOf(MachineKind kind) {
+  switch (kind) {
+    case MachineKind::kImage:
+      return v1::MACHINE_KIND_IMAGE;
+    case MachineKind::kConfig:
+      return v1::MACHINE_KIND_CONFIG;
+    case MachineKind::kLimit:
+      return v1::MACHINE_KIND_LIMIT;
+    case MachineKind::kGhost:
+      return v1::MACHINE_KIND_GHOST;
+    case MachineKind::kOrphan:
+      break;
+  }
+  return v1::MACHINE_KIND_ORPHAN;
+}
+
 v1::MachineFinding MessageOf(const MachineFinding& finding) {
   v1::MachineFinding out;
-  // The enumerators of the API count from one.
-  out.set_kind(static_cast<v1::MachineKind>(static_cast<int>(finding.kind) + 1));
+  out.set_kind(MessageOf(finding.kind));
   out.set_host(finding.host_name);
   out.set_host_id(finding.host_id.ToString());
   out.set_node(finding.node_name);
