@@ -15,16 +15,6 @@ using google::protobuf::Duration;
 
 constexpr int64_t kNanosPerMicro = 1000;
 
-// In whole microseconds; nullopt for what is no length of time, or beyond any bound.
-std::optional<std::chrono::microseconds> FromMessage(const Duration& duration) {
-  constexpr int64_t kSecondsMax = 1'000'000'000;
-  if (duration.seconds() < 0 || duration.seconds() > kSecondsMax || duration.nanos() < 0 ||
-      duration.nanos() > 999'999'999)
-    return std::nullopt;
-  return std::chrono::seconds(duration.seconds()) +
-         std::chrono::microseconds(duration.nanos() / kNanosPerMicro);
-}
-
 Duration ToMessage(std::chrono::microseconds duration) {
   Duration out;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
@@ -113,7 +103,7 @@ Result<ReportRequest::Outcome> FromMessage(const v1::Outcome& from, const std::s
   ASSIGN_OR_RETURN(to.outcome.config_id,
                    ConfigOf(from.running_config_id(), field + ".running_config_id"));
   to.outcome.run_state = FromMessage(from.run_state());
-  auto retry_after = FromMessage(from.retry_after());
+  auto retry_after = tallyman::FromMessage(from.retry_after());
   if (!retry_after) {
     return Fail(
         InvalidField("INVALID_REPORT", field + ".retry_after", "is not from nothing to 7 days"));

@@ -137,6 +137,15 @@ v1::FirewallRule ToMessage(const FirewallRule& rule) {
   return out;
 }
 
+std::optional<std::chrono::microseconds> FromMessage(const google::protobuf::Duration& duration) {
+  constexpr int64_t kLengthMax = 1'000'000'000'000;  // in seconds
+  if (duration.seconds() < 0 || duration.seconds() > kLengthMax || duration.nanos() < 0 ||
+      duration.nanos() > 999'999'999)
+    return std::nullopt;
+  return std::chrono::seconds(duration.seconds()) +
+         std::chrono::microseconds(duration.nanos() / 1000);
+}
+
 Timestamp ToMessage(Time time) {
   auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   Timestamp out;

@@ -5,6 +5,9 @@
 // amounts) are its own business.
 #pragma once
 
+#include <google/protobuf/duration.pb.h>
+
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +42,9 @@ v1::CommandState ToMessage(CommandState state);
 v1::NodeState ToMessage(NodeState state);
 v1::NextState ToMessage(std::optional<NextState> state);
 v1::CapacityPolicy ToMessage(std::optional<CapacityPolicy> policy);
+
+// In whole microseconds; nullopt for what is no length of time, or too long to be counted in them.
+std::optional<std::chrono::microseconds> FromMessage(const google::protobuf::Duration& duration);
 
 // "" for none.
 template <class Tag>

@@ -36,20 +36,6 @@ v1::Token MessageOf(const TokenRow& row) {
   return out;
 }
 
-Result<std::chrono::microseconds> FromMessage(const google::protobuf::Duration& lifetime) {
-  // Beyond that microseconds would not fit; the operation's own bound is far below.
-  constexpr int64_t kSecondsMax = 1'000'000'000'000;
-  if (lifetime.seconds() < 0 || lifetime.seconds() > kSecondsMax || lifetime.nanos() < 0 ||
-      lifetime.nanos() > 999'999'999) {
-    return Fail(InvalidField("INVALID_LIFETIME", "lifetime",
-                             fmt::format("is {} seconds and {} nanoseconds: give a positive length "
-                                         "of time",
-                                         lifetime.seconds(), lifetime.nanos())));
-  }
-  return std::chrono::seconds(lifetime.seconds()) +
-         std::chrono::microseconds(lifetime.nanos() / 1000);
-}
-
 Status DoCreateToken(Control& control, Call call, const v1::CreateTokenRequest& request,
                      Done done) {
   CreateTokenRequest wanted{.name = request.name(),
@@ -60,7 +46,14 @@ Status DoCreateToken(Control& control, Call call, const v1::CreateTokenRequest& 
   if (request.role() != v1::ROLE_UNSPECIFIED)
     wanted.role = static_cast<Role>(static_cast<int>(request.role()) - 1);
   if (request.has_lifetime()) {
-    ASSIGN_OR_RETURN(wanted.lifetime, FromMessage(request.lifetime()));
+    wanted.lifetime = FromMessage(request.lifetime());
+    if (!wanted.lifetime) {
+      return Fail(
+          InvalidField("INVALID_LIFETIME", "lifetime",
+                       fmt::format("is {} seconds and {} nanoseconds: give a positive "
+                                   "length of time",
+                                   request.lifetime().seconds(), request.lifetime().nanos())));
+    }
   }
   auto encode = [](const MadeToken& made) {
     v1::CreateTokenResponse response;
