@@ -1,13 +1,17 @@
 // The real runtime on the real machine: runc, control groups, loop devices. Needs root.
 #include "agent/oci/oci_runtime.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <fstream>
-#include <functional>
-#include <thread>
+#include <future>
 
 #include "agent/file.h"
 #include "agent/oci/mounts.h"
@@ -17,6 +21,7 @@
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_image.h"
 #include "tests/support/test_registry.h"
+#include "tests/support/wait.h"
 
 #define ASSERT_DONE(expr)                                    \
   do {                                                       \
@@ -33,14 +38,44 @@
 namespace tallyman {
 namespace {
 
-bool Await(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+// Somebody with a copy of all mounts, as a container has that is being started, until it is let go.
+class OtherMounts {
+ public:
+  OtherMounts() {
+    int ready[2] = {-1, -1};
+    int held[2] = {-1, -1};
+    EXPECT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+    EXPECT_EQ(::pipe2(held, O_CLOEXEC), 0);
+    pid_ = ::fork();
+    char byte = 0;
+    if (pid_ == 0) {
+      ::close(held[1]);
+      const bool copied = ::unshare(CLONE_NEWNS) == 0 &&
+                          ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+      if (copied && ::write(ready[1], "x", 1) == 1) ::read(held[0], &byte, 1);
+      ::_exit(0);
+    }
+    ::close(held[0]);
+    ::close(ready[1]);
+    EXPECT_EQ(::read(ready[0], &byte, 1), 1) << "the mounts were not copied";
+    ::close(ready[0]);
+    hold_ = held[1];
   }
-  return false;
-}
+  ~OtherMounts() { LetGo(); }
+  OtherMounts(const OtherMounts&) = delete;
+  OtherMounts& operator=(const OtherMounts&) = delete;
+
+  void LetGo() {
+    if (pid_ <= 0) return;
+    ::close(hold_);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int hold_ = -1;
+};
 
 class OciRuntimeTest : public testing::Test {
  protected:
@@ -157,6 +192,20 @@ TEST_F(OciRuntimeTest, DataSurviveAnUpgradeAndTheDiskGrowsAndShrinks) {
   }
 }
 
+TEST_F(OciRuntimeTest, ADiskThatAContainerBeingStartedStillHasIsWaitedFor) {
+  const std::string uri = layout_->Add({.tag = "v1"});
+  Run(Spec(uri, kLarge));
+  const NodeSpec small = Spec(uri, kSmall);
+  OtherMounts other;
+  auto run = std::async(std::launch::async, [&] { Run(small); });
+  // It cannot end before the disk is let go.
+  EXPECT_EQ(run.wait_for(std::chrono::seconds(1)), std::future_status::timeout);
+  other.LetGo();
+  run.get();
+  EXPECT_EQ(Observed().limits, kSmall);
+  EXPECT_EQ(Observed().config_id, small.config_id);
+}
+
 TEST_F(OciRuntimeTest, ADiskThatIsTooFullDoesNotShrinkAndStaysAsItWas) {
   std::string uri = layout_->Add({.tag = "v1"});
   NodeSpec large = Spec(uri, kLarge);
@@ -189,7 +238,8 @@ TEST_F(OciRuntimeTest, WhatWasWrittenOutsideTheVolumesEndsWithTheConfigThatIsRep
                                   .labels = {"tallyman.stop-grace-seconds=0"}});
   NodeSpec first = Spec(uri, kSmall);
   Run(first);
-  ASSERT_TRUE(Await([&] { return std::filesystem::exists(node() / "rootfs" / "etc" / "own"); }));
+  ASSERT_TRUE(
+      WaitUntil([&] { return std::filesystem::exists(node() / "rootfs" / "etc" / "own"); }));
   auto layer = [&](const NodeSpec& spec) {
     return node() / "disk" / "layers" / spec.config_id.ToString();
   };
@@ -208,7 +258,7 @@ TEST_F(OciRuntimeTest, StopSendsTheStopSignalThenKills) {
        .script = "trap 'echo bye >/data/farewell; exit 0' TERM; echo up >/data/up; while :; do "
                  "sleep 0.1; done"});
   Run(Spec(polite, kSmall));
-  ASSERT_TRUE(Await([&] { return std::filesystem::exists(volume("data") / "up"); }));
+  ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(volume("data") / "up"); }));
   ASSERT_DONE(runtime_->Stop(node_id_));
   EXPECT_FALSE(Observed().running);
   ASSERT_DONE(runtime_->Start(node_id_));
@@ -245,10 +295,10 @@ TEST_F(OciRuntimeTest, AContainerThatEndedIsSeenAndStartedAgain) {
                                    "3; }; while :; do sleep 0.1; done",
                          .labels = {"tallyman.stop-grace-seconds=0"}}),
            kSmall));
-  ASSERT_TRUE(Await([&] { return !Observed().running; }));
+  ASSERT_TRUE(WaitUntil([&] { return !Observed().running; }));
   EXPECT_EQ(runtime_->CheckHealth(node_id_).value(), NodeHealth::kNotRunning);
   ASSERT_DONE(runtime_->Start(node_id_));
-  ASSERT_TRUE(Await([&] { return std::filesystem::exists(volume("data") / "second"); }));
+  ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(volume("data") / "second"); }));
   EXPECT_TRUE(Observed().running);
 }
 
@@ -296,7 +346,7 @@ TEST_F(OciRuntimeTest, ValuesAndNamesReachTheContainer) {
            kSmall);
   spec.values = {{"network-id", "main net $(id)"}, {"PATH", "/bin"}};
   Run(spec);
-  ASSERT_TRUE(Await([&] {
+  ASSERT_TRUE(WaitUntil([&] {
     auto text = ReadFile(volume("data") / "env");
     return text && text->find("NETWORK_ID=main net $(id)\n") != std::string::npos &&
            text->find("TALLYMAN_NODE_NAME=node-1\n") != std::string::npos &&
