@@ -38,6 +38,16 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
+std::string ValidUtf8(std::string_view text) {
+  std::string valid;
+  while (!text.empty()) {
+    const size_t length = SequenceLength(text);
+    valid += length == 0 ? std::string_view("\xef\xbf\xbd") : text.substr(0, length);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return valid;
+}
+
 std::string Quote(std::string_view text) {
   constexpr size_t kBytesMax = 60;
   std::string quoted = "\"";

@@ -11,6 +11,9 @@ namespace tallyman {
 // Well-formed UTF-8 (Unicode 15, table 3-7): no surrogates, no overlong forms.
 bool IsUtf8(std::string_view text);
 
+// The text with U+FFFD in the place of each byte that is not part of well-formed UTF-8.
+std::string ValidUtf8(std::string_view text);
+
 // The text in double quotes, cut after 60 bytes, with anything that is not printable ASCII or
 // well-formed UTF-8 written as \xNN: safe to print on a terminal and to put into a log line.
 std::string Quote(std::string_view text);

@@ -115,18 +115,6 @@ std::string ToYamlText(const json::value& document) {
   return std::string(emitter.c_str(), emitter.size()) + "\n";
 }
 
-json::string ToJsonString(std::string_view text) {
-  json::string valid;
-  while (!text.empty()) {
-    size_t length = 1;
-    while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) {
-      ++length;
-    }
-    const std::string_view character = text.substr(0, length);
-    valid.append(IsUtf8(character) ? character : std::string_view("\xef\xbf\xbd"));
-    text.remove_prefix(length);
-  }
-  return valid;
-}
+json::string ToJsonString(std::string_view text) { return json::string(ValidUtf8(text)); }
 
 }  // namespace tallyman

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "control/authorize.h"
 #include "control/resolve.h"
-#include "model/json.h"
+#include "base/json_text.h"
 
 namespace tallyman {
 

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
-#include "model/json.h"
+#include "base/json_text.h"
 
 namespace tallyman {
 namespace {

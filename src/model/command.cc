@@ -4,7 +4,7 @@
 
 #include <iterator>
 
-#include "model/json.h"
+#include "base/json_text.h"
 
 namespace tallyman {
 

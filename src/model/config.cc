@@ -5,7 +5,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
-#include "model/json.h"
+#include "base/json_text.h"
 
 namespace tallyman {
 namespace {

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "base/text.h"
+#include "rpc/json_writer.h"
 
 namespace tallyman {
 namespace {
@@ -61,7 +62,8 @@ Result<std::string> FormatMessage(Codec codec, const Message& message) {
   std::string bytes;
   if (codec == Codec::kProto) {
     if (message.SerializeToString(&bytes)) return bytes;
-  } else if (google::protobuf::util::MessageToJsonString(message, &bytes).ok()) {
+  } else {
+    AppendJson(bytes, message);
     return bytes;
   }
   return Fail(Internal("UNPRINTABLE_MESSAGE",

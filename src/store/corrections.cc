@@ -2,7 +2,7 @@
 
 #include <boost/json.hpp>
 
-#include "model/json.h"
+#include "base/json_text.h"
 
 namespace tallyman {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "base/checked.h"
 #include "base/text.h"
-#include "model/json.h"
+#include "base/json_text.h"
 
 namespace tallyman {
 namespace {

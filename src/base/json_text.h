@@ -1,4 +1,4 @@
-// Writing JSON text by hand, for the few shapes that the hot path writes. Reading is Boost.JSON's.
+// Writing JSON text by hand, for what the hot paths write. Reading is done by libraries.
 #pragma once
 
 #include <string>
