@@ -29,7 +29,7 @@ void PutPlace(const NodeView& view, v1::Node& out) {
   out.set_host(row.host);
   out.set_host_id(node.host_id.ToString());
   out.set_region(row.region);
-  out.set_region_id(TextOf(view.region_id));
+  out.set_region_id(TextOf(row.region_id));
 }
 
 void PutImage(const NodeRow& row, v1::Node& out) {

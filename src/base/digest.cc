@@ -1,16 +1,23 @@
 #include "base/digest.h"
 
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
+
+#include <array>
+#include <cstdlib>
 
 #include "base/bytes.h"
 
 namespace tallyman {
 
 std::string Sha256Hex(std::string_view data) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest);
-  return ToHex({reinterpret_cast<const char*>(digest), sizeof digest});
+  // SHA256() looks the algorithm up by its name, under locks, each time.
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (EVP_Digest(data.data(), data.size(), digest.data(), &size, algorithm, nullptr) != 1)
+    std::abort();
+  return ToHex({reinterpret_cast<const char*>(digest.data()), size});
 }
 
 bool SameSecret(std::string_view a, std::string_view b) {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace tallyman {
 namespace {
@@ -25,13 +27,21 @@ size_t SequenceLength(std::string_view text) {
   return 0;
 }
 
+// The next eight bytes are there and are ASCII.
+bool StartsWithAscii(std::string_view text) {
+  constexpr uint64_t kHighBits = 0x8080808080808080u;
+  uint64_t eight = kHighBits;
+  if (text.size() >= sizeof eight) std::memcpy(&eight, text.data(), sizeof eight);
+  return (eight & kHighBits) == 0;
+}
+
 bool IsControl(char c) { return (static_cast<unsigned char>(c) < 0x20) || c == 0x7f; }
 
 }  // namespace
 
 bool IsUtf8(std::string_view text) {
   while (!text.empty()) {
-    size_t length = SequenceLength(text);
+    size_t length = StartsWithAscii(text) ? sizeof(uint64_t) : SequenceLength(text);
     if (length == 0) return false;
     text.remove_prefix(length);
   }

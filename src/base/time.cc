@@ -1,6 +1,6 @@
 #include "base/time.h"
 
-#include <fmt/format.h>
+#include <cstdlib>
 
 #include "base/checked.h"
 
@@ -8,17 +8,13 @@ namespace tallyman {
 
 using namespace std::chrono;
 
-std::string FormatTime(Time time) {
-  auto day = floor<days>(time);
-  year_month_day date(day);
-  hh_mm_ss clock(time - day);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
-}
-
 namespace {
+
+// The last `count` digits of `number`, at `at`; without its sign, which no time that is shown has.
+void PutDigits(std::string& text, size_t at, size_t count, int64_t number) {
+  for (size_t i = at + count; i > at; number /= 10)
+    text[--i] = static_cast<char>('0' + std::abs(number % 10));
+}
 
 std::optional<int64_t> Digits(std::string_view text, size_t at, size_t count) {
   for (size_t i = at; i < at + count; ++i) {
@@ -28,6 +24,21 @@ std::optional<int64_t> Digits(std::string_view text, size_t at, size_t count) {
 }
 
 }  // namespace
+
+std::string FormatTime(Time time) {
+  auto day = floor<days>(time);
+  year_month_day date(day);
+  hh_mm_ss clock(time - day);
+  std::string text = "0000-00-00T00:00:00.000000Z";
+  PutDigits(text, 0, 4, static_cast<int>(date.year()));
+  PutDigits(text, 5, 2, static_cast<unsigned>(date.month()));
+  PutDigits(text, 8, 2, static_cast<unsigned>(date.day()));
+  PutDigits(text, 11, 2, clock.hours().count());
+  PutDigits(text, 14, 2, clock.minutes().count());
+  PutDigits(text, 17, 2, clock.seconds().count());
+  PutDigits(text, 20, 6, clock.subseconds().count());
+  return text;
+}
 
 std::optional<Time> ParseTime(std::string_view text) {
   if (text.size() != 20 && text.size() != 27) return std::nullopt;

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "base/json_text.h"
 #include "base/text.h"
 #include "control/authorize.h"
 #include "control/resolve.h"
-#include "base/json_text.h"
 
 namespace tallyman {
 

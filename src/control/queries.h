@@ -60,7 +60,6 @@ Result<Page<ImageView>> ListImages(Control& control, const Call& call, const Lis
 
 struct NodeView {
   NodeRow row;
-  RegionId region_id;
   std::string running_image;         // "" when nothing runs
   std::optional<NodeConfig> config;  // of GetNode only
 };

@@ -8,8 +8,12 @@ namespace {
 
 Result<NodeView> ViewOf(Names& names, NodeRow row) {
   NodeView view;
-  ASSIGN_OR_RETURN(view.region_id, names.RegionNamed(row.region));
-  ASSIGN_OR_RETURN(view.running_image, names.ImageOfConfig(row.node.running_config_id));
+  // Of most nodes what runs is what should run.
+  if (row.node.running_config_id == row.node.config_id) {
+    view.running_image = row.image;
+  } else {
+    ASSIGN_OR_RETURN(view.running_image, names.ImageOfConfig(row.node.running_config_id));
+  }
   view.row = std::move(row);
   return view;
 }

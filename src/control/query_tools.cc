@@ -80,12 +80,6 @@ Result<std::string> Names::OrgName(const std::optional<OrgId>& id) {
   return orgs_.emplace(*id, org ? org->name : std::string()).first->second;
 }
 
-Result<RegionId> Names::RegionNamed(const std::string& name) {
-  if (auto known = regions_.find(name); known != regions_.end()) return known->second;
-  ASSIGN_OR_RETURN(auto region, tx_.FindRegion(name));
-  return regions_.emplace(name, region ? region->id : RegionId()).first->second;
-}
-
 Result<std::string> Names::ImageOfConfig(const std::optional<ConfigId>& id) {
   if (!id) return std::string();
   if (auto known = images_.find(*id); known != images_.end()) return known->second;

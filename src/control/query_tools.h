@@ -67,8 +67,6 @@ class Names {
 
   // "" for no org and for one that is not there.
   Result<std::string> OrgName(const std::optional<OrgId>& id);
-  // Nil for a region that is not there.
-  Result<RegionId> RegionNamed(const std::string& name);
   // "" for no config and for one whose config or image is not there.
   Result<std::string> ImageOfConfig(const std::optional<ConfigId>& id);
   // Name and org; nullptr: there is no such node.
@@ -77,7 +75,6 @@ class Names {
  private:
   ReadTx& tx_;
   std::map<OrgId, std::string> orgs_;
-  std::map<std::string, RegionId> regions_;
   std::map<ConfigId, std::string> images_;
   std::map<NodeId, std::optional<NodeRow>> nodes_;
 };

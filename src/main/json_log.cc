@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <string>
 
+#include "base/json_text.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "base/json_text.h"
 
 namespace tallyman {
 namespace {

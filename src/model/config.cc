@@ -4,8 +4,8 @@
 
 #include <boost/json.hpp>
 
-#include "base/text.h"
 #include "base/json_text.h"
+#include "base/text.h"
 
 namespace tallyman {
 namespace {

@@ -6,6 +6,8 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <iterator>
@@ -34,6 +36,7 @@ constexpr int32_t kNanosPerMilli = 1'000'000;
 // A field of a message, or one element of a repeated field.
 struct Place {
   const Message& message;
+  const Reflection& reflection;  // the message's: asking for it is not cheap
   const FieldDescriptor* field;
   int index = -1;  // -1: the field is not repeated
 };
@@ -41,9 +44,8 @@ struct Place {
 template <class T>
 T Read(const Place& place, T (Reflection::*one)(const Message&, const FieldDescriptor*) const,
        T (Reflection::*of_many)(const Message&, const FieldDescriptor*, int) const) {
-  const Reflection& reflection = *place.message.GetReflection();
-  return place.index < 0 ? (reflection.*one)(place.message, place.field)
-                         : (reflection.*of_many)(place.message, place.field, place.index);
+  return place.index < 0 ? (place.reflection.*one)(place.message, place.field)
+                         : (place.reflection.*of_many)(place.message, place.field, place.index);
 }
 
 const Message& ReadMessage(const Place& place) {
@@ -55,6 +57,18 @@ const Message& ReadMessage(const Place& place) {
 void AppendString(std::string& out, std::string_view text) {
   if (IsUtf8(text)) return AppendJsonString(out, text);
   AppendJsonString(out, ValidUtf8(text));
+}
+
+void AppendInteger(std::string& out, auto number) {
+  std::array<char, 24> digits;
+  out.append(digits.data(), std::to_chars(digits.begin(), digits.end(), number).ptr);
+}
+
+// Most readers of JSON take its numbers for doubles.
+void AppendWide(std::string& out, auto number) {
+  out += '"';
+  AppendInteger(out, number);
+  out += '"';
 }
 
 // JSON has no word for what is no number.
@@ -90,7 +104,7 @@ void AppendTimestamp(std::string& out, const Timestamp& time) {
 
 void AppendDuration(std::string& out, const Duration& duration) {
   out += duration.seconds() < 0 || duration.nanos() < 0 ? "\"-" : "\"";
-  fmt::format_to(std::back_inserter(out), "{}", std::abs(duration.seconds()));
+  AppendInteger(out, std::abs(duration.seconds()));
   AppendFraction(out, duration.nanos());
   out += "s\"";
 }
@@ -100,21 +114,16 @@ void AppendMessage(std::string& out, const Message& message);
 void AppendValue(std::string& out, const Place& place) {
   switch (place.field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
-      fmt::format_to(std::back_inserter(out), "{}",
-                     Read(place, &Reflection::GetInt32, &Reflection::GetRepeatedInt32));
+      AppendInteger(out, Read(place, &Reflection::GetInt32, &Reflection::GetRepeatedInt32));
       break;
     case FieldDescriptor::CPPTYPE_UINT32:
-      fmt::format_to(std::back_inserter(out), "{}",
-                     Read(place, &Reflection::GetUInt32, &Reflection::GetRepeatedUInt32));
+      AppendInteger(out, Read(place, &Reflection::GetUInt32, &Reflection::GetRepeatedUInt32));
       break;
-    // Most readers of JSON take its numbers for doubles.
     case FieldDescriptor::CPPTYPE_INT64:
-      fmt::format_to(std::back_inserter(out), "\"{}\"",
-                     Read(place, &Reflection::GetInt64, &Reflection::GetRepeatedInt64));
+      AppendWide(out, Read(place, &Reflection::GetInt64, &Reflection::GetRepeatedInt64));
       break;
     case FieldDescriptor::CPPTYPE_UINT64:
-      fmt::format_to(std::back_inserter(out), "\"{}\"",
-                     Read(place, &Reflection::GetUInt64, &Reflection::GetRepeatedUInt64));
+      AppendWide(out, Read(place, &Reflection::GetUInt64, &Reflection::GetRepeatedUInt64));
       break;
     case FieldDescriptor::CPPTYPE_BOOL:
       out += Read(place, &Reflection::GetBool, &Reflection::GetRepeatedBool) ? "true" : "false";
@@ -133,17 +142,17 @@ void AppendValue(std::string& out, const Place& place) {
         out += value->name();
         out += '"';
       } else {
-        fmt::format_to(std::back_inserter(out), "{}", number);
+        AppendInteger(out, number);
       }
       break;
     }
     case FieldDescriptor::CPPTYPE_STRING: {
       std::string scratch;
-      const Reflection& reflection = *place.message.GetReflection();
       const std::string& text =
-          place.index < 0 ? reflection.GetStringReference(place.message, place.field, &scratch)
-                          : reflection.GetRepeatedStringReference(place.message, place.field,
-                                                                  place.index, &scratch);
+          place.index < 0
+              ? place.reflection.GetStringReference(place.message, place.field, &scratch)
+              : place.reflection.GetRepeatedStringReference(place.message, place.field, place.index,
+                                                            &scratch);
       if (place.field->type() == FieldDescriptor::TYPE_BYTES) {
         out += '"';
         out += ToBase64(text);
@@ -165,14 +174,14 @@ void AppendValue(std::string& out, const Place& place) {
 std::string KeyOf(const Message& entry) {
   std::string text;
   const FieldDescriptor* key = entry.GetDescriptor()->map_key();
-  AppendValue(text, {entry, key});
+  AppendValue(text, {entry, *entry.GetReflection(), key});
   if (!text.starts_with('"')) text = '"' + text + '"';
   return text;
 }
 
-void AppendMap(std::string& out, const Message& message, const FieldDescriptor* field) {
+void AppendMap(std::string& out, const Message& message, const Reflection& reflection,
+               const FieldDescriptor* field) {
   std::vector<std::pair<std::string, const Message*>> entries;
-  const Reflection& reflection = *message.GetReflection();
   for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
     const Message& entry = reflection.GetRepeatedMessage(message, field, i);
     entries.emplace_back(KeyOf(entry), &entry);
@@ -184,30 +193,37 @@ void AppendMap(std::string& out, const Message& message, const FieldDescriptor* 
     out += comma;
     out += key;
     out += ':';
-    AppendValue(out, {*entry, entry->GetDescriptor()->map_value()});
+    AppendValue(out, {*entry, *entry->GetReflection(), entry->GetDescriptor()->map_value()});
     comma = ",";
   }
   out += '}';
 }
 
-void AppendList(std::string& out, const Message& message, const FieldDescriptor* field) {
+void AppendList(std::string& out, const Message& message, const Reflection& reflection,
+                const FieldDescriptor* field) {
   out += '[';
-  const int count = message.GetReflection()->FieldSize(message, field);
+  const int count = reflection.FieldSize(message, field);
   for (int i = 0; i < count; ++i) {
     if (i > 0) out += ',';
-    AppendValue(out, {message, field, i});
+    AppendValue(out, {message, reflection, field, i});
   }
   out += ']';
 }
 
 void AppendMessage(std::string& out, const Message& message) {
   const Descriptor* type = message.GetDescriptor();
-  if (type == Timestamp::descriptor())
-    return AppendTimestamp(out, static_cast<const Timestamp&>(message));
-  if (type == Duration::descriptor())
-    return AppendDuration(out, static_cast<const Duration&>(message));
+  switch (type->well_known_type()) {
+    case Descriptor::WELLKNOWNTYPE_TIMESTAMP:
+      return AppendTimestamp(out, static_cast<const Timestamp&>(message));
+    case Descriptor::WELLKNOWNTYPE_DURATION:
+      return AppendDuration(out, static_cast<const Duration&>(message));
+    default:
+      break;
+  }
+  const Reflection& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
-  message.GetReflection()->ListFields(message, &fields);
+  fields.reserve(static_cast<size_t>(type->field_count()));
+  reflection.ListFields(message, &fields);
   out += '{';
   std::string_view comma;
   for (const FieldDescriptor* field : fields) {
@@ -216,11 +232,11 @@ void AppendMessage(std::string& out, const Message& message) {
     out += field->json_name();
     out += "\":";
     if (field->is_map()) {
-      AppendMap(out, message, field);
+      AppendMap(out, message, reflection, field);
     } else if (field->is_repeated()) {
-      AppendList(out, message, field);
+      AppendList(out, message, reflection, field);
     } else {
-      AppendValue(out, {message, field});
+      AppendValue(out, {message, reflection, field});
     }
     comma = ",";
   }

@@ -11,6 +11,7 @@ namespace {
 
 using google::protobuf::Message;
 
+constexpr size_t kJsonBytesUsual = 2048;
 // protobuf takes sizes as int.
 constexpr size_t kBytesMax = size_t{1} << 30;
 
@@ -63,6 +64,7 @@ Result<std::string> FormatMessage(Codec codec, const Message& message) {
   if (codec == Codec::kProto) {
     if (message.SerializeToString(&bytes)) return bytes;
   } else {
+    bytes.reserve(kJsonBytesUsual);
     AppendJson(bytes, message);
     return bytes;
   }

@@ -37,6 +37,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
 
 SqliteConnection::~SqliteConnection() {
   for (auto& [sql, kept] : kept_) sqlite3_finalize(kept.statement);
+  sqlite3_finalize(rollback_);
   sqlite3_close_v2(database_);
 }
 
@@ -88,7 +89,14 @@ bool SqliteConnection::is_read_only() const { return sqlite3_db_readonly(databas
 
 bool SqliteConnection::Rollback() {
   // Some errors (FULL, IOERR) have rolled back already.
-  if (in_transaction()) sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+  if (!in_transaction()) return true;
+  if (rollback_ == nullptr) {
+    auto prepared = Prepare("ROLLBACK", true, nullptr);
+    if (!prepared) return false;
+    rollback_ = *prepared;
+  }
+  sqlite3_step(rollback_);
+  sqlite3_reset(rollback_);
   return !in_transaction();
 }
 

@@ -77,6 +77,7 @@ struct NodeRow {
   std::string org;
   std::string host;
   std::string region;
+  std::optional<RegionId> region_id;  // of the host
   std::string image;
   ListCursor cursor;
 };

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "base/checked.h"
-#include "base/text.h"
 #include "base/json_text.h"
+#include "base/text.h"
 
 namespace tallyman {
 namespace {

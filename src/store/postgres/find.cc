@@ -27,10 +27,10 @@ constexpr char kVersion[] =
 constexpr char kHostById[] = TALLYMAN_HOST_ROW "WHERE h.id = $1";
 constexpr char kHostByName[] = TALLYMAN_HOST_ROW "WHERE h.name = $1";
 
-#define TALLYMAN_NODE_ROW                                                            \
-  "SELECT " TALLYMAN_NODE_COLUMNS                                                    \
-  ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, '') FROM nodes n " \
-  "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN hosts h ON h.id = n.host_id "       \
+#define TALLYMAN_NODE_ROW                                                                  \
+  "SELECT " TALLYMAN_NODE_COLUMNS                                                          \
+  ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id FROM nodes n " \
+  "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN hosts h ON h.id = n.host_id "             \
   "LEFT JOIN regions r ON r.id = h.region_id "
 constexpr char kNodeById[] = TALLYMAN_NODE_ROW "WHERE n.id = $1";
 constexpr char kNodeByName[] = TALLYMAN_NODE_ROW "WHERE n.name = $1 AND n.deleted_at IS NULL";
@@ -130,8 +130,9 @@ Result<std::optional<ProtocolVersion>> PgTransaction::FindVersion(
 
 Result<std::optional<NodeRow>> PgTransaction::FindNode(std::string_view id_or_name) {
   NodeRow row;
-  ASSIGN_OR_RETURN(bool found, ReadByIdOrName<NodeId>(*this, kNodeById, kNodeByName, id_or_name,
-                                                      row.node, row.org, row.host, row.region));
+  ASSIGN_OR_RETURN(bool found,
+                   ReadByIdOrName<NodeId>(*this, kNodeById, kNodeByName, id_or_name, row.node,
+                                          row.org, row.host, row.region, row.region_id));
   if (!found) return std::optional<NodeRow>();
   RETURN_IF_ERROR(EnsureImages({row.node.image_id}));
   row.image = ImageName(row.node.image_id);

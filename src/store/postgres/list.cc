@@ -91,7 +91,7 @@ Result<std::vector<NodeRow>> PgTransaction::ListNodes(const ListQuery& query) {
   ASSIGN_OR_RETURN(
       std::vector<NodeRow> rows,
       ReadList<NodeRow>(Listing::kNodes, query, [&](PgRow& from, NodeRow& row) -> Status {
-        RETURN_IF_ERROR(from.Read(row.node, row.org, row.host, row.region));
+        RETURN_IF_ERROR(from.Read(row.node, row.org, row.host, row.region, row.region_id));
         ids.push_back(row.node.image_id);
         return {};
       }));

@@ -143,7 +143,7 @@ constexpr ListingSql kListings[] = {
      "LEFT JOIN protocols p ON p.id = v.protocol_id",
      "i.id", kUuid, kImageFields},
     {"SELECT " TALLYMAN_NODE_COLUMNS
-     ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''){} FROM nodes n "
+     ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id{} FROM nodes n "
      "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN hosts h ON h.id = n.host_id "
      "LEFT JOIN regions r ON r.id = h.region_id LEFT JOIN protocols p ON p.id = n.protocol_id "
      "LEFT JOIN protocol_versions v ON v.id = n.protocol_version_id",

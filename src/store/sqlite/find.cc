@@ -26,10 +26,10 @@ constexpr char kVersion[] =
 constexpr char kHostById[] = TALLYMAN_HOST_ROW "WHERE h.id = ?1";
 constexpr char kHostByName[] = TALLYMAN_HOST_ROW "WHERE h.name = ?1";
 
-#define TALLYMAN_NODE_ROW                                                      \
-  "SELECT " TALLYMAN_NODE_COLUMNS                                              \
-  ", ifnull(o.name, ''), ifnull(h.name, ''), ifnull(r.name, '') FROM nodes n " \
-  "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN hosts h ON h.id = n.host_id " \
+#define TALLYMAN_NODE_ROW                                                            \
+  "SELECT " TALLYMAN_NODE_COLUMNS                                                    \
+  ", ifnull(o.name, ''), ifnull(h.name, ''), ifnull(r.name, ''), r.id FROM nodes n " \
+  "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN hosts h ON h.id = n.host_id "       \
   "LEFT JOIN regions r ON r.id = h.region_id "
 constexpr char kNodeById[] = TALLYMAN_NODE_ROW "WHERE n.id = ?1";
 constexpr char kNodeByName[] = TALLYMAN_NODE_ROW "WHERE n.name = ?1 AND n.deleted_at IS NULL";
@@ -136,7 +136,7 @@ Result<std::optional<NodeRow>> SqliteTransaction::FindNode(std::string_view id_o
   NodeRow row;
   ASSIGN_OR_RETURN(bool found,
                    ReadByIdOrName<NodeId>(connection_, kNodeById, kNodeByName, id_or_name, row.node,
-                                          row.org, row.host, row.region));
+                                          row.org, row.host, row.region, row.region_id));
   if (!found) return std::optional<NodeRow>();
   ASSIGN_OR_RETURN(row.image, ImageName(row.node.image_id));
   return row;

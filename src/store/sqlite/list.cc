@@ -70,12 +70,12 @@ Result<std::vector<ImageRow>> SqliteTransaction::ListImages(const ListQuery& que
 
 Result<std::vector<NodeRow>> SqliteTransaction::ListNodes(const ListQuery& query) {
   RETURN_IF_ERROR(CheckReadable());
-  return ReadList<NodeRow>(connection_, Listing::kNodes, query,
-                           [this](SqliteQuery& from, NodeRow& row) -> Status {
-                             RETURN_IF_ERROR(from.Read(row.node, row.org, row.host, row.region));
-                             ASSIGN_OR_RETURN(row.image, ImageName(row.node.image_id));
-                             return {};
-                           });
+  return ReadList<NodeRow>(
+      connection_, Listing::kNodes, query, [this](SqliteQuery& from, NodeRow& row) -> Status {
+        RETURN_IF_ERROR(from.Read(row.node, row.org, row.host, row.region, row.region_id));
+        ASSIGN_OR_RETURN(row.image, ImageName(row.node.image_id));
+        return {};
+      });
 }
 
 Result<std::vector<CommandRow>> SqliteTransaction::ListCommands(const ListQuery& query) {
