@@ -39,6 +39,11 @@ if(TALLYMAN_SANITIZE)
     -fsanitize=${TALLYMAN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${TALLYMAN_SANITIZE})
 endif()
+if(TALLYMAN_SANITIZE MATCHES "address")
+  # A program of half a gigabyte has millions of places to relocate, at every start. Tests start
+  # hundreds.
+  add_link_options(-no-pie)
+endif()
 if(TALLYMAN_SANITIZE STREQUAL "thread")
   # protobuf's map fields have two members more where this is defined, and Debian's library was built
   # without them.
