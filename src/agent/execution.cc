@@ -411,11 +411,19 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
     outcome.run_state = RunState::kRunning;
   } else if (seen && *seen) {
     outcome.run_state = RunState::kFailed;
+    // What could not be stopped or started is still there, and may be started again.
+    const bool stays = !IsTransition(command.kind) && command.kind != CommandKind::kDelete;
+    if (stays) outcome.config_id = (*seen)->config_id;
   }
   NextStep next = Finish(std::move(outcome));
   if (node != nullptr) {
     auto old = OldSpec();
     JournalNode changed = *node;
+    // When the new one stays in place, the next command that fails goes back to it: that is what
+    // the control plane has heard to run.
+    auto spec = NewSpec();
+    if (runs && IsTransition(command.kind) && spec && spec->config_id == (*seen)->config_id)
+      changed.payload = command.payload;
     // What runs and is what it is to be, even if it is not healthy, is looked after as before.
     changed.failed =
         IsTransition(command.kind) && !(runs && old && (*seen)->config_id == old->config_id);

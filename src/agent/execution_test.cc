@@ -121,6 +121,41 @@ TEST_F(ExecutionTest, WhenTheOldOneCannotBePutBackItSaysSo) {
   }
 }
 
+TEST_F(ExecutionTest, WhenTheNewOneStaysInPlaceTheNextFailureGoesBackToIt) {
+  Create(Spec(node_, 2));
+  const NodeSpec second = Spec(node_, 4);
+  machine_.SetHook([&](RuntimeStep step, const NodeSpec& of) -> Status {
+    // It is never healthy, and cannot be stopped.
+    if (step == RuntimeStep::kHealth || step == RuntimeStep::kStop)
+      if (of.config_id == second.config_id) return Fail(Internal("TOOL_FAILED", "broken"));
+    return {};
+  });
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, second));
+  Settle();
+  ::tallyman::Runs(second, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+
+  control_.outcomes.clear();
+  const NodeSpec third = Spec(node_, 1);
+  FailStep(RuntimeStep::kStart, third.config_id);
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, third));
+  Settle();
+  ::tallyman::Runs(second, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  EXPECT_TRUE(AgentTest::Runs(second));
+}
+
+TEST_F(ExecutionTest, AStopOrStartThatFailsSaysWhatIsStillThere) {
+  const NodeSpec spec = Spec(node_);
+  Create(spec);
+  HandOut(Command(v1::COMMAND_KIND_STOP, spec));
+  Settle();
+  control_.outcomes.clear();
+  FailStep(RuntimeStep::kStart, spec.config_id);
+  HandOut(Command(v1::COMMAND_KIND_START, spec));
+  Settle();
+  Expected(v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE, spec.config_id.ToString(), v1::RUN_STATE_FAILED)
+      .Check(control_.outcomes);
+}
+
 TEST_F(ExecutionTest, WhenTheNewOneFilledItsLargerDiskTheOldOneRunsOnItAndTheOutcomeSaysSo) {
   NodeSpec old = Spec(node_, 2);
   Create(old);

@@ -189,6 +189,8 @@ Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& t
   ASSIGN_OR_RETURN(auto names, Names(targets, snapshot, tx));
   std::vector<const HostSnapshot*> hosts;
   for (const auto& [id, host] : snapshot.hosts) hosts.push_back(&host);
+  // Whichever store read them: of several drifts the same is named.
+  std::ranges::sort(hosts, {}, [](const HostSnapshot* host) { return host->host.id; });
   NodeWriter writer(control, call);
   ASSIGN_OR_RETURN(BooksPlan books,
                    BooksPlan::Begin(hosts, {}, control.policies(), writer.cause()));

@@ -32,6 +32,7 @@ struct CommandUpdate {
   std::optional<Time> taken_at = {};
   std::optional<Time> not_before = {};
   std::optional<std::string> outcome = {};
+  std::optional<ConfigId> from_config_id = {};
 };
 
 // Only a token that is neither revoked nor used (but with this nonce) is changed; any other makes

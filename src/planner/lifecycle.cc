@@ -195,6 +195,10 @@ std::string_view NodeLifecycle::Status(const NodeReport& report) {
                   .result = {},
                   .message = report.remains ? "something of it is still there" : "",
                   .retry_after = {}};
+  for (Entry& entry : entries_) {
+    const bool may_fail = !report.config_id && EffectOf(said.word, entry.command.state) == kResolve;
+    if (may_fail) StartFromWhatRuns(entry);
+  }
   Run(report.config_id);
   for (Entry& entry : entries_) {
     if (released_) break;
@@ -268,9 +272,11 @@ void NodeLifecycle::Revert(Entry& entry, const Said& said) {
     return Release(false);
   }
   const bool is_newest = ChangesConfig(command.kind) && IsNewest(entry);
-  if (!LaterHasEnded(entry)) Run(said.config_id);
   // What was to be changed back runs no more, or a create left something behind.
-  if (command.kind == CommandKind::kCreate || (is_newest && !said.config_id)) {
+  const bool fails = command.kind == CommandKind::kCreate || (is_newest && !said.config_id);
+  if (fails) StartFromWhatRuns(entry);
+  if (!LaterHasEnded(entry)) Run(said.config_id);
+  if (fails) {
     End(entry, CommandState::kFailed, said);
     node_.node_state = NodeState::kFailed;
     return;
@@ -280,10 +286,19 @@ void NodeLifecycle::Revert(Entry& entry, const Said& said) {
   Follow(said);
 }
 
+// What failed is what a host may go back to later, and that is what ran before: not always the
+// config that it was asked to leave, which may never have got there.
+void NodeLifecycle::StartFromWhatRuns(Entry& entry) {
+  if (!node_.running_config_id || !running_ || !ChangesConfig(entry.command.kind)) return;
+  entry.command.from_config_id = node_.running_config_id;
+  entry.command.from = *running_;
+}
+
 void NodeLifecycle::Fail(Entry& entry, const Said& said) {
   const Transition& command = entry.command;
   if (command.kind == CommandKind::kDelete) return EndDelete(entry, CommandState::kFailed, said);
   EndOlder(entry, said);
+  StartFromWhatRuns(entry);
   if (!LaterHasEnded(entry)) Run(said.config_id);
   End(entry, CommandState::kFailed, said);
   if (command.kind == CommandKind::kCreate && !said.config_id) return Release(false);
@@ -535,6 +550,7 @@ std::vector<CommandUpdate> NodeLifecycle::updates() const {
     update.taken_at = entry.command.taken_at;
     update.not_before = entry.not_before;
     update.outcome = entry.outcome;
+    update.from_config_id = entry.command.from_config_id;
   }
   return updates;
 }

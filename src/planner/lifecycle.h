@@ -134,6 +134,7 @@ class NodeLifecycle {
   void Take(Entry& entry);
   void Settle(Entry& entry, const Said& said);
   void Revert(Entry& entry, const Said& said);
+  void StartFromWhatRuns(Entry& entry);
   void Fail(Entry& entry, const Said& said);
   void Reopen(Entry& entry, const Said& said);
   void Lose(Entry& entry, const Said& said);

@@ -43,8 +43,8 @@ void NodeWork::Open(const std::vector<PlainNode*>& nodes) {
   hosts_.Open(hosts, nodes, p_.dry_run || !p_.token_given.empty());
 }
 
-void NodeWork::OpenHosts(const std::set<std::string>& hosts) {
-  hosts_.Open(hosts, {}, p_.dry_run || !p_.token_given.empty());
+void NodeWork::OpenHosts(const std::set<std::string>& hosts, bool looks) {
+  hosts_.Open(hosts, {}, looks || p_.dry_run || !p_.token_given.empty());
 }
 
 v1::NodeChange& NodeWork::Show(const PlainNode& node) {

@@ -20,7 +20,7 @@ class NodeWork {
   // The hosts of these nodes, all of which will be written.
   void Open(const std::vector<PlainNode*>& nodes);
   // Hosts of new nodes.
-  void OpenHosts(const std::set<std::string>& hosts);
+  void OpenHosts(const std::set<std::string>& hosts, bool looks = false);
   HostWork& hosts() { return hosts_; }
 
   // A line about a node that is only shown.

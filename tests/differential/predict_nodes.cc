@@ -204,7 +204,10 @@ std::vector<std::string> PlaceOnHosts(Prediction& p, NodeWork& work, const Wante
     };
     if (!fits(needs.cpu_cores, free.cpu_cores) || !fits(needs.memory_bytes, free.memory_bytes) ||
         !fits(needs.disk_bytes, free.disk_bytes)) {
-      p.Refuse("HOST_FULL");
+      // Counters that may be wrong decide nothing: the sums are asked, and tell of drift first.
+      work.OpenHosts(hosts, true);
+      if (p.accepted()) p.Refuse("HOST_FULL");
+      return placed;
     }
   }
   return placed;

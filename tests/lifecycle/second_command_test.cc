@@ -119,6 +119,30 @@ TEST_F(SecondCommand, ABusyHostIsNotAskedAgainForWhatNobodyWantsAnyMore) {
   EXPECT_EQ(N().config_id(), later.config_id());
 }
 
+// A host that could not put back what ran before may do so later, when another command fails.
+TEST_F(SecondCommand, AFailedOneHoldsWhatRanBeforeItNotATargetThatNeverCame) {
+  Upgrade("3.0.0");
+  host->Obey("n");
+  const std::string before = N().running_config_id();
+  Upgrade("2.0.0");
+  Upgrade("1.0.0");
+  v1::HandedCommand failed = host->Take("n");
+  EXPECT_EQ(host->Say(failed, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE), "");
+  EXPECT_EQ(HeldDiskGb(), 300);  // 400 may come to run, 100 are charged
+  EXPECT_EQ(HeldCores(), 0);     // 2.0.0's 6 cannot
+  Upgrade("2.0.0");
+  failed = host->Take("n");
+  EXPECT_EQ(host->Say(failed, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE, before), "");
+  EXPECT_EQ(HeldDiskGb(), 200);
+}
+
+TEST_F(SecondCommand, AFailureAfterTheEarlierOnesRollbackHoldsWhatThatWentBackTo) {
+  TakeTwo();
+  EXPECT_EQ(host->Say(earlier, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK, first), "");
+  EXPECT_EQ(host->Say(later, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE), "");
+  EXPECT_EQ(HeldCores(), 1);  // 2 may run again, 1 is charged
+}
+
 // "from and to of each failed one until a later transition of the node settles or reverts"
 TEST_F(SecondCommand, TheHoldOfAFailedOneGoesWithALaterOneThatSettles) {
   Upgrade("2.0.0");

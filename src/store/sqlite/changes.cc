@@ -68,7 +68,7 @@ constexpr char kInsertLedger[] =
 constexpr char kUpdateCommand[] =
     "UPDATE commands SET state = ?, ended_at = ?, attempt = ifnull(?, attempt), "
     "taken_at = ifnull(?, taken_at), not_before = ifnull(?, not_before), "
-    "outcome = ifnull(?, outcome) WHERE id = ?";
+    "outcome = ifnull(?, outcome), from_config_id = ifnull(?, from_config_id) WHERE id = ?";
 constexpr char kInsertCommand[] =
     "INSERT INTO commands (id, node_id, host_id, kind, state, seq, attempt, from_config_id, "
     "to_config_id, payload, created_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -211,7 +211,7 @@ Status Write(SqliteConnection& connection, const LedgerEntry& entry) {
 Status Write(SqliteConnection& connection, const CommandUpdate& update) {
   SqliteQuery query = connection.Query(kUpdateCommand);
   query.Bind(update.state, update.ended_at, update.attempt, update.taken_at, update.not_before,
-             update.outcome, update.id);
+             update.outcome, update.from_config_id, update.id);
   RETURN_IF_ERROR(RunFor(query, "command", update.id.uuid));
   if (connection.changes() == 1) return {};
   return Fail(CommandNotThere(update.id));
