@@ -54,6 +54,7 @@ struct Execution::Step {
   // The step was not taken, because the agent is to end: it stays where it is.
   NextStep Again() const { return {.change = {}, .wait = execution.options_.health_interval}; }
   NextStep Finish(CommandOutcome outcome) const;
+  NextStep RefuseUnknown() const;
   NextStep Refuse(CommandResult result, std::string message) const;
   // The node says that it must not be disturbed now; nullopt: it does not.
   std::optional<NextStep> FinishBusy() const;
@@ -178,8 +179,7 @@ Result<std::optional<ObservedNode>> Execution::Step::Observe() const {
 NextStep Execution::Step::Begin() {
   if (command.kind == CommandKind::kDelete) return BeginDelete();
   if (IsTransition(command.kind)) return BeginReplace();
-  if (node == nullptr)
-    return Refuse(CommandResult::kNodeNotFound, "there is nothing of the node on this host");
+  if (node == nullptr) return RefuseUnknown();
   NextStep next = GoTo(command.kind == CommandKind::kStart ? Stage::kStart : Stage::kStop);
   if (auto busy = command.kind == CommandKind::kRestart ? FinishBusy() : std::nullopt)
     return std::move(*busy);
@@ -187,6 +187,24 @@ NextStep Execution::Step::Begin() {
   changed.should_run = command.kind != CommandKind::kStop;
   next.change.put_nodes.push_back(std::move(changed));
   return next;
+}
+
+// Of a node that the journal does not know; what runs of it all the same is named.
+NextStep Execution::Step::RefuseUnknown() const {
+  auto seen = Observe();
+  if (seen && !*seen)
+    return Refuse(CommandResult::kNodeNotFound, "there is nothing of the node on this host");
+  CommandOutcome outcome{.result = CommandResult::kNotSupported,
+                         .config_id = {},
+                         .message =
+                             "this host's journal does not know what it runs for the node, "
+                             "so it could not put it back"};
+  if (!seen) outcome.result = CommandResult::kInternalError;
+  if (seen && (*seen)->running) {
+    outcome.config_id = (*seen)->config_id;
+    outcome.run_state = RunState::kRunning;
+  }
+  return Finish(std::move(outcome));
 }
 
 NextStep Execution::Step::BeginDelete() {
@@ -205,22 +223,7 @@ NextStep Execution::Step::BeginDelete() {
 }
 
 NextStep Execution::Step::BeginReplace() {
-  if (node == nullptr && IsUpgradeOrUpdate(command.kind)) {
-    auto seen = Observe();
-    if (seen && !*seen)
-      return Refuse(CommandResult::kNodeNotFound, "there is nothing of the node on this host");
-    CommandOutcome outcome{.result = CommandResult::kNotSupported,
-                           .config_id = {},
-                           .message =
-                               "this host's journal does not know what it runs for the node, "
-                               "so it could not put it back"};
-    if (!seen) outcome.result = CommandResult::kInternalError;
-    if (seen && (*seen)->running) {
-      outcome.config_id = (*seen)->config_id;
-      outcome.run_state = RunState::kRunning;
-    }
-    return Finish(std::move(outcome));
-  }
+  if (node == nullptr && IsUpgradeOrUpdate(command.kind)) return RefuseUnknown();
   auto spec = NewSpec();
   if (!spec) return Refuse(CommandResult::kNotSupported, Message(spec.error()));
   if (spec->node_id != command.node_id)

@@ -143,6 +143,25 @@ TEST_F(ExecutionTest, WhenTheNewOneStaysInPlaceTheNextFailureGoesBackToIt) {
   EXPECT_TRUE(AgentTest::Runs(second));
 }
 
+TEST_F(ExecutionTest, WhatRunsOfANodeThatTheJournalDoesNotKnowIsNamed) {
+  // A create that could neither be finished nor undone.
+  const NodeSpec spec = Spec(node_);
+  machine_.SetHook([&](RuntimeStep step, const NodeSpec&) -> Status {
+    if (step != RuntimeStep::kHealth && step != RuntimeStep::kRemove) return {};
+    return Fail(Internal("TOOL_FAILED", "broken"));
+  });
+  HandOut(Command(v1::COMMAND_KIND_CREATE, spec));
+  Settle();
+  ::tallyman::Runs(spec, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+  for (v1::CommandKind kind : {v1::COMMAND_KIND_START, v1::COMMAND_KIND_STOP,
+                               v1::COMMAND_KIND_RESTART, v1::COMMAND_KIND_UPGRADE}) {
+    control_.outcomes.clear();
+    HandOut(Command(kind, Spec(node_, 4)));
+    Settle();
+    ::tallyman::Runs(spec, v1::OUTCOME_RESULT_NOT_SUPPORTED).Check(control_.outcomes);
+  }
+}
+
 TEST_F(ExecutionTest, AStopOrStartThatFailsSaysWhatIsStillThere) {
   const NodeSpec spec = Spec(node_);
   Create(spec);
