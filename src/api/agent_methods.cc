@@ -141,7 +141,7 @@ Result<ReportRequest> FromMessage(const v1::ReportRequest& from) {
     to.outcomes.push_back(std::move(outcome));
   }
   if (!from.has_status()) return to;
-  ReportRequest::Status& status = to.status.emplace();
+  ReportRequest::Status& status = to.status.emplace(ReportRequest::Status{});
   status.complete = from.status().complete();
   status.capacity = tallyman::FromMessage(from.status().capacity());
   status.agent_version = from.status().agent_version();
