@@ -369,6 +369,8 @@ void NodeLifecycle::EndOlder(const Entry& entry, const Said& said) {
     if (older.command.seq >= entry.command.seq) break;
     const CommandState state = older.command.state;
     if (state != CommandState::kTaken && state != CommandState::kUnknown) continue;
+    // One that was opened again may have been begun after this one.
+    if (older.command.attempt > 1 && older.command.taken_at >= entry.command.taken_at) continue;
     bool is_done = older.command.to_config_id == said.config_id;
     if (older.command.kind == CommandKind::kDelete) is_done = false;
     if (older.command.kind == CommandKind::kCreate) is_done = said.word != CommandWord::kGone;

@@ -143,6 +143,24 @@ TEST_F(SecondCommand, AFailureAfterTheEarlierOnesRollbackHoldsWhatThatWentBackTo
   EXPECT_EQ(HeldCores(), 1);  // 2 may run again, 1 is charged
 }
 
+// The host began the upgrade anew after the stop, so the end of the stop is not the end of it.
+TEST_F(SecondCommand, OneThatWasOpenedAgainIsNotEndedByOneThatBeganBeforeIt) {
+  Upgrade("2.0.0");
+  v1::HandedCommand upgrade = host->Take("n");
+  v1::StopNodesRequest request;
+  request.add_nodes("n");
+  ASSERT_OK(room.Send<v1::StopNodesResponse>("NodeService/StopNodes", request));
+  v1::HandedCommand stop = host->Take("n");
+  EXPECT_EQ(host->Say(upgrade, v1::OUTCOME_RESULT_BLOCKING_JOB_RUNNING, first), "");
+  upgrade = host->Take("n");
+  EXPECT_EQ(upgrade.attempt(), 2);
+  EXPECT_EQ(host->Say(stop, v1::OUTCOME_RESULT_OK, first), "");
+  EXPECT_EQ(StateOf(upgrade), v1::COMMAND_STATE_TAKEN);
+  EXPECT_EQ(ChargedCores(), 6);
+  EXPECT_EQ(host->SayOk(upgrade), "");
+  EXPECT_EQ(StateOf(upgrade), v1::COMMAND_STATE_SETTLED);
+}
+
 // "from and to of each failed one until a later transition of the node settles or reverts"
 TEST_F(SecondCommand, TheHoldOfAFailedOneGoesWithALaterOneThatSettles) {
   Upgrade("2.0.0");
