@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "server/server_process.h"
+#include "support/exec_arguments.h"
 
 namespace tallyman {
 namespace {
@@ -38,13 +39,6 @@ struct Pipe {
     fd = -1;
   }
 };
-
-std::vector<char*> Pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
-}
 
 // Feeds standard input and drains both outputs until all are closed.
 void Exchange(Pipe& in, const std::string& input, Pipe& out, std::string& out_text, Pipe& err,
@@ -87,8 +81,8 @@ Ran RunProgram(const std::string& program, const std::vector<std::string>& argum
   posix_spawn_file_actions_adddup2(&actions, from_out.write, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, from_err.write, STDERR_FILENO);
   pid_t pid = 0;
-  const int failed = ::posix_spawnp(&pid, program.c_str(), &actions, nullptr, Pointers(argv).data(),
-                                    Pointers(environment).data());
+  const int failed = ::posix_spawnp(&pid, program.c_str(), &actions, nullptr,
+                                    ExecArguments(argv).data(), ExecArguments(environment).data());
   posix_spawn_file_actions_destroy(&actions);
   Ran ran;
   if (failed != 0) {

@@ -17,6 +17,12 @@ bool IsPassing(const Error& error) {
   return error.code == Code::kUnavailable || error.code == Code::kResourceExhausted;
 }
 
+// Ends the clients when a disturbance throws, so that what it says is heard.
+struct Ending {
+  std::atomic<bool>& stop;
+  ~Ending() { stop = true; }
+};
+
 int64_t CountUpgrades(Server& server) {
   int64_t count = 0;
   v1::ListEventsRequest request;
@@ -76,7 +82,8 @@ void Load::BeClient(int number) {
 
 void Load::Run(int disturbances, const std::function<void(int)>& disturb) {
   std::cout << "seed " << seed_ << ", " << disturbances << " disturbances\n";
-  std::vector<std::thread> clients;
+  std::vector<std::jthread> clients;
+  const Ending ending{stop_};
   for (int i = 0; i < clients_; ++i) clients.emplace_back([this, i] { BeClient(i); });
   bool alive = true;
   for (int i = 0; i <= disturbances && alive; ++i) {
@@ -86,7 +93,7 @@ void Load::Run(int disturbances, const std::function<void(int)>& disturb) {
     if (alive && i < disturbances) disturb(i);
   }
   stop_ = true;
-  for (std::thread& client : clients) client.join();
+  for (std::jthread& client : clients) client.join();
   std::cout << count_ << " requests acknowledged, " << resent_ << " sent again\n";
 }
 

@@ -11,6 +11,8 @@
 #include <sstream>
 #include <thread>
 
+#include "support/exec_arguments.h"
+
 namespace tallyman {
 namespace {
 
@@ -46,9 +48,7 @@ bool ServerProcess::Start(const std::vector<std::string>& options) {
   std::vector<std::string> words = {TALLYMAN_PROGRAM, "server",     "--db", dsn(),
                                     "--listen",       "127.0.0.1:0"};
   words.insert(words.end(), options.begin(), options.end());
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
+  const std::vector<char*> arguments = ExecArguments(words);
   std::string log = PathOf("server.log");
   ::unlink(log.c_str());
   pid_ = ::fork();

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/exec_arguments.h"
 #include "tests/support/wait.h"
 
 namespace tallyman {
@@ -28,11 +29,11 @@ class ChildProcess {
 
   // `words[0]` is a path. The environment is nothing but `environment` (NAME=VALUE). REQUIRES: it
   // does not run.
-  void Start(std::vector<std::string> words, std::vector<std::string> environment = {}) {
+  void Start(const std::vector<std::string>& words, std::vector<std::string> environment = {}) {
     from_ = LogSize();
     environment.emplace_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
-    const std::vector<char*> arguments = Pointers(words);
-    const std::vector<char*> variables = Pointers(environment);
+    const std::vector<char*> arguments = ExecArguments(words);
+    const std::vector<char*> variables = ExecArguments(environment);
     pid_ = ::fork();
     if (pid_ != 0) return;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -80,12 +81,6 @@ class ChildProcess {
   }
 
  private:
-  static std::vector<char*> Pointers(std::vector<std::string>& texts) {
-    std::vector<char*> pointers;
-    for (std::string& text : texts) pointers.push_back(text.data());
-    pointers.push_back(nullptr);
-    return pointers;
-  }
   uintmax_t LogSize() const {
     std::error_code missing;
     const uintmax_t size = std::filesystem::file_size(log_, missing);

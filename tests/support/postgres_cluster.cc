@@ -8,6 +8,7 @@
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@
 #include <sstream>
 #include <stdexcept>
 #include <thread>
+
+#include "support/exec_arguments.h"
 
 namespace tallyman {
 namespace {
@@ -52,30 +55,45 @@ int FreePort() {
   throw std::runtime_error("no port is free");
 }
 
-// Starts a program of PostgreSQL as the server's user, its output into `log`.
+std::vector<gid_t> GroupsOf(const passwd& user) {
+  int count = 64;
+  std::vector<gid_t> groups(static_cast<size_t>(count));
+  if (::getgrouplist(user.pw_name, user.pw_gid, groups.data(), &count) < 0)
+    throw std::runtime_error("the server's user has too many groups");
+  groups.resize(static_cast<size_t>(count));
+  return groups;
+}
+
+// Starts a program of PostgreSQL as the server's user, its output into `log`. Other threads of the
+// test may hold any lock of the C library when it forks, so the child makes system calls only:
+// those of the library that change the user take locks.
 pid_t Spawn(const std::vector<std::string>& command, const fs::path& log) {
-  const passwd* user = ServerUser();
-  std::vector<char*> arguments;
-  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
+  const passwd& user = *ServerUser();
+  const std::vector<gid_t> groups = GroupsOf(user);
+  std::vector<std::string> environment = {"LC_ALL=C.UTF-8"};
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    if (!std::string_view(*variable).starts_with("LC_ALL=")) environment.emplace_back(*variable);
+  const std::vector<char*> arguments = ExecArguments(command);
+  const std::vector<char*> variables = ExecArguments(environment);
+  const bool is_root = ::geteuid() == 0;
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child != 0) return child;
-  const int out = ::open(log.c_str(), O_CREAT | O_APPEND | O_WRONLY, 0644);
-  const int in = ::open("/dev/null", O_RDONLY);
+  const int out = ::open(log.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0644);
+  const int in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(out, 2);
-  if (::geteuid() == 0 && (::initgroups(user->pw_name, user->pw_gid) != 0 ||
-                           ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) {
+  if (is_root && (::syscall(SYS_setgroups, groups.size(), groups.data()) != 0 ||
+                  ::syscall(SYS_setresgid, user.pw_gid, user.pw_gid, user.pw_gid) != 0 ||
+                  ::syscall(SYS_setresuid, user.pw_uid, user.pw_uid, user.pw_uid) != 0)) {
     ::_exit(126);
   }
   // After the change of user, which would undo it: whatever becomes of the test, SIGQUIT makes the
   // postmaster end at once with all its processes.
   ::prctl(PR_SET_PDEATHSIG, SIGQUIT);
   if (::getppid() != parent) ::_exit(125);
-  ::setenv("LC_ALL", "C.UTF-8", 1);
-  ::execv(arguments[0], arguments.data());
+  ::execve(arguments[0], arguments.data(), variables.data());
   ::_exit(127);
 }
 

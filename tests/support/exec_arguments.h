@@ -1,0 +1,18 @@
+// Texts as execve() takes them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tallyman {
+
+// Pointers into `texts`, which has to live as long as they are used, and a null pointer.
+inline std::vector<char*> ExecArguments(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  // execve() takes them without const, for C's sake, and changes nothing.
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace tallyman
