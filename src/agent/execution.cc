@@ -54,8 +54,9 @@ struct Execution::Step {
   // The step was not taken, because the agent is to end: it stays where it is.
   NextStep Again() const { return {.change = {}, .wait = execution.options_.health_interval}; }
   NextStep Finish(CommandOutcome outcome) const;
-  NextStep RefuseUnknown() const;
   NextStep Refuse(CommandResult result, std::string message) const;
+  // Of a node that the journal does not know; what runs of it all the same is named.
+  NextStep RefuseUnknown() const;
   // The node says that it must not be disturbed now; nullopt: it does not.
   std::optional<NextStep> FinishBusy() const;
   NextStep FinishNew(RunState state) const;
@@ -65,7 +66,10 @@ struct Execution::Step {
 
   // What the journal says is in place, as an outcome names it.
   void FillInPlace(CommandOutcome& outcome) const;
-  Result<std::optional<ObservedNode>> Observe() const;
+  using Seen = Result<std::optional<ObservedNode>>;
+  Seen Observe() const;
+  // Into the outcome: the config that runs, or that it cannot be seen. False: none is seen to run.
+  static bool NameWhatRuns(const Seen& seen, CommandOutcome& outcome);
   Result<NodeSpec> OldSpec() const { return ParsePayload(node->payload); }
   Result<NodeSpec> NewSpec() const { return ParsePayload(command.payload); }
   bool should_run() const { return node == nullptr || node->should_run; }
@@ -135,16 +139,19 @@ NextStep Execution::Step::Finish(CommandOutcome outcome) const {
   return next;
 }
 
+bool Execution::Step::NameWhatRuns(const Seen& seen, CommandOutcome& outcome) {
+  if (!seen) outcome.result = CommandResult::kInternalError;
+  if (!seen || !*seen || !(*seen)->running) return false;
+  outcome.config_id = (*seen)->config_id;
+  outcome.run_state = RunState::kRunning;
+  return true;
+}
+
 void Execution::Step::FillInPlace(CommandOutcome& outcome) const {
   if (node == nullptr) return;
   // A node that failed has in place what is really there.
   if (node->failed) {
-    auto seen = Observe();
-    if (!seen) outcome.result = CommandResult::kInternalError;
-    if (seen && *seen && (*seen)->running) {
-      outcome.config_id = (*seen)->config_id;
-      outcome.run_state = RunState::kRunning;
-    }
+    NameWhatRuns(Observe(), outcome);
     return;
   }
   if (auto old = OldSpec()) outcome.config_id = old->config_id;
@@ -168,7 +175,7 @@ std::optional<NextStep> Execution::Step::FinishBusy() const {
   return Finish(std::move(outcome));
 }
 
-Result<std::optional<ObservedNode>> Execution::Step::Observe() const {
+Execution::Step::Seen Execution::Step::Observe() const {
   ASSIGN_OR_RETURN(std::vector<ObservedNode> nodes, runtime().List());
   for (ObservedNode& seen : nodes) {
     if (seen.node_id == command.node_id) return std::move(seen);
@@ -189,7 +196,6 @@ NextStep Execution::Step::Begin() {
   return next;
 }
 
-// Of a node that the journal does not know; what runs of it all the same is named.
 NextStep Execution::Step::RefuseUnknown() const {
   auto seen = Observe();
   if (seen && !*seen)
@@ -199,11 +205,7 @@ NextStep Execution::Step::RefuseUnknown() const {
                          .message =
                              "this host's journal does not know what it runs for the node, "
                              "so it could not put it back"};
-  if (!seen) outcome.result = CommandResult::kInternalError;
-  if (seen && (*seen)->running) {
-    outcome.config_id = (*seen)->config_id;
-    outcome.run_state = RunState::kRunning;
-  }
+  NameWhatRuns(seen, outcome);
   return Finish(std::move(outcome));
 }
 
@@ -404,15 +406,9 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
     outcome.message += Message(*also);
   }
   auto seen = Observe();
-  bool runs = seen && *seen && (*seen)->running;
-  if (!seen) {
-    outcome.result = CommandResult::kInternalError;
-    outcome.message += "; and it cannot be seen what runs: " + Message(seen.error());
-  }
-  if (runs) {
-    outcome.config_id = (*seen)->config_id;
-    outcome.run_state = RunState::kRunning;
-  } else if (seen && *seen) {
+  const bool runs = NameWhatRuns(seen, outcome);
+  if (!seen) outcome.message += "; and it cannot be seen what runs: " + Message(seen.error());
+  if (!runs && seen && *seen) {
     outcome.run_state = RunState::kFailed;
     // What could not be stopped or started is still there, and may be started again.
     const bool stays = !IsTransition(command.kind) && command.kind != CommandKind::kDelete;

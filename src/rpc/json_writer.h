@@ -1,5 +1,5 @@
 // Messages as JSON by the protobuf mapping. protobuf's own printer (3.21) goes through bytes and
-// descriptions of types that it makes anew each time: five times the work of all else in a read.
+// descriptions of types that it makes anew for each message; see docs/adr/0019.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -12,8 +12,7 @@ namespace tallyman {
 // does not ask for, and for the order of maps, which is that of their keys. Text that is not UTF-8
 // comes out with U+FFFD in the place of what is not.
 //
-// REQUIRES: of the well-known types the message holds only Timestamp and Duration; no bytes as
-// keys.
+// REQUIRES: of the well-known types the message holds only Timestamp and Duration.
 void AppendJson(std::string& out, const google::protobuf::Message& message);
 
 }  // namespace tallyman

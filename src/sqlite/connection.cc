@@ -11,6 +11,7 @@ namespace tallyman {
 namespace {
 
 constexpr int kCopyPages = 512;
+constexpr char kRollback[] = "ROLLBACK";
 
 // SQLite's own count of what it allocates, which nobody here asks for, costs a lock and a sum for
 // every allocation.
@@ -37,7 +38,6 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
 
 SqliteConnection::~SqliteConnection() {
   for (auto& [sql, kept] : kept_) sqlite3_finalize(kept.statement);
-  sqlite3_finalize(rollback_);
   sqlite3_close_v2(database_);
 }
 
@@ -90,13 +90,15 @@ bool SqliteConnection::is_read_only() const { return sqlite3_db_readonly(databas
 bool SqliteConnection::Rollback() {
   // Some errors (FULL, IOERR) have rolled back already.
   if (!in_transaction()) return true;
-  if (rollback_ == nullptr) {
-    auto prepared = Prepare("ROLLBACK", true, nullptr);
+  // Kept, since every read ends with it, but run without the hook, which may not fail it.
+  sqlite3_stmt*& statement = kept_[kRollback].statement;
+  if (statement == nullptr) {
+    auto prepared = Prepare(kRollback, true, nullptr);
     if (!prepared) return false;
-    rollback_ = *prepared;
+    statement = *prepared;
   }
-  sqlite3_step(rollback_);
-  sqlite3_reset(rollback_);
+  sqlite3_step(statement);
+  sqlite3_reset(statement);
   return !in_transaction();
 }
 

@@ -79,7 +79,6 @@ class SqliteConnection {
   StatementHook hook_;
   sqlite3* database_ = nullptr;
   std::unordered_map<const char*, Kept> kept_;
-  sqlite3_stmt* rollback_ = nullptr;  // every read ends with it, and no hook may fail it
 };
 
 }  // namespace tallyman
