@@ -1,9 +1,19 @@
 #include "base/id.h"
 
+#include <algorithm>
+#include <array>
+
 namespace tallyman {
 namespace {
 
-constexpr char kHex[] = "0123456789abcdef";
+// Both digits of every byte.
+constexpr auto kHexPairs = [] {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (size_t byte = 0; byte < pairs.size(); ++byte)
+    pairs[byte] = {kDigits[byte / 16], kDigits[byte % 16]};
+  return pairs;
+}();
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -53,11 +63,10 @@ std::optional<Uuid> Uuid::Parse(std::string_view text) {
 
 std::string Uuid::ToString() const {
   std::string text(36, '-');
-  size_t at = 0;
-  for (uint8_t byte : bytes) {
-    if (IsDashAt(at)) ++at;
-    text[at++] = kHex[byte >> 4];
-    text[at++] = kHex[byte & 15];
+  char* at = text.data();
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;  // dashes
+    at = std::ranges::copy(kHexPairs[bytes[i]], at).out;
   }
   return text;
 }

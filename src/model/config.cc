@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <boost/json.hpp>
 
 #include "base/json_text.h"
@@ -134,8 +135,11 @@ std::string ConfigToJson(const NodeConfig& config) {
 }
 
 Status ConfigFromJson(std::string_view text, NodeConfig& config) {
+  // The tree goes with this call, and most are small.
+  std::array<unsigned char, 4096> buffer;
+  json::monotonic_resource memory(buffer.data(), buffer.size());
   boost::system::error_code error;
-  json::value root = json::parse(json::string_view(text.data(), text.size()), error);
+  json::value root = json::parse(json::string_view(text.data(), text.size()), error, &memory);
   if (!error && ReadConfig(root, config)) return {};
   return Fail(DataLoss("OLD_CONFIG_UNREADABLE",
                        fmt::format("config {} is not readable: its stored form is {}",

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <iterator>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/base64.h"
@@ -29,9 +30,6 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 using google::protobuf::Timestamp;
-
-constexpr int32_t kNanosPerMicro = 1'000;
-constexpr int32_t kNanosPerMilli = 1'000'000;
 
 // A field of a message, or one element of a repeated field.
 struct Place {
@@ -54,43 +52,47 @@ const Message& ReadMessage(const Place& place) {
                          : reflection.GetRepeatedMessage(place.message, place.field, place.index);
 }
 
-void AppendString(std::string& out, std::string_view text) {
-  if (IsUtf8(text)) return AppendJsonString(out, text);
-  AppendJsonString(out, ValidUtf8(text));
+// What appends a value says whether it is another one than that of a field nobody has set.
+
+bool AppendString(std::string& out, std::string_view text) {
+  AppendJsonString(out, IsUtf8(text) ? text : ValidUtf8(text));
+  return !text.empty();
 }
 
-void AppendInteger(std::string& out, auto number) {
+bool AppendInteger(std::string& out, auto number) {
   std::array<char, 24> digits;
   out.append(digits.data(), std::to_chars(digits.begin(), digits.end(), number).ptr);
+  return number != 0;
 }
 
 // Most readers of JSON take its numbers for doubles.
-void AppendWide(std::string& out, auto number) {
+bool AppendWide(std::string& out, auto number) {
   out += '"';
   AppendInteger(out, number);
   out += '"';
+  return number != 0;
 }
 
 // JSON has no word for what is no number.
-void AppendDouble(std::string& out, double number) {
+bool AppendDouble(std::string& out, double number) {
   if (std::isfinite(number)) {
     fmt::format_to(std::back_inserter(out), "{}", number);
   } else {
     out += std::isnan(number) ? "\"NaN\"" : number > 0 ? "\"Infinity\"" : "\"-Infinity\"";
   }
+  return number != 0 || std::signbit(number);
 }
 
 // In groups of three digits.
 void AppendFraction(std::string& out, int32_t nanos) {
-  nanos = std::abs(nanos);
   if (nanos == 0) return;
-  if (nanos % kNanosPerMilli == 0) {
-    fmt::format_to(std::back_inserter(out), ".{:03}", nanos / kNanosPerMilli);
-  } else if (nanos % kNanosPerMicro == 0) {
-    fmt::format_to(std::back_inserter(out), ".{:06}", nanos / kNanosPerMicro);
-  } else {
-    fmt::format_to(std::back_inserter(out), ".{:09}", nanos);
-  }
+  std::array<char, 10> text;
+  text[0] = '.';
+  for (size_t i = text.size(); i-- > 1; nanos /= 10)
+    text[i] = static_cast<char>('0' + std::abs(nanos % 10));
+  size_t size = text.size();
+  while (std::string_view(text.data(), size).ends_with("000")) size -= 3;
+  out.append(text.data(), size);
 }
 
 void AppendTimestamp(std::string& out, const Timestamp& time) {
@@ -111,40 +113,34 @@ void AppendDuration(std::string& out, const Duration& duration) {
 
 void AppendMessage(std::string& out, const Message& message);
 
-void AppendValue(std::string& out, const Place& place) {
+bool AppendValue(std::string& out, const Place& place) {
   switch (place.field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
-      AppendInteger(out, Read(place, &Reflection::GetInt32, &Reflection::GetRepeatedInt32));
-      break;
+      return AppendInteger(out, Read(place, &Reflection::GetInt32, &Reflection::GetRepeatedInt32));
     case FieldDescriptor::CPPTYPE_UINT32:
-      AppendInteger(out, Read(place, &Reflection::GetUInt32, &Reflection::GetRepeatedUInt32));
-      break;
+      return AppendInteger(out,
+                           Read(place, &Reflection::GetUInt32, &Reflection::GetRepeatedUInt32));
     case FieldDescriptor::CPPTYPE_INT64:
-      AppendWide(out, Read(place, &Reflection::GetInt64, &Reflection::GetRepeatedInt64));
-      break;
+      return AppendWide(out, Read(place, &Reflection::GetInt64, &Reflection::GetRepeatedInt64));
     case FieldDescriptor::CPPTYPE_UINT64:
-      AppendWide(out, Read(place, &Reflection::GetUInt64, &Reflection::GetRepeatedUInt64));
-      break;
-    case FieldDescriptor::CPPTYPE_BOOL:
-      out += Read(place, &Reflection::GetBool, &Reflection::GetRepeatedBool) ? "true" : "false";
-      break;
+      return AppendWide(out, Read(place, &Reflection::GetUInt64, &Reflection::GetRepeatedUInt64));
+    case FieldDescriptor::CPPTYPE_BOOL: {
+      const bool is_so = Read(place, &Reflection::GetBool, &Reflection::GetRepeatedBool);
+      out += is_so ? "true" : "false";
+      return is_so;
+    }
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      AppendDouble(out, Read(place, &Reflection::GetDouble, &Reflection::GetRepeatedDouble));
-      break;
+      return AppendDouble(out, Read(place, &Reflection::GetDouble, &Reflection::GetRepeatedDouble));
     case FieldDescriptor::CPPTYPE_FLOAT:
-      AppendDouble(out, Read(place, &Reflection::GetFloat, &Reflection::GetRepeatedFloat));
-      break;
+      return AppendDouble(out, Read(place, &Reflection::GetFloat, &Reflection::GetRepeatedFloat));
     case FieldDescriptor::CPPTYPE_ENUM: {
       const int number = Read(place, &Reflection::GetEnumValue, &Reflection::GetRepeatedEnumValue);
       const EnumValueDescriptor* value = place.field->enum_type()->FindValueByNumber(number);
-      if (value != nullptr) {
-        out += '"';
-        out += value->name();
-        out += '"';
-      } else {
-        AppendInteger(out, number);
-      }
-      break;
+      if (value == nullptr) return AppendInteger(out, number);
+      out += '"';
+      out += value->name();
+      out += '"';
+      return number != 0;
     }
     case FieldDescriptor::CPPTYPE_STRING: {
       std::string scratch;
@@ -153,21 +149,19 @@ void AppendValue(std::string& out, const Place& place) {
               ? place.reflection.GetStringReference(place.message, place.field, &scratch)
               : place.reflection.GetRepeatedStringReference(place.message, place.field, place.index,
                                                             &scratch);
-      if (place.field->type() == FieldDescriptor::TYPE_BYTES) {
-        out += '"';
-        out += ToBase64(text);
-        // With the padding that the mapping wants.
-        out.append((3 - text.size() % 3) % 3, '=');
-        out += '"';
-      } else {
-        AppendString(out, text);
-      }
-      break;
+      if (place.field->type() != FieldDescriptor::TYPE_BYTES) return AppendString(out, text);
+      out += '"';
+      out += ToBase64(text);
+      // With the padding that the mapping wants.
+      out.append((3 - text.size() % 3) % 3, '=');
+      out += '"';
+      return !text.empty();
     }
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      AppendMessage(out, ReadMessage(place));
       break;
   }
+  AppendMessage(out, ReadMessage(place));
+  return true;
 }
 
 // A key of a map, which is always a string in JSON.
@@ -210,6 +204,34 @@ void AppendList(std::string& out, const Message& message, const Reflection& refl
   out += ']';
 }
 
+// What all messages of a type would ask its description again and again.
+struct KnownField {
+  const FieldDescriptor* field;
+  std::string key;  // as it stands before the value
+  bool has_presence;
+  bool is_repeated;
+  bool is_map;
+};
+
+// In the order of their numbers.
+const std::vector<KnownField>& FieldsOf(const Descriptor* type) {
+  thread_local std::unordered_map<const Descriptor*, std::vector<KnownField>> types;
+  auto [at, is_new] = types.try_emplace(type);
+  std::vector<KnownField>& fields = at->second;
+  for (int i = 0; is_new && i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    fields.push_back({.field = field,
+                      .key = '"' + field->json_name() + "\":",
+                      .has_presence = field->has_presence(),
+                      .is_repeated = field->is_repeated(),
+                      .is_map = field->is_map()});
+  }
+  if (is_new) {
+    std::ranges::sort(fields, {}, [](const KnownField& known) { return known.field->number(); });
+  }
+  return fields;
+}
+
 void AppendMessage(std::string& out, const Message& message) {
   const Descriptor* type = message.GetDescriptor();
   switch (type->well_known_type()) {
@@ -221,24 +243,22 @@ void AppendMessage(std::string& out, const Message& message) {
       break;
   }
   const Reflection& reflection = *message.GetReflection();
-  std::vector<const FieldDescriptor*> fields;
-  fields.reserve(static_cast<size_t>(type->field_count()));
-  reflection.ListFields(message, &fields);
   out += '{';
-  std::string_view comma;
-  for (const FieldDescriptor* field : fields) {
-    out += comma;
-    out += '"';
-    out += field->json_name();
-    out += "\":";
-    if (field->is_map()) {
+  const size_t first = out.size();
+  for (const KnownField& known : FieldsOf(type)) {
+    const FieldDescriptor* field = known.field;
+    if (known.has_presence && !reflection.HasField(message, field)) continue;
+    if (known.is_repeated && reflection.FieldSize(message, field) == 0) continue;
+    const size_t before = out.size();
+    if (before > first) out += ',';
+    out += known.key;
+    if (known.is_map) {
       AppendMap(out, message, reflection, field);
-    } else if (field->is_repeated()) {
+    } else if (known.is_repeated) {
       AppendList(out, message, reflection, field);
-    } else {
-      AppendValue(out, {message, reflection, field});
+    } else if (!AppendValue(out, {message, reflection, field}) && !known.has_presence) {
+      out.resize(before);
     }
-    comma = ",";
   }
   out += '}';
 }

@@ -1,7 +1,11 @@
 #include "rpc/message_codec.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
 #include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <optional>
 
 #include "base/text.h"
 #include "rpc/json_writer.h"
@@ -9,6 +13,8 @@
 namespace tallyman {
 namespace {
 
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 constexpr size_t kJsonBytesUsual = 2048;
@@ -30,6 +36,57 @@ Error JsonError(const Message& message, std::string_view said) {
       fmt::format("the body is not the JSON of a {}: {}", message.GetTypeName(), Quote(line)));
   if (is_path) error.facts.emplace_back("field", Quote(path).substr(1, Quote(path).size() - 2));
   return error;
+}
+
+// By either of its names in JSON; nullptr: there is none.
+const FieldDescriptor* FieldOf(const Descriptor& type, const std::string& name) {
+  if (const FieldDescriptor* field = type.FindFieldByName(name)) return field;
+  const FieldDescriptor* field = type.FindFieldByCamelcaseName(name);
+  return field != nullptr && field->json_name() == name ? field : nullptr;
+}
+
+// Reads what most requests are, an object of plain strings, straight into the message. False: it is
+// something else, which protobuf has to read; the message is as it was, empty.
+bool ParseStrings(std::string_view json, Message& message) {
+  auto skip = [&json](std::string_view what) {
+    json.remove_prefix(std::min(json.find_first_not_of(" \t\r\n"), json.size()));
+    if (!json.starts_with(what)) return false;
+    json.remove_prefix(what.size());
+    return true;
+  };
+  // Of printable ASCII, without an escape.
+  auto take_string = [&]() -> std::optional<std::string_view> {
+    if (!skip("\"")) return std::nullopt;
+    size_t size = 0;
+    while (size < json.size() && json[size] >= ' ' && json[size] < 0x7f && json[size] != '"' &&
+           json[size] != '\\') {
+      ++size;
+    }
+    if (!json.substr(size).starts_with('"')) return std::nullopt;
+    std::string_view text = json.substr(0, size);
+    json.remove_prefix(size + 1);
+    return text;
+  };
+  const auto* reflection = message.GetReflection();
+  auto take_field = [&] {
+    const auto name = take_string();
+    if (!name || !skip(":")) return false;
+    const auto value = take_string();
+    if (!value) return false;
+    const FieldDescriptor* field = FieldOf(*message.GetDescriptor(), std::string(*name));
+    // One that comes twice, or excludes another one, is protobuf's to judge.
+    if (field == nullptr || field->type() != FieldDescriptor::TYPE_STRING || field->is_repeated() ||
+        field->containing_oneof() != nullptr || !reflection->GetString(message, field).empty()) {
+      return false;
+    }
+    reflection->SetString(&message, field, std::string(*value));
+    return true;
+  };
+  bool whole = skip("{") && take_field();
+  while (whole && skip(",")) whole = take_field();
+  whole = whole && skip("}") && skip("") && json.empty();
+  if (!whole) message.Clear();
+  return whole;
 }
 
 }  // namespace
@@ -54,6 +111,7 @@ Status ParseMessage(Codec codec, std::string_view bytes, Message& message) {
   if (!IsUtf8(bytes)) {
     return Fail(InvalidArgument("MALFORMED_MESSAGE", "the body is not UTF-8"));
   }
+  if (ParseStrings(bytes, message)) return {};
   auto status = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &message);
   if (status.ok()) return {};
   return Fail(JsonError(message, std::string(status.message())));

@@ -1,7 +1,12 @@
 #include "rpc/message_codec.h"
 
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <random>
+
+#include "tallyman/v1/ledger.pb.h"
 #include "tallyman/v1/node.pb.h"
 
 namespace tallyman {
@@ -37,6 +42,52 @@ TEST(MessageCodec, WritesNamesAsTheMappingSays) {
   EXPECT_EQ(FormatMessage(Codec::kJson, request).value(), R"({"dryRun":true})");
   EXPECT_TRUE(
       ParseMessage(Codec::kJson, R"({"dry_run":true,"planToken":""})", request).has_value());
+}
+
+// What is read here without protobuf is read as protobuf would: documents of strings with bytes
+// exchanged, lost and doubled at random.
+TEST(MessageCodec, ReadsWhatProtobufReads) {
+  static constexpr std::string_view kDocuments[] = {
+      R"({"node":"eth-1","image":"p/v@1.0.0","requestId":"r","plan_token":""})",
+      R"( { "host" : "a" , "pageToken":"b", "order_by":"c" }  )",
+      R"({"host":"a","node":"b"})",
+      R"({"node":"a","node":"b"})",
+      R"({"image":"a\u0041\\","requestId":"\n"})",
+      R"({"image":"a","dryRun":"true"})",
+      R"({"nodes":["a"],"image":"b"})",
+      R"({"namePrefix":"a","count":"3"})"};
+  const uint64_t seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  auto draw = [&random](size_t below) { return static_cast<size_t>(random() % below); };
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text(kDocuments[draw(std::size(kDocuments))]);
+    for (size_t changes = draw(4); changes > 0; --changes) {
+      const size_t at = draw(text.size());
+      const size_t other = draw(text.size());
+      switch (draw(3)) {
+        case 0:
+          text[at] = text[other];
+          break;
+        case 1:
+          text.erase(at, 1);
+          break;
+        default:
+          text.insert(at, 1, text[other]);
+      }
+    }
+    const std::unique_ptr<google::protobuf::Message> messages[] = {
+        std::make_unique<v1::GetNodeRequest>(), std::make_unique<v1::UpgradeNodesRequest>(),
+        std::make_unique<v1::ListLedgerRequest>(), std::make_unique<v1::CreateNodesRequest>()};
+    for (const auto& message : messages) {
+      std::unique_ptr<google::protobuf::Message> expected(message->New());
+      const bool is_read = google::protobuf::util::JsonStringToMessage(text, expected.get()).ok();
+      ASSERT_EQ(ParseMessage(Codec::kJson, text, *message).has_value(), is_read) << text;
+      if (is_read) {
+        ASSERT_EQ(message->SerializeAsString(), expected->SerializeAsString()) << text;
+      }
+    }
+  }
 }
 
 TEST(MessageCodec, NamesTheFieldThatIsToBlame) {
