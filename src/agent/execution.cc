@@ -415,19 +415,24 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
     if (stays) outcome.config_id = (*seen)->config_id;
   }
   NextStep next = Finish(std::move(outcome));
-  if (node != nullptr) {
+  // When the new one stays in place, the next command that fails goes back to it: that is what the
+  // control plane has heard to run.
+  auto spec = NewSpec();
+  const bool new_one_stays =
+      runs && ChangesConfig(command.kind) && spec && spec->config_id == (*seen)->config_id;
+  if (node == nullptr && !new_one_stays) return next;
+  JournalNode changed;
+  changed.node_id = command.node_id;
+  if (node != nullptr) changed = *node;
+  if (new_one_stays) changed.payload = command.payload;
+  // What runs and is what it is to be, even if it is not healthy, is looked after as before.
+  bool old_one_runs = false;
+  if (runs && node != nullptr) {
     auto old = OldSpec();
-    JournalNode changed = *node;
-    // When the new one stays in place, the next command that fails goes back to it: that is what
-    // the control plane has heard to run.
-    auto spec = NewSpec();
-    if (runs && IsTransition(command.kind) && spec && spec->config_id == (*seen)->config_id)
-      changed.payload = command.payload;
-    // What runs and is what it is to be, even if it is not healthy, is looked after as before.
-    changed.failed =
-        IsTransition(command.kind) && !(runs && old && (*seen)->config_id == old->config_id);
-    next.change.put_nodes.push_back(std::move(changed));
+    old_one_runs = old && (*seen)->config_id == old->config_id;
   }
+  changed.failed = IsTransition(command.kind) && !old_one_runs;
+  next.change.put_nodes.push_back(std::move(changed));
   return next;
 }
 

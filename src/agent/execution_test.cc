@@ -143,16 +143,35 @@ TEST_F(ExecutionTest, WhenTheNewOneStaysInPlaceTheNextFailureGoesBackToIt) {
   EXPECT_TRUE(AgentTest::Runs(second));
 }
 
-TEST_F(ExecutionTest, WhatRunsOfANodeThatTheJournalDoesNotKnowIsNamed) {
-  // A create that could neither be finished nor undone.
-  const NodeSpec spec = Spec(node_);
+TEST_F(ExecutionTest, WhatACreateThatCouldNotBeUndoneLeftRunningCanBeUpgraded) {
+  const NodeSpec first = Spec(node_);
   machine_.SetHook([&](RuntimeStep step, const NodeSpec&) -> Status {
     if (step != RuntimeStep::kHealth && step != RuntimeStep::kRemove) return {};
     return Fail(Internal("TOOL_FAILED", "broken"));
   });
-  HandOut(Command(v1::COMMAND_KIND_CREATE, spec));
+  HandOut(Command(v1::COMMAND_KIND_CREATE, first));
   Settle();
-  ::tallyman::Runs(spec, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+  ::tallyman::Runs(first, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+
+  control_.outcomes.clear();
+  const NodeSpec second = Spec(node_, 4);
+  FailStep(RuntimeStep::kStart, second.config_id);
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, second));
+  Settle();
+  ::tallyman::Runs(first, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  EXPECT_TRUE(AgentTest::Runs(first));
+  // It works now, so that it is looked after.
+  machine_.Crash(node_);
+  clock_.Advance(std::chrono::hours(1));
+  Settle();
+  EXPECT_TRUE(AgentTest::Runs(first));
+}
+
+TEST_F(ExecutionTest, WhatRunsOfANodeThatTheJournalDoesNotKnowIsNamed) {
+  const NodeSpec spec = Spec(node_);
+  ASSERT_TRUE(machine_.Prepare(spec).has_value());
+  ASSERT_TRUE(machine_.Install(spec).has_value());
+  ASSERT_TRUE(machine_.Start(node_).has_value());
   for (v1::CommandKind kind : {v1::COMMAND_KIND_START, v1::COMMAND_KIND_STOP,
                                v1::COMMAND_KIND_RESTART, v1::COMMAND_KIND_UPGRADE}) {
     control_.outcomes.clear();
