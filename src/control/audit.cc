@@ -93,6 +93,7 @@ class Auditor {
 Result<AuditAnswer> RunAudit(Control& control, const Call& call, const AuditRequest& request) {
   RETURN_IF_ERROR(Authorize(call));
   return ReadOnce<AuditAnswer>(control, [&](ReadTx& tx) {
+    control.KeepToDeadline(call, tx);
     Auditor auditor(tx, call.actor, request.drifts_max);
     return request.hosts.empty() ? auditor.All() : auditor.Only(request.hosts);
   });

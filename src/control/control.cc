@@ -27,6 +27,11 @@ Status Control::Begin(Call& call) {
   return CheckName("request_id", call.request_id);
 }
 
+void Control::KeepToDeadline(const Call& call, ReadTx& tx) {
+  if (!call.deadline) return;
+  tx.LimitTime(std::chrono::ceil<std::chrono::milliseconds>(*call.deadline - clock_.Now()));
+}
+
 void Control::Submit(Mutation mutation, Done done) {
   if (mutation.call.replayable) mutation.locks.requests = {KeyOf(mutation.call)};
   combiner_->Submit(std::move(mutation), std::move(done));

@@ -50,6 +50,9 @@ class Control {
   // sent. REQUIRES: called once, before the call is used for anything else.
   Status Begin(Call& call);
 
+  // What is read from here on ends with the time that the caller gave.
+  void KeepToDeadline(const Call& call, ReadTx& tx);
+
   // Queues a mutation; `done` hears the encoded answer.
   // REQUIRES: its call went through Begin().
   void Submit(Mutation mutation, Done done);

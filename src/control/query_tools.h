@@ -17,6 +17,7 @@ Result<T> Query(Control& control, const Call& call, const Body& body) {
   RETURN_IF_ERROR(Authorize(call));
   Result<T> answer = Fail(Internal("NOT_READ", "nothing was read"));
   RETURN_IF_ERROR(control.store().Read([&](ReadTx& tx) -> Status {
+    control.KeepToDeadline(call, tx);
     answer = body(tx);
     return {};
   }));

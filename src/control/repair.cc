@@ -166,6 +166,7 @@ void RepairDrift(Control& control, Call call, const RepairRequest& request,
   if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
   std::vector<MachineFinding> findings;
   auto ids = ReadOnce<std::vector<HostId>>(control, [&](ReadTx& tx) -> Result<std::vector<HostId>> {
+    control.KeepToDeadline(call, tx);
     ASSIGN_OR_RETURN(std::vector<HostId> found, FindHosts(tx, call.actor, request.hosts));
     ASSIGN_OR_RETURN(
         MachineAnswer machine,
@@ -196,6 +197,7 @@ void RepairDrift(Control& control, Call call, const RepairRequest& request,
   };
   if (request.plan.dry_run) {
     return done(ReadOnce<std::string>(control, [&](ReadTx& tx) -> Result<std::string> {
+      control.KeepToDeadline(call, tx);
       ASSIGN_OR_RETURN(Snapshot snapshot, tx.Load(locks));
       ASSIGN_OR_RETURN(Repair repair, decide(snapshot, tx));
       for (Correction& correction : repair.answer.corrections) correction.ledger_seq = 0;

@@ -116,7 +116,10 @@ Result<Targets> FindTargets(Control& control, const Call& call,
                     .With("field", "selector"));
   }
   if (auto targets = AllIds(request)) return *targets;
-  return ReadOnce<Targets>(control, [&](ReadTx& tx) { return Resolve(tx, call.actor, request); });
+  return ReadOnce<Targets>(control, [&](ReadTx& tx) {
+    control.KeepToDeadline(call, tx);
+    return Resolve(tx, call.actor, request);
+  });
 }
 
 Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& targets,

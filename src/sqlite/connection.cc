@@ -11,6 +11,8 @@ namespace tallyman {
 namespace {
 
 constexpr int kCopyPages = 512;
+// Of SQLite's virtual machine: a fraction of a millisecond.
+constexpr int kInstructionsBetweenLooks = 10'000;
 constexpr char kRollback[] = "ROLLBACK";
 
 // SQLite's own count of what it allocates, which nobody here asks for, costs a lock and a sum for
@@ -79,6 +81,14 @@ Status SqliteConnection::Execute(std::string_view sql) {
     RETURN_IF_ERROR(SqliteQuery(*this, statement, nullptr).Run());
   }
   return {};
+}
+
+void SqliteConnection::SetDeadline(std::optional<std::chrono::steady_clock::time_point> deadline) {
+  deadline_ = deadline;
+  auto overdue = [](void* connection) {
+    return static_cast<const SqliteConnection*>(connection)->is_overdue() ? 1 : 0;
+  };
+  sqlite3_progress_handler(database_, deadline ? kInstructionsBetweenLooks : 0, overdue, this);
 }
 
 int64_t SqliteConnection::changes() const { return sqlite3_changes64(database_); }

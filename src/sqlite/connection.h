@@ -5,9 +5,11 @@
 // failed statement; the caller rolls back.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -62,6 +64,9 @@ class SqliteConnection {
   Status CopyTo(SqliteConnection& target, const std::function<void(int64_t, int64_t)>& progress);
 
   const std::string& path() const { return path_; }
+  // From then on statements are interrupted: DEADLINE_EXCEEDED. nullopt: never.
+  void SetDeadline(std::optional<std::chrono::steady_clock::time_point> deadline);
+  bool is_overdue() const { return deadline_ && std::chrono::steady_clock::now() >= *deadline_; }
   // The hook's answer; 0 when there is none.
   int AskHook(std::string_view sql) const { return hook_ ? hook_(sql) : 0; }
   Error LastError(std::string_view sql) const;
@@ -79,6 +84,7 @@ class SqliteConnection {
   StatementHook hook_;
   sqlite3* database_ = nullptr;
   std::unordered_map<const char*, Kept> kept_;
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
 };
 
 }  // namespace tallyman

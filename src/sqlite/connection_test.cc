@@ -223,6 +223,21 @@ TEST_F(Sqlite, EveryCodeThatACallerCanActOnHasItsReason) {
   }
 }
 
+TEST_F(Sqlite, AStatementIsInterruptedAtItsDeadline) {
+  connection_->SetDeadline(std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
+  constexpr char kForEver[] =
+      "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+  for (int i = 0; i < 2; ++i) {  // the second time it is over before the statement begins
+    SqliteQuery query = connection_->Query(kForEver);
+    auto found = query.Next();
+    ASSERT_FALSE(found.has_value());
+    EXPECT_EQ(found.error().code, Code::kDeadlineExceeded);
+    EXPECT_EQ(found.error().reason, "DEADLINE_EXCEEDED");
+  }
+  connection_->SetDeadline({});
+  EXPECT_EQ(Number("SELECT 7"), 7);
+}
+
 TEST_F(Sqlite, ALockedDatabaseIsBusyAndFreeAgainAfterwards) {
   Run("CREATE TABLE t (n INTEGER); BEGIN IMMEDIATE");
   auto other = Open({.busy_timeout_ms = 0, .vfs = {}, .hook = {}});

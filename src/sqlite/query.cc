@@ -70,6 +70,9 @@ Result<bool> SqliteQuery::Next() {
   if (error_) return Fail(*error_);
   if (!running_) {
     running_ = true;
+    if (connection_->is_overdue()) {
+      return Fail(SqliteError(SQLITE_INTERRUPT, {}, connection_->path(), sqlite3_sql(statement_)));
+    }
     if (int code = connection_->AskHook(sqlite3_sql(statement_)); code != SQLITE_OK) {
       return Fail(SqliteError(code, {}, connection_->path(), sqlite3_sql(statement_)));
     }

@@ -33,6 +33,8 @@ constexpr Meaning kMeanings[] = {
      "run `tallyman db check`, and restore a backup if it finds faults"},
     {SQLITE_NOTADB, Code::kFailedPrecondition, "NOT_A_DATABASE",
      "the file is not an SQLite database: give the path of one"},
+    {SQLITE_INTERRUPT, Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
+     "the time that the caller gave was over: give it longer, or ask for less"},
     {SQLITE_NOMEM, Code::kResourceExhausted, "OUT_OF_MEMORY", "there is no memory left"},
     {SQLITE_CONSTRAINT, Code::kInternal, "CONSTRAINT_FAILED",
      "the database refused a row that breaks its rules"},

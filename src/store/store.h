@@ -26,6 +26,7 @@
 // A Store is thread-safe; a transaction belongs to the thread that runs the function.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -120,6 +121,10 @@ struct CommandOfNode {
 class ReadTx {
  public:
   virtual ~ReadTx() = default;
+
+  // All that is read from here on together takes no longer than that: DEADLINE_EXCEEDED
+  // otherwise.
+  virtual void LimitTime(std::chrono::milliseconds left) = 0;
 
   // The rows a decision needs, unlocked: what a plan is made from.
   virtual Result<Snapshot> Load(const LockSet& wanted) = 0;

@@ -175,6 +175,30 @@ TEST_F(Targets, TheDispatcherHandsOnDeadlineAndWithdrawal) {
   EXPECT_EQ(room.Dump(), before);
 }
 
+TEST_F(Targets, WhatIsReadForACallerKeepsToItsDeadline) {
+  Dispatcher dispatcher(*room.control);
+  for (std::string_view method :
+       {"NodeService/ListNodes", "HostService/ListHosts", "EventService/ListEvents",
+        "AuditService/RunAudit", "AuditService/RepairDrift", "NodeService/UpgradeNodes"}) {
+    const std::string name = "tallyman.v1." + std::string(method);
+    SCOPED_TRACE(name);
+    auto request = dispatcher.NewRequest(name);
+    ASSERT_NE(request, nullptr);
+    if (auto* upgrade = dynamic_cast<v1::UpgradeNodesRequest*>(request.get())) {
+      upgrade->set_image("chain/full@2.0.0");
+      *upgrade->mutable_selector() = Chain();
+    }
+    std::optional<Result<Reply>> answer;
+    dispatcher.Dispatch(
+        name, *request,
+        {.actor = room.actor, .address = "", .deadline = room.clock.Now(), .cancelled = {}},
+        [&](auto reply) { answer = std::move(reply); });
+    // On this thread: nothing was queued.
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_REFUSED(*answer, Code::kDeadlineExceeded, "DEADLINE_EXCEEDED");
+  }
+}
+
 TEST_F(Targets, ACallerThatThrowsOnItsAnswerIsNotAnsweredAgain) {
   Dispatcher dispatcher(*room.control);
   int answers = 0;

@@ -116,6 +116,22 @@ TEST_P(ReadContract, AnUnreadableConfigIsAnErrorOfThatNodeOnly) {
   }
 }
 
+TEST_P(ReadContract, ManyReadsTogetherKeepToTheirTime) {
+  AddHost("rack-1");
+  Status status = store().Read([&](ReadTx& tx) -> Status {
+    tx.LimitTime(std::chrono::milliseconds(50));
+    while (true) {
+      ASSIGN_OR_RETURN(auto found, tx.FindHost("rack-1"));
+    }
+  });
+  ExpectRefused(status, Code::kDeadlineExceeded, "DEADLINE_EXCEEDED");
+  // The next one has its own time.
+  ASSERT_OK(store().Read([&](ReadTx& tx) -> Status {
+    ASSIGN_OR_RETURN(auto found, tx.FindHost("rack-1"));
+    return {};
+  }));
+}
+
 TEST_P(ReadContract, AWordThatNobodyWroteIsDataLoss) {
   HostId host = AddHost("rack-1");
   Node node = AddNode("eth-1", host);

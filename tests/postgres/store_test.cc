@@ -159,6 +159,24 @@ TEST_F(StoreTest, AStatementThatTakesTooLongIsEnded) {
   EXPECT_EQ(status.error().reason, "DATABASE_TIMEOUT");
 }
 
+TEST_F(StoreTest, AReadEndsAtItsCallersTime) {
+  auto store = Open({.lock_timeout_ms = 30'000});
+  AddFleet(*store);
+  SqlSession other(database.dsn());
+  other.Run("BEGIN; LOCK TABLE hosts IN ACCESS EXCLUSIVE MODE");
+  Status status = store->Read([&](ReadTx& tx) -> Status {
+    tx.LimitTime(std::chrono::milliseconds(100));
+    ASSIGN_OR_RETURN(auto found, tx.FindHost("rack-1"));
+    return {};
+  });
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code, Code::kDeadlineExceeded);
+  EXPECT_EQ(status.error().reason, "DEADLINE_EXCEEDED");
+  // The connection, and its own limit, are as before.
+  other.Run("ROLLBACK");
+  EXPECT_TRUE(ReadNothing(*store).has_value());
+}
+
 TEST_F(StoreTest, ABackupIsMadeByPostgresOwnToolsWhichTheErrorNames) {
   auto store = Open();
   Status status = store->Backup("fleet.backup", {});

@@ -96,6 +96,7 @@ class PgConnection {
   // Looks, without asking the server, whether it has hung up or has said that it will.
   bool IsAlive();
   const std::string& shown() const { return options_.shown; }
+  int64_t statement_timeout_ms() const { return options_.statement_timeout_ms; }
 
  private:
   struct Close {

@@ -1,6 +1,9 @@
 #include "store/postgres/transaction.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <utility>
 
 #include "store/corrections.h"
 #include "store/postgres/changes.h"
@@ -14,6 +17,8 @@ namespace {
 constexpr char kBeginRead[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr char kBeginWrite[] = "BEGIN";
 constexpr char kCommit[] = "COMMIT";
+constexpr char kLimit[] = "SELECT set_config('statement_timeout', $1, true)";
+constexpr std::string_view kCanceled = "57014";
 constexpr char kHostLedger[] =
     "SELECT " TALLYMAN_LEDGER_COLUMNS
     " FROM ledger l WHERE l.host_id = $1 AND l.seq > $2 ORDER BY l.seq LIMIT $3";
@@ -41,24 +46,47 @@ Result<std::vector<LedgerEntry>> ReadLedger(const PgResult& result) {
   return entries;
 }
 
+Error OverTime(const std::string& database) {
+  return Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
+               fmt::format("database {}: the time that the caller gave was over: give it longer, "
+                           "or ask for less",
+                           database))
+      .About(fmt::format("database {}", database));
+}
+
 }  // namespace
+
+void PgTransaction::LimitTime(std::chrono::milliseconds left) {
+  deadline_ = std::chrono::steady_clock::now() + left;
+  limit_is_new_ = true;
+}
+
+// The server ends a statement that takes longer than is left when it is told of the limit.
+void PgTransaction::AddLimit(PgBatch& batch) {
+  if (!std::exchange(limit_is_new_, false)) return;
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - std::chrono::steady_clock::now());
+  if (left.count() >= connection_.statement_timeout_ms()) return;
+  batch.Add(kLimit, PgParams::Of(std::to_string(left.count())));
+}
 
 Result<std::vector<PgResult>> PgTransaction::Run(PgBatch batch) {
   if (has_written()) return Fail(ReadAfterWrite());
   if (failure_) return Fail(ErrorOf(*failure_, connection_.shown()));
+  if (deadline_ && std::chrono::steady_clock::now() >= *deadline_)
+    return Fail(OverTime(connection_.shown()));
   PgBatch whole;
-  if (!begun_) {
-    whole.Add(access_ == PgAccess::kRead ? kBeginRead : kBeginWrite);
-    whole.Append(std::move(batch));
-  } else {
-    whole = std::move(batch);
-  }
+  if (!begun_) whole.Add(access_ == PgAccess::kRead ? kBeginRead : kBeginWrite);
+  AddLimit(whole);
+  const auto before = static_cast<std::ptrdiff_t>(whole.size());
+  whole.Append(std::move(batch));
   auto results = connection_.Run(whole);
   if (!results) {
     failure_ = connection_.failure();
+    if (deadline_ && failure_->sqlstate == kCanceled) return Fail(OverTime(connection_.shown()));
     return results;
   }
-  if (!begun_) results->erase(results->begin());
+  results->erase(results->begin(), results->begin() + before);
   begun_ = true;
   return results;
 }

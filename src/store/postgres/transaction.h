@@ -25,6 +25,7 @@ class PgTransaction final : public WriteTx {
   PgTransaction(PgConnection& connection, PgImageCache& images, PgAccess access)
       : connection_(connection), images_(images), access_(access) {}
 
+  void LimitTime(std::chrono::milliseconds left) override;
   Result<Snapshot> Load(const LockSet& wanted) override;
   // One round trip; another one where an image is met for the first time, or a placement is asked
   // for.
@@ -106,6 +107,7 @@ class PgTransaction final : public WriteTx {
   // Hosts with their reports, in id order; what is booked and seen on them is added.
   Result<std::vector<MachineAudit>> ReadMachines(const PgResult& hosts);
   void AddHorizon(PgBatch& batch);
+  void AddLimit(PgBatch& batch);
   // Reads a listing; `read` takes the columns of one row. In list.cc.
   template <class Row, class Reader>
   Result<std::vector<Row>> ReadList(Listing listing, const ListQuery& wanted, const Reader& read);
@@ -114,6 +116,8 @@ class PgTransaction final : public WriteTx {
   PgImageCache& images_;
   const PgAccess access_;
   bool begun_ = false;
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
+  bool limit_is_new_ = false;  // the server has not been told
   std::vector<ChangeSet> applied_;
   std::optional<PgFailure> failure_;
   bool outcome_is_unknown_ = false;

@@ -16,7 +16,13 @@ class SqliteTransaction final : public WriteTx {
   // Owns neither; both outlive it.
   SqliteTransaction(SqliteConnection& connection, ImageCache& images)
       : connection_(connection), images_(images) {}
+  ~SqliteTransaction() override { connection_.SetDeadline({}); }
+  SqliteTransaction(const SqliteTransaction&) = delete;
+  SqliteTransaction& operator=(const SqliteTransaction&) = delete;
 
+  void LimitTime(std::chrono::milliseconds left) override {
+    connection_.SetDeadline(std::chrono::steady_clock::now() + left);
+  }
   Result<Snapshot> Load(const LockSet& wanted) override;
   Result<Snapshot> Lock(const LockSet& wanted) override { return Load(wanted); }
   void Apply(ChangeSet changes) override;
