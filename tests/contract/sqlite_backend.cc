@@ -1,37 +1,15 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <stdexcept>
 
 #include "base/bytes.h"
 #include "store/sqlite/sqlite_store.h"
 #include "tests/contract/backends.h"
+#include "tests/support/temp_dir.h"
 
 namespace tallyman {
 namespace {
-
-namespace fs = std::filesystem;
-
-// A directory of its own, gone with the object.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = (fs::temp_directory_path() / "tallyman-contract-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 // A connection beside the store's.
 class Shell {
@@ -81,24 +59,19 @@ class Sqlite final : public BackupBackend {
   std::unique_ptr<Store> Another() override { return Open(); }
 
   std::string Dump() override {
-    std::string dump;
+    // One query, which tests run thousands of times.
     Shell shell(path_);
-    for (const std::string& table : shell.Run(
-             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
-             "ORDER BY name")) {
-      const std::string columns =
-          shell
-              .Run(
-                  "SELECT group_concat('quote(' || name || ')', ' || ''|'' || ') FROM "
-                  "pragma_table_info('" +
-                  table + "')")
-              .front();
-      dump += "== " + table + '\n';
-      for (const std::string& row :
-           shell.Run("SELECT " + columns + " FROM " + table + " ORDER BY 1")) {
-        dump += row + '\n';
-      }
+    if (dump_query_.empty()) {
+      const auto selects = shell.Run(
+          "SELECT format('SELECT ''%s '' || %s AS row FROM %s', t.name, "
+          "group_concat('quote(' || c.name || ')', ' || ''|'' || '), t.name) "
+          "FROM sqlite_schema t, pragma_table_info(t.name) c "
+          "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' GROUP BY t.name");
+      for (const std::string& select : selects)
+        dump_query_ += (dump_query_.empty() ? "" : " UNION ALL ") + select;
     }
+    std::string dump;
+    for (const std::string& row : shell.Run(dump_query_ + " ORDER BY row")) dump += row + '\n';
     return dump;
   }
 
@@ -136,10 +109,11 @@ class Sqlite final : public BackupBackend {
 
   std::vector<std::string> Run(const std::string& sql) { return Shell(path_).Run(sql); }
 
-  TemporaryDirectory directory_;
+  TempDir directory_{TempDir::Fast()};
   std::string path_;
   std::unique_ptr<SqliteStore> store_;
   int backups_ = 0;
+  std::string dump_query_;
 };
 
 }  // namespace
