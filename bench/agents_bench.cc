@@ -66,6 +66,24 @@ struct Shared {
   }
 };
 
+// Connected while there is something to say. A connection for each agent, and what libcurl opens
+// beside it, would be more files than one process may have; on hosts each agent has a process.
+class CallingClient final : public Client {
+ public:
+  CallingClient(Shared& shared, std::string token) : shared_(shared), token_(std::move(token)) {}
+  Status Call(std::string_view method, const google::protobuf::Message& request,
+              google::protobuf::Message& response) override {
+    if (connected_ == nullptr) connected_ = shared_.Connect(token_);
+    return connected_->Call(method, request, response);
+  }
+  void HangUp() { connected_.reset(); }
+
+ private:
+  Shared& shared_;
+  const std::string token_;
+  std::unique_ptr<NetworkClient> connected_;
+};
+
 // Counts the outcomes that the server has processed.
 class MemoryJournal final : public Journal {
  public:
@@ -98,8 +116,8 @@ AgentOptions Options() {
 struct Host {
   explicit Host(Shared& shared, const std::string& token)
       : journal(shared.settled),
-        client(shared.Connect(token)),
-        core({*client, journal, machine, shared.clock, shared.log}, Options()) {
+        client(shared, token),
+        core({client, journal, machine, shared.clock, shared.log}, Options()) {
     MustBeOk(core.Load());
   }
 
@@ -114,12 +132,13 @@ struct Host {
       while (core.WorkOnce()) {
       }
     } while (core.HasNews());
+    client.HangUp();
   }
 
   std::mutex mutex;
   MemoryJournal journal;
   SimulatedRuntime machine{kCapacity};
-  std::unique_ptr<NetworkClient> client;
+  CallingClient client;
   AgentCore core;
   std::atomic<bool> is_due{false};
 };

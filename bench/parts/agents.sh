@@ -5,13 +5,15 @@ agents_prepare() {
   part_rounds=3
   agents_count=5000
   [[ ! $quick ]] || agents_count=500
-  agents_fleet=$(fleet "empty-$agents_count" "$agents_count" "$agents_count")
+  # What the agents are told to make is all that there is: they have nothing else on their hosts.
+  agents_hosts=$(fleet "empty-$agents_count" "$agents_count" 0)
+  agents_fleet=$(fleet "sparse-$agents_count" "$agents_count" "$agents_count")
 }
 
 agents_round() {
   local ours bare
   rm -f "$work"/agents.db* "$work/hold"
-  cp "$agents_fleet" "$work/agents.db"
+  cp "$agents_hosts" "$work/agents.db"
   mkfifo "$work/hold"
   exec 9<>"$work/hold"
   serve '127.0.0.1:[0-9]+' "${BENCH_BUILD:-build/release}/tallyman" server \
@@ -33,9 +35,9 @@ $(made_by "SQLite $(sqlite3 --version | cut -d' ' -f1)")
 
 $(table --arg nodes 0 --arg hosts 0)
 
-- $agents_count hosts, each with an agent whose containers only pretend: a token, a stream of wake-ups, calls of its
-  own, a journal in memory; all of them in one process on the cores of the server. 64 clients ask for one upgrade of
-  one node on each host; every upgrade is three durable changes: asked for, taken, settled.
+- $agents_count hosts, each with an agent whose containers only pretend: a token, a stream of wake-ups, a connection
+  while it has something to say, a journal in memory; all of them in one process on the cores of the server. 64 clients
+  ask for one upgrade of one node on each host; every upgrade is three durable changes: asked for, taken, settled.
 - The reference asks for upgrades in process, 64 callers, and nobody carries them out.
 TEXT
 }

@@ -41,7 +41,7 @@ Error Failed(Code code, const char* reason, std::string_view what, const std::st
 
 struct HttpSession::State {
   std::unique_ptr<CURL, EasyDeleter> easy;
-  std::unique_ptr<CURLM, MultiDeleter> multi;
+  std::unique_ptr<CURLM, MultiDeleter> multi;  // made for the first stream
   std::unique_ptr<curl_slist, ListDeleter> headers;
   std::array<char, CURL_ERROR_SIZE> message{};
   std::string ca_file;
@@ -134,8 +134,7 @@ Error HttpSession::State::ErrorOf(CURLcode code, const std::string& url) const {
 HttpSession::HttpSession(std::string ca_file) : state_(std::make_unique<State>()) {
   StartLibrary();
   state_->easy.reset(curl_easy_init());
-  state_->multi.reset(curl_multi_init());
-  if (state_->easy == nullptr || state_->multi == nullptr) throw std::bad_alloc();
+  if (state_->easy == nullptr) throw std::bad_alloc();
   state_->ca_file = std::move(ca_file);
 }
 
@@ -204,7 +203,9 @@ Result<HttpAnswer> HttpSession::Stream(const HttpPost& post,
   RETURN_IF_ERROR(Prepare(post));
   state_->body_bytes_max = kErrorBytesMax;
   state_->sink = &sink;
+  if (state_->multi == nullptr) state_->multi.reset(curl_multi_init());
   CURLM* multi = state_->multi.get();
+  if (multi == nullptr) throw std::bad_alloc();
   CURL* easy = state_->easy.get();
   // Messages of a stream are compressed one by one, if at all.
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, nullptr);
