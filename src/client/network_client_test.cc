@@ -258,6 +258,16 @@ TEST_F(NetworkClientTest, TakesTheTokenNowhereElse) {
   EXPECT_THAT(elsewhere.requests(), SizeIs(0));
 }
 
+TEST_F(NetworkClientTest, GoesByNoProxyOfTheEnvironment) {
+  ScriptedPeer proxy({Org("acme")});
+  ScriptedPeer peer({Org("acme")});
+  ASSERT_EQ(::setenv("http_proxy", proxy.url().c_str(), 1), 0);
+  auto client = Connect(peer.url());
+  EXPECT_TRUE(Get(*client));
+  ::unsetenv("http_proxy");
+  EXPECT_THAT(proxy.requests(), SizeIs(0));
+}
+
 constexpr const char* kWatch = "tallyman.v1.EventService/WatchEvents";
 
 std::string EnvelopeOf(const std::string& cursor) {

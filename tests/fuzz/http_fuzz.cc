@@ -59,7 +59,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   address.sin_family = AF_INET;
   address.sin_port = htons(tallyman::RunningServer().port());
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(peer, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) std::abort();
+  // The fuzzer's own timer interrupts whoever waits.
+  while (::connect(peer, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    if (errno == EISCONN) break;
+    if (errno != EINTR && errno != EALREADY) std::abort();
+  }
   linger at_once{.l_onoff = 1, .l_linger = 0};  // or all ports would soon be waiting
   ::setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   timeval patience{.tv_sec = 20, .tv_usec = 0};
@@ -69,8 +73,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string answer;
   char bytes[4096];
   ssize_t count = 0;
-  while ((count = ::recv(peer, bytes, sizeof bytes, 0)) > 0) {
-    answer.append(bytes, static_cast<size_t>(count));
+  while ((count = ::recv(peer, bytes, sizeof bytes, 0)) > 0 || (count < 0 && errno == EINTR)) {
+    if (count > 0) answer.append(bytes, static_cast<size_t>(count));
   }
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) std::abort();  // it hangs
   if (!answer.empty() && !answer.starts_with("HTTP/1.")) std::abort();

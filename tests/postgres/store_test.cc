@@ -16,6 +16,13 @@ class StoreTest : public PostgresTest {
     options.for_migration = true;
     return options;
   }
+  static Status FindHost(Store& store, std::optional<std::chrono::milliseconds> limit = {}) {
+    return store.Read([&](ReadTx& tx) -> Status {
+      if (limit) tx.LimitTime(*limit);
+      ASSIGN_OR_RETURN(auto found, tx.FindHost("rack-1"));
+      return {};
+    });
+  }
   static Status ReadNothing(Store& store) {
     return store.Read([](ReadTx& tx) -> Status {
       ASSIGN_OR_RETURN(auto orgs, tx.ListOrgs({}));
@@ -164,17 +171,17 @@ TEST_F(StoreTest, AReadEndsAtItsCallersTime) {
   AddFleet(*store);
   SqlSession other(database.dsn());
   other.Run("BEGIN; LOCK TABLE hosts IN ACCESS EXCLUSIVE MODE");
-  Status status = store->Read([&](ReadTx& tx) -> Status {
-    tx.LimitTime(std::chrono::milliseconds(100));
-    ASSIGN_OR_RETURN(auto found, tx.FindHost("rack-1"));
-    return {};
-  });
+  Status status = FindHost(*store, std::chrono::milliseconds(100));
   ASSERT_FALSE(status.has_value());
   EXPECT_EQ(status.error().code, Code::kDeadlineExceeded);
   EXPECT_EQ(status.error().reason, "DEADLINE_EXCEEDED");
-  // The connection, and its own limit, are as before.
+  // The connection is as before, and so is its own limit.
+  auto later = std::async(std::launch::async, [&] { return FindHost(*store); });
+  EXPECT_TRUE(
+      Await("SELECT bool_or(wait_event_type = 'Lock' AND now() - query_start > interval '200 ms') "
+            "FROM pg_stat_activity WHERE datname = current_database()"));
   other.Run("ROLLBACK");
-  EXPECT_TRUE(ReadNothing(*store).has_value());
+  ASSERT_OK(later.get());
 }
 
 TEST_F(StoreTest, ABackupIsMadeByPostgresOwnToolsWhichTheErrorNames) {
