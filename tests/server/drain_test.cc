@@ -8,6 +8,7 @@
 #include "rpc/wire_error.h"
 #include "server/http_peer.h"
 #include "server/server_process.h"
+#include "tests/support/wait.h"
 
 namespace tallyman {
 namespace {
@@ -63,9 +64,11 @@ TEST_F(Drain, LetsCallsEndThatAreUnderWay) {
   ASSERT_TRUE(Until("tallyman_calls_in_flight 1"));
   server.Signal(SIGTERM);
   ASSERT_TRUE(server.LogHas("stopping"));
-  EXPECT_FALSE(HttpPeer(server.port()).connected() &&
-               Ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200)
-      << "no new calls";
+  // It says so first, and closes its door at once then.
+  EXPECT_TRUE(WaitUntil([&] {
+    return !HttpPeer(server.port()).connected() ||
+           Ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status != 200;
+  })) << "new calls are taken";
   lock.reset();
   PeerAnswer answer = waiting.Receive();
   EXPECT_EQ(answer.status, 200) << answer.body;
