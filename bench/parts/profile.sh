@@ -100,7 +100,6 @@ Why goals above are missed: what a shared commit saves is the wait for the disk 
 transaction, and here the disk answers fast (COMMIT, lots of one). With 32 clients both sides use the whole
 processor, so the ratio of their rates is that of their processor time, in the first table: rows have to be
 inserted, indexed and checked by their foreign keys for each upgrade, however many share a transaction. The hot
-row, and a request of thousands, are bound by the same work a row. On a disk that takes milliseconds to sync, the
-rates of one upgrade a commit fall and the ratios grow.
+row, and a request of thousands, are bound by the same work a row.
 TEXT
 }

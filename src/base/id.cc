@@ -63,10 +63,11 @@ std::optional<Uuid> Uuid::Parse(std::string_view text) {
 
 std::string Uuid::ToString() const {
   std::string text(36, '-');
-  char* at = text.data();
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;  // dashes
-    at = std::ranges::copy(kHexPairs[bytes[i]], at).out;
+  size_t at = 0;
+  for (uint8_t byte : bytes) {
+    if (IsDashAt(at)) ++at;
+    std::ranges::copy(kHexPairs[byte], &text[at]);
+    at += 2;
   }
   return text;
 }

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+
 #include "base/system.h"
 #include "rpc/envelope.h"
 #include "rpc/wire_error.h"

@@ -218,7 +218,8 @@ const std::vector<KnownField>& FieldsOf(const Descriptor* type) {
   thread_local std::unordered_map<const Descriptor*, std::vector<KnownField>> types;
   auto [at, is_new] = types.try_emplace(type);
   std::vector<KnownField>& fields = at->second;
-  for (int i = 0; is_new && i < type->field_count(); ++i) {
+  if (!is_new) return fields;
+  for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
     fields.push_back({.field = field,
                       .key = '"' + field->json_name() + "\":",
@@ -226,9 +227,7 @@ const std::vector<KnownField>& FieldsOf(const Descriptor* type) {
                       .is_repeated = field->is_repeated(),
                       .is_map = field->is_map()});
   }
-  if (is_new) {
-    std::ranges::sort(fields, {}, [](const KnownField& known) { return known.field->number(); });
-  }
+  std::ranges::sort(fields, {}, [](const KnownField& known) { return known.field->number(); });
   return fields;
 }
 

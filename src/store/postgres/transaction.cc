@@ -62,10 +62,9 @@ void PgTransaction::LimitTime(std::chrono::milliseconds left) {
 }
 
 // The server ends a statement that takes longer than is left when it is told of the limit.
-void PgTransaction::AddLimit(PgBatch& batch) {
+void PgTransaction::AddLimit(PgBatch& batch, std::chrono::steady_clock::time_point now) {
   if (!std::exchange(limit_is_new_, false)) return;
-  const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - std::chrono::steady_clock::now());
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - now);
   if (left.count() >= connection_.statement_timeout_ms()) return;
   batch.Add(kLimit, PgParams::Of(std::to_string(left.count())));
 }
@@ -73,11 +72,11 @@ void PgTransaction::AddLimit(PgBatch& batch) {
 Result<std::vector<PgResult>> PgTransaction::Run(PgBatch batch) {
   if (has_written()) return Fail(ReadAfterWrite());
   if (failure_) return Fail(ErrorOf(*failure_, connection_.shown()));
-  if (deadline_ && std::chrono::steady_clock::now() >= *deadline_)
-    return Fail(OverTime(connection_.shown()));
+  const auto now = std::chrono::steady_clock::now();
+  if (deadline_ && now >= *deadline_) return Fail(OverTime(connection_.shown()));
   PgBatch whole;
   if (!begun_) whole.Add(access_ == PgAccess::kRead ? kBeginRead : kBeginWrite);
-  AddLimit(whole);
+  AddLimit(whole, now);
   const auto before = static_cast<std::ptrdiff_t>(whole.size());
   whole.Append(std::move(batch));
   auto results = connection_.Run(whole);

@@ -107,7 +107,8 @@ class PgTransaction final : public WriteTx {
   // Hosts with their reports, in id order; what is booked and seen on them is added.
   Result<std::vector<MachineAudit>> ReadMachines(const PgResult& hosts);
   void AddHorizon(PgBatch& batch);
-  void AddLimit(PgBatch& batch);
+  // REQUIRES: the deadline, if there is one, is after `now`; the server takes 0 for no limit.
+  void AddLimit(PgBatch& batch, std::chrono::steady_clock::time_point now);
   // Reads a listing; `read` takes the columns of one row. In list.cc.
   template <class Row, class Reader>
   Result<std::vector<Row>> ReadList(Listing listing, const ListQuery& wanted, const Reader& read);
