@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/duration.pb.h>
+#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/timestamp.pb.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +15,7 @@
 #include <iterator>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/base64.h"
@@ -25,62 +28,109 @@ namespace {
 
 using google::protobuf::Descriptor;
 using google::protobuf::Duration;
+using google::protobuf::EnumDescriptor;
 using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-using google::protobuf::Reflection;
 using google::protobuf::Timestamp;
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedInputStream;
 
-// A field of a message, or one element of a repeated field.
-struct Place {
-  const Message& message;
-  const Reflection& reflection;  // the message's: asking for it is not cheap
-  const FieldDescriptor* field;
-  int index = -1;  // -1: the field is not repeated
+// What all messages of a type would ask its description again and again.
+struct KnownField {
+  int number;
+  FieldDescriptor::Type type;
+  bool is_repeated;
+  bool is_map;
+  std::string key;  // as it stands before the value
+  const EnumDescriptor* enum_type;
+  const Descriptor* message_type;
 };
 
-template <class T>
-T Read(const Place& place, T (Reflection::*one)(const Message&, const FieldDescriptor*) const,
-       T (Reflection::*of_many)(const Message&, const FieldDescriptor*, int) const) {
-  return place.index < 0 ? (place.reflection.*one)(place.message, place.field)
-                         : (place.reflection.*of_many)(place.message, place.field, place.index);
+// In the order of their numbers, which is the one that messages are written in.
+const std::vector<KnownField>& FieldsOf(const Descriptor* type) {
+  thread_local std::unordered_map<const Descriptor*, std::vector<KnownField>> types;
+  auto [at, is_new] = types.try_emplace(type);
+  std::vector<KnownField>& fields = at->second;
+  if (!is_new) return fields;
+  for (int i = 0; i < type->field_count(); ++i) {
+    const FieldDescriptor* field = type->field(i);
+    fields.push_back({.number = field->number(),
+                      .type = field->type(),
+                      .is_repeated = field->is_repeated(),
+                      .is_map = field->is_map(),
+                      .key = '"' + field->json_name() + "\":",
+                      .enum_type = field->enum_type(),
+                      .message_type = field->message_type()});
+  }
+  std::ranges::sort(fields, {}, &KnownField::number);
+  return fields;
 }
 
-const Message& ReadMessage(const Place& place) {
-  const Reflection& reflection = *place.message.GetReflection();
-  return place.index < 0 ? reflection.GetMessage(place.message, place.field)
-                         : reflection.GetRepeatedMessage(place.message, place.field, place.index);
-}
+// The bytes of a message. What reads is false where they are not such a message.
+class Input : public CodedInputStream {
+ public:
+  explicit Input(std::string_view bytes)
+      : CodedInputStream(reinterpret_cast<const uint8_t*>(bytes.data()),
+                         static_cast<int>(bytes.size())) {}
 
-// What appends a value says whether it is another one than that of a field nobody has set.
+  template <class T, FieldDescriptor::Type type>
+  bool Read(T& value) {
+    return WireFormatLite::ReadPrimitive<T, static_cast<WireFormatLite::FieldType>(type)>(this,
+                                                                                          &value);
+  }
+  // Of a string, of bytes, or of a message.
+  bool ReadBytes(std::string_view& bytes) {
+    int size = 0;
+    int left = 0;
+    const void* data = nullptr;
+    if (!ReadVarintSizeAsInt(&size)) return false;
+    GetDirectBufferPointerInline(&data, &left);
+    bytes = {static_cast<const char*>(data), static_cast<size_t>(size)};
+    return size <= left && Skip(size);
+  }
+};
 
-bool AppendString(std::string& out, std::string_view text) {
+void AppendString(std::string& out, std::string_view text) {
   AppendJsonString(out, IsUtf8(text) ? text : ValidUtf8(text));
-  return !text.empty();
 }
 
-bool AppendInteger(std::string& out, auto number) {
+void AppendNumber(std::string& out, auto number) {
   std::array<char, 24> digits;
   out.append(digits.data(), std::to_chars(digits.begin(), digits.end(), number).ptr);
-  return number != 0;
 }
 
-// Most readers of JSON take its numbers for doubles.
-bool AppendWide(std::string& out, auto number) {
-  out += '"';
-  AppendInteger(out, number);
-  out += '"';
-  return number != 0;
+// Most readers of JSON take its numbers for doubles, so 64 bits are text there.
+void AppendInteger(std::string& out, auto number) {
+  constexpr bool is_text = sizeof number == sizeof(int64_t);
+  if (is_text) out += '"';
+  AppendNumber(out, number);
+  if (is_text) out += '"';
 }
 
 // JSON has no word for what is no number.
-bool AppendDouble(std::string& out, double number) {
+void AppendFloating(std::string& out, auto number) {
   if (std::isfinite(number)) {
     fmt::format_to(std::back_inserter(out), "{}", number);
   } else {
     out += std::isnan(number) ? "\"NaN\"" : number > 0 ? "\"Infinity\"" : "\"-Infinity\"";
   }
-  return number != 0 || std::signbit(number);
+}
+
+void AppendEnum(std::string& out, const EnumDescriptor& type, int number) {
+  const EnumValueDescriptor* value = type.FindValueByNumber(number);
+  if (value == nullptr) return AppendNumber(out, number);
+  out += '"';
+  out += value->name();
+  out += '"';
+}
+
+// With the padding that the mapping wants.
+void AppendBase64(std::string& out, std::string_view bytes) {
+  out += '"';
+  out += ToBase64(bytes);
+  out.append((3 - bytes.size() % 3) % 3, '=');
+  out += '"';
 }
 
 // In groups of three digits.
@@ -95,175 +145,184 @@ void AppendFraction(std::string& out, int32_t nanos) {
   out.append(text.data(), size);
 }
 
-void AppendTimestamp(std::string& out, const Timestamp& time) {
+bool AppendTimestamp(std::string& out, std::string_view bytes) {
+  Timestamp time;
+  if (!time.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return false;
   constexpr size_t kToSeconds = std::string_view("2006-01-02T15:04:05").size();
   const std::string text = FormatTime(Time(std::chrono::seconds(time.seconds())));
   out += '"';
   out += std::string_view(text).substr(0, kToSeconds);
   AppendFraction(out, time.nanos());
   out += "Z\"";
-}
-
-void AppendDuration(std::string& out, const Duration& duration) {
-  out += duration.seconds() < 0 || duration.nanos() < 0 ? "\"-" : "\"";
-  AppendInteger(out, std::abs(duration.seconds()));
-  AppendFraction(out, duration.nanos());
-  out += "s\"";
-}
-
-void AppendMessage(std::string& out, const Message& message);
-
-bool AppendValue(std::string& out, const Place& place) {
-  switch (place.field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32:
-      return AppendInteger(out, Read(place, &Reflection::GetInt32, &Reflection::GetRepeatedInt32));
-    case FieldDescriptor::CPPTYPE_UINT32:
-      return AppendInteger(out,
-                           Read(place, &Reflection::GetUInt32, &Reflection::GetRepeatedUInt32));
-    case FieldDescriptor::CPPTYPE_INT64:
-      return AppendWide(out, Read(place, &Reflection::GetInt64, &Reflection::GetRepeatedInt64));
-    case FieldDescriptor::CPPTYPE_UINT64:
-      return AppendWide(out, Read(place, &Reflection::GetUInt64, &Reflection::GetRepeatedUInt64));
-    case FieldDescriptor::CPPTYPE_BOOL: {
-      const bool is_so = Read(place, &Reflection::GetBool, &Reflection::GetRepeatedBool);
-      out += is_so ? "true" : "false";
-      return is_so;
-    }
-    case FieldDescriptor::CPPTYPE_DOUBLE:
-      return AppendDouble(out, Read(place, &Reflection::GetDouble, &Reflection::GetRepeatedDouble));
-    case FieldDescriptor::CPPTYPE_FLOAT:
-      return AppendDouble(out, Read(place, &Reflection::GetFloat, &Reflection::GetRepeatedFloat));
-    case FieldDescriptor::CPPTYPE_ENUM: {
-      const int number = Read(place, &Reflection::GetEnumValue, &Reflection::GetRepeatedEnumValue);
-      const EnumValueDescriptor* value = place.field->enum_type()->FindValueByNumber(number);
-      if (value == nullptr) return AppendInteger(out, number);
-      out += '"';
-      out += value->name();
-      out += '"';
-      return number != 0;
-    }
-    case FieldDescriptor::CPPTYPE_STRING: {
-      std::string scratch;
-      const std::string& text =
-          place.index < 0
-              ? place.reflection.GetStringReference(place.message, place.field, &scratch)
-              : place.reflection.GetRepeatedStringReference(place.message, place.field, place.index,
-                                                            &scratch);
-      if (place.field->type() != FieldDescriptor::TYPE_BYTES) return AppendString(out, text);
-      out += '"';
-      out += ToBase64(text);
-      // With the padding that the mapping wants.
-      out.append((3 - text.size() % 3) % 3, '=');
-      out += '"';
-      return !text.empty();
-    }
-    case FieldDescriptor::CPPTYPE_MESSAGE:
-      break;
-  }
-  AppendMessage(out, ReadMessage(place));
   return true;
 }
 
-// A key of a map, which is always a string in JSON.
-std::string KeyOf(const Message& entry) {
-  std::string text;
-  const FieldDescriptor* key = entry.GetDescriptor()->map_key();
-  AppendValue(text, {entry, *entry.GetReflection(), key});
-  if (!text.starts_with('"')) text = '"' + text + '"';
-  return text;
+bool AppendDuration(std::string& out, std::string_view bytes) {
+  Duration duration;
+  if (!duration.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return false;
+  out += duration.seconds() < 0 || duration.nanos() < 0 ? "\"-" : "\"";
+  AppendNumber(out, std::abs(duration.seconds()));
+  AppendFraction(out, duration.nanos());
+  out += "s\"";
+  return true;
 }
 
-void AppendMap(std::string& out, const Message& message, const Reflection& reflection,
-               const FieldDescriptor* field) {
-  std::vector<std::pair<std::string, const Message*>> entries;
-  for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
-    const Message& entry = reflection.GetRepeatedMessage(message, field, i);
-    entries.emplace_back(KeyOf(entry), &entry);
+bool AppendMessage(std::string& out, const Descriptor& type, std::string_view bytes);
+
+template <class T, FieldDescriptor::Type type>
+bool AppendRead(std::string& out, Input& input, void (*append)(std::string&, T)) {
+  T value{};
+  if (!input.Read<T, type>(value)) return false;
+  append(out, value);
+  return true;
+}
+
+// One value, or one element of a list.
+bool AppendValue(std::string& out, const KnownField& field, Input& input) {
+  using F = FieldDescriptor;
+  switch (field.type) {
+    case F::TYPE_INT32:
+      return AppendRead<int32_t, F::TYPE_INT32>(out, input, AppendInteger);
+    case F::TYPE_SINT32:
+      return AppendRead<int32_t, F::TYPE_SINT32>(out, input, AppendInteger);
+    case F::TYPE_SFIXED32:
+      return AppendRead<int32_t, F::TYPE_SFIXED32>(out, input, AppendInteger);
+    case F::TYPE_UINT32:
+      return AppendRead<uint32_t, F::TYPE_UINT32>(out, input, AppendInteger);
+    case F::TYPE_FIXED32:
+      return AppendRead<uint32_t, F::TYPE_FIXED32>(out, input, AppendInteger);
+    case F::TYPE_INT64:
+      return AppendRead<int64_t, F::TYPE_INT64>(out, input, AppendInteger);
+    case F::TYPE_SINT64:
+      return AppendRead<int64_t, F::TYPE_SINT64>(out, input, AppendInteger);
+    case F::TYPE_SFIXED64:
+      return AppendRead<int64_t, F::TYPE_SFIXED64>(out, input, AppendInteger);
+    case F::TYPE_UINT64:
+      return AppendRead<uint64_t, F::TYPE_UINT64>(out, input, AppendInteger);
+    case F::TYPE_FIXED64:
+      return AppendRead<uint64_t, F::TYPE_FIXED64>(out, input, AppendInteger);
+    case F::TYPE_DOUBLE:
+      return AppendRead<double, F::TYPE_DOUBLE>(out, input, AppendFloating);
+    case F::TYPE_FLOAT:
+      return AppendRead<float, F::TYPE_FLOAT>(out, input, AppendFloating);
+    case F::TYPE_BOOL:
+      return AppendRead<bool, F::TYPE_BOOL>(
+          out, input, [](std::string& to, bool is_so) { to += is_so ? "true" : "false"; });
+    case F::TYPE_ENUM: {
+      int number = 0;
+      if (!input.Read<int, F::TYPE_ENUM>(number)) return false;
+      AppendEnum(out, *field.enum_type, number);
+      return true;
+    }
+    case F::TYPE_STRING:
+    case F::TYPE_BYTES:
+    case F::TYPE_MESSAGE: {
+      std::string_view bytes;
+      if (!input.ReadBytes(bytes)) return false;
+      if (field.type == F::TYPE_MESSAGE) return AppendMessage(out, *field.message_type, bytes);
+      field.type == F::TYPE_STRING ? AppendString(out, bytes) : AppendBase64(out, bytes);
+      return true;
+    }
+    case F::TYPE_GROUP:
+      break;
   }
-  std::ranges::sort(entries);
-  out += '{';
+  return false;
+}
+
+// Numbers in a list stand one after the other without tags of their own.
+bool AppendPacked(std::string& out, const KnownField& field, Input& input) {
+  std::string_view bytes;
+  if (!input.ReadBytes(bytes)) return false;
+  Input numbers(bytes);
   std::string_view comma;
-  for (const auto& [key, entry] : entries) {
+  while (numbers.CurrentPosition() < std::ssize(bytes)) {
+    out += comma;
+    comma = ",";
+    if (!AppendValue(out, field, numbers)) return false;
+  }
+  return true;
+}
+
+bool AppendList(std::string& out, const KnownField& field, uint32_t tag, Input& input) {
+  const bool is_packed =
+      WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED &&
+      FieldDescriptor::IsTypePackable(field.type);
+  out += '[';
+  std::string_view comma;
+  do {
+    out += comma;
+    comma = ",";
+    if (!(is_packed ? AppendPacked : AppendValue)(out, field, input)) return false;
+  } while (input.ExpectTag(tag));
+  out += ']';
+  return true;
+}
+
+// Both halves of an entry are always written. A key is always a string in JSON.
+bool AppendMap(std::string& out, const KnownField& field, uint32_t tag, Input& input) {
+  const std::vector<KnownField>& halves = FieldsOf(field.message_type);
+  std::vector<std::pair<std::string, std::string>> entries;
+  do {
+    std::string_view bytes;
+    if (!input.ReadBytes(bytes)) return false;
+    Input entry(bytes);
+    auto& [key, value] = entries.emplace_back();
+    if (entry.ReadTag() == 0 || !AppendValue(key, halves[0], entry)) return false;
+    if (entry.ReadTag() == 0 || !AppendValue(value, halves[1], entry)) return false;
+    if (!key.starts_with('"')) key = '"' + key + '"';
+  } while (input.ExpectTag(tag));
+  std::ranges::sort(entries);
+  std::string_view comma = "{";
+  for (const auto& [key, value] : entries) {
     out += comma;
     out += key;
     out += ':';
-    AppendValue(out, {*entry, *entry->GetReflection(), entry->GetDescriptor()->map_value()});
+    out += value;
     comma = ",";
   }
   out += '}';
+  return true;
 }
 
-void AppendList(std::string& out, const Message& message, const Reflection& reflection,
-                const FieldDescriptor* field) {
-  out += '[';
-  const int count = reflection.FieldSize(message, field);
-  for (int i = 0; i < count; ++i) {
-    if (i > 0) out += ',';
-    AppendValue(out, {message, reflection, field, i});
-  }
-  out += ']';
-}
-
-// What all messages of a type would ask its description again and again.
-struct KnownField {
-  const FieldDescriptor* field;
-  std::string key;  // as it stands before the value
-  bool has_presence;
-  bool is_repeated;
-  bool is_map;
-};
-
-// In the order of their numbers.
-const std::vector<KnownField>& FieldsOf(const Descriptor* type) {
-  thread_local std::unordered_map<const Descriptor*, std::vector<KnownField>> types;
-  auto [at, is_new] = types.try_emplace(type);
-  std::vector<KnownField>& fields = at->second;
-  if (!is_new) return fields;
-  for (int i = 0; i < type->field_count(); ++i) {
-    const FieldDescriptor* field = type->field(i);
-    fields.push_back({.field = field,
-                      .key = '"' + field->json_name() + "\":",
-                      .has_presence = field->has_presence(),
-                      .is_repeated = field->is_repeated(),
-                      .is_map = field->is_map()});
-  }
-  std::ranges::sort(fields, {}, [](const KnownField& known) { return known.field->number(); });
-  return fields;
-}
-
-void AppendMessage(std::string& out, const Message& message) {
-  const Descriptor* type = message.GetDescriptor();
-  switch (type->well_known_type()) {
+bool AppendMessage(std::string& out, const Descriptor& type, std::string_view bytes) {
+  switch (type.well_known_type()) {
     case Descriptor::WELLKNOWNTYPE_TIMESTAMP:
-      return AppendTimestamp(out, static_cast<const Timestamp&>(message));
+      return AppendTimestamp(out, bytes);
     case Descriptor::WELLKNOWNTYPE_DURATION:
-      return AppendDuration(out, static_cast<const Duration&>(message));
+      return AppendDuration(out, bytes);
     default:
       break;
   }
-  const Reflection& reflection = *message.GetReflection();
+  const std::vector<KnownField>& fields = FieldsOf(&type);
+  auto field = fields.begin();
+  Input input(bytes);
+  std::string_view comma;
   out += '{';
-  const size_t first = out.size();
-  for (const KnownField& known : FieldsOf(type)) {
-    const FieldDescriptor* field = known.field;
-    if (known.has_presence && !reflection.HasField(message, field)) continue;
-    if (known.is_repeated && reflection.FieldSize(message, field) == 0) continue;
-    const size_t before = out.size();
-    if (before > first) out += ',';
-    out += known.key;
-    if (known.is_map) {
-      AppendMap(out, message, reflection, field);
-    } else if (known.is_repeated) {
-      AppendList(out, message, reflection, field);
-    } else if (!AppendValue(out, {message, reflection, field}) && !known.has_presence) {
-      out.resize(before);
+  while (const uint32_t tag = input.ReadTag()) {
+    const int number = WireFormatLite::GetTagFieldNumber(tag);
+    while (field != fields.end() && field->number < number) ++field;
+    if (field == fields.end() || field->number != number) {
+      if (!WireFormatLite::SkipField(&input, tag)) return false;
+      continue;
     }
+    out += comma;
+    comma = ",";
+    out += field->key;
+    const bool written = field->is_map        ? AppendMap(out, *field, tag, input)
+                         : field->is_repeated ? AppendList(out, *field, tag, input)
+                                              : AppendValue(out, *field, input);
+    if (!written) return false;
   }
   out += '}';
+  return input.ConsumedEntireMessage();
 }
 
 }  // namespace
 
-void AppendJson(std::string& out, const Message& message) { AppendMessage(out, message); }
+bool AppendJson(std::string& out, const Message& message) {
+  std::string bytes;
+  return message.SerializePartialToString(&bytes) &&
+         AppendMessage(out, *message.GetDescriptor(), bytes);
+}
 
 }  // namespace tallyman

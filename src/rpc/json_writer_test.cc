@@ -36,7 +36,7 @@ using google::protobuf::Reflection;
 
 std::string Json(const Message& message) {
   std::string text;
-  AppendJson(text, message);
+  EXPECT_TRUE(AppendJson(text, message));
   return text;
 }
 

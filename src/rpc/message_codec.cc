@@ -123,8 +123,7 @@ Result<std::string> FormatMessage(Codec codec, const Message& message) {
     if (message.SerializeToString(&bytes)) return bytes;
   } else {
     bytes.reserve(kJsonBytesUsual);
-    AppendJson(bytes, message);
-    return bytes;
+    if (AppendJson(bytes, message)) return bytes;
   }
   return Fail(Internal("UNPRINTABLE_MESSAGE",
                        fmt::format("a {} could not be written", message.GetTypeName())));
