@@ -5,6 +5,7 @@
 #include <atomic>
 #include <future>
 #include <latch>
+#include <thread>
 
 namespace tallyman {
 namespace {
@@ -32,6 +33,49 @@ TEST(WorkerPool, SaysWhatRunsAndWhatWaits) {
   running.wait();
   EXPECT_EQ(pool.Load(), (std::pair<size_t, size_t>{2, 3}));
   go.set_value();
+}
+
+TEST(WorkerPool, WorksWithNoMoreThreadsThanAreOfUse) {
+  std::atomic<int> now{0};
+  std::atomic<int> most{0};
+  {
+    WorkerPool pool(4, 2, std::chrono::hours(1));
+    for (int i = 0; i < 1000; ++i) {
+      pool.Submit([&] {
+        const int running = ++now;
+        int seen = most;
+        while (seen < running && !most.compare_exchange_weak(seen, running)) {
+        }
+        std::this_thread::yield();
+        --now;
+      });
+    }
+    pool.WaitIdle();
+  }
+  EXPECT_LE(most, 2);
+}
+
+TEST(WorkerPool, LetsNothingWaitForLongJobs) {
+  WorkerPool pool(3, 1);
+  std::latch all_threads(3);
+  for (int i = 0; i < 3; ++i) pool.Submit([&all_threads] { all_threads.arrive_and_wait(); });
+  pool.WaitIdle();
+  std::promise<void> last_ran;
+  std::shared_future<void> last = last_ran.get_future().share();
+  std::atomic<int> came_after{0};
+  const auto wait_for_last = [last, &came_after] {
+    came_after += last.wait_for(std::chrono::minutes(1)) == std::future_status::ready;
+  };
+  std::latch begun(1);
+  pool.Submit([&] {
+    begun.count_down();
+    wait_for_last();
+  });
+  begun.wait();
+  pool.Submit(wait_for_last);
+  pool.Submit([&last_ran] { last_ran.set_value(); });
+  pool.WaitIdle();
+  EXPECT_EQ(came_after, 2);
 }
 
 }  // namespace

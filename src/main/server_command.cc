@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <iostream>
 #include <memory>
+#include <thread>
 
 #include "api/dispatcher.h"
 #include "base/metrics.h"
@@ -44,6 +46,12 @@ ControlOptions WithWriters(ControlOptions options, int writers) {
   return options;
 }
 
+// A file is read by the processors of this machine; another program is waited for.
+int WorkersAtOnce(int workers, int writers) {
+  if (writers > 1) return workers;
+  return std::min(workers, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+}
+
 // Everything that serves, in the order in which it depends on one another.
 class Serving {
  public:
@@ -65,7 +73,7 @@ class Serving {
         call_log_(log),
         observers_(Observers(settings.log)),
         failures_(clock),
-        workers_(settings.workers),
+        workers_(settings.workers, WorkersAtOnce(settings.workers, opened.writers)),
         parts_{*dispatcher_, authenticator_, failures_,  workers_,
                clock,        ids_,           observers_, settings.limits},
         rpc_(parts_),
