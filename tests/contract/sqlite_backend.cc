@@ -58,21 +58,23 @@ class Sqlite final : public BackupBackend {
   }
   std::unique_ptr<Store> Another() override { return Open(); }
 
+  // Tests ask thousands of times, most often to see that nothing was written since.
   std::string Dump() override {
-    // One query, which tests run thousands of times.
-    Shell shell(path_);
-    if (dump_query_.empty()) {
-      const auto selects = shell.Run(
-          "SELECT format('SELECT ''%s '' || %s AS row FROM %s', t.name, "
-          "group_concat('quote(' || c.name || ')', ' || ''|'' || '), t.name) "
-          "FROM sqlite_schema t, pragma_table_info(t.name) c "
-          "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' GROUP BY t.name");
-      for (const std::string& select : selects)
-        dump_query_ += (dump_query_.empty() ? "" : " UNION ALL ") + select;
+    if (shell_ == nullptr) shell_ = std::make_unique<Shell>(path_);
+    std::string version = shell_->Run("PRAGMA data_version").front();
+    if (version == dumped_version_) return dump_;
+    std::string query;
+    for (const std::string& select :
+         shell_->Run("SELECT format('SELECT ''%s '' || %s AS row FROM %s', t.name, "
+                     "group_concat('quote(' || c.name || ')', ' || ''|'' || '), t.name) "
+                     "FROM sqlite_schema t, pragma_table_info(t.name) c "
+                     "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' GROUP BY t.name")) {
+      query += (query.empty() ? "" : " UNION ALL ") + select;
     }
-    std::string dump;
-    for (const std::string& row : shell.Run(dump_query_ + " ORDER BY row")) dump += row + '\n';
-    return dump;
+    dump_.clear();
+    for (const std::string& row : shell_->Run(query + " ORDER BY row")) dump_ += row + '\n';
+    dumped_version_ = std::move(version);
+    return dump_;
   }
 
   void RefuseUpdates(const std::string& table, const std::string& condition,
@@ -113,7 +115,9 @@ class Sqlite final : public BackupBackend {
   std::string path_;
   std::unique_ptr<SqliteStore> store_;
   int backups_ = 0;
-  std::string dump_query_;
+  std::unique_ptr<Shell> shell_;  // that nothing is written through
+  std::string dump_;
+  std::string dumped_version_;  // "" before the first
 };
 
 }  // namespace
