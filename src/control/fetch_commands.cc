@@ -98,8 +98,8 @@ void FetchCommands(Control& control, Call call, int64_t max_commands, Encode<Han
   Mutation mutation{.call = call, .locks = {}, .solo = false, .rows = 1, .decide = {}};
   mutation.locks.nodes = unmarked;
   mutation.rows = std::ssize(unmarked);
-  mutation.decide = [&control, call, unmarked, encode, answer = std::move(answer)](
-                        const Snapshot& snapshot, ReadTx&) {
+  mutation.decide = [&control, call, unmarked, encode = std::move(encode),
+                     answer = std::move(answer)](const Snapshot& snapshot, ReadTx&) {
     return Mark(control, call, unmarked, answer, encode, snapshot);
   };
   control.Submit(std::move(mutation), std::move(done));

@@ -80,12 +80,13 @@ TEST_F(Join, IsAnsweredAgainToTheSameMachineOnly) {
 }
 
 TEST_F(Join, IsRefusedWhereItIsNotClearWhatIsMeant) {
+  const std::string token = JoinToken("new");
   const std::string before = room.Dump();
   EXPECT_REFUSED(Ask("tallyman_x", "rack-7"), Code::kUnauthenticated, "INVALID_TOKEN");
-  const std::string token = JoinToken("new");
   EXPECT_REFUSED(Ask(token, "host-1"), Code::kAlreadyExists, "HOST_NAME_TAKEN");
   EXPECT_REFUSED(Ask(token, "no name"), Code::kInvalidArgument, "INVALID_NAME");
   EXPECT_REFUSED(Ask(token, "rack-7", "short"), Code::kInvalidArgument, "INVALID_NONCE");
+  EXPECT_EQ(room.Dump(), before);
   v1::CreateRegionRequest region;
   region.set_name("us");
   ASSERT_OK(room.Send<v1::CreateRegionResponse>("RegionService/CreateRegion", region));
@@ -178,7 +179,7 @@ TEST_F(Waking, DoesNotComeForOtherHostsNorForWhatTheHostSaysItself) {
   auto stream = Open(dispatcher, *host);
   Await(*stream);
   Upgrade("2.0.0");
-  const std::string at = Await(*stream).cursor();
+  Await(*stream);
   TestHost other(room, "host-2");
   auto others = Open(dispatcher, other);
   Await(*others);

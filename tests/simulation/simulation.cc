@@ -180,7 +180,6 @@ std::vector<std::string> Simulation::NodeNames() {
 void Simulation::Operate() {
   const std::vector<std::string> names = NodeNames();
   const int64_t act = chance_.Below(20);
-  std::string said;
   auto send = [&](const char* method, const google::protobuf::Message& request) {
     Status status = Serve(admin_, method, request, nullptr);
     Note(fmt::format("operator: {} {} {}", method, request.ShortDebugString(),

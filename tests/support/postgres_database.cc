@@ -103,6 +103,28 @@ std::map<PostgresDatabase::Settings, std::vector<UsedDatabase>>& Used() {
   return used;
 }
 
+// False: its schema is another one, or it cannot be spoken to.
+bool MakeEmpty(const std::string& dsn, const std::string& schema) {
+  try {
+    SqlSession session(dsn);
+    if (session.Run(kSchemaDigest).front() != schema) return false;
+    session.Run(kEmpty);
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
+// False: the cluster is gone, and the database with it.
+bool Drop(const std::string& name) {
+  try {
+    RunSql(SharedClusterDsn("postgres"), fmt::format("DROP DATABASE {} WITH (FORCE)", name));
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 PostgresDatabase::PostgresDatabase(const Settings& settings, bool migrated) {
@@ -131,20 +153,10 @@ PostgresDatabase::PostgresDatabase(const Settings& settings, bool migrated) {
 }
 
 PostgresDatabase::~PostgresDatabase() {
-  try {
-    SqlSession session(dsn_);
-    if (!schema_.empty() && session.Run(kSchemaDigest).front() == schema_) {
-      session.Run(kEmpty);
-      Used()[settings_].push_back({name_, schema_});
-      return;
-    }
-  } catch (const std::runtime_error&) {
-    // Whatever it has become, it is of no more use.
-  }
-  try {
-    RunSql(SharedClusterDsn("postgres"), fmt::format("DROP DATABASE {} WITH (FORCE)", name_));
-  } catch (const std::runtime_error&) {
-    // The cluster is gone, and the database with it.
+  if (!schema_.empty() && MakeEmpty(dsn_, schema_)) {
+    Used()[settings_].push_back({name_, schema_});
+  } else {
+    Drop(name_);
   }
 }
 

@@ -169,7 +169,7 @@ Result<std::vector<NodeAudit>> PgTransaction::CheckNodes(const std::vector<NodeI
     NodeId id;
     Transition transition;
     RETURN_IF_ERROR(results[1].row(i).Read(id, transition));
-    transitions[id].push_back(std::move(transition));
+    transitions[id].push_back(transition);
   }
   for (int i = 0; i < results[0].rows(); ++i) {
     NodeAudit audit;

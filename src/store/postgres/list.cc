@@ -91,9 +91,9 @@ Result<std::vector<NodeRow>> PgTransaction::ListNodes(const ListQuery& query) {
   ASSIGN_OR_RETURN(
       std::vector<NodeRow> rows,
       ReadList<NodeRow>(Listing::kNodes, query, [&](PgRow& from, NodeRow& row) -> Status {
-        RETURN_IF_ERROR(from.Read(row.node, row.org, row.host, row.region, row.region_id));
+        Status read = from.Read(row.node, row.org, row.host, row.region, row.region_id);
         ids.push_back(row.node.image_id);
-        return {};
+        return read;
       }));
   RETURN_IF_ERROR(EnsureImages(std::move(ids)));
   for (NodeRow& row : rows) row.image = ImageName(row.node.image_id);

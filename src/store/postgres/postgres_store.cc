@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <tuple>
 
 #include "store/postgres/dsn.h"
 #include "store/postgres/migrations.h"
@@ -23,7 +24,7 @@ void EndTransaction(PgConnection& connection) {
   PgBatch batch;
   batch.Add(kRollback);
   // A connection that cannot even roll back is not put back into its pool.
-  static_cast<void>(connection.Run(batch));
+  std::ignore = connection.Run(batch);
 }
 
 PgConnectOptions ForReading(PgConnectOptions options, const PostgresStoreOptions& store) {

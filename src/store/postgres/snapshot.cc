@@ -120,7 +120,7 @@ Status TakeNodes(const PgResult& nodes, const PgResult& transitions, Snapshot& s
     Transition transition;
     RETURN_IF_ERROR(transitions.row(i).Read(id, transition));
     if (auto node = snapshot.nodes.find(id); node != snapshot.nodes.end()) {
-      node->second.transitions.push_back(std::move(transition));
+      node->second.transitions.push_back(transition);
     }
   }
   return {};
