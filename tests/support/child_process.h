@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -27,11 +28,13 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  // `words[0]` is a path. The environment is nothing but `environment` (NAME=VALUE). REQUIRES: it
-  // does not run.
+  // `words[0]` is a path. The environment is nothing but `environment` (NAME=VALUE), and what
+  // ThreadSanitizer was told. REQUIRES: it does not run.
   void Start(const std::vector<std::string>& words, std::vector<std::string> environment = {}) {
     from_ = LogSize();
     environment.emplace_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+    if (const char* options = std::getenv("TSAN_OPTIONS"))
+      environment.push_back(std::string("TSAN_OPTIONS=") + options);
     const std::vector<char*> arguments = ExecArguments(words);
     const std::vector<char*> variables = ExecArguments(environment);
     pid_ = ::fork();
