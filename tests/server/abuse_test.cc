@@ -136,11 +136,11 @@ TEST_F(Abuse, NonsenseInsteadOfHttpIsRefusedOrCut) {
            std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11),  // TLS
            std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
            std::string("GET\r\n\r\n"),
-           std::string("GET / HTTP/9.9\r\nHost: x\r\n\r\n"),
-           std::string("GET / HTTP/1.1\r\n\r\n"),
-           std::string("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
-           std::string("GET / HTTP/1.1\r\nHost x\r\n\r\n"),
-           std::string("GET / HTTP/1.1\r\nHost: x\r\nA\x01: b\r\n\r\n"),
+           std::string("GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n"),
+           std::string("GET /healthz HTTP/1.1\r\n\r\n"),
+           std::string("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+           std::string("GET /healthz HTTP/1.1\r\nHost x\r\n\r\n"),
+           std::string("GET /healthz HTTP/1.1\r\nHost: x\r\nA\x01: b\r\n\r\n"),
            std::string("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"),
            std::string(
                "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),

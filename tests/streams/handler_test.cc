@@ -1,7 +1,11 @@
-// Streams as the server carries them, without a network: how long they last, and how many.
+// Calls as the server carries them, without a network: streams, how long they last and how many,
+// and what waits for a worker.
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <future>
 #include <mutex>
+#include <thread>
 
 #include "http/rpc_handler.h"
 #include "rpc/envelope.h"
@@ -62,10 +66,12 @@ class Peer final : public Exchange {
 class OneToken final : public Authenticator {
  public:
   Result<Actor> Authenticate(std::string_view, const std::optional<std::string>&) override {
+    ++asked;
     if (is_revoked) return Fail(Error(Code::kUnauthenticated, "TOKEN_REVOKED", "it was revoked"));
     return Actor{.id = "watcher", .org_id = {}, .role = Role::kViewer};
   }
   std::atomic<bool> is_revoked{false};
+  std::atomic<int> asked{0};
 };
 
 class StreamCalls : public testing::Test {
@@ -125,6 +131,63 @@ TEST_F(StreamCalls, GiveTheirPlaceBackWhenTheyEnd) {
   const auto next = Open(handler);
   next->AwaitStream();
   next->End();
+}
+
+class WaitingCalls : public StreamCalls {
+ protected:
+  WaitingCalls() {
+    for (size_t i = 0; i < workers.threads(); ++i) workers.Submit([held = held_] { held.wait(); });
+  }
+  ~WaitingCalls() override { Release(); }
+
+  // A call that no worker takes before Release().
+  std::shared_ptr<Peer> Send(HttpHeaders headers) {
+    headers.emplace_back("Content-Type", "application/json");
+    auto peer = std::make_shared<Peer>();
+    handler_.Handle({.verb = "POST",
+                     .target = "/tallyman.v1.OrgService/ListOrgs",
+                     .headers = std::move(headers),
+                     .body = "{}",
+                     .address = "192.0.2.1"},
+                    peer);
+    return peer;
+  }
+  void Release() {
+    if (std::exchange(is_held_, false)) release_.set_value();
+    workers.WaitIdle();
+  }
+
+ private:
+  std::promise<void> release_;
+  std::shared_future<void> held_ = release_.get_future().share();
+  bool is_held_ = true;
+  RpcHandler handler_{Parts({})};
+};
+
+TEST_F(WaitingCalls, AreDoneWhenAWorkerIsFree) {
+  const auto peer = Send({});
+  EXPECT_EQ(token.asked, 0);
+  Release();
+  EXPECT_EQ(peer->AwaitAnswer(), "{}");
+  EXPECT_EQ(token.asked, 1);
+}
+
+TEST_F(WaitingCalls, AreNotBegunForAPeerThatIsGone) {
+  const auto peer = Send({});
+  peer->cancelled()->store(true);
+  Release();
+  EXPECT_THAT(peer->AwaitAnswer(), HasSubstr("canceled"));
+  EXPECT_EQ(token.asked, 0);
+}
+
+TEST_F(WaitingCalls, SpendTheCallersTime) {
+  const auto peer = Send({{"Connect-Timeout-Ms", "1"}});
+  const auto sent = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() < sent + std::chrono::milliseconds(2))
+    std::this_thread::yield();
+  Release();
+  EXPECT_THAT(peer->AwaitAnswer(), HasSubstr("before the call began"));
+  EXPECT_EQ(token.asked, 0);
 }
 
 }  // namespace
