@@ -96,7 +96,7 @@ void AppendString(std::string& out, std::string_view text) {
 }
 
 void AppendNumber(std::string& out, auto number) {
-  std::array<char, 24> digits;
+  std::array<char, 24> digits{};
   out.append(digits.data(), std::to_chars(digits.begin(), digits.end(), number).ptr);
 }
 
@@ -136,7 +136,7 @@ void AppendBase64(std::string& out, std::string_view bytes) {
 // In groups of three digits.
 void AppendFraction(std::string& out, int32_t nanos) {
   if (nanos == 0) return;
-  std::array<char, 10> text;
+  std::array<char, 10> text{};
   text[0] = '.';
   for (size_t i = text.size(); i-- > 1; nanos /= 10)
     text[i] = static_cast<char>('0' + std::abs(nanos % 10));
