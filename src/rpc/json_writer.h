@@ -13,7 +13,8 @@ namespace tallyman {
 // comes out with U+FFFD in the place of what is not. False, after a part was appended: the message
 // has more than 2 GB.
 //
-// REQUIRES: of the well-known types the message holds only Timestamp and Duration.
+// REQUIRES: of the well-known types the message holds only Timestamp and Duration; lists and maps
+// have field numbers below 2048.
 bool AppendJson(std::string& out, const google::protobuf::Message& message);
 
 }  // namespace tallyman

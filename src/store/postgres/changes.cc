@@ -193,15 +193,15 @@ std::vector<Update> Merge(std::vector<Update> updates) {
 }
 
 // The last word on each command counts.
-std::vector<CommandUpdate> Merge(const std::vector<CommandUpdate>& updates) {
+std::vector<CommandUpdate> Merge(std::vector<CommandUpdate> updates) {
   std::vector<CommandUpdate> merged;
   std::unordered_map<CommandId, size_t> places;
-  for (const CommandUpdate& update : updates) {
+  for (CommandUpdate& update : updates) {
     auto [place, is_new] = places.try_emplace(update.id, merged.size());
     if (is_new) {
-      merged.push_back(update);
+      merged.push_back(std::move(update));
     } else {
-      merged[place->second] = update;
+      merged[place->second] = std::move(update);
     }
   }
   return merged;
@@ -282,7 +282,7 @@ PendingChanges::PendingChanges(std::span<const ChangeSet> sets)
   for (const ChangeSet& set : sets) Collect(set);
   node_updates_ = Merge(std::move(node_updates_));
   host_updates_ = Merge(std::move(host_updates_));
-  command_updates_ = Merge(command_updates_);
+  command_updates_ = Merge(std::move(command_updates_));
 }
 
 void PendingChanges::Collect(const ChangeSet& set) {
