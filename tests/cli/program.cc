@@ -83,6 +83,7 @@ Ran RunProgram(const std::string& program, const std::vector<std::string>& argum
   // Looking for what a command leaves behind at its end would take a third of its time.
   std::vector<std::string> whole_environment = environment;
   whole_environment.emplace_back("ASAN_OPTIONS=detect_leaks=0");
+  HandOnTsanOptions(whole_environment);
   pid_t pid = 0;
   const int failed =
       ::posix_spawnp(&pid, program.c_str(), &actions, nullptr, ExecArguments(argv).data(),

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -33,8 +32,7 @@ class ChildProcess {
   void Start(const std::vector<std::string>& words, std::vector<std::string> environment = {}) {
     from_ = LogSize();
     environment.emplace_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
-    if (const char* options = std::getenv("TSAN_OPTIONS"))
-      environment.push_back(std::string("TSAN_OPTIONS=") + options);
+    HandOnTsanOptions(environment);
     const std::vector<char*> arguments = ExecArguments(words);
     const std::vector<char*> variables = ExecArguments(environment);
     pid_ = ::fork();

@@ -1,6 +1,7 @@
-// Texts as execve() takes them.
+// Texts as execve() takes them, and what every environment gets.
 #pragma once
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,12 @@ inline std::vector<char*> ExecArguments(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// A program under test is to know what ThreadSanitizer was told, whatever else its environment is.
+inline void HandOnTsanOptions(std::vector<std::string>& environment) {
+  if (const char* options = std::getenv("TSAN_OPTIONS"))
+    environment.push_back(std::string("TSAN_OPTIONS=") + options);
 }
 
 }  // namespace tallyman
