@@ -1,5 +1,7 @@
 #include "http/worker_pool.h"
 
+#include <algorithm>
+
 namespace tallyman {
 
 WorkerPool::WorkerPool(int threads, int at_once, std::chrono::milliseconds patience)
@@ -11,21 +13,29 @@ WorkerPool::~WorkerPool() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
+    for (Sleeper* sleeper : asleep_) sleeper->wake.notify_one();
   }
-  work_.notify_all();
+  patience_over_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
 void WorkerPool::Submit(std::move_only_function<void()> job) {
   const auto now = std::chrono::steady_clock::now();
-  bool wake = false;
-  {
-    std::lock_guard lock(mutex_);
-    // Whoever works looks for more itself; whoever does not has to know that something waits.
-    wake = queue_.empty() || running_ < at_once_;
-    queue_.push_back({std::move(job), now});
-  }
-  if (wake) work_.notify_one();
+  std::lock_guard lock(mutex_);
+  queue_.push_back({std::move(job), now});
+  CallOne();
+}
+
+// Whoever works looks for more itself: only as many are called as may work, and one that sees when
+// the first in the queue has waited for too long.
+void WorkerPool::CallOne() {
+  const size_t wanted = std::max(at_once_, running_) + (watching_ ? 0 : 1);
+  if (awake_ >= wanted || asleep_.empty()) return;
+  Sleeper& last = *asleep_.back();
+  asleep_.pop_back();
+  ++awake_;
+  last.is_called = true;
+  last.wake.notify_one();
 }
 
 void WorkerPool::WaitIdle() {
@@ -39,31 +49,53 @@ std::pair<size_t, size_t> WorkerPool::Load() const {
 }
 
 bool WorkerPool::IsTimeForNext() const {
-  return stopping_ || running_ < at_once_ ||
+  return running_ < at_once_ ||
          std::chrono::steady_clock::now() >= queue_.front().since + patience_;
 }
 
 void WorkerPool::Run() {
   std::unique_lock lock(mutex_);
+  ++awake_;
   while (true) {
-    work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    if (!IsTimeForNext()) {
-      work_.wait_until(lock, queue_.front().since + patience_);
-      continue;
+    while (!queue_.empty()) {
+      if (IsTimeForNext()) {
+        WorkOnFirst(lock);
+      } else if (watching_ || stopping_) {
+        break;
+      } else {
+        Watch(lock);
+      }
     }
-    auto job = std::move(queue_.front().work);
-    queue_.pop_front();
-    ++running_;
-    // There may be a second one that will have waited too long.
-    if (running_ > at_once_ && !queue_.empty()) work_.notify_one();
-    lock.unlock();
-    job();
-    job = nullptr;  // what it holds goes without the lock
-    lock.lock();
-    --running_;
-    if (running_ == 0 && queue_.empty()) idle_.notify_all();
+    --awake_;
+    Sleeper self;
+    asleep_.push_back(&self);
+    self.wake.wait(lock, [&] { return self.is_called || stopping_; });
+    if (!self.is_called) {
+      std::erase(asleep_, &self);
+      return;
+    }
   }
+}
+
+void WorkerPool::WorkOnFirst(std::unique_lock<std::mutex>& lock) {
+  auto job = std::move(queue_.front().work);
+  queue_.pop_front();
+  ++running_;
+  if (!queue_.empty()) CallOne();
+  lock.unlock();
+  job();
+  job = nullptr;  // what it holds goes without the lock
+  lock.lock();
+  --running_;
+  if (running_ == 0 && queue_.empty()) idle_.notify_all();
+}
+
+void WorkerPool::Watch(std::unique_lock<std::mutex>& lock) {
+  watching_ = true;
+  --awake_;
+  patience_over_.wait_until(lock, queue_.front().since + patience_);
+  ++awake_;
+  watching_ = false;
 }
 
 }  // namespace tallyman

@@ -36,17 +36,28 @@ class WorkerPool {
     std::move_only_function<void()> work;
     std::chrono::steady_clock::time_point since;
   };
+  struct Sleeper {
+    std::condition_variable wake;
+    bool is_called = false;
+  };
 
   void Run();
-  bool IsTimeForNext() const;  // REQUIRES: there is one
+  // With the lock; the last three for a queue that is not empty.
+  void CallOne();
+  bool IsTimeForNext() const;
+  void WorkOnFirst(std::unique_lock<std::mutex>& lock);
+  void Watch(std::unique_lock<std::mutex>& lock);
 
   const size_t at_once_;
   const std::chrono::milliseconds patience_;
   mutable std::mutex mutex_;
-  std::condition_variable work_;
+  std::condition_variable patience_over_;
   std::condition_variable idle_;
   std::deque<Job> queue_;
-  size_t running_ = 0;
+  std::vector<Sleeper*> asleep_;  // who fell asleep last, with warm caches, is called first
+  size_t awake_ = 0;              // those that were called and have not fallen asleep since
+  size_t running_ = 0;            // those that work
+  bool watching_ = false;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
