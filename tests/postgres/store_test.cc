@@ -184,6 +184,27 @@ TEST_F(StoreTest, AReadEndsAtItsCallersTime) {
   ASSERT_OK(later.get());
 }
 
+// It begins its transaction anew, whether or not something was read before.
+TEST_F(StoreTest, AListOfEventsEndsAtItsCallersTime) {
+  auto store = Open({.lock_timeout_ms = 30'000});
+  SqlSession other(database.dsn());
+  other.Run("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE");
+  for (const bool is_first : {true, false}) {
+    Status status = store->Read([&](ReadTx& tx) -> Status {
+      if (!is_first) {
+        ASSIGN_OR_RETURN(auto orgs, tx.ListOrgs({}));
+      }
+      tx.LimitTime(std::chrono::milliseconds(100));
+      ListQuery query;
+      query.order_by = "cursor";
+      ASSIGN_OR_RETURN(auto events, tx.ListEvents(query));
+      return {};
+    });
+    ASSERT_FALSE(status.has_value()) << is_first;
+    EXPECT_EQ(status.error().reason, "DEADLINE_EXCEEDED") << is_first;
+  }
+}
+
 TEST_F(StoreTest, ABackupIsMadeByPostgresOwnToolsWhichTheErrorNames) {
   auto store = Open();
   Status status = store->Backup("fleet.backup", {});

@@ -45,6 +45,9 @@ void PgTransaction::AddHorizon(PgBatch& batch) {
   batch.EndImplicitTransaction();
   batch.Add(kBeginRead);
   begun_ = true;
+  // A limit is one of its transaction.
+  limit_is_new_ = deadline_.has_value();
+  AddLimit(batch, std::chrono::steady_clock::now());
 }
 
 Result<std::vector<OrgRow>> PgTransaction::ListOrgs(const ListQuery& query) {
