@@ -4,10 +4,21 @@
 #   Threads::Threads
 # and in their TEST_DEPS also rapidcheck, and under bench/ benchmark::benchmark.
 
+# Most of what a read costs is spent in these three, and calls within a shared library go through a
+# table. The sanitized programs are many and linked for every change, so they share them.
+if(NOT TALLYMAN_SANITIZE)
+  find_library(SQLite3_LIBRARY NAMES libsqlite3.a sqlite3)
+  set(Protobuf_USE_STATIC_LIBS ON)
+  set(Boost_USE_STATIC_LIBS ON)
+endif()
+
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(SQLite3 3.40 REQUIRED)
+if(SQLite3_LIBRARY MATCHES "\\.a$")
+  set_property(TARGET SQLite::SQLite3 APPEND PROPERTY INTERFACE_LINK_LIBRARIES m Threads::Threads)
+endif()
 find_package(PostgreSQL 15 REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json)
