@@ -44,6 +44,7 @@ Call CallOf(std::string_view method, const Caller& caller) {
   call.address = caller.address;
   call.deadline = caller.deadline;
   call.cancelled = caller.cancelled;
+  call.tx = caller.tx;
   return call;
 }
 
@@ -158,6 +159,11 @@ Result<std::unique_ptr<MessageStream>> Dispatcher::OpenStream(std::string_view n
   } catch (const std::exception& e) {
     return Fail(Unforeseen(name, e.what()));
   }
+}
+
+bool Dispatcher::OnlyReads(std::string_view method) const {
+  auto found = methods_.find(method);
+  return found != methods_.end() && !found->second.mutates && !found->second.of_hosts;
 }
 
 std::unique_ptr<Message> Dispatcher::NewRequest(std::string_view method) const {

@@ -31,6 +31,8 @@ struct Caller {
   std::optional<Time> deadline;
   // Set to true by the caller to withdraw a call that still waits; may be null.
   std::shared_ptr<std::atomic<bool>> cancelled;
+  // The transaction that the actor's token was read in, for a method that only reads; may be null.
+  ReadTx* tx = nullptr;
 };
 
 class Dispatcher {
@@ -58,6 +60,8 @@ class Dispatcher {
   const std::map<std::string, StreamMethod, std::less<>>& stream_methods() const {
     return stream_methods_;
   }
+  // Whether a method changes nothing; false where there is none.
+  bool OnlyReads(std::string_view method) const;
   // An empty request or answer of the method; null when there is no such method.
   std::unique_ptr<google::protobuf::Message> NewRequest(std::string_view method) const;
   std::unique_ptr<google::protobuf::Message> NewResponse(std::string_view method) const;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "control/authorize.h"
-#include "control/node_writer.h"
 #include "control/query_tools.h"
 #include "control/resolve.h"
 
@@ -91,9 +90,7 @@ class Auditor {
 }  // namespace
 
 Result<AuditAnswer> RunAudit(Control& control, const Call& call, const AuditRequest& request) {
-  RETURN_IF_ERROR(Authorize(call));
-  return ReadOnce<AuditAnswer>(control, [&](ReadTx& tx) {
-    control.KeepToDeadline(call, tx);
+  return Query<AuditAnswer>(control, call, [&](ReadTx& tx) {
     Auditor auditor(tx, call.actor, request.drifts_max);
     return request.hosts.empty() ? auditor.All() : auditor.Only(request.hosts);
   });

@@ -11,6 +11,8 @@
 
 namespace tallyman {
 
+class ReadTx;
+
 struct Call {
   Actor actor;
   std::string method;      // "NodeService/UpgradeNodes"
@@ -22,6 +24,8 @@ struct Call {
   std::optional<Time> deadline;
   // Set to true by the caller to withdraw the call while it still waits; may be null.
   std::shared_ptr<std::atomic<bool>> cancelled;
+  // The transaction that the actor's token was read in; what only reads goes on in it. May be null.
+  ReadTx* tx = nullptr;
 };
 
 }  // namespace tallyman

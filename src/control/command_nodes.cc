@@ -2,6 +2,7 @@
 
 #include "control/authorize.h"
 #include "control/node_writer.h"
+#include "control/read_once.h"
 #include "control/resolve.h"
 
 namespace tallyman {

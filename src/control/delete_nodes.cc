@@ -4,6 +4,7 @@
 
 #include "control/authorize.h"
 #include "control/node_release.h"
+#include "control/read_once.h"
 #include "control/resolve.h"
 
 namespace tallyman {

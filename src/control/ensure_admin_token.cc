@@ -2,6 +2,7 @@
 
 #include "control/authorize.h"
 #include "control/inventory_writer.h"
+#include "control/read_once.h"
 #include "control/token_writer.h"
 
 namespace tallyman {

@@ -3,6 +3,7 @@
 #include "base/sorted_unique.h"
 #include "control/authorize.h"
 #include "control/node_step.h"
+#include "control/read_once.h"
 #include "control/reports.h"
 
 namespace tallyman {

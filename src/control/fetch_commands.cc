@@ -7,6 +7,7 @@
 
 #include "control/authorize.h"
 #include "control/node_writer.h"
+#include "control/read_once.h"
 #include "control/reports.h"
 
 namespace tallyman {

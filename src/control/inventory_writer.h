@@ -8,6 +8,7 @@
 
 #include "control/control.h"
 #include "control/node_writer.h"
+#include "control/read_once.h"
 
 namespace tallyman {
 

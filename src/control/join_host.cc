@@ -2,6 +2,7 @@
 #include "control/authorize.h"
 #include "control/capacity.h"
 #include "control/inventory_writer.h"
+#include "control/read_once.h"
 #include "control/reports.h"
 #include "control/token_writer.h"
 

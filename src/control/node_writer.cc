@@ -7,6 +7,7 @@
 #include "base/json_text.h"
 #include "base/text.h"
 #include "control/authorize.h"
+#include "control/read_once.h"
 #include "control/resolve.h"
 
 namespace tallyman {

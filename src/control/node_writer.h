@@ -83,16 +83,4 @@ Status CheckVersion(const Node& node, int64_t expected);
 // {"key":"value",...}: an event's detail.
 std::string Detail(std::initializer_list<std::pair<std::string_view, std::string_view>> facts);
 
-// Runs `body` with a read transaction; what it returns is the answer.
-template <class T>
-Result<T> ReadOnce(Control& control, const std::function<Result<T>(ReadTx&)>& body) {
-  Result<T> answer = Fail(Internal("NOT_READ", "nothing was read"));
-  Status status = control.store().Read([&](ReadTx& tx) -> Status {
-    answer = body(tx);
-    return {};
-  });
-  if (!status) return Fail(status.error());
-  return answer;
-}
-
 }  // namespace tallyman

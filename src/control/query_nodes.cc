@@ -80,13 +80,11 @@ Error CommandNotFound(std::string_view id) {
 
 Result<NodeView> GetNode(Control& control, const Call& call, const std::string& name) {
   return Query<NodeView>(control, call, [&](ReadTx& tx) -> Result<NodeView> {
-    ASSIGN_OR_RETURN(auto row, tx.FindNode(name));
-    if (!row || !SeesNode(call.actor, row->node)) return Fail(NodeNotFound(name));
-    ConfigId config_id = row->node.config_id;
-    Names names(tx);
-    ASSIGN_OR_RETURN(NodeView view, ViewOf(names, *std::move(row)));
-    ASSIGN_OR_RETURN(view.config, tx.FindConfig(config_id));
-    return view;
+    ASSIGN_OR_RETURN(auto found, tx.FindNodeAndConfig(name));
+    if (!found || !SeesNode(call.actor, found->row.node)) return Fail(NodeNotFound(name));
+    return NodeView{.row = std::move(found->row),
+                    .running_image = std::move(found->running_image),
+                    .config = std::move(found->config)};
   });
 }
 

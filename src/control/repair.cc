@@ -9,6 +9,7 @@
 #include "control/authorize.h"
 #include "control/inventory_writer.h"
 #include "control/node_writer.h"
+#include "control/read_once.h"
 #include "control/resolve.h"
 #include "planner/hold.h"
 

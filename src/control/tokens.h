@@ -16,14 +16,16 @@ namespace tallyman {
 
 // Who calls a method ("AgentService/Join"), from the text of the token that came with the call, if
 // one did. Without one, and without need of one, it is Stranger(). UNAUTHENTICATED NO_TOKEN.
+// `tx` as for Authenticate().
 Result<Actor> AuthenticateCall(Control& control, std::string_view method,
-                               const std::optional<std::string>& token_text);
+                               const std::optional<std::string>& token_text, ReadTx* tx = nullptr);
 
 // Who shows this text. One indexed read, made anew for every call, so that a revocation counts from
 // the next call on, on every server; a stream asks again from time to time. UNAUTHENTICATED with
 // reason INVALID_TOKEN, TOKEN_EXPIRED, TOKEN_REVOKED or TOKEN_USED; the last three only to who has
-// the right secret. Blocks for the database.
-Result<Actor> Authenticate(Control& control, std::string_view token_text);
+// the right secret. Blocks for the database. `tx`: where to read, null for a transaction of its
+// own.
+Result<Actor> Authenticate(Control& control, std::string_view token_text, ReadTx* tx = nullptr);
 
 struct CreateTokenRequest {
   std::string name;

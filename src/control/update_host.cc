@@ -5,6 +5,7 @@
 #include "control/capacity.h"
 #include "control/inventory.h"
 #include "control/inventory_writer.h"
+#include "control/read_once.h"
 #include "control/resolve.h"
 
 namespace tallyman {

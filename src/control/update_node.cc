@@ -6,6 +6,7 @@
 #include "control/authorize.h"
 #include "control/firewall.h"
 #include "control/node_writer.h"
+#include "control/read_once.h"
 #include "control/resolve.h"
 
 namespace tallyman {

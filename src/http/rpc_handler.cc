@@ -91,15 +91,17 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
  private:
   friend class StreamBody;
   Result<std::unique_ptr<Message>> ReadMessage();
-  Result<Actor> FindActor();
+  Result<Actor> FindActor(ReadTx* tx = nullptr);
+  Result<std::unique_ptr<Message>> Enter(ReadTx* tx);
   void Call();
+  void Read();
   void OpenStream(const Message& message, const Caller& caller);
   void Answered(Result<Reply> reply);
   void Finish(Result<Reply> reply);
   HttpResponse Success(std::string body) const;
   HttpResponse Failure(const Error& error) const;
   void Record(const Error* error, size_t answer_bytes);
-  Caller CallerOf() const;
+  Caller CallerOf(ReadTx* tx = nullptr) const;
 
   const RpcParts& parts_;
   Counts& counts_;
@@ -267,25 +269,34 @@ void RpcHandler::CallState::Record(const Error* error, size_t answer_bytes) {
 
 void RpcHandler::CallState::Refuse(const Error& error) { Finish(Fail(error)); }
 
-Result<Actor> RpcHandler::CallState::FindActor() {
-  return Recognize(parts_, std::string_view(route_.method).substr(kPackage.size()), request_);
+Result<Actor> RpcHandler::CallState::FindActor(ReadTx* tx) {
+  return Recognize(parts_, std::string_view(route_.method).substr(kPackage.size()), request_, tx);
 }
 
 Result<std::unique_ptr<Message>> RpcHandler::CallState::ReadMessage() {
   auto message = parts_.dispatcher.NewRequest(route_.method);
-  std::string body = std::move(request_.body);
+  std::string_view body = request_.body;
+  std::string only;
   if (route_.kind == MethodKind::kServerStream) {
-    ASSIGN_OR_RETURN(body, OnlyMessageOf(body));
+    ASSIGN_OR_RETURN(only, OnlyMessageOf(body));
+    body = only;
   }
   RETURN_IF_ERROR(ParseMessage(terms_.codec, body, *message));
   return message;
 }
 
-Caller RpcHandler::CallState::CallerOf() const {
+// Nobody's message is read before it is known who sent it.
+Result<std::unique_ptr<Message>> RpcHandler::CallState::Enter(ReadTx* tx) {
+  ASSIGN_OR_RETURN(actor_, FindActor(tx));
+  return ReadMessage();
+}
+
+Caller RpcHandler::CallState::CallerOf(ReadTx* tx) const {
   return {.actor = actor_,
           .address = request_.address,
           .deadline = deadline_,
-          .cancelled = exchange_->cancelled()};
+          .cancelled = exchange_->cancelled(),
+          .tx = tx};
 }
 
 void RpcHandler::CallState::Run() {
@@ -313,16 +324,27 @@ void RpcHandler::CallState::Call() {
   if (*exchange_->cancelled()) {
     return Finish(Fail(Error(Code::kCanceled, "CLIENT_GONE", "the client has gone away")));
   }
-  auto actor = FindActor();
-  if (!actor) return Finish(Fail(std::move(actor).error()));
-  actor_ = *std::move(actor);
-  auto message = ReadMessage();
+  if (parts_.dispatcher.OnlyReads(route_.method)) return Read();
+  auto message = Enter(nullptr);
+  request_.body = std::string();
   if (!message) return Finish(Fail(std::move(message).error()));
   if (route_.kind == MethodKind::kServerStream) return OpenStream(**message, CallerOf());
   worker_ = std::this_thread::get_id();
   parts_.dispatcher.Dispatch(
       route_.method, **message, CallerOf(),
       [self = shared_from_this()](Result<Reply> reply) { self->Answered(std::move(reply)); });
+}
+
+// Finds out who calls and reads what is asked for in one transaction.
+void RpcHandler::CallState::Read() {
+  Result<Reply> answer = Fail(Error());
+  Status read = parts_.authenticator.Read([&](ReadTx& tx) -> Status {
+    ASSIGN_OR_RETURN(auto message, Enter(&tx));
+    parts_.dispatcher.Dispatch(route_.method, *message, CallerOf(&tx),
+                               [&](Result<Reply> reply) { answer = std::move(reply); });
+    return {};
+  });
+  Finish(read ? std::move(answer) : Fail(std::move(read).error()));
 }
 
 // An answer that comes from the thread of the lots must not be written there.

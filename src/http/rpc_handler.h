@@ -68,8 +68,9 @@ class RpcHandler {
 };
 
 // Who calls. UNAUTHENTICATED, of which FailureLimit is told; RESOURCE_EXHAUSTED TOO_MANY_FAILURES
-// instead of it when that says so. May read the database.
-Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request);
+// instead of it when that says so. May read the database, in `tx` unless that is null.
+Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request,
+                        ReadTx* tx = nullptr);
 
 // The answer that an error is, of a unary call.
 HttpResponse ErrorResponse(const Error& error, std::optional<int> status = {});

@@ -27,10 +27,10 @@ std::optional<std::string> TokenOf(const HttpRequest& request) {
 
 }  // namespace
 
-Result<Actor> Recognize(const RpcParts& parts, std::string_view method,
-                        const HttpRequest& request) {
+Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request,
+                        ReadTx* tx) {
   const std::optional<std::string> token = TokenOf(request);
-  auto actor = parts.authenticator.Authenticate(method, token);
+  auto actor = parts.authenticator.Authenticate(method, token, tx);
   // Who shows no token tries none.
   if (actor || !token || actor.error().code != Code::kUnauthenticated) return actor;
   if (auto wait = parts.failures.MustWait(request.address)) {

@@ -5,8 +5,13 @@
 namespace tallyman {
 
 Result<Actor> ControlAuthenticator::Authenticate(std::string_view method,
-                                                 const std::optional<std::string>& token) {
-  return AuthenticateCall(control_, method, token);
+                                                 const std::optional<std::string>& token,
+                                                 ReadTx* tx) {
+  return AuthenticateCall(control_, method, token, tx);
+}
+
+Status ControlAuthenticator::Read(const std::function<Status(ReadTx&)>& body) {
+  return control_.store().Read(body);
 }
 
 }  // namespace tallyman

@@ -10,8 +10,9 @@ namespace tallyman {
 class ControlAuthenticator final : public Authenticator {
  public:
   explicit ControlAuthenticator(Control& control) : control_(control) {}
-  Result<Actor> Authenticate(std::string_view method,
-                             const std::optional<std::string>& token) override;
+  Result<Actor> Authenticate(std::string_view method, const std::optional<std::string>& token,
+                             ReadTx* tx) override;
+  Status Read(const std::function<Status(ReadTx&)>& body) override;
 
  private:
   Control& control_;

@@ -41,9 +41,9 @@ Result<ImageReference> ParseImageReference(std::string_view text) {
 }
 
 std::string ToText(const ImageReference& reference) {
-  std::string text =
-      fmt::format("{}/{}@{}", reference.protocol, reference.variant, reference.version);
-  return reference.build ? fmt::format("{}+{}", text, *reference.build) : text;
+  std::string text = reference.protocol + '/' + reference.variant + '@' + reference.version;
+  if (reference.build) text += '+' + std::to_string(*reference.build);
+  return text;
 }
 
 }  // namespace tallyman

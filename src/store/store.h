@@ -94,6 +94,12 @@ struct Snapshot {
   std::unordered_map<CommandId, CommandPlace> commands;
 };
 
+struct NodeAndConfig {
+  NodeRow row;
+  NodeConfig config;          // that the node should run
+  std::string running_image;  // of the config that it runs; "": of none
+};
+
 // Which commands a host can be given: of each node the oldest that is open, unless it has to wait.
 struct HandOutQuery {
   HostId host_id;
@@ -138,6 +144,7 @@ class ReadTx {
                                                              std::string_view semantic_version) = 0;
   // A live or deleted node by id; by name the one that is not deleted.
   virtual Result<std::optional<NodeRow>> FindNode(std::string_view id_or_name) = 0;
+  virtual Result<std::optional<NodeAndConfig>> FindNodeAndConfig(std::string_view id_or_name) = 0;
   // One more than the largest N of all nodes ever named PREFIX-N, at least 1: a deleted node's name
   // is not given to another by itself.
   virtual Result<int64_t> NextNodeNumber(std::string_view prefix) = 0;

@@ -102,7 +102,20 @@ TEST_P(WriteContract, FindsByIdAndByName) {
     EXPECT_EQ(row->host, "rack-1");
     EXPECT_EQ(row->region, "north");
     EXPECT_EQ(row->image, "ethereum/reth@1.0.0+1");
+    auto both = Read([&](ReadTx& tx) { return tx.FindNodeAndConfig(key); });
+    ASSERT_TRUE(both.has_value()) << key;
+    EXPECT_EQ(both->row.node, row->node);
+    EXPECT_EQ(both->row.region, "north");
+    EXPECT_EQ(both->row.image, row->image);
+    EXPECT_EQ(both->running_image, node.running_config_id ? row->image : "");
+    auto config = Read([&](ReadTx& tx) { return tx.FindConfig(node.config_id); });
+    ASSERT_TRUE(config.has_value());
+    EXPECT_EQ(both->config.id, node.config_id);
+    EXPECT_EQ(both->config.image_id, config->image_id);
+    EXPECT_EQ(both->config.resources, config->resources);
+    EXPECT_EQ(ConfigToJson(both->config), ConfigToJson(*config));
   }
+  EXPECT_FALSE(Read([&](ReadTx& tx) { return tx.FindNodeAndConfig("eth-2"); }).has_value());
   EXPECT_TRUE(Read([&](ReadTx& tx) { return tx.FindOrg("acme"); }).has_value());
   EXPECT_TRUE(Read([&](ReadTx& tx) { return tx.FindOrg(fleet_.org.id.ToString()); }).has_value());
   EXPECT_FALSE(Read([&](ReadTx& tx) { return tx.FindOrg("ACME"); }).has_value());

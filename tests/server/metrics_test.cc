@@ -50,6 +50,15 @@ TEST_F(Pages, NumbersAreForThoseWhoMaySeeTheFleet) {
   EXPECT_THAT(answer.headers["content-type"], HasSubstr("version=0.0.4"));
 }
 
+// Who calls and what is asked for are looked up together. The server reads now and then by itself.
+TEST_F(Pages, ACallThatOnlyReadsIsOneTransaction) {
+  constexpr int kCalls = 50;
+  const double before = ValueOf("tallyman_read_duration_seconds_count");
+  ASSERT_GE(before, 0);
+  for (int i = 0; i < kCalls; ++i) Call("OrgService/ListOrgs", "{}");
+  EXPECT_LT(ValueOf("tallyman_read_duration_seconds_count") - before, 1.5 * kCalls);
+}
+
 TEST_F(Pages, NumbersFollowWhatHappens) {
   Call("RegionService/CreateRegion", R"({"name": "eu"})");
   Call("OrgService/CreateOrg", R"({"name": "acme"})");

@@ -65,13 +65,19 @@ class Peer final : public Exchange {
 
 class OneToken final : public Authenticator {
  public:
-  Result<Actor> Authenticate(std::string_view, const std::optional<std::string>&) override {
+  explicit OneToken(Store& store) : store_(store) {}
+  Result<Actor> Authenticate(std::string_view, const std::optional<std::string>&,
+                             ReadTx*) override {
     ++asked;
     if (is_revoked) return Fail(Error(Code::kUnauthenticated, "TOKEN_REVOKED", "it was revoked"));
     return Actor{.id = "watcher", .org_id = {}, .role = Role::kViewer};
   }
+  Status Read(const std::function<Status(ReadTx&)>& body) override { return store_.Read(body); }
   std::atomic<bool> is_revoked{false};
   std::atomic<int> asked{0};
+
+ private:
+  Store& store_;
 };
 
 class StreamCalls : public testing::Test {
@@ -94,7 +100,7 @@ class StreamCalls : public testing::Test {
 
   ApiRoom room;
   Dispatcher dispatcher{*room.control};
-  OneToken token;
+  OneToken token{room.control->store()};
   FailureLimit failures{room.clock};
   IdSource ids{room.clock, room.random};
   CallObservers nobody{{}};

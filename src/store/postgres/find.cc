@@ -27,13 +27,26 @@ constexpr char kVersion[] =
 constexpr char kHostById[] = TALLYMAN_HOST_ROW "WHERE h.id = $1";
 constexpr char kHostByName[] = TALLYMAN_HOST_ROW "WHERE h.name = $1";
 
-#define TALLYMAN_NODE_ROW                                                                  \
-  "SELECT " TALLYMAN_NODE_COLUMNS                                                          \
-  ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id FROM nodes n " \
-  "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN hosts h ON h.id = n.host_id "             \
+#define TALLYMAN_CONFIG_COLUMNS \
+  "c.image_id, c.json, c.cpu_cores, c.memory_bytes, c.disk_bytes, c.created_at"
+
+#define TALLYMAN_NODE_ROW \
+  TALLYMAN_NODE_COLUMNS ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id"
+#define TALLYMAN_FROM_NODES                            \
+  " FROM nodes n LEFT JOIN orgs o ON o.id = n.org_id " \
+  "LEFT JOIN hosts h ON h.id = n.host_id "             \
   "LEFT JOIN regions r ON r.id = h.region_id "
-constexpr char kNodeById[] = TALLYMAN_NODE_ROW "WHERE n.id = $1";
-constexpr char kNodeByName[] = TALLYMAN_NODE_ROW "WHERE n.name = $1 AND n.deleted_at IS NULL";
+#define TALLYMAN_NODE_BY_ID "WHERE n.id = $1"
+#define TALLYMAN_NODE_BY_NAME "WHERE n.name = $1 AND n.deleted_at IS NULL"
+constexpr char kNodeById[] = "SELECT " TALLYMAN_NODE_ROW TALLYMAN_FROM_NODES TALLYMAN_NODE_BY_ID;
+constexpr char kNodeByName[] =
+    "SELECT " TALLYMAN_NODE_ROW TALLYMAN_FROM_NODES TALLYMAN_NODE_BY_NAME;
+#define TALLYMAN_NODE_AND_CONFIG                                                                \
+  "SELECT " TALLYMAN_NODE_ROW ", " TALLYMAN_CONFIG_COLUMNS ", run.image_id" TALLYMAN_FROM_NODES \
+  "LEFT JOIN configs c ON c.id = n.config_id "                                                  \
+  "LEFT JOIN configs run ON run.id = n.running_config_id "
+constexpr char kNodeAndConfigById[] = TALLYMAN_NODE_AND_CONFIG TALLYMAN_NODE_BY_ID;
+constexpr char kNodeAndConfigByName[] = TALLYMAN_NODE_AND_CONFIG TALLYMAN_NODE_BY_NAME;
 
 // Names from PREFIX- up to, but not including, PREFIX. ('.' follows '-') that end in digits only.
 constexpr char kLargestNumber[] =
@@ -41,9 +54,7 @@ constexpr char kLargestNumber[] =
     "WHERE name > $1 AND name < $2 AND substr(name, $3::int) ~ '^[0-9]+$' "
     "AND length(name) < $3::int + 18";
 
-constexpr char kConfig[] =
-    "SELECT c.image_id, c.json, c.cpu_cores, c.memory_bytes, c.disk_bytes, c.created_at "
-    "FROM configs c WHERE c.id = $1";
+constexpr char kConfig[] = "SELECT " TALLYMAN_CONFIG_COLUMNS " FROM configs c WHERE c.id = $1";
 constexpr char kBuilds[] =
     "SELECT i.id FROM protocols p JOIN protocol_versions v ON v.protocol_id = p.id "
     "JOIN images i ON i.protocol_version_id = v.id "
@@ -137,6 +148,26 @@ Result<std::optional<NodeRow>> PgTransaction::FindNode(std::string_view id_or_na
   RETURN_IF_ERROR(EnsureImages({row.node.image_id}));
   row.image = ImageName(row.node.image_id);
   return row;
+}
+
+Result<std::optional<NodeAndConfig>> PgTransaction::FindNodeAndConfig(std::string_view id_or_name) {
+  NodeAndConfig found;
+  NodeRow& row = found.row;
+  NodeConfig& config = found.config;
+  std::string json;
+  std::optional<ImageId> running;
+  ASSIGN_OR_RETURN(
+      bool is_there,
+      ReadByIdOrName<NodeId>(*this, kNodeAndConfigById, kNodeAndConfigByName, id_or_name, row.node,
+                             row.org, row.host, row.region, row.region_id, config.image_id, json,
+                             config.resources, config.created_at, running));
+  if (!is_there) return std::optional<NodeAndConfig>();
+  config.id = row.node.config_id;
+  RETURN_IF_ERROR(ConfigFromJson(json, config));
+  RETURN_IF_ERROR(EnsureImages({row.node.image_id, running.value_or(row.node.image_id)}));
+  row.image = ImageName(row.node.image_id);
+  if (running) found.running_image = ImageName(*running);
+  return found;
 }
 
 Result<int64_t> PgTransaction::NextNodeNumber(std::string_view prefix) {

@@ -55,6 +55,7 @@ class PgTransaction final : public WriteTx {
                                                      std::string_view variant,
                                                      std::string_view semantic_version) override;
   Result<std::optional<NodeRow>> FindNode(std::string_view id_or_name) override;
+  Result<std::optional<NodeAndConfig>> FindNodeAndConfig(std::string_view id_or_name) override;
   Result<int64_t> NextNodeNumber(std::string_view prefix) override;
   Result<std::optional<NodeConfig>> FindConfig(const ConfigId& id) override;
   Result<std::shared_ptr<const Image>> FindImage(const ImageId& id) override;
