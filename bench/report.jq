@@ -18,6 +18,7 @@ def rows: [
   ["server_idle", "memory of an idle server", "at most", "MB", ["<=", 1]],
   ["server_streams", "memory with 10,000 idle streams", "at most", "MB", ["<=", 1]],
   ["network_reads", "GetNode through HTTP, 64 clients", "the bare HTTP layer", "/s", [">=", 0.4]],
+  ["network_reads_open", "the same, an upgrade open on every node", "the bare HTTP layer", "/s", null],
   ["agents_settled", "upgrades of 5,000 hosts, one each, until they are settled", "upgrades asked for in process", "/s", null],
   ["agents_asked", "the same until all are asked for", "upgrades asked for in process", "/s", null],
   ["plan/spread", "choosing one of 100,000 hosts, spread, dry run", "of 1,000 hosts", "us", ["<=", 2]],

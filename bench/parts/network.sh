@@ -34,7 +34,7 @@ calls() { # METHOD PORT
 }
 
 network_round() {
-  local upgrades reads bare bytes failed needs
+  local upgrades reads reads_open bare bytes failed needs
   export BENCH_NODES=$work/nodes BENCH_TOKEN
   rm -f "$work"/net.db* "$work/hold"
   cp "$network_fleet" "$work/net.db"
@@ -46,13 +46,14 @@ network_round() {
   serve '127.0.0.1:[0-9]+' "${BENCH_BUILD:-build/release}/tallyman" server \
     --db "sqlite:$work/net.db" --listen 127.0.0.1:0
   BENCH_TOKEN=$(<"$work/net.db.admin-token")
-  upgrades=$(calls UpgradeNodes "${served##*:}")
   reads=$(calls GetNode "${served##*:}")
+  upgrades=$(calls UpgradeNodes "${served##*:}")
+  reads_open=$(calls GetNode "${served##*:}")
   bytes=$(curl -sS -H "Authorization: Bearer $BENCH_TOKEN" -H 'Content-Type: application/json' \
     -d "{\"node\": \"$(head -n 1 "$BENCH_NODES")\"}" \
     "http://$served/tallyman.v1.NodeService/GetNode" | wc -c)
   end_server
-  failed=$(jq -s 'map(.failed) | add' <<<"$upgrades $reads")
+  failed=$(jq -s 'map(.failed) | add' <<<"$upgrades $reads $reads_open")
   ((failed == 0)) || { say "bench: $failed calls failed"; exit 1; }
   must_balance "$work/net.db"
   record network_upgrades "$(jq .rate <<<"$upgrades")" \
@@ -62,6 +63,7 @@ network_round() {
   bare=$(calls GetNode "$served")
   end_server
   record network_reads "$(jq .rate <<<"$reads")" "$(jq .rate <<<"$bare")"
+  record network_reads_open "$(jq .rate <<<"$reads_open")" "$(jq .rate <<<"$bare")"
   exec 9>&-
   needs=$(node bench/footprint.mjs "${BENCH_BUILD:-build/release}/tallyman" || true)
   record server_ready "$(jq .ready_ms <<<"$needs")" 200
@@ -79,8 +81,8 @@ $(table --arg nodes 0 --arg hosts 0)
 
 - 64 connections of wrk, on the same cores, to a server of its own; each call is one request in JSON with a
   token. The fleet has 10,000 nodes, 50 a host; commits are durable.
-- Reads are of \`GetNode\`; the bare HTTP layer (\`bench/bare_http\`) answers with as many bytes without looking
-  at the request.
+- Reads are of \`GetNode\`, first of a fleet at rest, then again with an upgrade open on every node, after tens of
+  thousands of them; the bare HTTP layer (\`bench/bare_http\`) answers with as many bytes without looking at the request.
 - What a server needs is measured by \`bench/footprint.mjs\`; an idle one has served nothing yet, and a stream is
   one of \`WatchEvents\` in plain HTTP.
 TEXT
