@@ -49,7 +49,7 @@ std::pair<size_t, size_t> WorkerPool::Load() const {
 }
 
 bool WorkerPool::IsTimeForNext() const {
-  return running_ < at_once_ ||
+  return stopping_ || running_ < at_once_ ||
          std::chrono::steady_clock::now() >= queue_.front().since + patience_;
 }
 
@@ -60,19 +60,20 @@ void WorkerPool::Run() {
     while (!queue_.empty()) {
       if (IsTimeForNext()) {
         WorkOnFirst(lock);
-      } else if (watching_ || stopping_) {
+      } else if (watching_) {
         break;
       } else {
         Watch(lock);
       }
     }
     --awake_;
+    if (stopping_) return;
     Sleeper self;
     asleep_.push_back(&self);
     self.wake.wait(lock, [&] { return self.is_called || stopping_; });
-    if (!self.is_called) {
+    if (!self.is_called) {  // to help with what is left
       std::erase(asleep_, &self);
-      return;
+      ++awake_;
     }
   }
 }
