@@ -135,7 +135,7 @@ void Dispatcher::Dispatch(std::string_view name, const Message& request, const C
     if (!status) return once(Fail(std::move(status).error()));
     Call call = CallOf(method, request, caller);
     bool remembered = method.mutates && !call.request_id.empty() && !IsDryRun(request);
-    if (method.mutates || method.of_hosts) once = ThenNudge(feed_, std::move(once));
+    if (!method.only_reads()) once = ThenNudge(feed_, std::move(once));
     method.run(control_, call, request,
                remembered ? OrAnswerGivenBefore(control_, method, call, once) : once);
   } catch (const std::exception& e) {
@@ -159,11 +159,6 @@ Result<std::unique_ptr<MessageStream>> Dispatcher::OpenStream(std::string_view n
   } catch (const std::exception& e) {
     return Fail(Unforeseen(name, e.what()));
   }
-}
-
-bool Dispatcher::OnlyReads(std::string_view method) const {
-  auto found = methods_.find(method);
-  return found != methods_.end() && !found->second.mutates && !found->second.of_hosts;
 }
 
 std::unique_ptr<Message> Dispatcher::NewRequest(std::string_view method) const {

@@ -60,8 +60,6 @@ class Dispatcher {
   const std::map<std::string, StreamMethod, std::less<>>& stream_methods() const {
     return stream_methods_;
   }
-  // Whether a method changes nothing; false where there is none.
-  bool OnlyReads(std::string_view method) const;
   // An empty request or answer of the method; null when there is no such method.
   std::unique_ptr<google::protobuf::Message> NewRequest(std::string_view method) const;
   std::unique_ptr<google::protobuf::Message> NewResponse(std::string_view method) const;

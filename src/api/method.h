@@ -27,6 +27,8 @@ struct Method {
   // Called by hosts: changes something as well, and has other means than a request id to be safe
   // when it comes twice.
   bool of_hosts = false;
+
+  bool only_reads() const { return !mutates && !of_hosts; }
 };
 
 // The answer that hears a mutation's bytes and hands on what they are.

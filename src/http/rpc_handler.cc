@@ -58,14 +58,15 @@ std::string EndOfStream(const Status& status) {
 struct RpcHandler::Route {
   std::string method;  // "" when there is none
   MethodKind kind = MethodKind::kUnary;
+  bool only_reads = false;
 
   static Route Of(const Dispatcher& dispatcher, std::string_view path) {
     std::string_view name = path.substr(1);
     if (auto unary = dispatcher.methods().find(name); unary != dispatcher.methods().end())
-      return {unary->first, MethodKind::kUnary};
+      return {unary->first, MethodKind::kUnary, unary->second.only_reads()};
     if (auto stream = dispatcher.stream_methods().find(name);
         stream != dispatcher.stream_methods().end())
-      return {stream->first, MethodKind::kServerStream};
+      return {stream->first, MethodKind::kServerStream, false};
     return {};
   }
 };
@@ -324,7 +325,7 @@ void RpcHandler::CallState::Call() {
   if (*exchange_->cancelled()) {
     return Finish(Fail(Error(Code::kCanceled, "CLIENT_GONE", "the client has gone away")));
   }
-  if (parts_.dispatcher.OnlyReads(route_.method)) return Read();
+  if (route_.only_reads) return Read();
   auto message = Enter(nullptr);
   request_.body = std::string();
   if (!message) return Finish(Fail(std::move(message).error()));
