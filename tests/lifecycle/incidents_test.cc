@@ -328,6 +328,23 @@ TEST_F(Told, AReportWithoutTheNewFieldsIsTakenAsBefore) {
   EXPECT_EQ(room.Host("host-1").reported().problem(), "");
 }
 
+TEST_F(Told, ACommandThatFailedIsAnEventThatSaysWhy) {
+  ASSERT_OK(room.Create("m", "host-1", "1.0.0"));
+  const v1::HandedCommand command = host->Take("m");
+  v1::ReportRequest report;
+  v1::Outcome& outcome = *report.add_outcomes();
+  outcome = TestHost::OutcomeOf(command, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK);
+  outcome.set_message("it ended with exit code 1:\nno such file");
+  host->Report(report);
+  const auto events = room.Events("kind=command_failed");
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].message(),
+            "node_create of node m on host host-1 failed: node_upgrade_rollback: it ended with "
+            "exit code 1:\nno such file");
+  EXPECT_EQ(events[0].facts().at("command_id"), command.command_id());
+  EXPECT_EQ(room.Node("m").node_state(), v1::NODE_STATE_FAILED);
+}
+
 TEST_F(Told, WhatWasCountedStaysWhenTheHostDoesNotNameTheNode) {
   host->Status(Id(), first);
   Tell({Crash(1, 5)});
