@@ -58,6 +58,15 @@ std::string ValidUtf8(std::string_view text) {
   return valid;
 }
 
+void CutUtf8(std::string& text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return;
+  size_t size = bytes_max;
+  // Back to where a character begins, but no further than a character is long.
+  for (int i = 0; i < 3 && size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80; ++i)
+    --size;
+  text.resize(size);
+}
+
 std::string Quote(std::string_view text) {
   constexpr size_t kBytesMax = 60;
   std::string quoted = "\"";

@@ -14,6 +14,10 @@ bool IsUtf8(std::string_view text);
 // The text with U+FFFD in the place of each byte that is not part of well-formed UTF-8.
 std::string ValidUtf8(std::string_view text);
 
+// Cuts the text to at most `bytes_max` bytes, not in the middle of a character. What is not UTF-8
+// stays as it is.
+void CutUtf8(std::string& text, size_t bytes_max);
+
 // The text in double quotes, cut after 60 bytes, with anything that is not printable ASCII or
 // well-formed UTF-8 written as \xNN: safe to print on a terminal and to put into a log line.
 std::string Quote(std::string_view text);

@@ -36,5 +36,18 @@ TEST(CheckText, RefusesControlsAndLength) {
   EXPECT_FALSE(CheckText("value", "abc", 2).has_value());
 }
 
+TEST(CutUtf8, DoesNotCutACharacterInItsMiddle) {
+  auto cut = [](std::string text, size_t bytes_max) {
+    CutUtf8(text, bytes_max);
+    return text;
+  };
+  EXPECT_EQ(cut("short", 10), "short");
+  EXPECT_EQ(cut("exactly", 7), "exactly");
+  EXPECT_EQ(cut("longer", 4), "long");
+  EXPECT_EQ(cut("a\xc3\xa4", 2), "a");
+  EXPECT_EQ(cut("a\xf0\x9f\x90\x8b", 4), "a");
+  EXPECT_EQ(cut("a\xf0\x9f\x90\x8b!", 5), "a\xf0\x9f\x90\x8b");
+}
+
 }  // namespace
 }  // namespace tallyman
