@@ -23,20 +23,48 @@
 #include "tests/support/test_registry.h"
 #include "tests/support/wait.h"
 
+// `expr` is a call of the runtime, or a job.
 #define ASSERT_DONE(expr)                                    \
   do {                                                       \
-    auto done_ = (expr);                                     \
+    Status done_ = Finish([&] { return (expr); });           \
     ASSERT_TRUE(done_.has_value()) << done_.error().message; \
   } while (false)
 
 #define EXPECT_DONE(expr)                                    \
   do {                                                       \
-    auto done_ = (expr);                                     \
+    Status done_ = Finish([&] { return (expr); });           \
     EXPECT_TRUE(done_.has_value()) << done_.error().message; \
   } while (false)
 
 namespace tallyman {
 namespace {
+
+// Makes a call again and again until it says that it is done.
+template <class Call>
+Status Finish(const Call& call) {
+  if constexpr (std::is_same_v<decltype(call()), Status>) {
+    return call();
+  } else if constexpr (std::is_same_v<decltype(call()), Job<void>>) {
+    Job<void> job = call();
+    std::optional<Status> result;
+    EXPECT_TRUE(WaitUntil([&] {
+      result = job.Poll();
+      return result.has_value();
+    }));
+    return result ? *result : Status();
+  } else {
+    std::optional<Result<Progress>> result;
+    EXPECT_TRUE(WaitUntil(
+        [&] {
+          result = call();
+          return !*result || (*result)->done;
+        },
+        std::chrono::seconds(60)))
+        << "the call is never done";
+    if (!*result) return Fail(result->error());
+    return {};
+  }
+}
 
 // Somebody with a copy of all mounts, as a container has that is being started, until it is let go.
 class OtherMounts {
@@ -89,7 +117,7 @@ class OciRuntimeTest : public testing::Test {
     if (!runtime_) return;
     auto nodes = runtime_->List();
     ASSERT_TRUE(nodes.has_value());
-    for (const ObservedNode& node : *nodes) EXPECT_TRUE(runtime_->Remove(node.node_id).has_value());
+    for (const ObservedNode& node : *nodes) EXPECT_DONE(runtime_->Remove(node.node_id));
     auto mounts = ListMounts();
     for (const MountPoint& mount : *mounts)
       EXPECT_FALSE(mount.path.starts_with(data().string())) << mount.path << " is still mounted";
@@ -97,8 +125,10 @@ class OciRuntimeTest : public testing::Test {
 
   // Also stands for an agent that was killed and started again: it knows nothing.
   void Open() {
-    auto opened = OciRuntime::Open(
-        {.data_directory = data(), .health_timeout = std::chrono::milliseconds(500)});
+    auto opened = OciRuntime::Open({.data_directory = data(),
+                                    .run_directory = run(),
+                                    .health_timeout = std::chrono::milliseconds(500),
+                                    .stop_grace_max = std::chrono::seconds(3)});
     ASSERT_TRUE(opened.has_value()) << opened.error().message;
     runtime_ = std::move(*opened);
   }
@@ -127,7 +157,25 @@ class OciRuntimeTest : public testing::Test {
     return nodes && nodes->size() == 1 ? nodes->front() : ObservedNode();
   }
 
+  HealthReport Health() {
+    std::optional<HealthReport> report;
+    EXPECT_TRUE(WaitUntil([&] {
+      auto found = runtime_->CheckHealth(node_id_);
+      EXPECT_TRUE(found.has_value()) << found.error().message;
+      if (found) report = *found;
+      return !found || report.has_value();
+    }));
+    return report.value_or(HealthReport());
+  }
+
   std::filesystem::path data() const { return dir_.path() / "data"; }
+  std::filesystem::path run() const { return dir_.path() / "run"; }
+  // Where runc has its records of this boot.
+  std::filesystem::path runc_root() const {
+    for (const auto& entry : std::filesystem::directory_iterator(run()))
+      return entry.path() / "runc";
+    return {};
+  }
   std::filesystem::path node() const { return data() / "nodes" / node_id_.ToString(); }
   std::filesystem::path volume(const std::string& name) const {
     return node() / "disk" / "volumes" / name;
@@ -156,16 +204,9 @@ TEST_F(OciRuntimeTest, TheKernelEnforcesWhatTheConfigAsksFor) {
   EXPECT_EQ(observed.limits, kSmall);
 
   // More than the disk holds does not fit, however it is written.
-  std::vector<std::string> fill = {"runc",
-                                   "--root",
-                                   (data() / "runc").string(),
-                                   "exec",
-                                   node_id_.ToString(),
-                                   "dd",
-                                   "if=/dev/zero",
-                                   "of=/data/fill",
-                                   "bs=1048576",
-                                   "count=64"};
+  std::vector<std::string> fill = {
+      "runc", "--root",       runc_root().string(), "exec",       node_id_.ToString(),
+      "dd",   "if=/dev/zero", "of=/data/fill",      "bs=1048576", "count=64"};
   auto filled = RunProcess(fill);
   ASSERT_TRUE(filled.has_value());
   EXPECT_NE(filled->exit_status, 0);
@@ -215,14 +256,14 @@ TEST_F(OciRuntimeTest, ADiskThatIsTooFullDoesNotShrinkAndStaysAsItWas) {
   small.image_id = large.image_id;
 
   // Seen before anything is disturbed ...
-  Status prepared = runtime_->Prepare(small);
+  Status prepared = Finish([&] { return runtime_->Prepare(small); });
   ASSERT_FALSE(prepared.has_value());
   EXPECT_EQ(prepared.error().reason, "DISK_DATA_DOES_NOT_FIT");
   EXPECT_TRUE(Observed().running);
 
   // ... and again where it counts.
   ASSERT_DONE(runtime_->Stop(node_id_));
-  Status installed = runtime_->Install(small);
+  Status installed = Finish([&] { return runtime_->Install(small); });
   ASSERT_FALSE(installed.has_value());
   EXPECT_EQ(installed.error().reason, "DISK_DATA_DOES_NOT_FIT");
   ASSERT_DONE(runtime_->Install(large));
@@ -274,7 +315,7 @@ TEST_F(OciRuntimeTest, StopSendsTheStopSignalThenKills) {
 
 TEST_F(OciRuntimeTest, HealthIsWhatTheHealthCommandSays) {
   Run(Spec(layout_->Add({.tag = "v1", .health = "test -e /data/healthy"}), kSmall));
-  auto healthy = [&] { return runtime_->CheckHealth(node_id_).value() == NodeHealth::kHealthy; };
+  auto healthy = [&] { return Health().health == NodeHealth::kHealthy; };
   EXPECT_FALSE(healthy());
   std::ofstream(volume("data") / "healthy") << "yes";
   EXPECT_TRUE(healthy());
@@ -296,7 +337,7 @@ TEST_F(OciRuntimeTest, AContainerThatEndedIsSeenAndStartedAgain) {
                          .labels = {"tallyman.stop-grace-seconds=0"}}),
            kSmall));
   ASSERT_TRUE(WaitUntil([&] { return !Observed().running; }));
-  EXPECT_EQ(runtime_->CheckHealth(node_id_).value(), NodeHealth::kNotRunning);
+  EXPECT_EQ(Health().health, NodeHealth::kNotRunning);
   ASSERT_DONE(runtime_->Start(node_id_));
   ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(volume("data") / "second"); }));
   EXPECT_TRUE(Observed().running);
@@ -367,7 +408,7 @@ TEST_F(OciRuntimeTest, ImagesThatCannotBeHadAreTypedErrors) {
         Case{"docker://x@sha256:123", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
         Case{layout_->Uri("none"), Code::kUnavailable, "IMAGE_NOT_PULLED"},
         Case{"docker://127.0.0.1:9/none:1", Code::kUnavailable, "IMAGE_NOT_PULLED"}}) {
-    Status prepared = runtime_->Prepare(Spec(bad.uri, kSmall));
+    Status prepared = Finish([&] { return runtime_->Prepare(Spec(bad.uri, kSmall)); });
     ASSERT_FALSE(prepared.has_value()) << bad.uri;
     EXPECT_EQ(prepared.error().code, bad.code) << bad.uri;
     EXPECT_EQ(prepared.error().reason, bad.reason) << prepared.error().message;
@@ -379,7 +420,8 @@ TEST_F(OciRuntimeTest, AnImageComesFromARegistryByTagOrDigest) {
   layout_->Add({.tag = "v1"});
   TestRegistry registry(dir_.path() / "layout");
   const std::string digest = registry.DigestOf("v1");
-  runtime_ = std::move(*OciRuntime::Open({.data_directory = data(), .registry_plain_http = true}));
+  runtime_ = std::move(*OciRuntime::Open(
+      {.data_directory = data(), .run_directory = run(), .registry_plain_http = true}));
   for (const std::string& behind : {std::string(":v1"), "@" + digest, ":v1@" + digest})
     EXPECT_DONE(runtime_->Prepare(Spec(registry.Uri(behind), kSmall)));
   NodeSpec spec = Spec(registry.Uri(":v1"), kSmall);
@@ -389,7 +431,7 @@ TEST_F(OciRuntimeTest, AnImageComesFromARegistryByTagOrDigest) {
   std::string other = digest;
   other.back() = other.back() == '0' ? '1' : '0';
   for (const std::string& behind : {"@" + other, ":v1@" + other}) {
-    Status missing = runtime_->Prepare(Spec(registry.Uri(behind), kSmall));
+    Status missing = Finish([&] { return runtime_->Prepare(Spec(registry.Uri(behind), kSmall)); });
     ASSERT_FALSE(missing.has_value()) << behind;
     EXPECT_EQ(missing.error().reason, "IMAGE_NOT_PULLED");
   }
@@ -402,7 +444,7 @@ TEST_F(OciRuntimeTest, ADigestNamesOneImageOfALayoutAndNoOther) {
   // The tag is moved.
   layout_->Add({.tag = "v1", .script = "echo replaced"});
   NodeSpec spec = Spec(uri + "@" + digest, kSmall);
-  Status moved = runtime_->Prepare(spec);
+  Status moved = Finish([&] { return runtime_->Prepare(spec); });
   ASSERT_FALSE(moved.has_value());
   EXPECT_EQ(moved.error().reason, "IMAGE_DIGEST_DIFFERS");
   EXPECT_FALSE(std::filesystem::exists(data() / "images" / spec.image_id.ToString()));
@@ -412,8 +454,9 @@ TEST_F(OciRuntimeTest, APullIsEndedWhenTheAgentIsToEndAndIsBegunAnew) {
   NodeSpec spec = Spec(layout_->Add({.tag = "v1"}), kSmall);
   std::stop_source source;
   source.request_stop();
-  runtime_ = std::move(*OciRuntime::Open({.data_directory = data(), .stop = source.get_token()}));
-  Status stopped = runtime_->Prepare(spec);
+  runtime_ = std::move(*OciRuntime::Open(
+      {.data_directory = data(), .run_directory = run(), .stop = source.get_token()}));
+  Status stopped = Finish([&] { return runtime_->Prepare(spec); });
   ASSERT_FALSE(stopped.has_value());
   EXPECT_EQ(stopped.error().code, Code::kCanceled);
   Open();
