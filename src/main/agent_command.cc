@@ -85,7 +85,8 @@ class Agent {
   Status Run() {
     ASSIGN_OR_RETURN(runtime_, OpenRuntime(settings_, stop_));
     ASSIGN_OR_RETURN(lock_, LockDirectory(settings_.data));
-    ASSIGN_OR_RETURN(journal_, SqliteJournal::Open((settings_.data / "journal.db").string()));
+    ASSIGN_OR_RETURN(
+        journal_, SqliteJournal::Open((settings_.data / "journal.db").string(), {}, kJournalRoom));
     ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, EnsureIdentity());
     if (!identity) return {};
     ASSIGN_OR_RETURN(auto client, Connect(identity->token));
@@ -110,7 +111,8 @@ class Agent {
   }
 
   static AgentLoop::Watch WatchBy(Client& client) {
-    return [&client](const std::stop_token& stop, const std::string& cursor, const auto& heard) {
+    return [&client](const std::stop_token& stop, const std::string& cursor,
+                     const AgentLoop::Heard& heard) {
       std::atomic<bool> stopped{false};
       const std::stop_callback on_stop(stop, [&] { stopped = true; });
       v1::WatchCommandsRequest request;
@@ -118,8 +120,7 @@ class Agent {
       return client.Stream(
           "tallyman.v1.AgentService/WatchCommands", request,
           [&](const google::protobuf::Message& message) {
-            const auto& said = static_cast<const v1::WatchCommandsResponse&>(message);
-            heard(said.cursor(), said.wake());
+            heard(static_cast<const v1::WatchCommandsResponse&>(message));
             return true;
           },
           &stopped);
@@ -133,12 +134,12 @@ class Agent {
     ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, LoadIdentity(*journal_, token_file()));
     if (identity && !settings_.rejoin) return identity;
     ASSIGN_OR_RETURN(const std::string token, JoinToken());
-    ASSIGN_OR_RETURN(const Resources capacity, runtime_->MeasureCapacity());
+    ASSIGN_OR_RETURN(const Capacity capacity, runtime_->MeasureCapacity());
     // It goes in a message, and is as worth keeping as one that goes in the head: the same
     // refusals.
     RETURN_IF_ERROR(Connect(token));
     ASSIGN_OR_RETURN(auto client, Connect(""));
-    const MachineFacts facts = FactsOf(settings_, capacity);
+    const MachineFacts facts = FactsOf(settings_, capacity.available);
     for (milliseconds pause = std::chrono::seconds(1); !stop_.stop_requested(); pause *= 2) {
       auto joined = Join(*client, *journal_, random_, token_file(), token, facts);
       if (joined) {
