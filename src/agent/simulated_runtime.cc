@@ -119,7 +119,11 @@ Result<Progress> SimulatedRuntime::Remove(const NodeId& node_id) {
   return Progress::Done();
 }
 
-Result<Progress> SimulatedRuntime::DropLeftovers(const NodeId&) { return Progress::Done(); }
+Result<Progress> SimulatedRuntime::DropLeftovers(const NodeId&) {
+  std::lock_guard lock(mutex_);
+  ++tidied_;
+  return Progress::Done();
+}
 
 Result<Progress> SimulatedRuntime::DropImagesExcept(const std::set<ImageId>& kept) {
   std::lock_guard lock(mutex_);
@@ -163,6 +167,7 @@ Result<std::optional<BlockingJob>> SimulatedRuntime::FindBlockingJob(const NodeI
 Result<std::vector<ObservedNode>> SimulatedRuntime::List() {
   std::vector<ObservedNode> nodes;
   std::unique_lock lock(mutex_);
+  if (list_error_) return Fail(*list_error_);
   std::function<void()> hook = list_hook_;
   for (const auto& [id, node] : nodes_) {
     ObservedNode& seen = nodes.emplace_back();
@@ -237,6 +242,16 @@ void SimulatedRuntime::SetSlowness(Slowness slowness) {
 void SimulatedRuntime::SetListHook(std::function<void()> hook) {
   std::lock_guard lock(mutex_);
   list_hook_ = std::move(hook);
+}
+
+void SimulatedRuntime::SetListError(std::optional<Error> error) {
+  std::lock_guard lock(mutex_);
+  list_error_ = std::move(error);
+}
+
+int64_t SimulatedRuntime::tidied() {
+  std::lock_guard lock(mutex_);
+  return tidied_;
 }
 
 void SimulatedRuntime::SetCapacity(const Capacity& capacity) {

@@ -31,6 +31,10 @@ class SimulatedRuntime final : public Runtime {
   void SetSlowness(Slowness slowness);
   // Called when List() has looked at the nodes and not yet returned.
   void SetListHook(std::function<void()> hook);
+  // What List() fails with; nullopt: it does not.
+  void SetListError(std::optional<Error> error);
+  // How often leftovers of a node were dropped.
+  int64_t tidied();
   void SetCapacity(const Capacity& capacity);
   // The node says that it is busy; nullopt: it is not.
   void SetBlockingJob(const NodeId& node_id, std::optional<BlockingJob> job);
@@ -96,6 +100,8 @@ class SimulatedRuntime final : public Runtime {
   Hook hook_;
   Slowness slowness_;
   std::function<void()> list_hook_;
+  std::optional<Error> list_error_;
+  int64_t tidied_ = 0;
   std::set<ImageId> images_;
   std::map<NodeId, SimulatedNode> nodes_;
   std::map<NodeId, Job> jobs_;

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "agent/boot.h"
 #include "agent/file.h"
 #include "agent/join.h"
 #include "agent/machine.h"
@@ -92,14 +93,35 @@ class Agent {
     ASSIGN_OR_RETURN(auto client, Connect(identity->token));
     AgentCore core({*client, *journal_, *runtime_, clock_, log_}, settings_.agent);
     RETURN_IF_ERROR(core.Load());
+    RETURN_IF_ERROR(SayWhatIsWrong(core));
     AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client));
     Info(log_, "working",
          fmt::format("the agent of host {} works for {}", identity->host, settings_.server));
     loop.Run(stop_);
-    return {};
+    return EndRun(*journal_);
   }
 
  private:
+  // What the control plane should hear of the host when its agent begins.
+  Status SayWhatIsWrong(AgentCore& core) {
+    ASSIGN_OR_RETURN(const bool went_down, BeginRun(*journal_, BootId()));
+    if (went_down) {
+      Problem(core, "unclean_boot",
+              "the machine was started anew without the agent's having ended: it lost power, "
+              "crashed, or the agent was killed before a reboot");
+    }
+    if (!journal_->room_problem().empty()) {
+      Problem(core, "journal_without_room",
+              "a full disk can stop the agent, whose journal has no room of its own: " +
+                  journal_->room_problem());
+    }
+    return {};
+  }
+  void Problem(AgentCore& core, const char* event, const std::string& message) {
+    log_.Write({LogLevel::kWarning, event, message, {}});
+    core.AddHostProblem(message);
+  }
+
   Result<std::unique_ptr<NetworkClient>> Connect(const std::string& token) const {
     return NetworkClient::Make({.server = settings_.server,
                                 .token = token,
