@@ -12,6 +12,7 @@ using std::chrono::microseconds;
 
 constexpr const char* kMethod = "tallyman.v1.AgentService/SendLog";
 constexpr size_t kLineBytesMax = size_t{16} * 1024;
+constexpr size_t kMessageBytesMax = 1000;
 
 google::protobuf::Timestamp ToMessage(Time time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
@@ -28,13 +29,6 @@ Time FromMessage(const google::protobuf::Timestamp& time) {
               microseconds(time.nanos() / 1000));
 }
 
-// As the control plane takes texts.
-std::string Clean(const std::string& text) {
-  std::string clean = ValidUtf8(text);
-  std::ranges::replace(clean, '\0', ' ');
-  return clean;
-}
-
 }  // namespace
 
 // Touched by the thread that steps only, but for what Take() sets before it is in the map.
@@ -47,7 +41,7 @@ struct LogSender::Answer {
   bool begun = false;
   bool at_end = false;  // nothing is to be read any more
   bool over = false;
-  int64_t position = 0;
+  LogPosition position;
   std::deque<v1::LogLine> lines;
   bool gap = false;
   // On its way: sent again until its answer was heard.
@@ -103,10 +97,10 @@ void LogSender::Read(Answer& answer) {
     return;
   }
   // What is kept begins somewhere: only who was reading already has lost something.
-  answer.gap |= read->gap && answer.position != 0;
+  answer.gap |= read->gap && answer.position != LogPosition{};
   answer.position = read->next;
   if (read->lines.empty() && !answer.request.follow()) answer.at_end = true;
-  for (const LogSource::Line& line : read->lines) {
+  for (const NodeLogLine& line : read->lines) {
     if (answer.request.has_since() && line.at < FromMessage(answer.request.since())) continue;
     // By then what was there is sent, but for a node that prints faster than can be sent. Before
     // then the time of a line is not believed: somebody may have set the clock back.
@@ -118,8 +112,7 @@ void LogSender::Read(Answer& answer) {
     v1::LogLine& out = answer.lines.emplace_back();
     *out.mutable_at() = ToMessage(line.at);
     out.set_is_error(line.is_error);
-    out.set_text(Clean(line.text));
-    CutUtf8(*out.mutable_text(), kLineBytesMax);
+    out.set_text(CleanText(line.text, kLineBytesMax));
   }
 }
 
@@ -136,9 +129,7 @@ void LogSender::MakePart(Answer& answer) {
   if (std::exchange(answer.gap, false)) part.set_lost_lines(1);
   part.set_end(answer.at_end && answer.lines.empty());
   if (!answer.refusal.empty()) {
-    std::string why = Clean(answer.refusal);
-    CutUtf8(why, 1000);
-    part.set_error(why);
+    part.set_error(CleanText(answer.refusal, kMessageBytesMax));
     part.set_end(true);
   }
   const bool is_first = answer.part_number == 0;

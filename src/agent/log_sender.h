@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/log_source.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "client/client.h"
@@ -23,27 +24,6 @@
 #include "tallyman/v1/agent.pb.h"
 
 namespace tallyman {
-
-// Where what nodes printed is kept. Thread-safe.
-class LogSource {
- public:
-  virtual ~LogSource() = default;
-
-  struct Line {
-    Time at{};
-    bool is_error = false;
-    std::string text;  // without its end
-  };
-  struct Part {
-    std::vector<Line> lines;
-    int64_t next = 0;  // where to read on
-    bool gap = false;  // what was asked for is not kept any more
-  };
-  // The next lines, at most `lines_max`; from 0: from the first that is kept.
-  virtual Result<Part> ReadLog(const NodeId& node_id, int64_t from, size_t lines_max) = 0;
-  // Where the last `lines` lines begin.
-  virtual Result<int64_t> FindLogTail(const NodeId& node_id, int64_t lines) = 0;
-};
 
 struct LogSenderOptions {
   size_t answers_max = 16;

@@ -18,19 +18,20 @@ using testing::IsEmpty;
 // A log of lines at known times, of which the oldest may be gone.
 class FakeSource final : public LogSource {
  public:
-  Result<Part> ReadLog(const NodeId&, int64_t from, size_t lines_max) override {
+  Result<LogPart> ReadLog(const NodeId&, const LogPosition& position, size_t lines_max) override {
     std::lock_guard lock(mutex);
     if (!failure.empty()) return Fail(Internal("LOG_BROKEN", failure));
-    Part part;
+    const int64_t from = position.offset;
+    LogPart part;
     part.gap = from < gone;
-    part.next = std::max(from, gone);
-    while (static_cast<size_t>(part.next) < lines.size() && part.lines.size() < lines_max)
-      part.lines.push_back(lines[static_cast<size_t>(part.next++)]);
+    part.next.offset = std::max(from, gone);
+    while (static_cast<size_t>(part.next.offset) < lines.size() && part.lines.size() < lines_max)
+      part.lines.push_back(lines[static_cast<size_t>(part.next.offset++)]);
     return part;
   }
-  Result<int64_t> FindLogTail(const NodeId&, int64_t count) override {
+  Result<LogPosition> FindLogTail(const NodeId&, int64_t count) override {
     std::lock_guard lock(mutex);
-    return std::max<int64_t>(gone, std::ssize(lines) - count);
+    return LogPosition{std::max<int64_t>(gone, std::ssize(lines) - count)};
   }
   void Print(std::string text, Time at = {}) {
     std::lock_guard lock(mutex);
@@ -38,7 +39,7 @@ class FakeSource final : public LogSource {
   }
 
   std::mutex mutex;
-  std::vector<Line> lines;
+  std::vector<NodeLogLine> lines;
   int64_t gone = 0;
   std::string failure;
 };

@@ -168,7 +168,9 @@ Process::Process(Process&& other) noexcept
       err_(std::move(other.err_)),
       result_(std::move(other.result_)) {}
 
-Process::~Process() { Kill(); }
+Process::~Process() {
+  if (!options_.left_running) Kill();
+}
 
 void Process::Kill() {
   if (pid_ < 0) return;

@@ -24,6 +24,8 @@ struct ProcessOptions {
   int inherited = -1;
   // The tool is killed when this process dies, for work that is begun anew rather than waited for.
   bool dies_with_caller = false;
+  // Destroying the Process leaves the tool running, for work that must not be broken off.
+  bool left_running = false;
   // Asked for: the tool is killed, and the answer is CANCELED TOOL_STOPPED.
   std::stop_token stop = {};
   // Added to the tool's environment, each NAME=VALUE.
@@ -38,7 +40,8 @@ struct ProcessResult {
 };
 
 // A tool that runs. Its outputs are read when it is looked at, so one that prints much between two
-// looks waits for the next. Movable; destroying it kills the tool with its whole process group.
+// looks waits for the next. Movable; destroying it kills the tool with its whole process group,
+// unless it is to be left running.
 //
 // Thread-safe for different processes.
 class Process {
