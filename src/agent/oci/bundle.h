@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/oci/isolation.h"
 #include "agent/runtime.h"
 #include "base/result.h"
 
@@ -25,7 +26,7 @@ struct BundlePlaces {
   std::filesystem::path jobs;     // at /tallyman/jobs
   std::string cgroup;             // "/tallyman/NODE_ID"
   bool limit_swap = false;        // the kernel accounts for swap
-  bool bind_resolv_conf = true;   // the host has an /etc/resolv.conf
+  HostBounds host = {};
 };
 
 struct Bundle {
