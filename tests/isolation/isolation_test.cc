@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -108,11 +109,13 @@ class IsolationTest : public testing::Test {
  protected:
   void SetUp() override {
     if (std::string why = WhyNoContainers(); !why.empty()) GTEST_SKIP() << why;
+    mask_ = ::umask(0077);
     auto opened = OciRuntime::Open({.data_directory = data()});
     ASSERT_TRUE(opened.has_value()) << opened.error().message;
     runtime_ = std::move(*opened);
   }
   void TearDown() override {
+    ::umask(mask_);
     if (!runtime_) return;
     EXPECT_TRUE(Finish([&] { return runtime_->Remove(spec_.node_id); }).has_value());
   }
@@ -134,6 +137,7 @@ class IsolationTest : public testing::Test {
   }
 
   TempDir dir_;
+  mode_t mask_ = 0022;
   SystemClock clock_;
   SeededRandom random_{SystemSeed()};
   IdSource ids_{clock_, random_};

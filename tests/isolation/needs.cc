@@ -66,6 +66,11 @@ int SharedMemory() {
 }
 int MessageQueue() { return ErrorOf(::mq_open("/own", O_RDWR | O_CREAT, 0600, nullptr)); }
 int FileCreationMask() { return Holds(::umask(0022) == 0022); }
+int RootDirectory() {
+  struct stat info{};
+  ::stat("/", &info);
+  return Holds((info.st_mode & 07777) == 0755);
+}
 int DiesFirst() { return Holds(TextOf("/proc/self/oom_score_adj") == "500\n"); }
 int OpenFiles() {
   rlimit bound{};
@@ -131,6 +136,7 @@ std::vector<Trick> Needs() {
           {"shared-memory", SharedMemory},
           {"message-queue", MessageQueue},
           {"umask", FileCreationMask},
+          {"root-directory", RootDirectory},
           {"dies-first", DiesFirst},
           {"open-files", OpenFiles},
           {"knows-itself", KnowsItself},
