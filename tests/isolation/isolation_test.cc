@@ -30,10 +30,9 @@ template <typename Call>
 Status Finish(Call call) {
   Status status;
   EXPECT_TRUE(WaitUntil([&] {
-    auto called = call();
+    Result<Progress> called = call();
     if (!called) status = Fail(called.error());
-    if constexpr (requires { called->done; }) return !called || called->done;
-    return true;
+    return !called || called->done;
   }));
   return status;
 }
@@ -109,8 +108,13 @@ class IsolationTest : public testing::Test {
  protected:
   void SetUp() override {
     if (std::string why = WhyNoContainers(); !why.empty()) GTEST_SKIP() << why;
+    spec_.node_id = ids_.New<NodeId>();
+    spec_.name = "node-1";
+    spec_.config_id = ids_.New<ConfigId>();
+    spec_.image_id = ids_.New<ImageId>();
     mask_ = ::umask(0077);
-    auto opened = OciRuntime::Open({.data_directory = data()});
+    auto opened =
+        OciRuntime::Open({.data_directory = data(), .run_directory = dir_.path() / "run"});
     ASSERT_TRUE(opened.has_value()) << opened.error().message;
     runtime_ = std::move(*opened);
   }
@@ -141,15 +145,7 @@ class IsolationTest : public testing::Test {
   SystemClock clock_;
   SeededRandom random_{SystemSeed()};
   IdSource ids_{clock_, random_};
-  NodeSpec spec_{.node_id = ids_.New<NodeId>(),
-                 .name = "node-1",
-                 .config_id = ids_.New<ConfigId>(),
-                 .image_id = ids_.New<ImageId>(),
-                 .image = {},
-                 .image_uri = {},
-                 .resources = {},
-                 .values = {},
-                 .firewall_rules = {}};
+  NodeSpec spec_;
   std::unique_ptr<OciRuntime> runtime_;
 };
 
