@@ -191,5 +191,25 @@ TEST_F(IsolationTest, ANodeCanDoWhatTheTableSaysAndNothingMore) {
   if (HasFailure()) std::cerr << ReadFile(volume() / "said").value_or("");
 }
 
+TEST_F(IsolationTest, ANodeThatRunsHearsOfTheHostsResolvers) {
+  spec_.image_uri = TestLayout(dir_.path() / "layout")
+                        .Add({.tag = "v1", .labels = {"tallyman.stop-grace-seconds=0"}});
+  spec_.resources = {.cpu_cores = 1, .memory_bytes = 64 * kMebi, .disk_bytes = 32 * kMebi};
+  ASSERT_FINISHES(runtime_->Prepare(spec_));
+  ASSERT_FINISHES(runtime_->Install(spec_));
+  ASSERT_FINISHES(runtime_->Start(spec_.node_id));
+  // As if the host's own had changed since.
+  const std::filesystem::path copy =
+      data() / "nodes" / spec_.node_id.ToString() / "info" / "etc" / "resolv.conf";
+  const std::string now = ReadFile(copy).value_or("");
+  ASSERT_NE(now, "");
+  std::ofstream(copy) << "# before";
+  EXPECT_TRUE(WaitUntil([&] {
+    auto health = runtime_->CheckHealth(spec_.node_id);
+    return !health || *health;
+  }));
+  EXPECT_EQ(ReadFile(copy).value_or(""), now);
+}
+
 }  // namespace
 }  // namespace tallyman

@@ -7,7 +7,6 @@
 #include <set>
 
 #include "agent/oci/environment.h"
-#include "agent/oci/isolation.h"
 #include "base/checked.h"
 #include "base/json_text.h"
 #include "base/text.h"
@@ -215,7 +214,6 @@ Result<Bundle> MakeBundle(std::string_view image_config, const NodeSpec& spec,
     RETURN_IF_ERROR(PlanMounts(config, places, bundle.volume_names));
     RETURN_IF_ERROR(PlanLimits(config, spec, places));
     RETURN_IF_ERROR(PlanAnnotations(config, spec, bundle.volume_names));
-    PlanIsolation(config, spec.resources, places.info, places.host);
     config["root"] = json::object{{"path", places.root.string()}, {"readonly", false}};
     config["hostname"] = spec.name.substr(0, 63);
     config.erase("hooks");

@@ -133,6 +133,26 @@ void PlanProcess(json::object& process, const HostBounds& host) {
   };
 }
 
+void PlanIsolation(json::object& config, const Resources& resources,
+                   const std::filesystem::path& info, const HostBounds& host) {
+  PlanProcess(config.at("process").as_object(), host);
+  PlanMounts(config, resources, info);
+  json::object& container = config.at("linux").as_object();
+  json::array namespaces;
+  for (std::string_view type : kNamespaces) namespaces.push_back(json::object{{"type", type}});
+  container["namespaces"] = std::move(namespaces);
+  container["seccomp"] = SeccompProfile(host.machine);
+  container["maskedPaths"] = Strings(kMasked);
+  container["readonlyPaths"] = Strings(kReadOnly);
+  container.erase("devices");
+  container.erase("sysctl");
+  json::value& limits = container["resources"];
+  if (!limits.is_object()) limits = json::object();
+  // runc adds those that every container has: null, zero, full, random, urandom, tty, terminals.
+  limits.as_object()["devices"] = json::array{json::object{{"allow", false}, {"access", "rwm"}}};
+  limits.as_object()["pids"] = json::object{{"limit", TasksMax(resources.cpu_cores, host)}};
+}
+
 }  // namespace
 
 HostBounds ReadHostBounds() {
@@ -157,26 +177,6 @@ int64_t TasksMax(int64_t cpu_cores, const HostBounds& host) {
   const int64_t shared = host.tasks_max / 4 * 3;
   const int64_t cores = std::clamp<int64_t>(cpu_cores, 1, host.cpu_cores);
   return std::min(shared, std::max(kTasksMin, shared / host.cpu_cores * cores));
-}
-
-void PlanIsolation(json::object& config, const Resources& resources,
-                   const std::filesystem::path& info, const HostBounds& host) {
-  PlanProcess(config.at("process").as_object(), host);
-  PlanMounts(config, resources, info);
-  json::object& container = config.at("linux").as_object();
-  json::array namespaces;
-  for (std::string_view type : kNamespaces) namespaces.push_back(json::object{{"type", type}});
-  container["namespaces"] = std::move(namespaces);
-  container["seccomp"] = SeccompProfile(host.machine);
-  container["maskedPaths"] = Strings(kMasked);
-  container["readonlyPaths"] = Strings(kReadOnly);
-  container.erase("devices");
-  container.erase("sysctl");
-  json::value& limits = container["resources"];
-  if (!limits.is_object()) limits = json::object();
-  // runc adds those that every container has: null, zero, full, random, urandom, tty, terminals.
-  limits.as_object()["devices"] = json::array{json::object{{"allow", false}, {"access", "rwm"}}};
-  limits.as_object()["pids"] = json::object{{"limit", TasksMax(resources.cpu_cores, host)}};
 }
 
 Result<IsolatedConfig> Isolate(std::string_view config_json, const std::filesystem::path& info,

@@ -4,14 +4,12 @@
 // ReadHostBounds.
 #pragma once
 
-#include <boost/json/fwd.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
-#include "model/resources.h"
 
 namespace tallyman {
 
@@ -30,19 +28,14 @@ HostBounds ReadHostBounds();
 // Processes and threads of a node: its share, by cores, of three quarters of the host's.
 int64_t TasksMax(int64_t cpu_cores, const HostBounds& host);
 
-// Puts all of it into a config.json, in the place of what is there; a second time changes nothing.
-// `info` is the directory that node_files.h keeps. REQUIRES: members "process", "mounts" and
-// "linux" as the OCI runtime specification has them; throws as Boost.JSON does otherwise.
-void PlanIsolation(boost::json::object& config, const Resources& resources,
-                   const std::filesystem::path& info, const HostBounds& host);
-
 struct IsolatedConfig {
   std::string config_json;
   std::string host_name;
 };
 
-// The same for the config.json of an installed node, whatever release made it: what isolates a node
-// is that of the agent that starts it. DATA_LOSS CONTAINER_UNREADABLE.
+// Puts all of it into the config.json of an installed node, in the place of what is there, whatever
+// release made it: what isolates a node is that of the agent that starts it. A second time changes
+// nothing. `info` is the directory that node_files.h keeps. DATA_LOSS CONTAINER_UNREADABLE.
 Result<IsolatedConfig> Isolate(std::string_view config_json, const std::filesystem::path& info,
                                const HostBounds& host);
 

@@ -13,24 +13,29 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr Resources kResources{.cpu_cores = 2, .memory_bytes = 1 << 30, .disk_bytes = 1 << 30};
-
 HostBounds Host() {
   return {.cpu_cores = 8, .tasks_max = 32'768, .files_max = 500'000, .machine = "x86_64"};
 }
 
-// As an image asks for everything.
-json::object Planned(const HostBounds& host = Host()) {
-  json::object config =
-      json::parse(R"({"process":{"user":{"uid":7,"gid":8,"umask":0},"noNewPrivileges":false,
-        "capabilities":{"ambient":["CAP_SYS_ADMIN"]},"rlimits":[{"type":"RLIMIT_CORE"}]},
-        "mounts":[{"destination":"/sys","options":["rw"]},{"destination":"/data"}],
-        "linux":{"maskedPaths":[],"devices":[{"path":"/dev/sda"}],"sysctl":{"kernel.msgmax":"1"},
-        "namespaces":[{"type":"network"}],
-        "resources":{"devices":[{"allow":true}],"memory":{"limit":5}}}})")
-          .as_object();
-  PlanIsolation(config, kResources, "/d/info", host);
-  return config;
+// Of an image that asks for everything, with what an earlier release wrote.
+constexpr std::string_view kConfig = R"({"hostname":"node-1",
+  "process":{"user":{"uid":7,"gid":8,"umask":0},"noNewPrivileges":false,
+    "capabilities":{"ambient":["CAP_SYS_ADMIN"]},"rlimits":[{"type":"RLIMIT_CORE"}]},
+  "mounts":[{"destination":"/sys","options":["rw"]},{"destination":"/data"},
+    {"destination":"/etc/resolv.conf","type":"bind","source":"/etc/resolv.conf"}],
+  "linux":{"maskedPaths":[],"devices":[{"path":"/dev/sda"}],"sysctl":{"kernel.msgmax":"1"},
+    "namespaces":[{"type":"network"}],
+    "resources":{"devices":[{"allow":true}],"memory":{"limit":5}}},
+  "annotations":{"tallyman.node_id":"01900000-0000-7000-8000-000000000001",
+    "tallyman.config_id":"01900000-0000-7000-8000-000000000002",
+    "tallyman.image_id":"01900000-0000-7000-8000-000000000003",
+    "tallyman.cpu_cores":"2","tallyman.memory_bytes":"1073741824",
+    "tallyman.disk_bytes":"1073741824"}})";
+
+json::object Isolated(const HostBounds& host = Host()) {
+  auto isolated = Isolate(kConfig, "/d/info", host);
+  EXPECT_TRUE(isolated.has_value()) << isolated.error().message;
+  return isolated ? json::parse(isolated->config_json).as_object() : json::object();
 }
 
 const json::object* MountAt(const json::object& config, std::string_view destination) {
@@ -44,8 +49,8 @@ bool Has(const json::value& array, std::string_view text) {
   return std::ranges::find(array.as_array(), json::value(text)) != array.as_array().end();
 }
 
-TEST(PlanIsolation, TakesTheImagesWordForNothingThatIsolates) {
-  const json::object config = Planned();
+TEST(Isolate, TakesTheImagesWordForNothingThatIsolates) {
+  const json::object config = Isolated();
   const json::value& process = config.at("process");
   EXPECT_EQ(process.at("noNewPrivileges"), true);
   EXPECT_FALSE(process.at("capabilities").as_object().contains("ambient"));
@@ -60,16 +65,18 @@ TEST(PlanIsolation, TakesTheImagesWordForNothingThatIsolates) {
   EXPECT_FALSE(container.as_object().contains("sysctl"));
   EXPECT_EQ(container.at("resources").at("devices").at(0).at("allow"), false);
   EXPECT_EQ(container.at("resources").at("memory").at("limit").as_int64(), 5);
+  EXPECT_EQ(container.at("resources").at("pids").at("limit").as_int64(), 6144);
+  EXPECT_TRUE(container.as_object().contains("seccomp"));
   EXPECT_TRUE(Has(MountAt(config, "/sys")->at("options"), "ro"));
 }
 
-TEST(PlanIsolation, ThereIsANamespaceForAllButNetworkAndUsers) {
-  EXPECT_EQ(json::serialize(Planned().at("linux").at("namespaces")),
+TEST(Isolate, ThereIsANamespaceForAllButNetworkAndUsers) {
+  EXPECT_EQ(json::serialize(Isolated().at("linux").at("namespaces")),
             R"([{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"mount"},{"type":"cgroup"}])");
 }
 
-TEST(PlanIsolation, KeepsTheMountsOfTheNode) {
-  const json::object config = Planned();
+TEST(Isolate, KeepsTheMountsOfTheNode) {
+  const json::object config = Isolated();
   EXPECT_NE(MountAt(config, "/data"), nullptr);
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
     const json::object* mount = MountAt(config, std::string("/etc/") + name);
@@ -79,27 +86,45 @@ TEST(PlanIsolation, KeepsTheMountsOfTheNode) {
   }
 }
 
-TEST(PlanIsolation, SharedMemoryIsHalfOfTheNodesMemory) {
-  EXPECT_TRUE(Has(MountAt(Planned(), "/dev/shm")->at("options"), "size=536870912"));
+TEST(Isolate, SharedMemoryIsHalfOfTheNodesMemory) {
+  EXPECT_TRUE(Has(MountAt(Isolated(), "/dev/shm")->at("options"), "size=536870912"));
 }
 
-TEST(PlanIsolation, HandsOnNoMoreFilesThanItMayItself) {
+TEST(Isolate, HandsOnNoMoreFilesThanItMayItself) {
   auto files = [](const HostBounds& host) {
-    return Planned(host).at("process").at("rlimits").at(1);
+    return Isolated(host).at("process").at("rlimits").at(1);
   };
-  EXPECT_EQ(files(Host()).at("soft").as_uint64(), 65'536u);
-  EXPECT_EQ(files(Host()).at("hard").as_uint64(), 500'000u);
+  EXPECT_EQ(files(Host()).at("soft").to_number<uint64_t>(), 65'536u);
+  EXPECT_EQ(files(Host()).at("hard").to_number<uint64_t>(), 500'000u);
   HostBounds narrow = Host();
   narrow.files_max = 1024;
-  EXPECT_EQ(files(narrow).at("soft").as_uint64(), 1024u);
-  EXPECT_EQ(files(narrow).at("hard").as_uint64(), 1024u);
+  EXPECT_EQ(files(narrow).at("soft").to_number<uint64_t>(), 1024u);
+  EXPECT_EQ(files(narrow).at("hard").to_number<uint64_t>(), 1024u);
 }
 
-TEST(PlanIsolation, ChangesNothingASecondTime) {
-  json::object config = Planned();
-  const std::string once = json::serialize(config);
-  PlanIsolation(config, kResources, "/d/info", Host());
-  EXPECT_EQ(json::serialize(config), once);
+TEST(Isolate, ChangesNothingASecondTime) {
+  auto once = Isolate(kConfig, "/d/info", Host());
+  ASSERT_TRUE(once.has_value()) << once.error().message;
+  auto twice = Isolate(once->config_json, "/d/info", Host());
+  ASSERT_TRUE(twice.has_value()) << twice.error().message;
+  EXPECT_EQ(twice->config_json, once->config_json);
+}
+
+TEST(Isolate, LeavesWhatTheNodeIsAsItIs) {
+  auto isolated = Isolate(kConfig, "/d/info", Host());
+  ASSERT_TRUE(isolated.has_value()) << isolated.error().message;
+  EXPECT_EQ(isolated->host_name, "node-1");
+  auto installed = ReadInstalled(isolated->config_json);
+  ASSERT_TRUE(installed.has_value()) << installed.error().message;
+  EXPECT_EQ(installed->resources.cpu_cores, 2);
+}
+
+TEST(Isolate, SaysWhenAConfigIsDamaged) {
+  for (const char* text : {"", "{}", "nonsense"}) {
+    auto damaged = Isolate(text, "/d/info", Host());
+    ASSERT_FALSE(damaged.has_value()) << text;
+    EXPECT_EQ(damaged.error().reason, "CONTAINER_UNREADABLE");
+  }
 }
 
 TEST(TasksMax, IsAShareByCoresOfWhatTheHostCanNumber) {
@@ -116,32 +141,6 @@ TEST(ReadHostBounds, FindsThoseOfThisHost) {
   EXPECT_GE(host.cpu_cores, 1);
   EXPECT_GE(host.tasks_max, 301);  // the least that kernel.pid_max can be
   EXPECT_FALSE(host.machine.empty());
-}
-
-TEST(Isolate, IsForNodesThatAnEarlierReleaseInstalled) {
-  const std::string old = R"({"hostname":"node-1","process":{"args":["/run"]},
-    "mounts":[{"destination":"/etc/resolv.conf","type":"bind","source":"/etc/resolv.conf"}],
-    "linux":{},"annotations":{
-      "tallyman.node_id":"01900000-0000-7000-8000-000000000001",
-      "tallyman.config_id":"01900000-0000-7000-8000-000000000002",
-      "tallyman.image_id":"01900000-0000-7000-8000-000000000003",
-      "tallyman.cpu_cores":"4","tallyman.memory_bytes":"1073741824",
-      "tallyman.disk_bytes":"1073741824"}})";
-  auto isolated = Isolate(old, "/d/info", Host());
-  ASSERT_TRUE(isolated.has_value()) << isolated.error().message;
-  EXPECT_EQ(isolated->host_name, "node-1");
-  const json::object config = json::parse(isolated->config_json).as_object();
-  EXPECT_EQ(MountAt(config, "/etc/resolv.conf")->at("source"), "/d/info/etc/resolv.conf");
-  EXPECT_TRUE(config.at("linux").as_object().contains("seccomp"));
-  EXPECT_EQ(config.at("linux").at("resources").at("pids").at("limit").as_int64(), 12'288);
-  EXPECT_TRUE(ReadInstalled(isolated->config_json).has_value());
-  EXPECT_EQ(Isolate(isolated->config_json, "/d/info", Host())->config_json, isolated->config_json);
-
-  for (const char* text : {"", "{}", "nonsense"}) {
-    auto damaged = Isolate(text, "/d/info", Host());
-    ASSERT_FALSE(damaged.has_value()) << text;
-    EXPECT_EQ(damaged.error().reason, "CONTAINER_UNREADABLE");
-  }
 }
 
 // What becomes of a call, whatever its arguments: the action of the first rule that has no

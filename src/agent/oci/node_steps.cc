@@ -62,8 +62,7 @@ Result<Bundle> NodeSteps::BundleOf(const NodeSpec& spec) const {
       .cgroup = options_.cgroup_parent + "/" + spec.node_id.ToString(),
       .limit_swap =
           std::filesystem::exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", error) ||
-          std::filesystem::exists("/sys/fs/cgroup/cgroup.controllers", error),
-      .host = ReadHostBounds()};
+          std::filesystem::exists("/sys/fs/cgroup/cgroup.controllers", error)};
   ASSIGN_OR_RETURN(Bundle bundle, MakeBundle(image_config, spec, in_bundle));
   ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(bundle.config_json));
   RETURN_IF_ERROR(CheckStopSignal(installed));
