@@ -124,15 +124,12 @@ class IsolationTest : public testing::Test {
     EXPECT_TRUE(Finish([&] { return runtime_->Remove(spec_.node_id); }).has_value());
   }
 
-  std::string ImageWithProbe() {
+  std::string ImageWithProbe(const std::string& script = "while :; do sleep 1; done") {
     TestLayout layout(dir_.path() / "layout");
     const std::string base = (dir_.path() / "layout").string() + ":base";
     EXPECT_TRUE(
         RunTool({"umoci", "insert", "--rootless", "--image", base, TALLYMAN_PROBE, "/bin/probe"}));
-    return layout.Add(
-        {.tag = "v1",
-         .script = "/bin/probe >/data/answers 2>/data/said; while :; do sleep 1; done",
-         .labels = {"tallyman.stop-grace-seconds=0"}});
+    return layout.Add({.tag = "v1", .script = script, .labels = {"tallyman.stop-grace-seconds=0"}});
   }
 
   std::filesystem::path data() const { return dir_.path() / "data"; }
@@ -157,7 +154,8 @@ TEST_F(IsolationTest, ANodeCanDoWhatTheTableSaysAndNothingMore) {
   const int64_t tasks_max = TasksMax(1, ReadHostBounds());
   // A thread takes less than 40 KiB of the kernel's memory, which counts as the node's.
   const int64_t memory_mib = 256 + tasks_max * 40 / 1024;
-  spec_.image_uri = ImageWithProbe();
+  spec_.image_uri =
+      ImageWithProbe("/bin/probe >/data/answers 2>/data/said; while :; do sleep 1; done");
   spec_.resources = {.cpu_cores = 1, .memory_bytes = memory_mib * kMebi, .disk_bytes = 64 * kMebi};
   spec_.values = {{"host_file", host_file.string()},
                   {"host_pid", std::to_string(::getpid())},
@@ -189,6 +187,23 @@ TEST_F(IsolationTest, ANodeCanDoWhatTheTableSaysAndNothingMore) {
   for (const auto& [name, cell] : table)
     EXPECT_TRUE(answers.contains(name)) << name << " is not tried";
   if (HasFailure()) std::cerr << ReadFile(volume() / "said").value_or("");
+}
+
+TEST_F(IsolationTest, AHealthCommandInheritsNothingOfTheAgents) {
+  spec_.image_uri = ImageWithProbe();
+  spec_.resources = {.cpu_cores = 1, .memory_bytes = 64 * kMebi, .disk_bytes = 32 * kMebi};
+  spec_.values = {{"health_command", R"(["/bin/probe","descriptors"])"}};
+  ASSERT_FINISHES(runtime_->Prepare(spec_));
+  ASSERT_FINISHES(runtime_->Install(spec_));
+  ASSERT_FINISHES(runtime_->Start(spec_.node_id));
+  std::optional<HealthReport> report;
+  EXPECT_TRUE(WaitUntil([&] {
+    auto health = runtime_->CheckHealth(spec_.node_id);
+    if (health) report = *health;
+    return !health || report;
+  }));
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->health, NodeHealth::kHealthy) << report->message;
 }
 
 TEST_F(IsolationTest, ANodeThatRunsHearsOfTheHostsResolvers) {
