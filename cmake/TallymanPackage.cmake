@@ -10,7 +10,8 @@ install(FILES deploy/systemd/tallyman.sysusers.conf DESTINATION lib/sysusers.d R
 install(FILES deploy/systemd/agent.conf deploy/systemd/server.conf DESTINATION /etc/tallyman)
 install(FILES deploy/grafana/tallyman.json DESTINATION share/tallyman/grafana)
 install(FILES deploy/prometheus/tallyman.rules.yml DESTINATION share/tallyman/prometheus)
-install(FILES NOTICE README.md CHANGELOG.md docs/agent.md docs/cli.md docs/security.md docs/server.md
+install(FILES NOTICE README.md CHANGELOG.md docs/agent.md docs/cli.md docs/isolation.md docs/security.md
+  docs/server.md
   DESTINATION share/doc/tallyman)
 install(FILES LICENSE DESTINATION share/doc/tallyman RENAME copyright)
 

@@ -18,6 +18,7 @@
 #include "agent/join.h"
 #include "agent/log_sender.h"
 #include "agent/machine.h"
+#include "agent/oci/known_holes.h"
 #include "agent/oci/oci_runtime.h"
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
@@ -86,6 +87,10 @@ class Agent {
 
   Status Run() {
     ASSIGN_OR_RETURN(runtime_, OpenRuntime(settings_, stop_));
+    if (settings_.runtime == RuntimeKind::kOci) {
+      for (const std::string& hole : FindKnownHoles())
+        log_.Write({LogLevel::kWarning, "known_hole", hole, {}});
+    }
     ASSIGN_OR_RETURN(lock_, LockDirectory(settings_.data));
     ASSIGN_OR_RETURN(
         journal_, SqliteJournal::Open((settings_.data / "journal.db").string(), {}, kJournalRoom));

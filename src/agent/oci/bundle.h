@@ -1,5 +1,5 @@
 // A container's config.json: what umoci made of the image, and what the node's config and this host
-// make of that. Pure.
+// make of that. What keeps the node apart is put in when it is started: isolation.h. Pure.
 //
 // The config.json is also the record of what is installed: annotations under "tallyman." carry the
 // ids, the resources asked for and the commands, and runc gives them back for every container, so
@@ -25,7 +25,6 @@ struct BundlePlaces {
   std::filesystem::path jobs;     // at /tallyman/jobs
   std::string cgroup;             // "/tallyman/NODE_ID"
   bool limit_swap = false;        // the kernel accounts for swap
-  bool bind_resolv_conf = true;   // the host has an /etc/resolv.conf
 };
 
 struct Bundle {

@@ -143,6 +143,9 @@ OciRuntime::OciRuntime(OciRuntimeOptions options)
 Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) {
   RETURN_IF_ERROR(CheckDataDirectory(options.data_directory));
   RETURN_IF_ERROR(CheckHost());
+  // What is made for nodes, by this process and by its tools, is theirs to read; the agent's own is
+  // in a directory that nobody else enters.
+  ::umask(0022);
   for (const char* name : {"images", "nodes", "locks"})
     RETURN_IF_ERROR(MakeDirectories(options.data_directory / name));
   const std::filesystem::path boot = BootDirectory(options);
