@@ -2,7 +2,7 @@
 include(GNUInstallDirs)
 
 install(TARGETS tallyman RUNTIME DESTINATION bin)
-install(FILES deploy/systemd/tallyman-agent.service deploy/systemd/tallyman-server.service
+install(FILES deploy/systemd/tallyman-agent.service deploy/systemd/tallyman-nodes.service deploy/systemd/tallyman-server.service
   DESTINATION lib/systemd/system)
 install(FILES deploy/systemd/tallyman.sysusers.conf DESTINATION lib/sysusers.d RENAME tallyman.conf)
 install(FILES deploy/systemd/agent.conf deploy/systemd/server.conf DESTINATION /etc/tallyman)
