@@ -101,7 +101,7 @@ TEST_F(CheckCgroupsTest, LooksWhereNodesAreAndNotWhereTheAgentIs) {
   Write("cgroup.subtree_control", "memory pids\n");
   const Status checked = CheckCgroups("/tallyman", Mounts());
   // cpu was enabled on the way; in the group that was made, this hierarchy has nothing.
-  EXPECT_EQ(ReadFile(root_ / "cgroup.subtree_control").value(), "+cpuory pids\n");
+  EXPECT_EQ(ReadFile(root_ / "cgroup.subtree_control").value(), "+cpury pids\n");
   ASSERT_FALSE(checked.has_value());
   EXPECT_THAT(checked.error().message,
               testing::HasSubstr((root_ / "tallyman/cgroup.controllers").string()));
