@@ -49,10 +49,11 @@ class Machine:
     def running(self):
         try:
             with open(self.path("pid"), encoding="ascii") as file:
-                os.kill(int(file.read()), 0)
+                pid = int(file.read())
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+                return self.path("pid") in file.read()
         except (FileNotFoundError, ProcessLookupError, ValueError):
             return False
-        return True
 
     def run(self, command, timeout=120, stdin=""):
         """Runs a shell command as root; returns (status, output), both streams together."""
