@@ -22,6 +22,7 @@
 #include "agent/oci/oci_runtime.h"
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
+#include "agent/stop_all.h"
 #include "agent/system_error.h"
 #include "client/network_client.h"
 #include "main/agent_options.h"
@@ -233,19 +234,31 @@ class Agent {
   std::unique_ptr<SqliteJournal> journal_;
 };
 
+// The lock is the agent's: one that runs would start again what is stopped here.
+Status StopNodes(const AgentSettings& settings, Log& log) {
+  ASSIGN_OR_RETURN(auto runtime, OpenRuntime(settings, {}));
+  ASSIGN_OR_RETURN(const FileDescriptor lock, LockDirectory(settings.data));
+  return StopAllNodes(*runtime, log);
+}
+
 }  // namespace
 
 int RunAgent(const std::vector<std::string>& arguments,
              const std::function<std::optional<std::string>(std::string_view)>& variable,
              Clock& clock, Random& random) {
-  const sigset_t signals = TakeSignals({SIGTERM, SIGINT});
   auto parsed = ParseAgentOptions(arguments, variable);
+  // Stopping nodes may be ended at any time: what was told to end goes on ending.
+  const bool stop_nodes = parsed && parsed->settings && parsed->settings->stop_nodes;
+  const sigset_t signals = stop_nodes ? TakeSignals({}) : TakeSignals({SIGTERM, SIGINT});
   if (parsed && !parsed->settings) {
     std::cout << parsed->text;
     return 0;
   }
   const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
   Status ran = parsed ? Status() : Fail(parsed.error());
+  if (stop_nodes)
+    return LogEnd(*log, StopNodes(*parsed->settings, *log), "no node of this machine runs any more",
+                  "nodes_not_stopped");
   if (ran) {
     const StopOnSignal stop(signals, kStopPatience, *log);
     ran = Agent(*parsed->settings, stop.token(), clock, random, *log).Run();
