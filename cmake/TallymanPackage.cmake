@@ -2,6 +2,8 @@
 include(GNUInstallDirs)
 
 install(TARGETS tallyman RUNTIME DESTINATION bin)
+# Run by the agent, not by people.
+install(TARGETS tallyman-monitor RUNTIME DESTINATION libexec/tallyman)
 install(FILES deploy/systemd/tallyman-agent.service deploy/systemd/tallyman-server.service
   DESTINATION lib/systemd/system)
 install(FILES deploy/systemd/tallyman.sysusers.conf DESTINATION lib/sysusers.d RENAME tallyman.conf)

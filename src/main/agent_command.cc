@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "agent/boot.h"
 #include "agent/file.h"
 #include "agent/join.h"
 #include "agent/machine.h"
@@ -90,20 +91,42 @@ class Agent {
         log_.Write({LogLevel::kWarning, "known_hole", hole, {}});
     }
     ASSIGN_OR_RETURN(lock_, LockDirectory(settings_.data));
-    ASSIGN_OR_RETURN(journal_, SqliteJournal::Open((settings_.data / "journal.db").string()));
+    ASSIGN_OR_RETURN(
+        journal_, SqliteJournal::Open((settings_.data / "journal.db").string(), {}, kJournalRoom));
     ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, EnsureIdentity());
     if (!identity) return {};
     ASSIGN_OR_RETURN(auto client, Connect(identity->token));
     AgentCore core({*client, *journal_, *runtime_, clock_, log_}, settings_.agent);
     RETURN_IF_ERROR(core.Load());
+    RETURN_IF_ERROR(SayWhatIsWrong(core));
     AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client));
     Info(log_, "working",
          fmt::format("the agent of host {} works for {}", identity->host, settings_.server));
     loop.Run(stop_);
-    return {};
+    return EndRun(*journal_);
   }
 
  private:
+  // What the control plane should hear of the host when its agent begins.
+  Status SayWhatIsWrong(AgentCore& core) {
+    ASSIGN_OR_RETURN(const bool went_down, BeginRun(*journal_, BootId()));
+    if (went_down) {
+      Problem(core, "unclean_boot",
+              "the machine was started anew without the agent's having ended: it lost power, "
+              "crashed, or the agent was killed before a reboot");
+    }
+    if (!journal_->room_problem().empty()) {
+      Problem(core, "journal_without_room",
+              "a full disk can stop the agent, whose journal has no room of its own: " +
+                  journal_->room_problem());
+    }
+    return {};
+  }
+  void Problem(AgentCore& core, const char* event, const std::string& message) {
+    log_.Write({LogLevel::kWarning, event, message, {}});
+    core.AddHostProblem(message);
+  }
+
   Result<std::unique_ptr<NetworkClient>> Connect(const std::string& token) const {
     return NetworkClient::Make({.server = settings_.server,
                                 .token = token,
@@ -115,7 +138,8 @@ class Agent {
   }
 
   static AgentLoop::Watch WatchBy(Client& client) {
-    return [&client](const std::stop_token& stop, const std::string& cursor, const auto& heard) {
+    return [&client](const std::stop_token& stop, const std::string& cursor,
+                     const AgentLoop::Heard& heard) {
       std::atomic<bool> stopped{false};
       const std::stop_callback on_stop(stop, [&] { stopped = true; });
       v1::WatchCommandsRequest request;
@@ -123,8 +147,7 @@ class Agent {
       return client.Stream(
           "tallyman.v1.AgentService/WatchCommands", request,
           [&](const google::protobuf::Message& message) {
-            const auto& said = static_cast<const v1::WatchCommandsResponse&>(message);
-            heard(said.cursor(), said.wake());
+            heard(static_cast<const v1::WatchCommandsResponse&>(message));
             return true;
           },
           &stopped);
@@ -138,12 +161,12 @@ class Agent {
     ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, LoadIdentity(*journal_, token_file()));
     if (identity && !settings_.rejoin) return identity;
     ASSIGN_OR_RETURN(const std::string token, JoinToken());
-    ASSIGN_OR_RETURN(const Resources capacity, runtime_->MeasureCapacity());
+    ASSIGN_OR_RETURN(const Capacity capacity, runtime_->MeasureCapacity());
     // It goes in a message, and is as worth keeping as one that goes in the head: the same
     // refusals.
     RETURN_IF_ERROR(Connect(token));
     ASSIGN_OR_RETURN(auto client, Connect(""));
-    const MachineFacts facts = FactsOf(settings_, capacity);
+    const MachineFacts facts = FactsOf(settings_, capacity.available);
     for (milliseconds pause = std::chrono::seconds(1); !stop_.stop_requested(); pause *= 2) {
       auto joined = Join(*client, *journal_, random_, token_file(), token, facts);
       if (joined) {

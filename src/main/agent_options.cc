@@ -32,6 +32,7 @@ struct Typed {
   int64_t status_seconds = 30;
   int64_t health_seconds = 300;
   int64_t settle_seconds = 2;
+  int64_t retry_seconds = 600;
 };
 
 void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
@@ -53,7 +54,7 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
                  "Credentials of registries, as \"skopeo login --authfile\" writes them");
   app.add_flag("--registry-plain-http", settings.registry_plain_http,
                "Registries may be reached without TLS");
-  app.add_option("--workers", settings.loop.workers, "Nodes worked on at once")
+  app.add_option("--workers", settings.loop.workers, "Threads; a third each for health, for starts and stops, and for images and disks")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   const auto seconds = [&](const char* name, int64_t& value, const char* description) {
@@ -66,6 +67,8 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
   seconds("--health-seconds", typed.health_seconds,
           "How long a new version may take to become healthy");
   seconds("--settle-seconds", typed.settle_seconds, "How long it has to stay so before it counts");
+  seconds("--retry-seconds", typed.retry_seconds,
+          "How long a step is tried again whose error may pass, such as a registry that is away");
 }
 
 Status Read(const Typed& typed, AgentSettings& settings) {
@@ -78,6 +81,10 @@ Status Read(const Typed& typed, AgentSettings& settings) {
   settings.agent.status_interval = std::chrono::seconds(typed.status_seconds);
   settings.agent.execution.health_deadline = std::chrono::seconds(typed.health_seconds);
   settings.agent.execution.settle_time = std::chrono::seconds(typed.settle_seconds);
+  settings.agent.execution.retry_time = std::chrono::seconds(typed.retry_seconds);
+  settings.agent.execution.undo_retry_time = std::max<std::chrono::milliseconds>(
+      std::chrono::hours(1), settings.agent.execution.retry_time);
+  settings.agent.lane_workers_max = std::max(1, settings.loop.workers / 3);
   settings.agent.agent_version = TALLYMAN_VERSION;
   return {};
 }

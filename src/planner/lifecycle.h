@@ -142,6 +142,8 @@ class NodeLifecycle {
   void EndOlder(const Entry& entry, const Said& said);
   void End(Entry& entry, CommandState state, const Said& said);
   void EndDelete(Entry& entry, CommandState state, const Said& said);
+  void EndUnmade();
+  void ShowFailed();
   void Release(bool deleted);
   void ReleaseWhereNothingIs(const NodeReport& report);
   void MoveToWhatRuns();

@@ -53,6 +53,16 @@ std::vector<std::filesystem::path> ControlGroup::Directories() const {
   return directories;
 }
 
+void ControlGroup::Make() const {
+  auto mounts = ListMounts();
+  if (!mounts) return;
+  for (const MountPoint& mount : *mounts) {
+    std::error_code ignored;
+    if (mount.type == "cgroup" || mount.type == "cgroup2")
+      std::filesystem::create_directories(Below(mount, path_), ignored);
+  }
+}
+
 std::vector<pid_t> ControlGroup::Processes() const {
   std::set<pid_t> pids;
   for (const auto& top : Directories()) {

@@ -33,8 +33,12 @@ class ControlGroup {
   // "oom_kill N". It is there only while the group is.
   std::filesystem::path OomFile() const;
 
- private:
+  // Where it is, in every hierarchy that has it.
   std::vector<std::filesystem::path> Directories() const;
+  // Makes it in every hierarchy that lets itself be written.
+  void Make() const;
+
+ private:
   bool Remove() const;
 
   std::string path_;

@@ -8,7 +8,7 @@
 namespace tallyman {
 
 struct NodePlaces {
-  NodePlaces(const std::filesystem::path& data, const NodeId& id)
+  NodePlaces(const std::filesystem::path& data, const std::filesystem::path& boot, const NodeId& id)
       : directory(data / "nodes" / id.ToString()),
         disk_file(directory / "disk.img"),
         disk(directory / "disk"),
@@ -16,8 +16,10 @@ struct NodePlaces {
         bundle(directory / "bundle"),
         config(bundle / "config.json"),
         info(directory / "info"),
-        log(directory / "log"),
-        lock(data / "locks" / id.ToString()) {}
+        output(directory / "output"),
+        old_log(directory / "log"),
+        lock(data / "locks" / id.ToString()),
+        life(boot / "nodes" / id.ToString()) {}
   std::filesystem::path volumes() const { return disk / "volumes"; }
   std::filesystem::path jobs() const { return disk / "jobs"; }
   std::filesystem::path layers() const { return disk / "layers"; }
@@ -29,8 +31,10 @@ struct NodePlaces {
   std::filesystem::path bundle;
   std::filesystem::path config;
   std::filesystem::path info;
-  std::filesystem::path log;
+  std::filesystem::path output;   // the ring of what it prints
+  std::filesystem::path old_log;  // what an earlier release made of it
   std::filesystem::path lock;
+  std::filesystem::path life;  // its monitor's, of this boot
 };
 
 }  // namespace tallyman

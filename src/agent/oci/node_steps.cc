@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "agent/machine.h"
+#include "agent/monitor/ring.h"
 #include "agent/oci/health.h"
 #include "agent/oci/isolation.h"
 #include "agent/oci/mounts.h"
@@ -81,15 +82,20 @@ Job<void> NodeSteps::Prepare(NodeSpec spec) {
 Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> resizing) {
   const NodePlaces places = PlacesOf(spec.node_id);
   CO_ASSIGN_OR_RETURN(FileDescriptor lock, co_await LockNodeJob(places.lock, kLockPatience));
-  CO_ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(spec.node_id));
+  CO_ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(spec.node_id, places));
   if (container && container->running) {
     co_return Fail(FailedPrecondition(
         "NODE_RUNS", fmt::format("node {} runs; stop it first", spec.node_id.ToString())));
   }
   CO_ASSIGN_OR_RETURN(Bundle bundle, BundleOf(spec));
-  const std::filesystem::path needed[] = {places.disk, places.root, places.bundle,
+  const std::filesystem::path needed[] = {places.disk, places.root, places.bundle, places.output,
                                           places.info / "jobs"};
   for (const auto& path : needed) CO_RETURN_IF_ERROR(MakeDirectories(path));
+  if (int error = AllocateRing(places.output.string(), static_cast<size_t>(options_.log_bytes / 2));
+      error != 0)
+    co_return Fail(SystemError(error == ENOSPC ? "HOST_DISK_FULL" : "FILE_NOT_WRITTEN",
+                               "making room for what the node prints in " + places.output.string(),
+                               error));
   Volume volume = VolumeOf(places, lock.get(), std::move(resizing));
   CO_RETURN_IF_ERROR(co_await volume.SetBytes(spec.resources.disk_bytes));
   CO_RETURN_IF_ERROR(WriteFileAtomically(places.info / "node.json", RenderNodeInfo(spec)));
@@ -128,9 +134,9 @@ Job<void> NodeSteps::MountRoot(NodePlaces places, InstalledNode installed, int l
 Job<void> NodeSteps::Start(NodeId id) {
   const NodePlaces places = PlacesOf(id);
   CO_ASSIGN_OR_RETURN(FileDescriptor lock, co_await LockNodeJob(places.lock, kLockPatience));
-  auto container = runc_.Find(id);
+  auto container = runc_.Find(id, places);
   if (container && *container && (*container)->running) co_return Status();
-  CO_RETURN_IF_ERROR(co_await runc_.Clear(id));
+  CO_RETURN_IF_ERROR(co_await runc_.Clear(id, places));
   CO_ASSIGN_OR_RETURN(std::string config, ReadFile(places.config));
   CO_ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(config));
   Volume volume = VolumeOf(places, lock.get());
@@ -140,12 +146,15 @@ Job<void> NodeSteps::Start(NodeId id) {
   if (isolated.config_json != config)
     CO_RETURN_IF_ERROR(WriteFileAtomically(places.config, isolated.config_json));
   CO_RETURN_IF_ERROR(WriteNodeFiles(places.info, isolated.host_name));
-  co_return co_await runc_.Run(id, places.bundle, places.log, lock.get());
+  CO_RETURN_IF_ERROR(MakeDirectories(places.output));
+  for (const char* suffix : {"", ".1"})
+    CO_RETURN_IF_ERROR(RemoveTree(places.old_log.string() + suffix));
+  co_return co_await runc_.Run(id, places, lock.get());
 }
 
 Job<void> NodeSteps::EndContainer(NodePlaces places, NodeId id, int lock) {
   InstalledNode installed;
-  auto container = runc_.Find(id);
+  auto container = runc_.Find(id, places);
   if (container && *container && (*container)->made_from) {
     installed = *(*container)->made_from;
   } else if (auto config = ReadFile(places.config)) {
@@ -154,8 +163,8 @@ Job<void> NodeSteps::EndContainer(NodePlaces places, NodeId id, int lock) {
   const std::chrono::milliseconds grace =
       std::min<std::chrono::milliseconds>(installed.stop_grace, options_.stop_grace_max);
   CO_RETURN_IF_ERROR(
-      co_await runc_.End(id, ParseSignal(installed.stop_signal).value_or(SIGTERM), grace));
-  CO_RETURN_IF_ERROR(co_await runc_.Clear(id));
+      co_await runc_.End(id, places, ParseSignal(installed.stop_signal).value_or(SIGTERM), grace));
+  CO_RETURN_IF_ERROR(co_await runc_.Clear(id, places));
   // What an unmount writes back would keep the caller waiting.
   Volume volume = VolumeOf(places, lock);
   if (volume.BytesInForce()) {
@@ -178,6 +187,7 @@ Job<void> NodeSteps::Remove(NodeId id) {
   CO_ASSIGN_OR_RETURN(FileDescriptor lock, co_await SeizeNodeJob(places.lock));
   CO_RETURN_IF_ERROR(co_await EndContainer(places, id, lock.get()));
   CO_RETURN_IF_ERROR(co_await RemoveTreeJob(places.directory, lock.get()));
+  CO_RETURN_IF_ERROR(RemoveTree(places.life));
   co_return co_await RemoveTreeJob(places.lock, lock.get());
 }
 

@@ -33,7 +33,9 @@ class NodeSteps {
   // REQUIRES: the container runs. `installed` is what it was made from.
   Job<HealthReport> Probe(NodeId id, InstalledNode installed);
 
-  NodePlaces PlacesOf(const NodeId& id) const { return {options_.data_directory, id}; }
+  NodePlaces PlacesOf(const NodeId& id) const {
+    return {options_.data_directory, BootDirectory(options_), id};
+  }
   Volume VolumeOf(const NodePlaces& places, int lock = -1,
                   std::shared_ptr<bool> resizing = {}) const;
 

@@ -18,6 +18,10 @@ struct OciRuntimeOptions {
   std::chrono::milliseconds pull_timeout = std::chrono::hours(2);
   // However long a grace an image asks for.
   std::chrono::milliseconds stop_grace_max = std::chrono::minutes(10);
+  // What is kept of what a node prints, in two files of half of it.
+  int64_t log_bytes = 16 << 20;
+  // The program `tallyman-monitor`; empty: beside this program, or where the package puts it.
+  std::filesystem::path monitor_program = {};
   // Disks take their room when they are written, not when they are made.
   bool thin_disks = false;
   std::string registry_authfile = {};
@@ -25,5 +29,8 @@ struct OciRuntimeOptions {
   // Ends pulls: they are CANCELED, and begin anew the next time.
   std::stop_token stop = {};
 };
+
+// The directory of this boot for a data directory.
+std::filesystem::path BootDirectory(const OciRuntimeOptions& options);
 
 }  // namespace tallyman

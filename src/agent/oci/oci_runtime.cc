@@ -7,9 +7,11 @@
 
 #include <algorithm>
 
+#include "agent/container_end.h"
 #include "agent/machine.h"
 #include "agent/oci/cgroup.h"
 #include "agent/oci/mounts.h"
+#include "agent/oci/node_log.h"
 #include "agent/oci/process.h"
 #include "agent/system_error.h"
 #include "base/checked.h"
@@ -27,6 +29,7 @@ constexpr size_t kBlockingJobBytesMax = 1024;
 constexpr int64_t kRetryAfterSecondsMax = 7 * 24 * 3600;
 // Enough for two data directories on one host to have different names.
 constexpr size_t kHashDigits = 12;
+constexpr int64_t kOldLogBytesMax = 16 << 20;
 
 Status CheckDataDirectory(const std::filesystem::path& path) {
   // The options of an overlay mount have no way to quote ',' and ':'.
@@ -77,14 +80,40 @@ std::optional<std::string> ReadUntrusted(const std::filesystem::path& path) {
   return text;
 }
 
-std::filesystem::path OfThisBoot(const OciRuntimeOptions& options) {
-  return options.run_directory / Sha256Hex(options.data_directory.string()).substr(0, kHashDigits);
+Result<std::filesystem::path> FindMonitor(const OciRuntimeOptions& options) {
+  if (!options.monitor_program.empty()) return options.monitor_program;
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  for (const auto& directory :
+       {self.parent_path(), std::filesystem::path("/usr/libexec/tallyman")}) {
+    std::filesystem::path program = directory / "tallyman-monitor";
+    if (::access(program.c_str(), X_OK) == 0) return program;
+  }
+  return Fail(
+      FailedPrecondition("TOOL_MISSING",
+                         "the program tallyman-monitor is neither beside this program nor in "
+                         "/usr/libexec/tallyman: install the package as a whole")
+          .With("tool", "tallyman-monitor"));
+}
+
+// Of a container that an earlier release has started: its output is a file, which only this bounds.
+void BoundOldLog(const std::filesystem::path& log) {
+  struct stat info{};
+  if (::stat(log.c_str(), &info) == 0 && info.st_size > kOldLogBytesMax)
+    (void)!::truncate(log.c_str(), 0);
 }
 
 // Often at first, when most jobs end; seldom for what takes its time.
 milliseconds LookAgainAfter(std::chrono::steady_clock::duration so_far) {
   return std::clamp(std::chrono::duration_cast<milliseconds>(so_far) / 8, milliseconds(5),
                     milliseconds(500));
+}
+
+HealthReport NotRunning(const std::optional<ContainerEnd>& end) {
+  HealthReport report{
+      .health = NodeHealth::kNotRunning, .message = {}, .end = end, .start_period = {}};
+  report.message = end ? DescribeEnd(*end) : "how its container ended is not known";
+  return report;
 }
 
 int64_t AllocatedBytes(const std::filesystem::path& path) {
@@ -94,6 +123,10 @@ int64_t AllocatedBytes(const std::filesystem::path& path) {
 
 }  // namespace
 
+std::filesystem::path BootDirectory(const OciRuntimeOptions& options) {
+  return options.run_directory / Sha256Hex(options.data_directory.string()).substr(0, kHashDigits);
+}
+
 OciRuntime::OciRuntime(OciRuntimeOptions options)
     : options_(std::move(options)),
       images_({.directory = options_.data_directory / "images",
@@ -101,7 +134,10 @@ OciRuntime::OciRuntime(OciRuntimeOptions options)
                .authfile = options_.registry_authfile,
                .plain_http = options_.registry_plain_http,
                .stop = options_.stop}),
-      runc_(OfThisBoot(options_) / "runc", options_.cgroup_parent),
+      runc_({.root = BootDirectory(options_) / "runc",
+             .cgroup_parent = options_.cgroup_parent,
+             .monitor_program = options_.monitor_program,
+             .segment_bytes = static_cast<size_t>(options_.log_bytes / 2)}),
       steps_(options_, images_, runc_) {}
 
 Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) {
@@ -112,11 +148,15 @@ Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) 
   ::umask(0022);
   for (const char* name : {"images", "nodes", "locks"})
     RETURN_IF_ERROR(MakeDirectories(options.data_directory / name));
-  RETURN_IF_ERROR(MakeDirectories(OfThisBoot(options) / "runc"));
-  for (const auto& path : {options.data_directory, OfThisBoot(options)}) {
+  const std::filesystem::path boot = BootDirectory(options);
+  for (const char* name : {"runc", "nodes"}) RETURN_IF_ERROR(MakeDirectories(boot / name));
+  for (const auto& path : {options.data_directory, boot}) {
     if (::chmod(path.c_str(), 0700) != 0)
       return Fail(SystemError("INVALID_DATA_DIRECTORY", path.string()));
   }
+  ASSIGN_OR_RETURN(options.monitor_program, FindMonitor(options));
+  ControlGroup(options.cgroup_parent + "/monitor").Make();
+  RETURN_IF_ERROR(TakeOverRecords(options.data_directory / "runc", boot / "runc"));
   return std::unique_ptr<OciRuntime>(new OciRuntime(std::move(options)));
 }
 
@@ -128,7 +168,7 @@ std::string OciRuntime::Version() {
 Result<Capacity> OciRuntime::MeasureCapacity() {
   ASSIGN_OR_RETURN(Resources machine, MeasureMachine(options_.data_directory));
   ASSIGN_OR_RETURN(DiskRoom disk, MeasureDisk(options_.data_directory));
-  DiskUse use;
+  DiskUse use{.log_bytes_per_node = options_.log_bytes};
   std::error_code error;
   for (const auto& entry :
        std::filesystem::directory_iterator(options_.data_directory / "nodes", error)) {
@@ -136,6 +176,7 @@ Result<Capacity> OciRuntime::MeasureCapacity() {
     if (!id) continue;
     const NodePlaces places = steps_.PlacesOf(*id);
     ++use.nodes;
+    use.logs_bytes += AllocatedBytes(places.output / "0") + AllocatedBytes(places.output / "1");
     use.node_disks_bytes +=
         AllocatedBytes(places.disk_file) + AllocatedBytes(places.disk_file.string() + ".new");
   }
@@ -222,11 +263,11 @@ Result<std::optional<HealthReport>> OciRuntime::CheckHealth(const NodeId& node_i
   const std::shared_ptr<Work> work = WorkOf(node_id);
   const std::lock_guard lock(work->mutex);
   if (!work->probe) {
-    ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(node_id));
+    const NodePlaces places = steps_.PlacesOf(node_id);
+    ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(node_id, places));
     if (!container || !container->running) {
       if (!work->job) Forget(node_id);
-      return HealthReport{
-          .health = NodeHealth::kNotRunning, .message = {}, .end = {}, .start_period = {}};
+      return NotRunning(runc_.FindEnd(places));
     }
     work->probe.emplace(
         steps_.Probe(node_id, container->made_from ? *container->made_from : InstalledNode()));
@@ -257,7 +298,7 @@ ObservedNode OciRuntime::Observe(const NodeId& node_id,
   ObservedNode node;
   node.node_id = node_id;
   const NodePlaces places = steps_.PlacesOf(node_id);
-  auto container = runc_.Find(node_id);
+  auto container = runc_.Find(node_id, places);
   if (!container) {
     node.unreadable = container.error().message;
     return node;
@@ -280,7 +321,13 @@ ObservedNode OciRuntime::Observe(const NodeId& node_id,
     node.disk_used_bytes = disk->used_bytes;
     node.disk_problem = disk->problem;
   }
-  if (!node.running) return node;
+  if (!node.running) {
+    node.end = runc_.FindEnd(places);
+    return node;
+  }
+  BoundOldLog(places.old_log);
+  // Where that cannot be done now it is tried again at the next look; what the node prints waits.
+  (void)runc_.KeepWatched(**container, places);
   if (auto limits = ReadCgroupLimits((*container)->first.pid)) node.limits = *limits;
   // The kernel limits memory in whole pages.
   if (made_from &&
@@ -306,8 +353,13 @@ Result<std::vector<ObservedNode>> OciRuntime::List() {
   return nodes;
 }
 
-Result<LogPart> OciRuntime::ReadLog(const NodeId&, const LogPosition&, size_t) { return LogPart{}; }
+Result<LogPart> OciRuntime::ReadLog(const NodeId& node_id, const LogPosition& from,
+                                    size_t lines_max) {
+  return ReadNodeLog(steps_.PlacesOf(node_id).output, from, lines_max);
+}
 
-Result<LogPosition> OciRuntime::FindLogTail(const NodeId&, int64_t) { return LogPosition{}; }
+Result<LogPosition> OciRuntime::FindLogTail(const NodeId& node_id, int64_t lines) {
+  return FindNodeLogTail(steps_.PlacesOf(node_id).output, lines);
+}
 
 }  // namespace tallyman

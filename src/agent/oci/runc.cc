@@ -13,6 +13,7 @@
 
 #include "agent/file.h"
 #include "base/checked.h"
+#include "base/text.h"
 
 namespace tallyman {
 namespace {
@@ -20,7 +21,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::chrono::seconds kAfterKill(20);
-constexpr std::chrono::seconds kToolTimeout(60);
+// A monitor gives up after a minute.
+constexpr std::chrono::seconds kStartTimeout(70);
 
 // Waits until the process has ended; false when the patience came to its end first.
 Job<bool> AwaitEnd(ProcessMark mark, std::chrono::milliseconds patience) {
@@ -36,11 +38,22 @@ Job<bool> AwaitEnd(ProcessMark mark, std::chrono::milliseconds patience) {
   co_return ended;
 }
 
-// The last of what runc wrote to its log file, for the error of a tool whose outputs are the
-// container's.
-std::string LastMessage(const std::filesystem::path& log) {
-  auto text = ReadFile(log);
-  return text ? *text : std::string();
+constexpr std::chrono::seconds kMonitorPatience(3);
+
+std::optional<ProcessMark> ReadMark(const std::filesystem::path& file) {
+  auto text = ReadFile(file);
+  if (!text) return std::nullopt;
+  std::istringstream words(*text);
+  ProcessMark mark;
+  words >> mark.pid >> mark.started;
+  return words && mark.pid > 1 ? std::optional(mark) : std::nullopt;
+}
+
+bool IsAlive(const std::optional<ProcessMark>& mark) { return mark && MarkOf(mark->pid) == mark; }
+
+bool Exists(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
 }
 
 Error Unreadable(std::string why) {
@@ -117,8 +130,8 @@ Result<Runc::Record> Runc::ReadRecord(const std::string& text) const {
   return record;
 }
 
-Result<std::optional<Container>> Runc::Find(const NodeId& id) const {
-  const std::filesystem::path directory = root_ / id.ToString();
+Result<std::optional<Container>> Runc::Find(const NodeId& id, const NodePlaces& places) const {
+  const std::filesystem::path directory = options_.root / id.ToString();
   struct stat info{};
   if (::stat((directory / "state.json").c_str(), &info) != 0) return std::nullopt;
   const int64_t changed = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
@@ -137,39 +150,94 @@ Result<std::optional<Container>> Runc::Find(const NodeId& id) const {
     container.made_from = known->second.record.made_from;
   }
   // Until it is started, its first process waits at this pipe.
-  std::error_code error;
-  container.running = !std::filesystem::exists(directory / "exec.fifo", error) &&
-                      MarkOf(container.first.pid) == container.first;
+  if (Exists(directory / "exec.fifo")) return container;
+  container.running = MarkOf(container.first.pid) == container.first ||
+                      (!Exists(places.life / "end") && IsAlive(ReadMark(places.life / "monitor")));
   return container;
 }
 
 std::vector<NodeId> Runc::List() const {
   std::vector<NodeId> ids;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(root_, error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(options_.root, error)) {
     if (auto id = NodeId::Parse(entry.path().filename().string())) ids.push_back(*id);
   }
   return ids;
 }
 
-Job<void> Runc::Run(NodeId id, std::filesystem::path bundle, std::filesystem::path log_file,
-                    int lock) const {
-  std::filesystem::path said = bundle / "runc.log";
-  CO_RETURN_IF_ERROR(RemoveTree(said));
-  std::vector<std::string> arguments = {"runc",          "--root",     root_.string(), "--log",
-                                        said.string(),   "run",        "-d",           "--bundle",
-                                        bundle.string(), id.ToString()};
-  ProcessOptions options{
-      .timeout = kToolTimeout, .output_file = log_file.string(), .inherited = lock};
-  CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunProcessJob(arguments, options));
-  if (result.exit_status == 0) co_return Status();
-  result.err = LastMessage(said);
-  co_return Fail(ToolFailed(arguments, result));
+std::vector<std::string> Runc::MonitorWords(const NodeId& id, const NodePlaces& places) const {
+  std::vector<std::string> words = {options_.monitor_program.string(),
+                                    "--directory",
+                                    places.life.string(),
+                                    "--log",
+                                    places.output.string(),
+                                    "--segment-bytes",
+                                    std::to_string(options_.segment_bytes),
+                                    "--oom-file",
+                                    GroupOf(id).OomFile().string()};
+  for (const auto& group : ControlGroup(options_.cgroup_parent + "/monitor").Directories()) {
+    words.emplace_back("--group");
+    words.push_back(group.string());
+  }
+  return words;
 }
 
-Job<void> Runc::End(NodeId id, int signal, std::chrono::milliseconds grace) const {
+Job<void> Runc::Run(NodeId id, NodePlaces places, int lock) const {
+  const std::filesystem::path said = places.bundle / "runc.log";
+  CO_RETURN_IF_ERROR(RemoveTree(said));
+  CO_RETURN_IF_ERROR(RemoveTree(places.life));
+  CO_RETURN_IF_ERROR(MakeDirectories(places.life));
+  std::vector<std::string> words = MonitorWords(id, places);
+  const std::vector<std::string> also = {"--lock",     std::to_string(lock),
+                                         "--",         "runc",
+                                         "--root",     options_.root.string(),
+                                         "--log",      said.string(),
+                                         "run",        "-d",
+                                         "--pid-file", (places.life / "pid").string(),
+                                         "--bundle",   places.bundle.string(),
+                                         id.ToString()};
+  words.insert(words.end(), also.begin(), also.end());
+  ProcessOptions options{.timeout = kStartTimeout, .inherited = lock};
+  CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunProcessJob(words, options));
+  if (result.exit_status == 0) co_return Status();
+  // The command's own outputs are the container's.
+  if (auto text = ReadFile(said); text && !text->empty()) result.err = *text;
+  const std::vector<std::string> command(words.end() - 12, words.end());
+  co_return Fail(ToolFailed(command, result));
+}
+
+Status Runc::KeepWatched(const Container& container, const NodePlaces& places) const {
+  // One of an earlier release has no pipe to be read.
+  if (!Exists(places.life / "out") || Exists(places.life / "end") ||
+      IsAlive(ReadMark(places.life / "monitor")))
+    return {};
+  std::vector<std::string> words = MonitorWords(container.node_id, places);
+  const std::vector<std::string> also = {"--pid", std::to_string(container.first.pid), "--started",
+                                         std::to_string(container.first.started)};
+  words.insert(words.end(), also.begin(), also.end());
+  RETURN_IF_ERROR(RunTool(words));
+  return {};
+}
+
+std::optional<ContainerEnd> Runc::FindEnd(const NodePlaces& places) const {
+  auto text = ReadFile(places.life / "end");
+  const size_t line = text ? text->find('\n') : std::string::npos;
+  if (line == std::string::npos) return std::nullopt;
+  std::istringstream words(text->substr(0, line));
+  ContainerEnd end;
+  int64_t at = 0;
+  int known = 0;
+  words >> end.exit_code >> end.signal >> at >> end.out_of_memory >> known;
+  if (!words || known == 0) return std::nullopt;
+  end.at = Time(std::chrono::microseconds(at));
+  end.output = ValidUtf8(std::string_view(*text).substr(line + 1));
+  return end;
+}
+
+Job<void> Runc::End(NodeId id, NodePlaces places, int signal,
+                    std::chrono::milliseconds grace) const {
   std::optional<ProcessMark> first;
-  if (auto container = Find(id)) {
+  if (auto container = Find(id, places)) {
     if (!*container || !(*container)->running) co_return Status();
     first = (*container)->first;
   } else if (auto pid = GroupOf(id).FindInit()) {
@@ -190,27 +258,50 @@ Job<void> Runc::End(NodeId id, int signal, std::chrono::milliseconds grace) cons
                                    id.ToString(), first->pid)));
 }
 
-Job<void> Runc::Clear(NodeId id) const {
+Job<void> Runc::Clear(NodeId id, NodePlaces places) const {
   CO_RETURN_IF_ERROR(co_await GroupOf(id).Clear(kAfterKill));
+  // The monitor ends by itself, with word of the container's end.
+  if (auto monitor = ReadMark(places.life / "monitor")) {
+    CO_ASSIGN_OR_RETURN(bool ended, co_await AwaitEnd(*monitor, kMonitorPatience));
+    if (!ended && IsAlive(monitor)) ::kill(monitor->pid, SIGKILL);
+  }
   {
     std::lock_guard lock(mutex_);
     cache_.erase(id);
   }
-  co_return RemoveTree(root_ / id.ToString());
+  co_return RemoveTree(options_.root / id.ToString());
 }
 
 Job<ProcessResult> Runc::Exec(NodeId id, std::vector<std::string> command,
                               std::chrono::milliseconds timeout) const {
-  std::filesystem::path pid_file = root_ / (id.ToString() + ".exec");
+  std::filesystem::path pid_file = options_.root / (id.ToString() + ".exec");
   CO_RETURN_IF_ERROR(RemoveTree(pid_file));
   ExecGuard guard(pid_file, id.ToString());
-  std::vector<std::string> arguments = {"runc",       "--root",          root_.string(), "exec",
-                                        "--pid-file", pid_file.string(), id.ToString()};
+  std::vector<std::string> arguments = {"runc",       "--root",     options_.root.string(),
+                                        "exec",       "--pid-file", pid_file.string(),
+                                        id.ToString()};
   arguments.insert(arguments.end(), command.begin(), command.end());
   ProcessOptions options{.timeout = timeout};
   CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunProcessJob(arguments, options));
   guard.HasEnded();
   co_return result;
+}
+
+Status TakeOverRecords(const std::filesystem::path& old_root, const std::filesystem::path& root) {
+  if (!Exists(old_root)) return {};
+  const Runc old({.root = old_root, .cgroup_parent = {}, .monitor_program = {}});
+  for (const NodeId& id : old.List()) {
+    auto container = old.Find(id, NodePlaces(old_root, old_root, id));
+    if (!container || !*container || !(*container)->running || Exists(root / id.ToString()))
+      continue;
+    // The number may be another's, of a later boot, that began at the same moment of it.
+    auto groups = ReadFile(fmt::format("/proc/{}/cgroup", (*container)->first.pid));
+    if (!groups || groups->find(id.ToString()) == std::string::npos) continue;
+    ASSIGN_OR_RETURN(std::string record, ReadFile(old_root / id.ToString() / "state.json"));
+    RETURN_IF_ERROR(MakeDirectories(root / id.ToString()));
+    RETURN_IF_ERROR(WriteFileAtomically(root / id.ToString() / "state.json", record, 0600));
+  }
+  return RemoveTree(old_root);
 }
 
 }  // namespace tallyman
