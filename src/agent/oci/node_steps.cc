@@ -207,7 +207,7 @@ Job<void> NodeSteps::DropLeftovers(NodeId id) {
 
 Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
   HealthReport report;
-  CO_RETURN_IF_ERROR(RenewResolvConf(PlacesOf(id).info));
+  RenewResolvConf(PlacesOf(id).info);
   if (installed.health_command.empty()) co_return report;
   auto result = co_await runc_.Exec(id, installed.health_command, options_.health_timeout);
   if (result && result->exit_status == 0) co_return report;
