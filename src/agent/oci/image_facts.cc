@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <csignal>
 
 #include "agent/oci/image_volumes.h"
+#include "agent/oci/signals.h"
 #include "base/checked.h"
 #include "base/text.h"
 
@@ -114,16 +114,11 @@ Status ReadProcess(const Reader& config, ImageFacts& facts) {
   ASSIGN_OR_RETURN(std::string directory, config.Text("WorkingDir"));
   facts.working_directory = CleanPath(directory);
   ASSIGN_OR_RETURN(facts.user, config.Text("User"));
-  ASSIGN_OR_RETURN(std::string signal, config.Text("StopSignal"));
-  if (signal.empty()) return {};
-  auto normal = NormalSignal(signal);
-  if (!normal) {
-    return Fail(ImageNotSupported(
-        fmt::format("STOPSIGNAL {} of the image is no signal of Linux: use a name such as SIGTERM",
-                    Quote(signal))));
-  }
-  facts.stop_signal = *normal;
-  return {};
+  ASSIGN_OR_RETURN(facts.stop_signal, config.Text("StopSignal"));
+  if (facts.stop_signal.empty() || ParseSignal(facts.stop_signal)) return {};
+  return Fail(ImageNotSupported(
+      fmt::format("STOPSIGNAL {} of the image is no signal of Linux: use a name such as SIGTERM",
+                  Quote(facts.stop_signal))));
 }
 
 Status ReadSets(const Reader& config, ImageFacts& facts) {
@@ -139,6 +134,14 @@ Status ReadSets(const Reader& config, ImageFacts& facts) {
   return {};
 }
 
+std::string RenderHealth(const ImageHealth& health) {
+  return json::serialize(json::object{{"command", json::value_from(health.command)},
+                                      {"interval_ms", health.interval.count()},
+                                      {"timeout_ms", health.timeout.count()},
+                                      {"start_period_ms", health.start_period.count()},
+                                      {"retries", health.retries}});
+}
+
 std::string HostArchitecture() {
   struct utsname name{};
   ::uname(&name);
@@ -152,30 +155,6 @@ std::string HostArchitecture() {
 
 Error ImageNotSupported(std::string message) {
   return Error(Code::kUnimplemented, "IMAGE_NOT_SUPPORTED", std::move(message));
-}
-
-std::optional<std::string> NormalSignal(std::string_view text) {
-  if (auto number = ParseInt64(text))
-    return *number >= 1 && *number <= SIGRTMAX ? std::optional(std::to_string(*number))
-                                               : std::nullopt;
-  std::string name;
-  for (char c : text) name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  if (name.starts_with("SIG")) name.erase(0, 3);
-  for (int signal = 1; signal < 32; ++signal) {
-    const char* known = ::sigabbrev_np(signal);
-    if (known != nullptr && name == known) return "SIG" + name;
-  }
-  // Those of real time have numbers only.
-  for (auto [base, number, sign] :
-       {std::tuple("RTMIN", SIGRTMIN, 1), std::tuple("RTMAX", SIGRTMAX, -1)}) {
-    if (!name.starts_with(base)) continue;
-    std::string_view rest = std::string_view(name).substr(5);
-    if (rest.empty()) return std::to_string(number);
-    auto step = rest[0] == (sign > 0 ? '+' : '-') ? ParseInt64(rest.substr(1)) : std::nullopt;
-    if (step && *step >= 0 && *step <= SIGRTMAX - SIGRTMIN)
-      return std::to_string(number + sign * static_cast<int>(*step));
-  }
-  return std::nullopt;
 }
 
 Result<ImageFacts> ReadImageFacts(std::string_view config_json) {
@@ -257,6 +236,15 @@ std::string RenderRuntimeConfig(const ImageFacts& facts, const ContainerUser& us
   if (!is_set("HOME") && !user.home.empty()) environment.emplace_back("HOME=" + user.home);
   for (const std::string& line : facts.environment) environment.emplace_back(line);
   process["env"] = environment;
+  for (const std::string& path : facts.volumes) {
+    config.at("mounts").as_array().push_back(json::object{
+        {"destination", path}, {"type", "tmpfs"}, {"source", "none"}, {"options", {"rw"}}});
+  }
+  json::object annotations;
+  for (const auto& [key, value] : facts.labels) annotations[key] = value;
+  annotations["org.opencontainers.image.stopSignal"] = facts.stop_signal;
+  annotations[kHealthAnnotation] = facts.health ? RenderHealth(*facts.health) : "";
+  config["annotations"] = annotations;
   return json::serialize(config);
 }
 

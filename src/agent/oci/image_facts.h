@@ -36,7 +36,7 @@ struct ImageFacts {
   std::vector<std::string> environment;  // NAME=VALUE
   std::string working_directory = "/";
   std::string user;                  // as it was written
-  std::string stop_signal;           // "SIGINT", or a number for one without a name; empty: SIGTERM
+  std::string stop_signal;           // as it was written; empty: SIGTERM
   std::vector<std::string> volumes;  // as they were written
   std::map<std::string, std::string> labels;
   std::optional<ImageHealth> health;
@@ -65,12 +65,13 @@ Status CheckPlatform(const ImageFacts& facts);
 // and group, which are read without leaving `root`. A number needs no entry there.
 Result<ContainerUser> ResolveUser(const std::string& user, const std::filesystem::path& root);
 
-// The config.json of a runtime bundle that MakeBundle() takes.
+// The config.json of a runtime bundle that MakeBundle() takes, in the form of umoci, which wrote
+// those of earlier releases: a declared volume is an empty tmpfs, labels are annotations.
 std::string RenderRuntimeConfig(const ImageFacts& facts, const ContainerUser& user);
 
-// "SIGTERM", "term", "15", "RTMIN+3" as what `runc kill` knows: a name with SIG, or a number.
-// nullopt: no signal.
-std::optional<std::string> NormalSignal(std::string_view text);
+// The annotation in which it has docker's HEALTHCHECK: an object with command, interval_ms,
+// timeout_ms, start_period_ms and retries; empty: none.
+inline constexpr std::string_view kHealthAnnotation = "tallyman.image_health";
 
 Error ImageNotSupported(std::string message);
 

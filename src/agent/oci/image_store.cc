@@ -95,15 +95,6 @@ std::string ImageStore::DigestOf(const ImageId& id) const {
   return record ? record->digest : "";
 }
 
-Result<std::optional<ImageFacts>> ImageStore::FactsOf(const ImageId& id) const {
-  constexpr size_t kConfigBytesMax = 8 << 20;
-  auto text = ReadFile(NewPathOf(id) / "image.json", kConfigBytesMax);
-  if (!text && text.error().reason == "FILE_MISSING") return std::nullopt;
-  if (!text) return Fail(text.error());
-  ASSIGN_OR_RETURN(ImageFacts facts, ReadImageFacts(*text));
-  return facts;
-}
-
 Job<void> ImageStore::Fetch(ImageId id, std::string uri, OrgId org) {
   CO_RETURN_IF_ERROR(CheckImageUri(uri));
   std::error_code error;

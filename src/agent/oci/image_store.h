@@ -58,8 +58,6 @@ class ImageStore {
   std::filesystem::path ConfigOf(const ImageId& id) const { return PathOf(id) / "config.json"; }
   // "sha256:HEX" of the manifest; empty where it is not known.
   std::string DigestOf(const ImageId& id) const;
-  // nullopt: an earlier release pulled it, and nothing but its config.json is known.
-  Result<std::optional<ImageFacts>> FactsOf(const ImageId& id) const;
 
  private:
   struct Pull;

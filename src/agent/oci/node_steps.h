@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "agent/file.h"
+#include "agent/oci/image_change.h"
 #include "agent/oci/image_store.h"
 #include "agent/oci/job.h"
 #include "agent/oci/node_places.h"
@@ -40,6 +41,7 @@ class NodeSteps {
                   std::shared_ptr<bool> resizing = {}) const;
 
  private:
+  DataUse UseOf(const NodePlaces& places) const;
   Result<Bundle> BundleOf(const NodeSpec& spec) const;
   Job<void> MountRoot(NodePlaces places, InstalledNode installed, int lock);
   Job<void> EndContainer(NodePlaces places, NodeId id, int lock);
