@@ -22,7 +22,7 @@ namespace tallyman {
 struct BundlePlaces {
   std::filesystem::path root;     // the container's root file system
   std::filesystem::path volumes;  // a directory below it for each volume that the image declares
-  std::vector<std::string> used_volumes;  // the names of those that the node has had
+  std::vector<std::string> used_volumes = {};  // the names of those that the node has had
   std::filesystem::path info;             // read-only in the container, at /tallyman
   std::filesystem::path jobs;             // at /tallyman/jobs
   std::string cgroup;                     // "/tallyman/NODE_ID"
@@ -52,8 +52,8 @@ struct InstalledNode {
   std::string stop_signal = "SIGTERM";
   std::chrono::seconds stop_grace{30};
   std::vector<std::string> volume_names;
-  HealthTiming health_timing;
-  std::optional<DataOwner> user;  // nullopt: not known
+  HealthTiming health_timing = {};
+  std::optional<DataOwner> user = {};  // nullopt: not known
 };
 
 // From the annotations of a config.json, or of a container as runc lists it: a JSON object of

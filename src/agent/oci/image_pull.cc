@@ -9,13 +9,14 @@
 
 #include "agent/file.h"
 #include "agent/oci/aside.h"
+#include "agent/oci/image_errors.h"
 #include "agent/oci/image_layout.h"
 #include "agent/oci/image_uri.h"
 #include "agent/oci/image_volumes.h"
 #include "agent/oci/layer_scan.h"
 #include "agent/oci/process.h"
-#include "agent/oci/registry_errors.h"
 #include "agent/oci/tree_sum.h"
+#include "agent/oci/within.h"
 #include "agent/system_error.h"
 #include "base/digest.h"
 #include "base/text.h"
@@ -207,7 +208,10 @@ Job<std::vector<UnpackedLayer>> ReadyLayers(PullRequest request, std::filesystem
     }
     if (layer.form == LayerForm::kZstd) {
       std::filesystem::path tar = directory / fmt::format("{}.tar", layer.digest);
-      CO_RETURN_IF_ERROR(co_await UnpackZstd(request, layer.file, tar));
+      // The same layer may be there twice.
+      std::error_code error;
+      if (!std::filesystem::exists(tar, error))
+        CO_RETURN_IF_ERROR(co_await UnpackZstd(request, layer.file, tar));
       // umoci compares it.
       layer = {.file = tar, .digest = image.facts.layer_sums[i].substr(7), .form = LayerForm::kTar};
     }
@@ -216,11 +220,24 @@ Job<std::vector<UnpackedLayer>> ReadyLayers(PullRequest request, std::filesystem
   co_return layers;
 }
 
+// A volume is a directory, whatever the image has there.
+Status CheckVolumePlaces(const ImageFacts& facts, const std::filesystem::path& root) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> paths, CleanVolumes(facts.volumes));
+  for (const std::string& path : paths) {
+    if (OpenWithin(root, path, O_PATH | O_DIRECTORY).is_open() || errno != ENOTDIR) continue;
+    return Fail(ImageNotSupported(fmt::format(
+        "VOLUME {} of the image is, or is below, what is no directory in it: declare another path",
+        Quote(path))));
+  }
+  return {};
+}
+
 // What is written beside the unpacked root, all that must be there before it counts.
 Status Finish(const std::filesystem::path& image_directory, const Published& image, int64_t bytes,
               const std::stop_token& stop) {
   const std::filesystem::path root = image_directory / "rootfs";
   ASSIGN_OR_RETURN(ContainerUser user, ResolveUser(image.facts.user, root));
+  RETURN_IF_ERROR(CheckVolumePlaces(image.facts, root));
   ASSIGN_OR_RETURN(std::string sum, SumOfTree(root, stop));
   RETURN_IF_ERROR(WriteFileAtomically(image_directory / "manifest.json", image.manifest));
   RETURN_IF_ERROR(WriteFileAtomically(image_directory / "image.json", image.config));

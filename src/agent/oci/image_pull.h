@@ -29,6 +29,9 @@ struct PullLimits {
   std::chrono::milliseconds unpack_timeout = std::chrono::minutes(30);
 };
 
+// An image may have a file for so many bytes of the room: half of those that its file system has.
+inline constexpr int64_t kBytesPerEntry = 32 << 10;
+
 struct PullRequest {
   std::string uri;
   // Where it works; not there before, and on the file system of `place`. Who calls removes it.
@@ -52,7 +55,7 @@ struct ImageRecord {
 // docker://NAME:TAG, either with @sha256:DIGEST behind to have nothing but that manifest.
 Status CheckImageUri(const std::string& uri);
 
-// Errors as CheckImageUri() and registry_errors.h; FAILED_PRECONDITION IMAGE_DIGEST_DIFFERS,
+// Errors as CheckImageUri() and image_errors.h; FAILED_PRECONDITION IMAGE_DIGEST_DIFFERS,
 // IMAGE_TOO_LARGE.
 Job<void> PullImage(PullRequest request);
 

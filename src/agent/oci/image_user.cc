@@ -1,15 +1,12 @@
 // ResolveUser() of image_facts.h.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <functional>
 
-#include "agent/file.h"
 #include "agent/oci/image_facts.h"
+#include "agent/oci/within.h"
 #include "base/checked.h"
 #include "base/text.h"
 
@@ -22,12 +19,7 @@ constexpr size_t kFileBytesMax = 8 << 20;
 // A file of the image, whatever the image made of it: links do not lead out, pipes are not waited
 // for. Empty: there is none.
 std::string ReadWithin(const std::filesystem::path& root, const char* path) {
-  FileDescriptor directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  struct open_how how{};
-  how.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  FileDescriptor file(
-      static_cast<int>(::syscall(SYS_openat2, directory.get(), path, &how, sizeof how)));
+  FileDescriptor file = OpenWithin(root, path, O_RDONLY | O_NONBLOCK);
   struct stat info{};
   if (!file.is_open() || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return "";
   std::string text(std::min(kFileBytesMax, static_cast<size_t>(info.st_size)), '\0');

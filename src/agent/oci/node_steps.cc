@@ -10,6 +10,7 @@
 #include "agent/machine.h"
 #include "agent/monitor/ring.h"
 #include "agent/oci/health.h"
+#include "agent/oci/image_errors.h"
 #include "agent/oci/mounts.h"
 #include "agent/oci/node_lock.h"
 #include "agent/oci/node_volumes.h"
@@ -26,6 +27,9 @@ constexpr std::chrono::seconds kUnmountPatience(20);
 // Trees of millions of files.
 constexpr std::chrono::hours kRemoveTimeout(6);
 constexpr std::chrono::minutes kSyncTimeout(60);
+// However long an image wants its health command to take, and to be waited after one that failed.
+constexpr std::chrono::minutes kHealthTimeoutMax(10);
+constexpr std::chrono::seconds kRetryPauseMax(10);
 
 Status CheckStopSignal(const InstalledNode& installed) {
   if (ParseSignal(installed.stop_signal)) return {};
@@ -173,7 +177,9 @@ Job<void> NodeSteps::Start(NodeId id) {
   CO_RETURN_IF_ERROR(MakeDirectories(places.output));
   for (const char* suffix : {"", ".1"})
     CO_RETURN_IF_ERROR(RemoveTree(places.old_log.string() + suffix));
-  co_return co_await runc_.Run(id, places, lock.get());
+  auto started = co_await runc_.Run(id, places, lock.get());
+  if (!started) co_return Fail(StartFailed(started.error()));
+  co_return {};
 }
 
 Job<void> NodeSteps::EndContainer(NodePlaces places, NodeId id, int lock) {
@@ -229,20 +235,33 @@ Job<void> NodeSteps::DropLeftovers(NodeId id) {
   co_return Status();
 }
 
-Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
+Job<HealthReport> NodeSteps::ProbeOnce(NodeId id, InstalledNode installed) {
+  const HealthTiming& timing = installed.health_timing;
+  const std::chrono::milliseconds timeout =
+      timing.timeout.count() > 0
+          ? std::min<std::chrono::milliseconds>(timing.timeout, kHealthTimeoutMax)
+          : options_.health_timeout;
   HealthReport report;
-  if (installed.health_command.empty()) co_return report;
-  auto result = co_await runc_.Exec(id, installed.health_command, options_.health_timeout);
+  report.start_period = timing.start_period;
+  auto result = co_await runc_.Exec(id, installed.health_command, timeout);
   if (result && result->exit_status == 0) co_return report;
   report.health = NodeHealth::kUnhealthy;
   if (!result && result.error().reason != "TOOL_TIMED_OUT") co_return Fail(result.error());
-  if (!result) {
-    report.message = fmt::format("its health command did not end within {} ms and was killed",
-                                 options_.health_timeout.count());
-    co_return report;
-  }
-  report.message = DescribeFailedProbe(installed.health_command, *result);
+  report.message = result
+                       ? DescribeFailedProbe(installed.health_command, *result)
+                       : fmt::format("its health command did not end within {} ms and was killed",
+                                     timeout.count());
   co_return report;
+}
+
+Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
+  if (installed.health_command.empty()) co_return HealthReport();
+  const HealthTiming& timing = installed.health_timing;
+  for (int64_t failures = 1;; ++failures) {
+    CO_ASSIGN_OR_RETURN(HealthReport report, co_await ProbeOnce(id, installed));
+    if (report.health == NodeHealth::kHealthy || failures >= timing.retries) co_return report;
+    co_await Pause(std::min<std::chrono::milliseconds>(timing.interval, kRetryPauseMax));
+  }
 }
 
 }  // namespace tallyman

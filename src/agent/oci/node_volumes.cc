@@ -1,10 +1,7 @@
 #include "agent/oci/node_volumes.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +9,7 @@
 #include "agent/file.h"
 #include "agent/oci/image_volumes.h"
 #include "agent/oci/process.h"
+#include "agent/oci/within.h"
 #include "agent/system_error.h"
 #include "base/text.h"
 
@@ -25,12 +23,7 @@ ProcessOptions WithLock(int lock) { return {.timeout = kTimeout, .inherited = lo
 
 // The directory of the image at `path`, wherever links within the image lead. Empty: there is none.
 std::string DirectoryOf(const std::filesystem::path& root, const std::string& path) {
-  FileDescriptor directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  struct open_how how{};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  FileDescriptor found(static_cast<int>(
-      ::syscall(SYS_openat2, directory.get(), path.c_str() + 1, &how, sizeof how)));
+  FileDescriptor found = OpenWithin(root, path, O_PATH | O_DIRECTORY);
   if (!found.is_open()) return "";
   std::error_code error;
   return std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", found.get()), error);

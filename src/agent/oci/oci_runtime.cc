@@ -126,6 +126,7 @@ ImageStoreOptions StoreOptions(const OciRuntimeOptions& options, ImageRoom& room
   PullLimits limits;
   limits.download_bytes_max = room.Bytes() / 2;
   limits.unpacked_bytes_max = room.Bytes() / 2;
+  limits.entries_max = room.Bytes() / kBytesPerEntry;
   limits.pull_timeout = options.pull_timeout;
   limits.stall_timeout = options.pull_stall_timeout;
   return {.directory = room.mount_point(),

@@ -1,5 +1,5 @@
-// What skopeo and umoci say when an image cannot be had, as errors that a person or the agent can
-// act on.
+// What skopeo, umoci and runc say when an image cannot be had or run, as errors that a person or
+// the agent can act on.
 //
 // Pure. Where trying again may help the code is UNAVAILABLE or RESOURCE_EXHAUSTED; all others stay
 // until somebody changes something.
@@ -30,5 +30,9 @@ Error PullFailed(const std::string& uri, const Error& cause);
 // The same for "umoci raw unpack": INTERNAL IMAGE_NOT_UNPACKED, RESOURCE_EXHAUSTED
 // IMAGE_ROOM_FULL, FAILED_PRECONDITION IMAGE_DAMAGED, CANCELED.
 Error UnpackFailed(const std::string& uri, const Error& cause);
+
+// The same for "runc run": FAILED_PRECONDITION COMMAND_NOT_STARTED where the image's command is
+// missing or no program; all others stay what they are.
+Error StartFailed(const Error& cause);
 
 }  // namespace tallyman

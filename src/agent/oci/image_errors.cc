@@ -1,4 +1,4 @@
-#include "agent/oci/registry_errors.h"
+#include "agent/oci/image_errors.h"
 
 #include <fmt/format.h>
 
@@ -85,6 +85,10 @@ constexpr std::array kPullRules = {
 };
 
 constexpr std::array kUnpackRules = {
+    Rule{
+        "unknown typeflag", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
+        "a layer has an entry of a kind that is not known here, such as a global header: build the "
+        "image with a current tool"},
     Rule{"no space left on device", Code::kResourceExhausted, "IMAGE_ROOM_FULL", kRoomAdvice},
     Rule{"digest mismatch", Code::kFailedPrecondition, "IMAGE_DAMAGED",
          "a layer is not what the image's config says: build and publish the image again"},
@@ -177,6 +181,17 @@ Error UnpackFailed(const std::string& uri, const Error& cause) {
     return Made(Code::kInternal, "IMAGE_NOT_UNPACKED", what + ": " + message, uri);
   return Made(rule->code, rule->reason, fmt::format("{}: {}: {}", what, message, rule->advice),
               uri);
+}
+
+Error StartFailed(const Error& cause) {
+  constexpr std::string_view kSign = "unable to start container process: ";
+  const std::string message = MessageOf(cause.message);
+  const size_t at = message.find(kSign);
+  if (!IsOfTheTool(cause) || at == std::string::npos) return cause;
+  return FailedPrecondition(
+      "COMMAND_NOT_STARTED",
+      fmt::format("the image's command cannot be run: {}: see its ENTRYPOINT, CMD and WORKDIR",
+                  message.substr(at + kSign.size())));
 }
 
 }  // namespace tallyman
