@@ -22,8 +22,8 @@ The first start joins the fleet, as root on the machine that is to run nodes:
 Later starts need no token: the host's own is kept in DIR/host-token.
 
 Containers outlive the agent: stop it, update it, start it again, and the nodes run on. It needs
-runc, skopeo, umoci, e2fsprogs, and control groups with cpu and memory. On a machine that has none
-of that, --runtime simulated takes the commands and only pretends.)";
+runc, skopeo, umoci, zstd, e2fsprogs, and control groups with cpu and memory. On a machine that has
+none of that, --runtime simulated takes the commands and only pretends.)";
 
 struct Typed {
   std::string data;

@@ -49,7 +49,9 @@ def forms(t):
 
 def forms_refused(t, layout):
     run = t.config()
-    t.refused("layers-501", "more layers than are allowed", layout.image([tar(file(f"l{i}")) for i in range(501)], run), NOT, "501 layers")
+    t.layout.tag("layers-501", layout.image([tar(file(f"l{i}")) for i in range(501)], run))
+    t.case("layers-501", "more layers than are allowed", [
+        dict(image="layers-501", outcome="refused", reason=NOT, says="501 layers")], long=True)
     t.refused("bzip2", "a layer is bzip2", layout.image([(t.base, "bzip2")], run), NOT, "neither tar nor gzip nor zstd")
     t.refused("random-layer", "a layer is noise", layout.image([(b"\x93noise" * 300, "none")], run), NOT, "layer 1")
     cut = packed(t.base, "gzip")[:200000]

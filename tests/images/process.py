@@ -19,7 +19,7 @@ def commands(t, layout):
     t.add("cmd-only", "only CMD", image(Cmd=shell), **ran)
     t.add("by-path-search", "the command is found by PATH", image(Cmd=["sh", *shell[1:]]), **ran)
     t.add("words-odd", "words with quotes, newlines and other scripts", image(Entrypoint=[
-        "/bin/sh", "-c", f'for w in "$@"; do echo "<$w>"; done >/data/proof; {WAITS}', "x", "a b", "'\"", "two\nlines", "zażółć", ""]),
+        "/bin/sh", "-c", f'trap "exit 0" TERM; for w in "$@"; do echo "<$w>"; done >/data/proof; {WAITS}', "x", "a b", "'\"", "two\nlines", "zażółć", ""]),
         proof=["<a b>", "<'\">", "<two\nlines>", "<zażółć>", "<>"], proof_in="data")
     t.refused("no-command", "neither ENTRYPOINT nor CMD", image(), NOT, "neither ENTRYPOINT nor CMD")
     t.refused("empty-command", "the first word is empty", image(Cmd=["", "x"]), NOT, "neither")

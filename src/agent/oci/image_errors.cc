@@ -109,9 +109,27 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
+// The message without what the image and its registry are called, which may be anything.
+std::string WithoutNames(std::string message, std::string_view uri) {
+  std::string_view name = uri.substr(uri.find(':') + 1);
+  while (name.starts_with('/')) name.remove_prefix(1);
+  name = name.substr(0, name.find('@'));
+  const std::string_view host = name.substr(0, name.find('/'));
+  const size_t colon = name.rfind(':');
+  const bool has_tag =
+      colon != std::string_view::npos && name.find('/', colon) == std::string::npos;
+  for (std::string_view part : {name, has_tag ? name.substr(0, colon) : name, host}) {
+    if (part.empty()) continue;
+    for (size_t at = message.find(part); at != std::string::npos; at = message.find(part, at))
+      message.erase(at, part.size());
+  }
+  return message;
+}
+
 template <size_t N>
-const Rule* RuleFor(const std::array<Rule, N>& rules, const std::string& message) {
-  const std::string lower = Lower(message);
+const Rule* RuleFor(const std::array<Rule, N>& rules, const std::string& message,
+                    const std::string& uri) {
+  const std::string lower = Lower(WithoutNames(message, uri));
   const auto* found = std::ranges::find_if(
       rules, [&](const Rule& rule) { return lower.find(rule.sign) != std::string::npos; });
   return found == rules.end() ? nullptr : found;
@@ -161,7 +179,7 @@ Error PullFailed(const std::string& uri, const Error& cause) {
                 what + ": it took too long and was given up; it is tried again", uri);
   }
   const std::string message = MessageOf(cause.message);
-  const Rule* rule = IsOfTheTool(cause) ? RuleFor(kPullRules, message) : nullptr;
+  const Rule* rule = IsOfTheTool(cause) ? RuleFor(kPullRules, message, uri) : nullptr;
   if (rule == nullptr)
     return Made(Code::kUnavailable, "IMAGE_NOT_PULLED", what + ": " + message, uri);
   return Made(rule->code, rule->reason, fmt::format("{}: {}: {}", what, message, rule->advice),
@@ -176,7 +194,7 @@ Error UnpackFailed(const std::string& uri, const Error& cause) {
                 what + ": it takes longer than 30 minutes: make the image smaller", uri);
   }
   const std::string message = MessageOf(cause.message);
-  const Rule* rule = IsOfTheTool(cause) ? RuleFor(kUnpackRules, message) : nullptr;
+  const Rule* rule = IsOfTheTool(cause) ? RuleFor(kUnpackRules, message, uri) : nullptr;
   if (rule == nullptr)
     return Made(Code::kInternal, "IMAGE_NOT_UNPACKED", what + ": " + message, uri);
   return Made(rule->code, rule->reason, fmt::format("{}: {}: {}", what, message, rule->advice),

@@ -85,11 +85,12 @@ Job<std::string> ImageRoom::OpenAlone() {
   Volume volume(file(), mount_point(), lock.get(), options);
   CO_ASSIGN_OR_RETURN(bool mounted, IsMounted(mount_point()));
   bool ended_well = mounted;
-  const std::optional<int64_t> there = volume.Bytes();
-  if (!mounted && there) {
+  if (!mounted && volume.Bytes()) {
     CO_ASSIGN_OR_RETURN(std::optional<Ext4State> state, ReadExt4State(file()));
     ended_well = state && state->clean;
+    if (!state) CO_RETURN_IF_ERROR(RemoveTree(file()));
   }
+  const std::optional<int64_t> there = volume.Bytes();
   // Written before it is mounted, which makes it look as if it had ended well.
   CO_ASSIGN_OR_RETURN(std::string life, LifeOf(life_file(), ended_well));
   if (!there) CO_RETURN_IF_ERROR(co_await volume.SetBytes(Bytes()));
