@@ -108,6 +108,7 @@ class OtherMounts {
   OtherMounts(const OtherMounts&) = delete;
   OtherMounts& operator=(const OtherMounts&) = delete;
 
+  pid_t pid() const { return pid_; }
   void LetGo() {
     if (pid_ <= 0) return;
     ::close(hold_);
