@@ -121,8 +121,8 @@ class AgentCore {
     std::optional<NodeHealth> health;
     std::string health_message;
     int unhealthy_probes = 0;
-    // Found when all nodes were listed.
-    bool unreadable = false;
+    // What its container is made from cannot be read, or is gone.
+    bool broken = false;
     std::string disk_problem;
     // Earlier configs may have left something.
     bool leftovers = true;
@@ -207,6 +207,7 @@ class AgentCore {
   SteadyTime status_at_{};
   SteadyTime status_sent_{};
   std::optional<SteadyTime> fetch_at_;
+  int fetch_max_ = 1000;  // at once
   std::optional<Capacity> capacity_;  // as it was measured last
   std::string host_problem_;
   // Incidents up to this number were sent at least once; up to that one there was an answer.

@@ -73,7 +73,7 @@ void AgentCore::CareStepDone(const Work& work, NodeCare& care, JournalChange& ch
       care.step = CareStep::kInstall;
       return;
     case CareStep::kInstall:
-      care.unreadable = false;
+      care.broken = false;
       care.step = CareStep::kStart;
       if (!work.node->should_run) Mended(work, care, change);
       return;
@@ -156,18 +156,18 @@ void AgentCore::Look(const Work& work) {
   if (!found) {
     care.health.reset();
     care.health_message = found.error().message;
-    care.unreadable = care.unreadable || unreadable;
+    care.broken = care.broken || unreadable;
   } else if (!*found) {
     care.care_at = now + options_.execution.health_interval;
   } else if ((*found)->health == NodeHealth::kNotRunning) {
     SeeEnd(**found, care, change, work);
   } else {
     care.was_up = true;
-    care.unreadable = false;
+    care.broken = false;
     SeeHealth(**found, care, change, work);
     if (now - care.started_at > kStable) care.restart_pause = {};
   }
-  if (care.unreadable) {
+  if (care.broken) {
     care.step = CareStep::kPrepare;
     care.care_at = now;
   }

@@ -49,11 +49,9 @@ TEST_F(CoreIncidentsTest, ACrashIsToldWithItsEndAndCounted) {
   Pass(seconds(20));
   machine_.Crash(node_, {.exit_code = 3, .at = clock_.Now(), .output = "out of peers\n"});
   Pass(seconds(20));
-  machine_.Crash(node_, {.exit_code = 137,
-                         .signal = 9,
-                         .out_of_memory = true,
-                         .at = clock_.Now(),
-                         .output = {}});
+  machine_.Crash(
+      node_,
+      {.exit_code = 137, .signal = 9, .out_of_memory = true, .at = clock_.Now(), .output = {}});
   Pass(seconds(60));
   const auto heard = Heard();
   ASSERT_EQ(heard.size(), 2u);
@@ -170,8 +168,7 @@ TEST_F(CoreIncidentsTest, AControlPlaneThatKnowsNoIncidentsCostsNothing) {
   control_.reports.clear();
   Pass(minutes(10));
   EXPECT_LT(control_.reports.size(), 40u);
-  for (const v1::ReportRequest& report : control_.reports)
-    EXPECT_LE(report.incidents_size(), 10);
+  for (const v1::ReportRequest& report : control_.reports) EXPECT_LE(report.incidents_size(), 10);
   EXPECT_LE(core_->Remembered().incidents.size(), 1000u);
 }
 

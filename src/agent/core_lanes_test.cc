@@ -1,5 +1,6 @@
 // Nobody waits for what takes long: neither another node, nor care, nor a command that came later.
 #include <condition_variable>
+#include <thread>
 
 #include "agent/core.h"
 #include "agent/testing_agent.h"
@@ -74,8 +75,7 @@ TEST_F(CoreLanesTest, ALaneWhoseThreadsAllHangLeavesTheOthersTheirs) {
     changed.wait(lock, [&] { return go_on; });
     return {};
   });
-  for (int i = 0; i < 10; ++i)
-    HandOut(Command(v1::COMMAND_KIND_CREATE, Spec(ids_.New<NodeId>())));
+  for (int i = 0; i < 10; ++i) HandOut(Command(v1::COMMAND_KIND_CREATE, Spec(ids_.New<NodeId>())));
   ASSERT_TRUE(core_->Talk().has_value());
   std::vector<std::jthread> workers;
   for (int i = 0; i < options_.lane_workers_max; ++i) {

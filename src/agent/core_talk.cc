@@ -156,7 +156,7 @@ Result<bool> AgentCore::Fetch() {
     if (state_.commands.size() >= kCommandsMax) return false;
   }
   v1::FetchCommandsRequest request;
-  request.set_max_commands(kEntriesMax);
+  request.set_max_commands(fetch_max_);
   v1::FetchCommandsResponse response;
   RETURN_IF_ERROR(parts_.client.Call("tallyman.v1.AgentService/FetchCommands", request, response));
   std::lock_guard lock(mutex_);
@@ -169,7 +169,12 @@ Result<bool> AgentCore::Fetch() {
   JournalChange change;
   for (const v1::HandedCommand& handed : response.commands()) Accept(handed, change);
   if (change.put_commands.empty()) return false;
-  RETURN_IF_ERROR(SaveLocked(change));
+  if (Status saved = SaveLocked(change); !saved) {
+    // Fewer may find room.
+    fetch_max_ = std::max(1, fetch_max_ / 2);
+    return Fail(saved.error());
+  }
+  fetch_max_ = std::min(kEntriesMax, fetch_max_ * 2);
   for (const JournalCommand& command : change.put_commands)
     NoteOrg(command.node_id, command.payload);
   return true;

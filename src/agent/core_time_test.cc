@@ -77,7 +77,7 @@ TEST_P(CoreTimeTest, ItFetchesWhenItWasToldToAndReportsWhenItIsTime) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Jumps, CoreTimeTest, testing::Values(-2, 2),
-                         [](const auto& info) { return info.param < 0 ? "Back" : "Forward"; });
+                         [](const auto& jump) { return jump.param < 0 ? "Back" : "Forward"; });
 
 }  // namespace
 }  // namespace tallyman

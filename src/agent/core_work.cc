@@ -84,7 +84,7 @@ std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
     const NodeCare& care = care_of(id);
     if (oldest.contains(id) || care.claimed) continue;
     Work work{.kind = Work::Kind::kCare, .org_id = care.org_id, .node_id = id};
-    const bool works = !node.failed && (node.should_run || care.unreadable);
+    const bool works = !node.failed && (node.should_run || care.broken);
     if (works || node.mending != Mending::kNothing) {
       const bool disk = care.step == CareStep::kPrepare || care.step == CareStep::kInstall;
       work.lane = disk ? Lane::kDisk : Lane::kCare;

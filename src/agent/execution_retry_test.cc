@@ -27,8 +27,8 @@ class ExecutionRetryTest : public AgentTest {
 
 TEST_F(ExecutionRetryTest, WhatMayPassIsTriedAgainAtEveryStep) {
   for (Code code : {Code::kUnavailable, Code::kResourceExhausted}) {
-    for (RuntimeStep step : {RuntimeStep::kPrepare, RuntimeStep::kStop, RuntimeStep::kInstall,
-                             RuntimeStep::kStart}) {
+    for (RuntimeStep step :
+         {RuntimeStep::kPrepare, RuntimeStep::kStop, RuntimeStep::kInstall, RuntimeStep::kStart}) {
       SCOPED_TRACE(static_cast<int>(step));
       NodeSpec old = Spec(ids_.New<NodeId>());
       Create(old);
@@ -102,16 +102,13 @@ TEST_F(ExecutionRetryTest, AFailedCreateSaysHowItsContainerEnded) {
     ContainerEnd end;
     std::string says;
   };
-  for (const Case& a : {Case{{.exit_code = 3, .at = {}, .output = "no such file: x.toml\n"},
-                             "it ended with exit code 3; it printed last: no such file: x.toml"},
-                        Case{{.exit_code = 139, .signal = 11, .at = {}, .output = {}},
-                             "it was ended by signal 11 (SIGSEGV)"},
-                        Case{{.exit_code = 137,
-                              .signal = 9,
-                              .out_of_memory = true,
-                              .at = {},
-                              .output = {}},
-                             "the kernel ended it because it had used all the memory"}}) {
+  for (const Case& a :
+       {Case{{.exit_code = 3, .at = {}, .output = "no such file: x.toml\n"},
+             "it ended with exit code 3; it printed last: no such file: x.toml"},
+        Case{{.exit_code = 139, .signal = 11, .at = {}, .output = {}},
+             "it was ended by signal 11 (SIGSEGV)"},
+        Case{{.exit_code = 137, .signal = 9, .out_of_memory = true, .at = {}, .output = {}},
+             "the kernel ended it because it had used all the memory"}}) {
     NodeSpec spec = Spec(ids_.New<NodeId>());
     machine_.SetHook([&](RuntimeStep step, const NodeSpec& of) -> Status {
       if (step == RuntimeStep::kHealth) machine_.Crash(of.node_id, a.end);
@@ -143,8 +140,9 @@ TEST_F(ExecutionRetryTest, NoTextOfAToolCanMakeAReportUnreadable) {
   Create(Spec(node_));
   std::string umlauts;
   while (umlauts.size() < 5000) umlauts += "\u00e4";
-  for (const std::string& text : {umlauts, "a" + umlauts, "aa" + umlauts, std::string("\xff\xfe\0x", 4),
-                                  std::string(998, 'a') + "\u20ac\u20ac"}) {
+  for (const std::string& text :
+       {umlauts, "a" + umlauts, "aa" + umlauts, std::string("\xff\xfe\0x", 4),
+        std::string(998, 'a') + "\u20ac\u20ac"}) {
     machine_.SetHook([&](RuntimeStep step, const NodeSpec&) -> Status {
       if (step == RuntimeStep::kPrepare) return Fail(Internal("TOOL_FAILED", text));
       return {};

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/system.h"
@@ -29,9 +30,8 @@ TEST(Turns, GoByLaneThenByOrgThenByNodeToWhoeverWaitedTheLongest) {
   all.push_back({Lane::kCare, large, all.front().node});
   Turns turns;
   for (int i = 0; i < 600; ++i) {
-    auto next = std::ranges::min_element(all, {}, [&](const One& one) {
-      return turns.KeyOf(one.lane, one.org, one.node);
-    });
+    auto next = std::ranges::min_element(
+        all, {}, [&](const One& one) { return turns.KeyOf(one.lane, one.org, one.node); });
     turns.Serve(next->lane, next->org, next->node);
     ++next->served;
   }

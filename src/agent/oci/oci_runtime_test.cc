@@ -243,7 +243,7 @@ TEST_F(OciRuntimeTest, AnImageComesFromARegistryByTagOrDigest) {
   layout_->Add({.tag = "v1"});
   TestRegistry registry(dir_.path() / "layout");
   const std::string digest = registry.DigestOf("v1");
-  OciRuntimeOptions options = Options();
+  OciRuntimeOptions options = options_;
   options.registries.all_plain_http = true;
   Open(options);
   for (const std::string& behind : {std::string(":v1"), "@" + digest, ":v1@" + digest}) {
@@ -282,7 +282,7 @@ TEST_F(OciRuntimeTest, APullIsEndedWhenTheAgentIsToEndAndIsBegunAnew) {
   NodeSpec spec = Spec(layout_->Add({.tag = "v1"}), kSmall);
   std::stop_source source;
   source.request_stop();
-  OciRuntimeOptions options = Options();
+  OciRuntimeOptions options = options_;
   options.stop = source.get_token();
   Open(options);
   Status stopped = Finish([&] { return runtime_->Prepare(spec); });

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/file.h"
 #include "agent/oci/mounts.h"
 #include "agent/oci/oci_runtime.h"
 #include "agent/oci/process.h"
@@ -73,6 +74,13 @@ Status Finish(const Call& call) {
   }
 }
 
+// Whether a tool ended well.
+inline Status Done(const Result<ProcessResult>& result) {
+  RETURN_IF_ERROR(result);
+  if (result->exit_status == 0) return {};
+  return Fail(Internal("TOOL_FAILED", result->err));
+}
+
 // Somebody with a copy of all mounts, as a container has that is being started, until it is let go.
 class OtherMounts {
  public:
@@ -100,6 +108,7 @@ class OtherMounts {
   OtherMounts(const OtherMounts&) = delete;
   OtherMounts& operator=(const OtherMounts&) = delete;
 
+  pid_t pid() const { return pid_; }
   void LetGo() {
     if (pid_ <= 0) return;
     ::close(hold_);
@@ -131,16 +140,8 @@ class OciRuntimeTest : public testing::Test {
       EXPECT_FALSE(mount.path.starts_with(data().string())) << mount.path << " is still mounted";
   }
 
-  OciRuntimeOptions Options() const {
-    return {.data_directory = data(),
-            .run_directory = run(),
-            .health_timeout = std::chrono::milliseconds(500),
-            .stop_grace_max = std::chrono::seconds(3),
-            .monitor_program = TALLYMAN_MONITOR,
-            .image_room_bytes = 64 * kMebi};
-  }
   // Also stands for an agent that was killed and started again: it knows nothing.
-  void Open() { Open(Options()); }
+  void Open() { Open(options_); }
   void Open(const OciRuntimeOptions& options) {
     auto opened = OciRuntime::Open(options);
     ASSERT_TRUE(opened.has_value()) << opened.error().message;
@@ -184,12 +185,20 @@ class OciRuntimeTest : public testing::Test {
 
   std::filesystem::path data() const { return dir_.path() / "data"; }
   std::filesystem::path run() const { return dir_.path() / "run"; }
-  // Where runc has its records of this boot.
-  std::filesystem::path runc_root() const {
-    for (const auto& entry : std::filesystem::directory_iterator(run()))
-      return entry.path() / "runc";
-    return {};
+  std::filesystem::path ImageRoot(const ImageId& id) const {
+    return data() / "images" / id.ToString() / "rootfs";
   }
+  // What this boot knows of the node: its monitor's.
+  std::filesystem::path life() const {
+    return BootDirectory(options_) / "nodes" / node_id_.ToString();
+  }
+  // The container's first process.
+  pid_t Pid() const {
+    auto text = ReadFile(life() / "pid");
+    return text ? static_cast<pid_t>(std::stol(*text)) : 0;
+  }
+  // Where runc has its records of this boot.
+  std::filesystem::path runc_root() const { return BootDirectory(options_) / "runc"; }
   std::filesystem::path node() const { return data() / "nodes" / node_id_.ToString(); }
   std::filesystem::path volume(const std::string& name) const {
     return node() / "disk" / "volumes" / name;
@@ -201,6 +210,12 @@ class OciRuntimeTest : public testing::Test {
   IdSource ids_{clock_, random_};
   NodeId node_id_ = ids_.New<NodeId>();
   std::optional<TestLayout> layout_;
+  OciRuntimeOptions options_ = {.data_directory = data(),
+                                .run_directory = run(),
+                                .health_timeout = std::chrono::milliseconds(500),
+                                .stop_grace_max = std::chrono::seconds(3),
+                                .monitor_program = TALLYMAN_MONITOR,
+                                .image_room_bytes = 64 * kMebi};
   std::unique_ptr<OciRuntime> runtime_;
 };
 
