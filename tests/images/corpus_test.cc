@@ -303,6 +303,7 @@ class CaseRun {
 };
 
 TEST_F(Corpus, EveryImageDoesWhatTheTableSays) {
+  ASSERT_GE(cases_.size(), 80U);
   const char* wanted = std::getenv("TALLYMAN_IMAGES");
   std::atomic<size_t> position{0};
   const auto work = [&] {
@@ -357,8 +358,6 @@ TEST_F(Corpus, EveryImageDoesWhatTheTableSays) {
   for (int i = 0; i < kAtOnce; ++i) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
 }
-
-TEST_F(Corpus, HasEightyImagesAndMore) { EXPECT_GE(cases_.size(), 80U); }
 
 }  // namespace
 }  // namespace tallyman
