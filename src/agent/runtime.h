@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/log_source.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "model/config.h"
@@ -117,37 +118,13 @@ struct Capacity {
   std::string problem;
 };
 
-// A line that a node printed.
-struct NodeLogLine {
-  Time at{};
-  bool is_error = false;
-  std::string text;  // without its end; valid UTF-8; at most 16 KiB
-
-  friend bool operator==(const NodeLogLine&, const NodeLogLine&) = default;
-};
-
-// Where somebody who reads a node's log is. Opaque; the default is the beginning of what is kept.
-struct LogPosition {
-  int64_t offset = 0;
-  friend bool operator==(const LogPosition&, const LogPosition&) = default;
-};
-
-struct LogPart {
-  std::vector<NodeLogLine> lines;
-  LogPosition next;
-  // What was asked for is not kept any more; reading went on with what is.
-  bool gap = false;
-};
-
 // Thread-safe, as said above.
 //
 // Errors are UNAVAILABLE or RESOURCE_EXHAUSTED where trying again may help without anybody changing
 // the node or its image: a registry or a device that is away or busy, a disk that is full. What is
 // CANCELED was ended because the agent is to end.
-class Runtime {
+class Runtime : public LogSource {
  public:
-  virtual ~Runtime() = default;
-
   virtual Result<Capacity> MeasureCapacity() = 0;
 
   // Pulls and unpacks the image, and checks what can be checked while the node runs (that its data
@@ -177,12 +154,6 @@ class Runtime {
   virtual Result<std::optional<BlockingJob>> FindBlockingJob(const NodeId& node_id) = 0;
   // Everything that is there of any node. One that cannot be read is in it, as unreadable.
   virtual Result<std::vector<ObservedNode>> List() = 0;
-
-  // The next lines that the node printed, at most `lines_max`, after `from`.
-  virtual Result<LogPart> ReadLog(const NodeId& node_id, const LogPosition& from,
-                                  size_t lines_max) = 0;
-  // Where its last `lines` lines begin.
-  virtual Result<LogPosition> FindLogTail(const NodeId& node_id, int64_t lines) = 0;
 };
 
 }  // namespace tallyman

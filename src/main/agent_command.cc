@@ -16,10 +16,13 @@
 #include "agent/boot.h"
 #include "agent/file.h"
 #include "agent/join.h"
+#include "agent/log_sender.h"
 #include "agent/machine.h"
+#include "agent/oci/known_holes.h"
 #include "agent/oci/oci_runtime.h"
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
+#include "agent/stop_all.h"
 #include "agent/system_error.h"
 #include "base/bytes.h"
 #include "client/network_client.h"
@@ -86,6 +89,10 @@ class Agent {
 
   Status Run() {
     ASSIGN_OR_RETURN(runtime_, OpenRuntime(settings_, stop_));
+    if (settings_.runtime == RuntimeKind::kOci) {
+      for (const std::string& hole : FindKnownHoles())
+        log_.Write({LogLevel::kWarning, "known_hole", hole, {}});
+    }
     ASSIGN_OR_RETURN(lock_, LockDirectory(settings_.data));
     ASSIGN_OR_RETURN(
         journal_, SqliteJournal::Open((settings_.data / "journal.db").string(), {}, kJournalRoom));
@@ -95,7 +102,9 @@ class Agent {
     AgentCore core({*client, *journal_, *runtime_, clock_, log_}, settings_.agent);
     RETURN_IF_ERROR(core.Load());
     RETURN_IF_ERROR(SayWhatIsWrong(core));
-    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client));
+    LogSender logs(*client, *runtime_, clock_);
+    const std::jthread log_thread([&] { logs.Run(stop_); });
+    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client, logs));
     Info(log_, "working",
          fmt::format("the agent of host {} works for {}", identity->host, settings_.server));
     loop.Run(stop_);
@@ -133,9 +142,9 @@ class Agent {
                                clock_, random_, [](milliseconds) {});
   }
 
-  static AgentLoop::Watch WatchBy(Client& client) {
-    return [&client](const std::stop_token& stop, const std::string& cursor,
-                     const AgentLoop::Heard& heard) {
+  static AgentLoop::Watch WatchBy(Client& client, LogSender& logs) {
+    return [&client, &logs](const std::stop_token& stop, const std::string& cursor,
+                            const AgentLoop::Heard& heard) {
       std::atomic<bool> stopped{false};
       const std::stop_callback on_stop(stop, [&] { stopped = true; });
       v1::WatchCommandsRequest request;
@@ -143,7 +152,9 @@ class Agent {
       return client.Stream(
           "tallyman.v1.AgentService/WatchCommands", request,
           [&](const google::protobuf::Message& message) {
-            heard(static_cast<const v1::WatchCommandsResponse&>(message));
+            const auto& said = static_cast<const v1::WatchCommandsResponse&>(message);
+            for (const v1::LogRequest& wanted : said.log_requests()) logs.Take(wanted);
+            heard(said);
             return true;
           },
           &stopped);
@@ -224,19 +235,31 @@ class Agent {
   std::unique_ptr<SqliteJournal> journal_;
 };
 
+// The lock is the agent's: one that runs would start again what is stopped here.
+Status StopNodes(const AgentSettings& settings, Log& log) {
+  ASSIGN_OR_RETURN(auto runtime, OpenRuntime(settings, {}));
+  ASSIGN_OR_RETURN(const FileDescriptor lock, LockDirectory(settings.data));
+  return StopAllNodes(*runtime, log);
+}
+
 }  // namespace
 
 int RunAgent(const std::vector<std::string>& arguments,
              const std::function<std::optional<std::string>(std::string_view)>& variable,
              Clock& clock, Random& random) {
-  const sigset_t signals = TakeSignals({SIGTERM, SIGINT});
   auto parsed = ParseAgentOptions(arguments, variable);
+  // Stopping nodes may be ended at any time: what was told to end goes on ending.
+  const bool stop_nodes = parsed && parsed->settings && parsed->settings->stop_nodes;
+  const sigset_t signals = stop_nodes ? TakeSignals({}) : TakeSignals({SIGTERM, SIGINT});
   if (parsed && !parsed->settings) {
     std::cout << parsed->text;
     return 0;
   }
   const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
   Status ran = parsed ? Status() : Fail(parsed.error());
+  if (stop_nodes)
+    return LogEnd(*log, StopNodes(*parsed->settings, *log), "no node of this machine runs any more",
+                  "nodes_not_stopped");
   if (ran) {
     const StopOnSignal stop(signals, kStopPatience, *log);
     ran = Agent(*parsed->settings, stop.token(), clock, random, *log).Run();

@@ -21,9 +21,11 @@ The first start joins the fleet, as root on the machine that is to run nodes:
     --join-token-file join-token
 Later starts need no token: the host's own is kept in DIR/host-token.
 
-Containers outlive the agent: stop it, update it, start it again, and the nodes run on. It needs
-runc, skopeo, umoci, zstd, e2fsprogs, and control groups with cpu and memory. On a machine that has
-none of that, --runtime simulated takes the commands and only pretends.)";
+Containers outlive the agent: stop it, update it, start it again, and the nodes run on. Before a
+machine goes down, "tallyman agent --stop-nodes --data DIR" stops them; with the package, systemd
+does that. The agent needs runc, skopeo, umoci, zstd, e2fsprogs, and control groups with cpu, memory
+and pids. On a machine that has none of that, --runtime simulated takes the commands and only
+pretends.)";
 
 struct Typed {
   std::string data;
@@ -46,6 +48,9 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
                  "File with the token of the first start; else TALLYMAN_JOIN_TOKEN");
   app.add_flag("--rejoin", settings.rejoin,
                "Join anew, as the same host, when its own token was revoked or lost");
+  app.add_flag("--stop-nodes", settings.stop_nodes,
+               "Before a shutdown, after the agent has ended: stop all nodes of --data, each by "
+               "its own signal and grace, and end; the next agent starts them again");
   app.add_option("--ca", settings.ca_file, "Certificates to trust, PEM; else those of the system");
   app.add_flag("--insecure", settings.insecure,
                "Plain HTTP to another machine: whoever is on the way can read the token");
@@ -136,7 +141,7 @@ Result<ParsedAgentOptions> ParseAgentOptions(
                                 fmt::format("{}; see \"tallyman agent --help\"", Quote(e.what()))));
   }
   if (settings.server.empty()) settings.server = variable("TALLYMAN_SERVER").value_or("");
-  if (settings.server.empty()) {
+  if (settings.server.empty() && !settings.stop_nodes) {
     return Fail(
         InvalidArgument("NO_SERVER",
                         "no control plane is named: give --server https://HOST[:PORT], or set "

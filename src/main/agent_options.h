@@ -32,6 +32,8 @@ struct AgentSettings {
   std::string join_token_file;
   std::string join_token;  // of the environment; the file comes first
   bool rejoin = false;
+  // Instead of running: stop all nodes below `data`, and end.
+  bool stop_nodes = false;
   LogForm log = LogForm::kText;
   RuntimeKind runtime = RuntimeKind::kOci;
   RegistryOptions registries;

@@ -409,12 +409,13 @@ void NodeLifecycle::End(Entry& entry, CommandState state, const Said& said) {
       node_.next_state.reset();
   }
   auto add = [&](EventKind kind) {
-    events_.push_back({kind, command.id, said.result, said.message});
+    events_.push_back({kind, command.id, said.result, said.message, command.kind});
   };
   const bool well = state == CommandState::kSettled;
   const bool badly = state == CommandState::kReverted || state == CommandState::kFailed;
   if (command.kind == CommandKind::kUpgrade && well) add(EventKind::kUpgradeSucceeded);
   if (command.kind == CommandKind::kUpgrade && badly) add(EventKind::kUpgradeFailed);
+  if (command.kind != CommandKind::kUpgrade && badly) add(EventKind::kCommandFailed);
   if ((command.kind == CommandKind::kCreate || command.kind == CommandKind::kUpdate) && well)
     add(EventKind::kNodeRunning);
 }
@@ -430,7 +431,7 @@ void NodeLifecycle::Release(bool deleted) {
   node_.node_state = deleted ? NodeState::kDeleted : NodeState::kFailed;
   if (deleted) {
     node_.deleted_at = now_;
-    events_.push_back({EventKind::kNodeDeleted, {}, {}, {}});
+    events_.push_back({EventKind::kNodeDeleted, {}, {}, {}, {}});
   }
   for (Entry& entry : entries_) {
     if (!IsPending(entry.command.state)) continue;

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "agent/oci/environment.h"
 #include "base/checked.h"
 #include "base/json_text.h"
 #include "base/text.h"
@@ -16,14 +17,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr int64_t kCpuPeriodMicros = 100'000;
-constexpr int64_t kPidsMax = 32'768;
 constexpr int64_t kStopGraceSecondsMax = 3600;
-
-// What root may do in a container: enough to own files and drop to another user.
-constexpr std::string_view kCapabilities[] = {
-    "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",    "CAP_FOWNER",  "CAP_FSETID",
-    "CAP_KILL",        "CAP_SETGID",  "CAP_SETPCAP",         "CAP_SETFCAP", "CAP_SETUID",
-    "CAP_SYS_CHROOT",  "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"};
 
 // Labels of an image and values of a node that the agent itself understands.
 constexpr std::string_view kHealthValue = "health_command";
@@ -48,44 +42,15 @@ Status PlanMounts(json::object& config, const BundlePlaces& places,
   json::array& mounts = config.at("mounts").as_array();
   mounts.push_back(Bind("/tallyman", places.info, "ro"));
   mounts.push_back(Bind("/tallyman/jobs", places.jobs, "rw"));
-  if (places.bind_resolv_conf) mounts.push_back(Bind("/etc/resolv.conf", "/etc/resolv.conf", "ro"));
   return {};
-}
-
-// The value of property network_id is NETWORK_ID.
-std::string VariableName(std::string_view key) {
-  std::string name;
-  for (char c : key) {
-    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    bool digit = c >= '0' && c <= '9';
-    name += letter && c >= 'a' ? static_cast<char>(c - 'a' + 'A') : (letter || digit ? c : '_');
-  }
-  return name;
 }
 
 void PlanProcess(json::object& config, const NodeSpec& spec) {
   json::object& process = config.at("process").as_object();
   process["terminal"] = false;
-  json::array capabilities;
-  for (std::string_view name : kCapabilities) capabilities.push_back(json::string(name));
-  process["capabilities"] = json::object{
-      {"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}};
-  process["noNewPrivileges"] = true;
-  process.erase("rlimits");  // those of the agent
-  // Later settings of a variable win over earlier ones of the image.
-  json::array& environment =
-      process["env"].is_array() ? process["env"].as_array() : process["env"].emplace_array();
-  auto set = [&](const std::string& name, const std::string& value) {
-    auto same = [&](const json::value& line) {
-      return line.is_string() && std::string_view(line.as_string()).starts_with(name + "=");
-    };
-    environment.erase(std::remove_if(environment.begin(), environment.end(), same),
-                      environment.end());
-    environment.push_back(json::string(name + "=" + value));
-  };
-  for (const auto& [key, value] : spec.values) set(VariableName(key), value);
-  set("TALLYMAN_NODE_ID", spec.node_id.ToString());
-  set("TALLYMAN_NODE_NAME", spec.name);
+  json::value& environment = process["env"];
+  PlanEnvironment(environment.is_array() ? environment.as_array() : environment.emplace_array(),
+                  spec);
 }
 
 Status PlanLimits(json::object& config, const NodeSpec& spec, const BundlePlaces& places) {
@@ -101,12 +66,7 @@ Status PlanLimits(json::object& config, const NodeSpec& spec, const BundlePlaces
                                 : container["resources"].emplace_object();
   resources["memory"] = memory;
   resources["cpu"] = json::object{{"quota", *quota}, {"period", kCpuPeriodMicros}};
-  resources["pids"] = json::object{{"limit", kPidsMax}};
   container["cgroupsPath"] = places.cgroup;
-  // Nodes are reached at the host's own addresses.
-  container["namespaces"] =
-      json::array{json::object{{"type", "pid"}}, json::object{{"type", "ipc"}},
-                  json::object{{"type", "uts"}}, json::object{{"type", "mount"}}};
   return {};
 }
 

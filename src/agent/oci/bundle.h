@@ -1,5 +1,5 @@
 // A container's config.json: what is written beside the image, and what the node's config and this
-// host make of that. Pure.
+// host make of that. What keeps the node apart is put in when it is started: isolation.h. Pure.
 //
 // The config.json is also the record of what is installed: annotations under "tallyman." carry the
 // ids, the resources asked for and the commands, and runc gives them back for every container, so
@@ -23,11 +23,10 @@ struct BundlePlaces {
   std::filesystem::path root;     // the container's root file system
   std::filesystem::path volumes;  // a directory below it for each volume that the image declares
   std::vector<std::string> used_volumes = {};  // the names of those that the node has had
-  std::filesystem::path info;             // read-only in the container, at /tallyman
-  std::filesystem::path jobs;             // at /tallyman/jobs
-  std::string cgroup;                     // "/tallyman/NODE_ID"
-  bool limit_swap = false;                // the kernel accounts for swap
-  bool bind_resolv_conf = true;           // the host has an /etc/resolv.conf
+  std::filesystem::path info;                  // read-only in the container, at /tallyman
+  std::filesystem::path jobs;                  // at /tallyman/jobs
+  std::string cgroup;                          // "/tallyman/NODE_ID"
+  bool limit_swap = false;                     // the kernel accounts for swap
 };
 
 struct Bundle {

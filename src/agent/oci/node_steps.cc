@@ -11,7 +11,9 @@
 #include "agent/monitor/ring.h"
 #include "agent/oci/health.h"
 #include "agent/oci/image_errors.h"
+#include "agent/oci/isolation.h"
 #include "agent/oci/mounts.h"
+#include "agent/oci/node_files.h"
 #include "agent/oci/node_lock.h"
 #include "agent/oci/node_volumes.h"
 #include "agent/oci/process.h"
@@ -79,8 +81,7 @@ Result<Bundle> NodeSteps::BundleOf(const NodeSpec& spec) const {
       .cgroup = options_.cgroup_parent + "/" + spec.node_id.ToString(),
       .limit_swap =
           std::filesystem::exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", error) ||
-          std::filesystem::exists("/sys/fs/cgroup/cgroup.controllers", error),
-      .bind_resolv_conf = std::filesystem::exists("/etc/resolv.conf", error)};
+          std::filesystem::exists("/sys/fs/cgroup/cgroup.controllers", error)};
   ASSIGN_OR_RETURN(Bundle bundle, MakeBundle(image_config, spec, in_bundle));
   ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(bundle.config_json));
   RETURN_IF_ERROR(CheckStopSignal(installed));
@@ -174,6 +175,10 @@ Job<void> NodeSteps::Start(NodeId id) {
   Volume volume = VolumeOf(places, lock.get());
   CO_RETURN_IF_ERROR(co_await volume.Mount());
   CO_RETURN_IF_ERROR(co_await MountRoot(places, installed, lock.get()));
+  CO_ASSIGN_OR_RETURN(IsolatedConfig isolated, Isolate(config, places.info, ReadHostBounds()));
+  if (isolated.config_json != config)
+    CO_RETURN_IF_ERROR(WriteFileAtomically(places.config, isolated.config_json));
+  CO_RETURN_IF_ERROR(WriteNodeFiles(places.info, isolated.host_name));
   CO_RETURN_IF_ERROR(MakeDirectories(places.output));
   for (const char* suffix : {"", ".1"})
     CO_RETURN_IF_ERROR(RemoveTree(places.old_log.string() + suffix));
@@ -255,6 +260,7 @@ Job<HealthReport> NodeSteps::ProbeOnce(NodeId id, InstalledNode installed) {
 }
 
 Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
+  CO_RETURN_IF_ERROR(RenewResolvConf(PlacesOf(id).info));
   if (installed.health_command.empty()) co_return HealthReport();
   const HealthTiming& timing = installed.health_timing;
   for (int64_t failures = 1;; ++failures) {

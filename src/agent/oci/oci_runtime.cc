@@ -48,13 +48,13 @@ Status CheckDataDirectory(const std::filesystem::path& path) {
                   .With("value", Quote(text)));
 }
 
-Status CheckHost() {
+Status CheckHost(const std::string& cgroup_parent) {
   if (::geteuid() != 0) {
     return Fail(Error(Code::kPermissionDenied, "NOT_PRIVILEGED",
                       "containers with limits need root: run the agent as root, or with --runtime "
                       "simulated"));
   }
-  RETURN_IF_ERROR(CheckCgroups());
+  RETURN_IF_ERROR(CheckCgroups(cgroup_parent));
   if (::access("/dev/loop-control", R_OK | W_OK) != 0) {
     return Fail(FailedPrecondition("LOOP_UNAVAILABLE",
                                    "/dev/loop-control cannot be used, and a node's disk is limited "
@@ -155,9 +155,10 @@ OciRuntime::OciRuntime(OciRuntimeOptions options)
 
 Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) {
   RETURN_IF_ERROR(CheckDataDirectory(options.data_directory));
-  RETURN_IF_ERROR(CheckHost());
-  // What tools make for images and volumes has the modes that images say.
-  ::umask(022);
+  RETURN_IF_ERROR(CheckHost(options.cgroup_parent));
+  // What is made for nodes, by this process and by its tools, is theirs to read; the agent's own is
+  // in a directory that nobody else enters.
+  ::umask(0022);
   for (const char* name : {"nodes", "locks"})
     RETURN_IF_ERROR(MakeDirectories(options.data_directory / name));
   const std::filesystem::path boot = BootDirectory(options);

@@ -37,7 +37,8 @@ namespace tallyman {
 // Thread-safe as Runtime says.
 class OciRuntime final : public Runtime {
  public:
-  // Looks first whether this host can do it. PERMISSION_DENIED NOT_PRIVILEGED, FAILED_PRECONDITION
+  // Looks first whether this host can do it, and sets the file creation mask of this process to
+  // 0022. PERMISSION_DENIED NOT_PRIVILEGED, FAILED_PRECONDITION
   // CGROUPS_UNAVAILABLE, LOOP_UNAVAILABLE, TOOL_MISSING; INVALID_ARGUMENT INVALID_DATA_DIRECTORY.
   static Result<std::unique_ptr<OciRuntime>> Open(OciRuntimeOptions options);
 

@@ -213,7 +213,7 @@ TEST_F(OciRuntimeTest, ValuesAndNamesReachTheContainer) {
     auto text = ReadFile(volume("data") / "env");
     return text && text->find("NETWORK_ID=main net $(id)\n") != std::string::npos &&
            text->find("TALLYMAN_NODE_NAME=node-1\n") != std::string::npos &&
-           text->find("PATH=/bin\n") != std::string::npos;
+           text->find("PATH=/usr/local/sbin:") != std::string::npos;
   }));
 }
 
