@@ -24,6 +24,7 @@
 #include "agent/sqlite_journal.h"
 #include "agent/stop_all.h"
 #include "agent/system_error.h"
+#include "base/bytes.h"
 #include "client/network_client.h"
 #include "main/agent_options.h"
 #include "main/signals.h"
@@ -60,8 +61,8 @@ Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
 Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std::stop_token stop) {
   if (settings.runtime == RuntimeKind::kOci) {
     return OciRuntime::Open({.data_directory = settings.data,
-                             .registry_authfile = settings.registry_authfile,
-                             .registry_plain_http = settings.registry_plain_http,
+                             .registries = settings.registries,
+                             .image_room_bytes = settings.image_room_gb * kGiga,
                              .stop = std::move(stop)});
   }
   RETURN_IF_ERROR(MakeDirectories(settings.data));

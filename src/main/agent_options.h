@@ -10,6 +10,7 @@
 
 #include "agent/core.h"
 #include "agent/loop.h"
+#include "agent/oci/registry_options.h"
 #include "base/enum_text.h"
 #include "base/result.h"
 #include "main/log_form.h"
@@ -35,8 +36,8 @@ struct AgentSettings {
   bool stop_nodes = false;
   LogForm log = LogForm::kText;
   RuntimeKind runtime = RuntimeKind::kOci;
-  std::string registry_authfile;
-  bool registry_plain_http = false;
+  RegistryOptions registries;
+  int64_t image_room_gb = 0;  // 0: a share of the disk
   AgentOptions agent;
   LoopOptions loop;
 };

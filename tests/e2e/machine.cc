@@ -118,6 +118,8 @@ void EndToEndTest::StartAgent(const std::string& name) {
                      host.data,
                      "--join-token-file",
                      Path(name + ".join"),
+                     "--image-room-gb",
+                     "1",
                      "--settle-seconds",
                      "1",
                      "--health-seconds",

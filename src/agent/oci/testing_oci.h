@@ -108,6 +108,7 @@ class OtherMounts {
   OtherMounts(const OtherMounts&) = delete;
   OtherMounts& operator=(const OtherMounts&) = delete;
 
+  pid_t pid() const { return pid_; }
   void LetGo() {
     if (pid_ <= 0) return;
     ::close(hold_);
@@ -133,6 +134,7 @@ class OciRuntimeTest : public testing::Test {
     auto nodes = runtime_->List();
     ASSERT_TRUE(nodes.has_value());
     for (const ObservedNode& node : *nodes) EXPECT_DONE(runtime_->Remove(node.node_id));
+    EXPECT_TRUE(WaitUntil([&] { return Unmount(data() / "image-store").has_value(); }));
     auto mounts = ListMounts();
     for (const MountPoint& mount : *mounts)
       EXPECT_FALSE(mount.path.starts_with(data().string())) << mount.path << " is still mounted";
@@ -184,7 +186,7 @@ class OciRuntimeTest : public testing::Test {
   std::filesystem::path data() const { return dir_.path() / "data"; }
   std::filesystem::path run() const { return dir_.path() / "run"; }
   std::filesystem::path ImageRoot(const ImageId& id) const {
-    return data() / "images" / id.ToString() / "rootfs";
+    return data() / "image-store" / id.ToString() / "rootfs";
   }
   // What this boot knows of the node: its monitor's.
   std::filesystem::path life() const {
@@ -212,7 +214,8 @@ class OciRuntimeTest : public testing::Test {
                                 .run_directory = run(),
                                 .health_timeout = std::chrono::milliseconds(500),
                                 .stop_grace_max = std::chrono::seconds(3),
-                                .monitor_program = TALLYMAN_MONITOR};
+                                .monitor_program = TALLYMAN_MONITOR,
+                                .image_room_bytes = 64 * kMebi};
   std::unique_ptr<OciRuntime> runtime_;
 };
 

@@ -140,7 +140,9 @@ std::optional<VolumeState> Volume::Look(const std::vector<MountPoint>& mounts) c
                     .problem = {}};
   if (auto file = Bytes(); file && *file / kBlockBytes * kBlockBytes == state.bytes)
     state.bytes = *file;
-  if (mount->options == "ro" || mount->options.starts_with("ro,")) {
+  // Kernels since 6.14 say so by another word after an error.
+  const std::string options = "," + mount->options + ",";
+  if (options.starts_with(",ro,") || options.find(",emergency_ro,") != std::string::npos) {
     state.problem =
         "its disk can only be read, after an error: see the kernel's log; the node is "
         "to be stopped and started, which checks the disk";
@@ -349,7 +351,8 @@ Job<void> Volume::CheckFileSystem(std::string device, bool all) {
   // 1 is "errors were corrected", 2 also "start the machine anew", which is for its root.
   if (result.exit_status < 4) co_return Status();
   Error failed = ToolFailed(arguments, result);
-  if ((result.exit_status & 4) == 0) co_return Fail(failed);
+  CO_ASSIGN_OR_RETURN(auto state, ReadExt4State(file_));
+  if ((result.exit_status & 4) == 0 && state) co_return Fail(failed);
   Error damaged = DataLoss(
       "DISK_DAMAGED",
       fmt::format("the file system in {} has damage that e2fsck does not repair by itself: look "
