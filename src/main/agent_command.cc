@@ -21,6 +21,7 @@
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
 #include "agent/system_error.h"
+#include "base/bytes.h"
 #include "client/network_client.h"
 #include "main/agent_options.h"
 #include "main/signals.h"
@@ -56,10 +57,14 @@ Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
 
 Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std::stop_token stop) {
   if (settings.runtime == RuntimeKind::kOci) {
-    return OciRuntime::Open({.data_directory = settings.data,
-                             .registry_authfile = settings.registry_authfile,
-                             .registry_plain_http = settings.registry_plain_http,
-                             .stop = std::move(stop)});
+    return OciRuntime::Open(
+        {.data_directory = settings.data,
+         .stop_grace_max = std::chrono::seconds(settings.stop_grace_max_seconds),
+         .log_bytes = settings.log_mib * kMebi,
+         .thin_disks = settings.disks == DiskKind::kThin,
+         .registry_authfile = settings.registry_authfile,
+         .registry_plain_http = settings.registry_plain_http,
+         .stop = std::move(stop)});
   }
   RETURN_IF_ERROR(MakeDirectories(settings.data));
   if (::chmod(settings.data.c_str(), 0700) != 0)

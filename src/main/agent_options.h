@@ -23,6 +23,13 @@ struct EnumText<RuntimeKind> {
   static constexpr std::array<std::string_view, 2> kWords = {"oci", "simulated"};
 };
 
+enum class DiskKind { kPreallocated, kThin };
+
+template <>
+struct EnumText<DiskKind> {
+  static constexpr std::array<std::string_view, 2> kWords = {"preallocated", "thin"};
+};
+
 struct AgentSettings {
   std::string server;
   std::filesystem::path data;  // absolute
@@ -35,6 +42,9 @@ struct AgentSettings {
   RuntimeKind runtime = RuntimeKind::kOci;
   std::string registry_authfile;
   bool registry_plain_http = false;
+  DiskKind disks = DiskKind::kPreallocated;
+  int64_t log_mib = 16;
+  int64_t stop_grace_max_seconds = 600;
   AgentOptions agent;
   LoopOptions loop;
 };
