@@ -28,7 +28,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers")
 # What an agent needs; a server does without.
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "runc, skopeo, umoci, e2fsprogs")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "runc, skopeo, umoci, zstd, e2fsprogs")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
   "${PROJECT_SOURCE_DIR}/deploy/debian/postinst" "${PROJECT_SOURCE_DIR}/deploy/debian/prerm"

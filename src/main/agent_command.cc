@@ -62,8 +62,8 @@ Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std:
          .stop_grace_max = std::chrono::seconds(settings.stop_grace_max_seconds),
          .log_bytes = settings.log_mib * kMebi,
          .thin_disks = settings.disks == DiskKind::kThin,
-         .registry_authfile = settings.registry_authfile,
-         .registry_plain_http = settings.registry_plain_http,
+         .registries = settings.registries,
+         .image_room_bytes = settings.image_room_gb * kGiga,
          .stop = std::move(stop)});
   }
   RETURN_IF_ERROR(MakeDirectories(settings.data));

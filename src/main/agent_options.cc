@@ -11,6 +11,7 @@ namespace tallyman {
 namespace {
 
 constexpr int64_t kSecondsMax = 24 * 3600;
+constexpr int64_t kImageRoomGbMax = 100'000;
 
 constexpr const char* kFooter = R"(
 The first start joins the fleet, as root on the machine that is to run nodes:
@@ -21,14 +22,15 @@ The first start joins the fleet, as root on the machine that is to run nodes:
 Later starts need no token: the host's own is kept in DIR/host-token.
 
 Containers outlive the agent: stop it, update it, start it again, and the nodes run on. It needs
-runc, skopeo, umoci, e2fsprogs, and control groups with cpu and memory. On a machine that has none
-of that, --runtime simulated takes the commands and only pretends.)";
+runc, skopeo, umoci, zstd, e2fsprogs, and control groups with cpu and memory. On a machine that has
+none of that, --runtime simulated takes the commands and only pretends.)";
 
 struct Typed {
   std::string data;
   std::string log = "text";
   std::string runtime = "oci";
   std::string disks = "preallocated";
+  std::vector<std::string> plain_http;
   int64_t poll_seconds = 30;
   int64_t status_seconds = 30;
   int64_t health_seconds = 300;
@@ -51,10 +53,17 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
   app.add_option("--log", typed.log, "text or json")->capture_default_str();
   app.add_option("--runtime", typed.runtime, "oci: containers; simulated: nothing really runs")
       ->capture_default_str();
-  app.add_option("--registry-authfile", settings.registry_authfile,
+  app.add_option("--registry-authfile", settings.registries.authfile,
                  "Credentials of registries, as \"skopeo login --authfile\" writes them");
-  app.add_flag("--registry-plain-http", settings.registry_plain_http,
-               "Registries may be reached without TLS");
+  app.add_option("--registry-plain-http", typed.plain_http,
+                 "A registry that is reached without TLS, HOST[:PORT]; may be given again. Without "
+                 "a value: all")
+      ->expected(0, 1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--image-room-gb", settings.image_room_gb,
+                 "Room for images, taken from the disk at the first start; else a share of the "
+                 "disk. It never shrinks")
+      ->check(CLI::Range(int64_t{1}, kImageRoomGbMax));
   app.add_option("--workers", settings.loop.workers,
                  "Threads; a third each for health, for starts and stops, and for images and disks")
       ->check(CLI::Range(1, 64))
@@ -80,6 +89,24 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
   seconds("--settle-seconds", typed.settle_seconds, "How long it has to stay so before it counts");
   seconds("--retry-seconds", typed.retry_seconds,
           "How long a step is tried again whose error may pass, such as a registry that is away");
+}
+
+// Named ones are spoken to without TLS; the option without a value stands for all.
+void ReadPlainHttp(const Typed& typed, bool given, RegistryOptions& registries) {
+  for (const std::string& registry : typed.plain_http) {
+    if (!registry.empty()) registries.plain_http.insert(registry);
+  }
+  registries.all_plain_http = given && registries.plain_http.empty();
+}
+
+// What tools that pull images are to know of the way out, in either case of letters.
+void ReadProxies(const std::function<std::optional<std::string>(std::string_view)>& variable,
+                 RegistryOptions& registries) {
+  for (const char* name :
+       {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"}) {
+    if (auto value = variable(name); value && !value->empty())
+      registries.variables.push_back(fmt::format("{}={}", name, *value));
+  }
 }
 
 Status Read(const Typed& typed, AgentSettings& settings) {
@@ -132,6 +159,8 @@ Result<ParsedAgentOptions> ParseAgentOptions(
                                 "/var/lib/tallyman-agent"));
   }
   settings.join_token = variable("TALLYMAN_JOIN_TOKEN").value_or("");
+  ReadPlainHttp(typed, app.count("--registry-plain-http") > 0, settings.registries);
+  ReadProxies(variable, settings.registries);
   RETURN_IF_ERROR(Read(typed, settings));
   return ParsedAgentOptions{.settings = std::move(settings), .text = {}};
 }

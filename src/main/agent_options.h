@@ -10,6 +10,7 @@
 
 #include "agent/core.h"
 #include "agent/loop.h"
+#include "agent/oci/registry_options.h"
 #include "base/enum_text.h"
 #include "base/result.h"
 #include "main/log_form.h"
@@ -40,8 +41,8 @@ struct AgentSettings {
   bool rejoin = false;
   LogForm log = LogForm::kText;
   RuntimeKind runtime = RuntimeKind::kOci;
-  std::string registry_authfile;
-  bool registry_plain_http = false;
+  RegistryOptions registries;
+  int64_t image_room_gb = 0;  // 0: a share of the disk
   DiskKind disks = DiskKind::kPreallocated;
   int64_t log_mib = 16;
   int64_t stop_grace_max_seconds = 600;

@@ -17,7 +17,6 @@ namespace json = boost::json;
 
 constexpr int64_t kCpuPeriodMicros = 100'000;
 constexpr int64_t kPidsMax = 32'768;
-constexpr size_t kVolumesMax = 32;
 constexpr int64_t kStopGraceSecondsMax = 3600;
 
 // What root may do in a container: enough to own files and drop to another user.
@@ -27,30 +26,12 @@ constexpr std::string_view kCapabilities[] = {
     "CAP_SYS_CHROOT",  "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"};
 
 // Labels of an image and values of a node that the agent itself understands.
-constexpr std::string_view kHealthLabel = "tallyman.health";
 constexpr std::string_view kHealthValue = "health_command";
 constexpr std::string_view kGraceLabel = "tallyman.stop-grace-seconds";
 constexpr std::string_view kStopSignal = "org.opencontainers.image.stopSignal";
 
 Error Invalid(std::string message) {
   return InvalidArgument("IMAGE_CONFIG_INVALID", "the image's config: " + std::move(message));
-}
-
-// /var/lib/x is var+lib+x: one name below the volumes' directory, and no two paths the same.
-Result<std::string> VolumeName(std::string_view path) {
-  bool plain = path.size() > 1 && path.size() <= 200 && path.front() == '/' && path.back() != '/' &&
-               path.find("..") == std::string_view::npos &&
-               path.find("//") == std::string_view::npos &&
-               path.find("/.") == std::string_view::npos;
-  std::string name;
-  for (char c : path.substr(std::min<size_t>(1, path.size()))) {
-    bool letter_or_digit =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    plain = plain && (letter_or_digit || c == '/' || c == '.' || c == '_' || c == '-');
-    name += c == '/' ? '+' : c;
-  }
-  if (plain) return name;
-  return Fail(Invalid(fmt::format("volume {} is not a plain absolute path", Quote(path))));
 }
 
 json::object Bind(std::string_view destination, const std::filesystem::path& source,
@@ -61,38 +42,13 @@ json::object Bind(std::string_view destination, const std::filesystem::path& sou
           {"options", json::array{"rbind", access, "nosuid", "nodev"}}};
 }
 
-// umoci turns declared volumes into empty tmpfs mounts; ours are directories of the node's disk.
-bool IsDeclaredVolume(const json::object& mount) {
-  const json::value* type = mount.if_contains("type");
-  const json::value* source = mount.if_contains("source");
-  return type != nullptr && source != nullptr && *type == "tmpfs" && *source == "none";
-}
-
 Status PlanMounts(json::object& config, const BundlePlaces& places,
                   std::vector<std::string>& volume_names) {
+  ASSIGN_OR_RETURN(volume_names, PlanVolumes(config, places.volumes, places.used_volumes));
   json::array& mounts = config.at("mounts").as_array();
-  json::array planned;
-  for (json::value& value : mounts) {
-    json::object& mount = value.as_object();
-    std::string destination(mount.at("destination").as_string());
-    if (!IsDeclaredVolume(mount)) {
-      planned.push_back(std::move(mount));
-      continue;
-    }
-    ASSIGN_OR_RETURN(std::string name, VolumeName(destination));
-    if (volume_names.size() >= kVolumesMax) return Fail(Invalid("too many volumes"));
-    planned.push_back(Bind(destination, places.volumes / name, "rw"));
-    volume_names.push_back(std::move(name));
-  }
-  if (volume_names.empty()) {
-    volume_names.emplace_back("data");
-    planned.push_back(Bind("/data", places.volumes / "data", "rw"));
-  }
-  planned.push_back(Bind("/tallyman", places.info, "ro"));
-  planned.push_back(Bind("/tallyman/jobs", places.jobs, "rw"));
-  if (places.bind_resolv_conf)
-    planned.push_back(Bind("/etc/resolv.conf", "/etc/resolv.conf", "ro"));
-  mounts = std::move(planned);
+  mounts.push_back(Bind("/tallyman", places.info, "ro"));
+  mounts.push_back(Bind("/tallyman/jobs", places.jobs, "rw"));
+  if (places.bind_resolv_conf) mounts.push_back(Bind("/etc/resolv.conf", "/etc/resolv.conf", "ro"));
   return {};
 }
 
@@ -159,19 +115,6 @@ std::string TextOf(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
 }
 
-// A command is a JSON array of words, or a line for the image's shell.
-Result<json::array> CommandOf(const std::string& text) {
-  if (text.empty()) return json::array();
-  if (!text.starts_with('[')) return json::array{"/bin/sh", "-c", json::string(text)};
-  boost::system::error_code error;
-  json::value parsed = json::parse(text, error);
-  bool words = !error && parsed.is_array() && !parsed.as_array().empty() &&
-               std::ranges::all_of(parsed.as_array(),
-                                   [](const json::value& word) { return word.is_string(); });
-  if (words) return parsed.as_array();
-  return Fail(Invalid(fmt::format("health command {} is not a list of words", Quote(text))));
-}
-
 Status PlanAnnotations(json::object& config, const NodeSpec& spec,
                        const std::vector<std::string>& volume_names) {
   json::object from_image;
@@ -179,10 +122,9 @@ Status PlanAnnotations(json::object& config, const NodeSpec& spec,
       there != nullptr && there->is_object())
     from_image = there->as_object();
   auto value = spec.values.find(std::string(kHealthValue));
-  ASSIGN_OR_RETURN(json::array health,
-                   CommandOf(value != spec.values.end() && !value->second.empty()
-                                 ? value->second
-                                 : TextOf(from_image, kHealthLabel)));
+  ASSIGN_OR_RETURN(HealthPlan health,
+                   PlanHealth(config, value != spec.values.end() ? std::string_view(value->second)
+                                                                 : std::string_view()));
   auto grace = ParseInt64(TextOf(from_image, kGraceLabel));
   json::array volumes;
   for (const std::string& name : volume_names) volumes.push_back(json::string(name));
@@ -194,7 +136,12 @@ Status PlanAnnotations(json::object& config, const NodeSpec& spec,
       {"tallyman.cpu_cores", std::to_string(spec.resources.cpu_cores)},
       {"tallyman.memory_bytes", std::to_string(spec.resources.memory_bytes)},
       {"tallyman.disk_bytes", std::to_string(spec.resources.disk_bytes)},
-      {"tallyman.health", health.empty() ? "" : json::serialize(health)},
+      {"tallyman.health", health.command.empty() ? "" : json::serialize(health.command)},
+      {"tallyman.health_timeout_ms", std::to_string(health.timing.timeout.count())},
+      {"tallyman.health_interval_ms", std::to_string(health.timing.interval.count())},
+      {"tallyman.health_start_period_ms", std::to_string(health.timing.start_period.count())},
+      {"tallyman.health_retries", std::to_string(health.timing.retries)},
+      {"tallyman.user", ToText(OwnerOf(config))},
       {"tallyman.volumes", json::serialize(volumes)},
       {"tallyman.stop_signal", TextOf(from_image, kStopSignal)},
       {"tallyman.stop_grace_seconds",
@@ -239,6 +186,15 @@ Result<InstalledNode> FromAnnotations(const json::object& annotations) {
   if (std::string signal = text("stop_signal"); !signal.empty()) installed.stop_signal = signal;
   if (auto grace = ParseInt64(text("stop_grace_seconds")))
     installed.stop_grace = std::chrono::seconds(*grace);
+  // Those of earlier releases have none of these.
+  const auto milliseconds = [&](std::string_view key) {
+    return std::chrono::milliseconds(ParseInt64(text(key)).value_or(0));
+  };
+  installed.health_timing = {.timeout = milliseconds("health_timeout_ms"),
+                             .interval = milliseconds("health_interval_ms"),
+                             .start_period = milliseconds("health_start_period_ms"),
+                             .retries = ParseInt64(text("health_retries")).value_or(1)};
+  installed.user = ParseDataOwner(text("user"));
   return installed;
 }
 
@@ -282,7 +238,9 @@ Result<InstalledNode> ReadInstalled(std::string_view config_json) {
       !error && parsed.is_object() ? parsed.as_object().if_contains("annotations") : nullptr;
   if (annotations == nullptr || !annotations->is_object())
     return Fail(DataLoss("CONTAINER_UNREADABLE", "the container's config.json is damaged"));
-  return FromAnnotations(annotations->as_object());
+  ASSIGN_OR_RETURN(InstalledNode installed, FromAnnotations(annotations->as_object()));
+  if (!installed.user) installed.user = OwnerOf(parsed.as_object());
+  return installed;
 }
 
 std::string RenderNodeInfo(const NodeSpec& spec) {

@@ -10,8 +10,10 @@
 #include "agent/machine.h"
 #include "agent/monitor/ring.h"
 #include "agent/oci/health.h"
+#include "agent/oci/image_errors.h"
 #include "agent/oci/mounts.h"
 #include "agent/oci/node_lock.h"
+#include "agent/oci/node_volumes.h"
 #include "agent/oci/process.h"
 #include "agent/oci/signals.h"
 #include "agent/system_error.h"
@@ -25,6 +27,9 @@ constexpr std::chrono::seconds kUnmountPatience(20);
 // Trees of millions of files.
 constexpr std::chrono::hours kRemoveTimeout(6);
 constexpr std::chrono::minutes kSyncTimeout(60);
+// However long an image wants its health command to take, and to be waited after one that failed.
+constexpr std::chrono::minutes kHealthTimeoutMax(10);
+constexpr std::chrono::seconds kRetryPauseMax(10);
 
 Status CheckStopSignal(const InstalledNode& installed) {
   if (ParseSignal(installed.stop_signal)) return {};
@@ -49,6 +54,18 @@ Volume NodeSteps::VolumeOf(const NodePlaces& places, int lock,
            .resizing = std::move(resizing)}};
 }
 
+DataUse NodeSteps::UseOf(const NodePlaces& places) const {
+  DataUse use;
+  if (auto config = ReadFile(places.config)) {
+    if (auto installed = ReadInstalled(*config)) {
+      use.volume_names = installed->volume_names;
+      use.owner = installed->user;
+    }
+  }
+  AddVolumesOf(places.disk, use);
+  return use;
+}
+
 Result<Bundle> NodeSteps::BundleOf(const NodeSpec& spec) const {
   ASSIGN_OR_RETURN(std::string image_config, ReadFile(images_.ConfigOf(spec.image_id)));
   const NodePlaces places = PlacesOf(spec.node_id);
@@ -56,6 +73,7 @@ Result<Bundle> NodeSteps::BundleOf(const NodeSpec& spec) const {
   BundlePlaces in_bundle{
       .root = places.root,
       .volumes = places.volumes(),
+      .used_volumes = UseOf(places).volume_names,
       .info = places.info,
       .jobs = places.jobs(),
       .cgroup = options_.cgroup_parent + "/" + spec.node_id.ToString(),
@@ -73,7 +91,9 @@ Job<void> NodeSteps::Prepare(NodeSpec spec) {
   CO_RETURN_IF_ERROR(CheckImageUri(spec.image_uri));
   const NodePlaces places = PlacesOf(spec.node_id);
   CO_RETURN_IF_ERROR(VolumeOf(places).CheckFits(spec.resources.disk_bytes));
-  CO_RETURN_IF_ERROR(images_.Fetch(spec.image_id, spec.image_uri));
+  CO_RETURN_IF_ERROR(co_await images_.Fetch(spec.image_id, spec.image_uri, spec.org_id));
+  CO_ASSIGN_OR_RETURN(std::string image_config, ReadFile(images_.ConfigOf(spec.image_id)));
+  CO_RETURN_IF_ERROR(CheckImageChange(image_config, spec, UseOf(places)));
   CO_RETURN_IF_ERROR(BundleOf(spec));
   co_return Status();
 }
@@ -97,6 +117,13 @@ Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> resizing) {
                                error));
   Volume volume = VolumeOf(places, lock.get(), std::move(resizing));
   CO_RETURN_IF_ERROR(co_await volume.SetBytes(spec.resources.disk_bytes));
+  std::error_code error;
+  if (std::filesystem::exists(places.config, error)) {
+    CO_ASSIGN_OR_RETURN(InstalledNode next, ReadInstalled(bundle.config_json));
+    CO_RETURN_IF_ERROR(co_await volume.Mount());
+    CO_RETURN_IF_ERROR(co_await HandOver(places.disk, UseOf(places).owner,
+                                         next.user.value_or(DataOwner()), lock.get()));
+  }
   CO_RETURN_IF_ERROR(WriteFileAtomically(places.info / "node.json", RenderNodeInfo(spec)));
   co_return WriteFileAtomically(places.config, bundle.config_json);
 }
@@ -119,15 +146,19 @@ Job<void> NodeSteps::MountRoot(NodePlaces places, InstalledNode installed, int l
   std::filesystem::path layer = places.layers() / installed.config_id.ToString();
   CO_RETURN_IF_ERROR(MakeDirectories(layer / "upper"));
   CO_RETURN_IF_ERROR(MakeDirectories(layer / "work"));
-  for (const std::string& name : installed.volume_names)
-    CO_RETURN_IF_ERROR(MakeDirectories(places.volumes() / name));
-  CO_RETURN_IF_ERROR(MakeDirectories(places.jobs()));
+  const std::filesystem::path image_root = images_.RootOf(installed.image_id);
+  CO_RETURN_IF_ERROR(CopyRootAttributes(image_root, layer / "upper"));
+  VolumesToMake volumes{.disk = places.disk,
+                        .image_root = image_root,
+                        .names = installed.volume_names,
+                        .owner = installed.user.value_or(DataOwner()),
+                        .lock = lock};
+  CO_RETURN_IF_ERROR(co_await MakeVolumes(volumes));
   // Whatever job there was ended with the container.
   CO_RETURN_IF_ERROR(co_await RemoveTreeJob(places.jobs() / "blocking-job", lock));
-  co_return Mount(
-      "overlay", places.root, "overlay", 0,
-      fmt::format("lowerdir={},upperdir={},workdir={}", images_.RootOf(installed.image_id).string(),
-                  (layer / "upper").string(), (layer / "work").string()));
+  co_return Mount("overlay", places.root, "overlay", 0,
+                  fmt::format("lowerdir={},upperdir={},workdir={}", image_root.string(),
+                              (layer / "upper").string(), (layer / "work").string()));
 }
 
 Job<void> NodeSteps::Start(NodeId id) {
@@ -138,13 +169,17 @@ Job<void> NodeSteps::Start(NodeId id) {
   CO_RETURN_IF_ERROR(co_await runc_.Clear(id, places));
   CO_ASSIGN_OR_RETURN(std::string config, ReadFile(places.config));
   CO_ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(config));
+  // It was there when it was installed; after an unclean end of the machine it is looked at.
+  CO_RETURN_IF_ERROR(co_await images_.Fetch(installed.image_id, installed.image_uri, OrgId()));
   Volume volume = VolumeOf(places, lock.get());
   CO_RETURN_IF_ERROR(co_await volume.Mount());
   CO_RETURN_IF_ERROR(co_await MountRoot(places, installed, lock.get()));
   CO_RETURN_IF_ERROR(MakeDirectories(places.output));
   for (const char* suffix : {"", ".1"})
     CO_RETURN_IF_ERROR(RemoveTree(places.old_log.string() + suffix));
-  co_return co_await runc_.Run(id, places, lock.get());
+  auto started = co_await runc_.Run(id, places, lock.get());
+  if (!started) co_return Fail(StartFailed(started.error()));
+  co_return {};
 }
 
 Job<void> NodeSteps::EndContainer(NodePlaces places, NodeId id, int lock) {
@@ -200,20 +235,33 @@ Job<void> NodeSteps::DropLeftovers(NodeId id) {
   co_return Status();
 }
 
-Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
+Job<HealthReport> NodeSteps::ProbeOnce(NodeId id, InstalledNode installed) {
+  const HealthTiming& timing = installed.health_timing;
+  const std::chrono::milliseconds timeout =
+      timing.timeout.count() > 0
+          ? std::min<std::chrono::milliseconds>(timing.timeout, kHealthTimeoutMax)
+          : options_.health_timeout;
   HealthReport report;
-  if (installed.health_command.empty()) co_return report;
-  auto result = co_await runc_.Exec(id, installed.health_command, options_.health_timeout);
+  report.start_period = timing.start_period;
+  auto result = co_await runc_.Exec(id, installed.health_command, timeout);
   if (result && result->exit_status == 0) co_return report;
   report.health = NodeHealth::kUnhealthy;
   if (!result && result.error().reason != "TOOL_TIMED_OUT") co_return Fail(result.error());
-  if (!result) {
-    report.message = fmt::format("its health command did not end within {} ms and was killed",
-                                 options_.health_timeout.count());
-    co_return report;
-  }
-  report.message = DescribeFailedProbe(installed.health_command, *result);
+  report.message = result
+                       ? DescribeFailedProbe(installed.health_command, *result)
+                       : fmt::format("its health command did not end within {} ms and was killed",
+                                     timeout.count());
   co_return report;
+}
+
+Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
+  if (installed.health_command.empty()) co_return HealthReport();
+  const HealthTiming& timing = installed.health_timing;
+  for (int64_t failures = 1;; ++failures) {
+    CO_ASSIGN_OR_RETURN(HealthReport report, co_await ProbeOnce(id, installed));
+    if (report.health == NodeHealth::kHealthy || failures >= timing.retries) co_return report;
+    co_await Pause(std::min<std::chrono::milliseconds>(timing.interval, kRetryPauseMax));
+  }
 }
 
 }  // namespace tallyman

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "agent/file.h"
+#include "agent/oci/image_change.h"
 #include "agent/oci/image_store.h"
 #include "agent/oci/job.h"
 #include "agent/oci/node_places.h"
@@ -31,6 +32,7 @@ class NodeSteps {
   Job<void> Remove(NodeId id);
   Job<void> DropLeftovers(NodeId id);
   // REQUIRES: the container runs. `installed` is what it was made from.
+  // Unhealthy after as many failures in a row as the image allows.
   Job<HealthReport> Probe(NodeId id, InstalledNode installed);
 
   NodePlaces PlacesOf(const NodeId& id) const {
@@ -40,6 +42,8 @@ class NodeSteps {
                   std::shared_ptr<bool> resizing = {}) const;
 
  private:
+  Job<HealthReport> ProbeOnce(NodeId id, InstalledNode installed);
+  DataUse UseOf(const NodePlaces& places) const;
   Result<Bundle> BundleOf(const NodeSpec& spec) const;
   Job<void> MountRoot(NodePlaces places, InstalledNode installed, int lock);
   Job<void> EndContainer(NodePlaces places, NodeId id, int lock);

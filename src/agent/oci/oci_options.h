@@ -7,6 +7,8 @@
 #include <stop_token>
 #include <string>
 
+#include "agent/oci/registry_options.h"
+
 namespace tallyman {
 
 struct OciRuntimeOptions {
@@ -16,6 +18,7 @@ struct OciRuntimeOptions {
   std::string cgroup_parent = "/tallyman";
   std::chrono::milliseconds health_timeout = std::chrono::seconds(10);
   std::chrono::milliseconds pull_timeout = std::chrono::hours(2);
+  std::chrono::milliseconds pull_stall_timeout = std::chrono::minutes(3);
   // However long a grace an image asks for.
   std::chrono::milliseconds stop_grace_max = std::chrono::minutes(10);
   // What is kept of what a node prints, in two files of half of it.
@@ -24,8 +27,9 @@ struct OciRuntimeOptions {
   std::filesystem::path monitor_program = {};
   // Disks take their room when they are written, not when they are made.
   bool thin_disks = false;
-  std::string registry_authfile = {};
-  bool registry_plain_http = false;
+  RegistryOptions registries = {};
+  // The file system for images; 0: a share of the disk.
+  int64_t image_room_bytes = 0;
   // Ends pulls: they are CANCELED, and begin anew the next time.
   std::stop_token stop = {};
 };

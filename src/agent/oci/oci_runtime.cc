@@ -61,7 +61,7 @@ Status CheckHost() {
                                    "by a loop device: load the module loop, or run the agent with "
                                    "--runtime simulated"));
   }
-  for (const char* tool : {"runc", "skopeo", "umoci", "mkfs.ext4", "e2fsck", "resize2fs"})
+  for (const char* tool : {"runc", "skopeo", "umoci", "zstd", "mkfs.ext4", "e2fsck", "resize2fs"})
     RETURN_IF_ERROR(RunProcess({tool, tool[0] == 'm' || tool[0] == 'e' ? "-V" : "--version"}));
   return {};
 }
@@ -121,6 +121,22 @@ int64_t AllocatedBytes(const std::filesystem::path& path) {
   return ::stat(path.c_str(), &info) == 0 ? info.st_blocks * kStatBlockBytes : 0;
 }
 
+// One image has at most half of the room, packed and unpacked each.
+ImageStoreOptions StoreOptions(const OciRuntimeOptions& options, ImageRoom& room) {
+  PullLimits limits;
+  limits.download_bytes_max = room.Bytes() / 2;
+  limits.unpacked_bytes_max = room.Bytes() / 2;
+  limits.entries_max = room.Bytes() / kBytesPerEntry;
+  limits.pull_timeout = options.pull_timeout;
+  limits.stall_timeout = options.pull_stall_timeout;
+  return {.directory = room.mount_point(),
+          .old_directory = options.data_directory / "images",
+          .open = [&room] { return room.Open(); },
+          .registries = options.registries,
+          .limits = limits,
+          .stop = options.stop};
+}
+
 }  // namespace
 
 std::filesystem::path BootDirectory(const OciRuntimeOptions& options) {
@@ -129,11 +145,8 @@ std::filesystem::path BootDirectory(const OciRuntimeOptions& options) {
 
 OciRuntime::OciRuntime(OciRuntimeOptions options)
     : options_(std::move(options)),
-      images_({.directory = options_.data_directory / "images",
-               .pull_timeout = options_.pull_timeout,
-               .authfile = options_.registry_authfile,
-               .plain_http = options_.registry_plain_http,
-               .stop = options_.stop}),
+      room_(options_.data_directory, options_.image_room_bytes),
+      images_(StoreOptions(options_, room_)),
       runc_({.root = BootDirectory(options_) / "runc",
              .cgroup_parent = options_.cgroup_parent,
              .monitor_program = options_.monitor_program,
@@ -143,7 +156,9 @@ OciRuntime::OciRuntime(OciRuntimeOptions options)
 Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) {
   RETURN_IF_ERROR(CheckDataDirectory(options.data_directory));
   RETURN_IF_ERROR(CheckHost());
-  for (const char* name : {"images", "nodes", "locks"})
+  // What tools make for images and volumes has the modes that images say.
+  ::umask(022);
+  for (const char* name : {"nodes", "locks"})
     RETURN_IF_ERROR(MakeDirectories(options.data_directory / name));
   const std::filesystem::path boot = BootDirectory(options);
   for (const char* name : {"runc", "nodes"}) RETURN_IF_ERROR(MakeDirectories(boot / name));
@@ -177,6 +192,7 @@ Result<Capacity> OciRuntime::MeasureCapacity() {
     use.node_disks_bytes +=
         AllocatedBytes(places.disk_file) + AllocatedBytes(places.disk_file.string() + ".new");
   }
+  use.to_come_bytes = room_.BytesToCome();
   Capacity capacity = PlanCapacity(machine, disk, use);
   capacity.thin_disks = options_.thin_disks;
   return capacity;
@@ -312,6 +328,7 @@ ObservedNode OciRuntime::Observe(const NodeId& node_id,
     node.config_id = made_from->config_id;
     node.image_id = made_from->image_id;
     node.image_uri = made_from->image_uri;
+    node.image_digest = images_.DigestOf(made_from->image_id);
   }
   const auto disk = steps_.VolumeOf(places).Look(mounts);
   if (disk) {

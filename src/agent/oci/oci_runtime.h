@@ -2,7 +2,9 @@
 // limited by control groups, disks by a file system of the node's own.
 //
 // Below the data directory, all of it root's alone:
-//   images/IMAGE_ID/       unpacked images, shared
+//   images.img             the room for images; mounted on image-store/
+//   image-store/IMAGE_ID/  unpacked images, shared
+//   images/IMAGE_ID/       those that earlier releases unpacked
 //   nodes/NODE_ID/disk.img the node's disk; mounted on disk/ while it is used
 //   nodes/NODE_ID/rootfs/  what the container sees: the image, and layers/CONFIG_ID of the disk
 //   nodes/NODE_ID/bundle/  config.json, the record of what is installed
@@ -22,6 +24,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/oci/image_room.h"
 #include "agent/oci/image_store.h"
 #include "agent/oci/job.h"
 #include "agent/oci/node_steps.h"
@@ -81,6 +84,7 @@ class OciRuntime final : public Runtime {
   ObservedNode Observe(const NodeId& node_id, const std::vector<MountPoint>& mounts) const;
 
   OciRuntimeOptions options_;
+  ImageRoom room_;
   ImageStore images_;
   Runc runc_;
   NodeSteps steps_;

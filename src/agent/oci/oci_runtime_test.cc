@@ -230,9 +230,10 @@ TEST_F(OciRuntimeTest, ImagesThatCannotBeHadAreTypedErrors) {
         Case{"oci:relative:1", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
         Case{"docker://--help", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
         Case{"docker://x@sha256:123", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED"},
-        Case{layout_->Uri("none"), Code::kUnavailable, "IMAGE_NOT_PULLED"},
+        Case{layout_->Uri("none"), Code::kNotFound, "IMAGE_NOT_FOUND"},
         Case{"docker://127.0.0.1:9/none:1", Code::kUnavailable, "IMAGE_NOT_PULLED"}}) {
-    Status prepared = Finish([&] { return runtime_->Prepare(Spec(bad.uri, kSmall)); });
+    const NodeSpec spec = Spec(bad.uri, kSmall);
+    Status prepared = Finish([&] { return runtime_->Prepare(spec); });
     ASSERT_FALSE(prepared.has_value()) << bad.uri;
     EXPECT_EQ(prepared.error().code, bad.code) << bad.uri;
     EXPECT_EQ(prepared.error().reason, bad.reason) << prepared.error().message;
@@ -245,10 +246,12 @@ TEST_F(OciRuntimeTest, AnImageComesFromARegistryByTagOrDigest) {
   TestRegistry registry(dir_.path() / "layout");
   const std::string digest = registry.DigestOf("v1");
   OciRuntimeOptions options = options_;
-  options.registry_plain_http = true;
+  options.registries.all_plain_http = true;
   Open(options);
-  for (const std::string& behind : {std::string(":v1"), "@" + digest, ":v1@" + digest})
-    EXPECT_DONE(runtime_->Prepare(Spec(registry.Uri(behind), kSmall)));
+  for (const std::string& behind : {std::string(":v1"), "@" + digest, ":v1@" + digest}) {
+    const NodeSpec by = Spec(registry.Uri(behind), kSmall);
+    EXPECT_DONE(runtime_->Prepare(by));
+  }
   NodeSpec spec = Spec(registry.Uri(":v1"), kSmall);
   Run(spec);
   EXPECT_TRUE(Observed().running);
@@ -256,23 +259,25 @@ TEST_F(OciRuntimeTest, AnImageComesFromARegistryByTagOrDigest) {
   std::string other = digest;
   other.back() = other.back() == '0' ? '1' : '0';
   for (const std::string& behind : {"@" + other, ":v1@" + other}) {
-    Status missing = Finish([&] { return runtime_->Prepare(Spec(registry.Uri(behind), kSmall)); });
+    const NodeSpec gone = Spec(registry.Uri(behind), kSmall);
+    Status missing = Finish([&] { return runtime_->Prepare(gone); });
     ASSERT_FALSE(missing.has_value()) << behind;
-    EXPECT_EQ(missing.error().reason, "IMAGE_NOT_PULLED");
+    EXPECT_EQ(missing.error().reason, "IMAGE_NOT_FOUND");
   }
 }
 
 TEST_F(OciRuntimeTest, ADigestNamesOneImageOfALayoutAndNoOther) {
   const std::string uri = layout_->Add({.tag = "v1"});
   const std::string digest = TestRegistry(dir_.path() / "layout").DigestOf("v1");
-  EXPECT_DONE(runtime_->Prepare(Spec(uri + "@" + digest, kSmall)));
+  const NodeSpec by_digest = Spec(uri + "@" + digest, kSmall);
+  EXPECT_DONE(runtime_->Prepare(by_digest));
   // The tag is moved.
   layout_->Add({.tag = "v1", .script = "echo replaced"});
   NodeSpec spec = Spec(uri + "@" + digest, kSmall);
   Status moved = Finish([&] { return runtime_->Prepare(spec); });
   ASSERT_FALSE(moved.has_value());
   EXPECT_EQ(moved.error().reason, "IMAGE_DIGEST_DIFFERS");
-  EXPECT_FALSE(std::filesystem::exists(data() / "images" / spec.image_id.ToString()));
+  EXPECT_FALSE(std::filesystem::exists(data() / "image-store" / spec.image_id.ToString()));
 }
 
 TEST_F(OciRuntimeTest, APullIsEndedWhenTheAgentIsToEndAndIsBegunAnew) {
@@ -297,10 +302,10 @@ TEST_F(OciRuntimeTest, AnImageIsPulledOnceAndDroppedWhenNothingNeedsIt) {
   std::filesystem::remove_all(dir_.path() / "layout");
   ASSERT_DONE(runtime_->Prepare(spec));
   ASSERT_DONE(runtime_->DropImagesExcept({spec.image_id}));
-  EXPECT_TRUE(std::filesystem::exists(data() / "images" / spec.image_id.ToString()));
+  EXPECT_TRUE(std::filesystem::exists(data() / "image-store" / spec.image_id.ToString()));
   ASSERT_DONE(runtime_->Remove(node_id_));
   ASSERT_DONE(runtime_->DropImagesExcept({}));
-  EXPECT_TRUE(std::filesystem::is_empty(data() / "images"));
+  EXPECT_FALSE(std::filesystem::exists(data() / "image-store" / spec.image_id.ToString()));
 }
 
 TEST_F(OciRuntimeTest, ASecondMountOfADiskIsTheSameFileSystem) {

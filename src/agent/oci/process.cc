@@ -35,7 +35,7 @@ Result<std::string> FindProgram(const std::string& name) {
   return Fail(FailedPrecondition(
                   "TOOL_MISSING",
                   fmt::format("the program {} is not installed on this host: install the packages "
-                              "runc, skopeo, umoci and e2fsprogs",
+                              "runc, skopeo, umoci, zstd and e2fsprogs",
                               name))
                   .With("tool", name));
 }

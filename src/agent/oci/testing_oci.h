@@ -137,6 +137,7 @@ class OciRuntimeTest : public testing::Test {
     auto nodes = runtime_->List();
     ASSERT_TRUE(nodes.has_value());
     for (const ObservedNode& node : *nodes) EXPECT_DONE(runtime_->Remove(node.node_id));
+    EXPECT_TRUE(WaitUntil([&] { return Unmount(data() / "image-store").has_value(); }));
     auto mounts = ListMounts();
     for (const MountPoint& mount : *mounts)
       EXPECT_FALSE(mount.path.starts_with(data().string())) << mount.path << " is still mounted";
@@ -220,7 +221,8 @@ class OciRuntimeTest : public testing::Test {
                                 .run_directory = run(),
                                 .health_timeout = std::chrono::milliseconds(500),
                                 .stop_grace_max = std::chrono::seconds(3),
-                                .monitor_program = TALLYMAN_MONITOR};
+                                .monitor_program = TALLYMAN_MONITOR,
+                                .image_room_bytes = 64 * kMebi};
   std::unique_ptr<OciRuntime> runtime_;
 };
 
