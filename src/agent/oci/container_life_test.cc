@@ -168,10 +168,8 @@ TEST_F(ContainerLifeTest, ARealTimeSignalEndsANode) {
 }
 
 TEST_F(ContainerLifeTest, ASignalThatCannotBeSentIsSaidBeforeAnythingIsDisturbed) {
-  const Status prepared = Finish([&] {
-    return runtime_->Prepare(
-        Spec(layout_->Add({.tag = "v1", .stop_signal = "SIGNONSENSE"}), kSmall));
-  });
+  const NodeSpec spec = Spec(layout_->Add({.tag = "v1", .stop_signal = "SIGNONSENSE"}), kSmall);
+  const Status prepared = Finish([&] { return runtime_->Prepare(spec); });
   ASSERT_FALSE(prepared.has_value());
   EXPECT_EQ(prepared.error().reason, "IMAGE_NOT_SUPPORTED");
   EXPECT_THAT(prepared.error().message, HasSubstr("SIGNONSENSE"));

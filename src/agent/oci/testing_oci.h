@@ -193,7 +193,7 @@ class OciRuntimeTest : public testing::Test {
   std::filesystem::path data() const { return dir_.path() / "data"; }
   std::filesystem::path run() const { return dir_.path() / "run"; }
   std::filesystem::path ImageRoot(const ImageId& id) const {
-    return data() / "images" / id.ToString() / "rootfs";
+    return data() / "image-store" / id.ToString() / "rootfs";
   }
   // What this boot knows of the node: its monitor's.
   std::filesystem::path life() const {
