@@ -60,10 +60,14 @@ Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
 
 Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std::stop_token stop) {
   if (settings.runtime == RuntimeKind::kOci) {
-    return OciRuntime::Open({.data_directory = settings.data,
-                             .registries = settings.registries,
-                             .image_room_bytes = settings.image_room_gb * kGiga,
-                             .stop = std::move(stop)});
+    return OciRuntime::Open(
+        {.data_directory = settings.data,
+         .stop_grace_max = std::chrono::seconds(settings.stop_grace_max_seconds),
+         .log_bytes = settings.log_mib * kMebi,
+         .thin_disks = settings.disks == DiskKind::kThin,
+         .registries = settings.registries,
+         .image_room_bytes = settings.image_room_gb * kGiga,
+         .stop = std::move(stop)});
   }
   RETURN_IF_ERROR(MakeDirectories(settings.data));
   if (::chmod(settings.data.c_str(), 0700) != 0)
