@@ -12,6 +12,7 @@ using std::chrono::microseconds;
 
 constexpr const char* kMethod = "tallyman.v1.AgentService/SendLog";
 constexpr size_t kLineBytesMax = size_t{16} * 1024;
+constexpr size_t kReasonBytesMax = 1000;
 
 google::protobuf::Timestamp ToMessage(Time time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
@@ -29,9 +30,10 @@ Time FromMessage(const google::protobuf::Timestamp& time) {
 }
 
 // As the control plane takes texts.
-std::string Clean(const std::string& text) {
+std::string Clean(const std::string& text, size_t bytes_max) {
   std::string clean = ValidUtf8(text);
   std::ranges::replace(clean, '\0', ' ');
+  clean.resize(CutUtf8(clean, bytes_max).size());
   return clean;
 }
 
@@ -118,8 +120,7 @@ void LogSender::Read(Answer& answer) {
     v1::LogLine& out = answer.lines.emplace_back();
     *out.mutable_at() = ToMessage(line.at);
     out.set_is_error(line.is_error);
-    out.set_text(Clean(line.text));
-    CutUtf8(*out.mutable_text(), kLineBytesMax);
+    out.set_text(Clean(line.text, kLineBytesMax));
   }
 }
 
@@ -136,9 +137,7 @@ void LogSender::MakePart(Answer& answer) {
   if (std::exchange(answer.gap, false)) part.set_lost_lines(1);
   part.set_end(answer.at_end && answer.lines.empty());
   if (!answer.refusal.empty()) {
-    std::string why = Clean(answer.refusal);
-    CutUtf8(why, 1000);
-    part.set_error(why);
+    part.set_error(Clean(answer.refusal, kReasonBytesMax));
     part.set_end(true);
   }
   const bool is_first = answer.part_number == 0;

@@ -51,6 +51,7 @@ TEST_F(SqliteJournalTest, GivesBackWhatItWasGiven) {
                           .erased_nodes = {},
                           .next_sequence = 41})
                   .has_value());
+  journal.reset();
   journal = Open();
   auto state = journal->Load();
   ASSERT_TRUE(state.has_value());
@@ -62,6 +63,7 @@ TEST_F(SqliteJournalTest, GivesBackWhatItWasGiven) {
   away.erased_commands = {command.id};
   away.erased_nodes = {node.node_id};
   ASSERT_TRUE(journal->Save(away).has_value());
+  journal.reset();
   state = Open()->Load();
   EXPECT_TRUE(state->commands.empty());
   EXPECT_TRUE(state->nodes.empty());
@@ -90,7 +92,8 @@ TEST_F(SqliteJournalTest, WritesAChangeAsAWholeOrNotAtAll) {
 TEST_F(SqliteJournalTest, RefusesAJournalOfANewerAgent) {
   Open();
   auto connection = SqliteConnection::Open(path(), {.vfs = {}, .hook = {}});
-  ASSERT_TRUE((*connection)->Execute("PRAGMA user_version = 2").has_value());
+  ASSERT_TRUE((*connection)->Execute("PRAGMA user_version = 3").has_value());
+  connection->reset();
   auto opened = SqliteJournal::Open(path());
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().reason, "JOURNAL_TOO_NEW");
@@ -100,6 +103,7 @@ TEST_F(SqliteJournalTest, KeepsFacts) {
   auto journal = Open();
   EXPECT_EQ(journal->Fact("host_id").value(), "");
   ASSERT_TRUE(journal->SetFact("host_id", "h").has_value());
+  journal.reset();
   EXPECT_EQ(Open()->Fact("host_id").value(), "h");
 }
 

@@ -41,8 +41,10 @@ Status CheckIncident(const Incident& incident, const std::string& field) {
                                               : "is empty, but the incident is about a node"));
 }
 
+void Cut(std::string& text, size_t bytes_max) { text.resize(CutUtf8(text, bytes_max).size()); }
+
 void Bound(std::optional<ContainerEnd>& end) {
-  if (end) CutUtf8(end->output, kOutputBytesMax);
+  if (end) Cut(end->output, kOutputBytesMax);
 }
 
 // Up to the next hundredth of the disk.
@@ -95,17 +97,17 @@ Status CheckTold(const NodeReport& node) {
 
 void BoundTold(ReportRequest& request) {
   for (ReportRequest::Outcome& outcome : request.outcomes)
-    CutUtf8(outcome.outcome.message, kMessageBytesMax);
+    Cut(outcome.outcome.message, kMessageBytesMax);
   for (Incident& incident : request.incidents) {
-    CutUtf8(incident.message, kMessageBytesMax);
+    Cut(incident.message, kMessageBytesMax);
     Bound(incident.end);
   }
   if (!request.status) return;
-  CutUtf8(request.status->problem, kMessageBytesMax);
+  Cut(request.status->problem, kMessageBytesMax);
   for (NodeReport& node : request.status->nodes) {
-    CutUtf8(node.health_message, kMessageBytesMax);
-    CutUtf8(node.problem, kMessageBytesMax);
-    CutUtf8(node.image_digest, kDigestBytesMax);
+    Cut(node.health_message, kMessageBytesMax);
+    Cut(node.problem, kMessageBytesMax);
+    Cut(node.image_digest, kDigestBytesMax);
     Bound(node.last_end);
     node.disk_used_bytes = RoundDiskUsed(node);
   }

@@ -17,6 +17,7 @@
 #include "agent/join.h"
 #include "agent/machine.h"
 #include "agent/oci/oci_runtime.h"
+#include "agent/runtime_logs.h"
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
 #include "agent/system_error.h"
@@ -85,13 +86,17 @@ class Agent {
   Status Run() {
     ASSIGN_OR_RETURN(runtime_, OpenRuntime(settings_, stop_));
     ASSIGN_OR_RETURN(lock_, LockDirectory(settings_.data));
-    ASSIGN_OR_RETURN(journal_, SqliteJournal::Open((settings_.data / "journal.db").string()));
+    ASSIGN_OR_RETURN(
+        journal_, SqliteJournal::Open((settings_.data / "journal.db").string(), {}, kJournalRoom));
     ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, EnsureIdentity());
     if (!identity) return {};
     ASSIGN_OR_RETURN(auto client, Connect(identity->token));
     AgentCore core({*client, *journal_, *runtime_, clock_, log_}, settings_.agent);
     RETURN_IF_ERROR(core.Load());
-    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client));
+    RuntimeLogs logs(*runtime_);
+    LogSender sender(*client, logs, clock_);
+    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client, sender));
+    const std::jthread sending([&sender](const std::stop_token& stop) { sender.Run(stop); });
     Info(log_, "working",
          fmt::format("the agent of host {} works for {}", identity->host, settings_.server));
     loop.Run(stop_);
@@ -109,8 +114,9 @@ class Agent {
                                clock_, random_, [](milliseconds) {});
   }
 
-  static AgentLoop::Watch WatchBy(Client& client) {
-    return [&client](const std::stop_token& stop, const std::string& cursor, const auto& heard) {
+  static AgentLoop::Watch WatchBy(Client& client, LogSender& sender) {
+    return [&client, &sender](const std::stop_token& stop, const std::string& cursor,
+                              const AgentLoop::Heard& heard) {
       std::atomic<bool> stopped{false};
       const std::stop_callback on_stop(stop, [&] { stopped = true; });
       v1::WatchCommandsRequest request;
@@ -119,7 +125,8 @@ class Agent {
           "tallyman.v1.AgentService/WatchCommands", request,
           [&](const google::protobuf::Message& message) {
             const auto& said = static_cast<const v1::WatchCommandsResponse&>(message);
-            heard(said.cursor(), said.wake());
+            heard(said);
+            for (const v1::LogRequest& request : said.log_requests()) sender.Take(request);
             return true;
           },
           &stopped);
@@ -133,12 +140,12 @@ class Agent {
     ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, LoadIdentity(*journal_, token_file()));
     if (identity && !settings_.rejoin) return identity;
     ASSIGN_OR_RETURN(const std::string token, JoinToken());
-    ASSIGN_OR_RETURN(const Resources capacity, runtime_->MeasureCapacity());
+    ASSIGN_OR_RETURN(const Capacity capacity, runtime_->MeasureCapacity());
     // It goes in a message, and is as worth keeping as one that goes in the head: the same
     // refusals.
     RETURN_IF_ERROR(Connect(token));
     ASSIGN_OR_RETURN(auto client, Connect(""));
-    const MachineFacts facts = FactsOf(settings_, capacity);
+    const MachineFacts facts = FactsOf(settings_, capacity.available);
     for (milliseconds pause = std::chrono::seconds(1); !stop_.stop_requested(); pause *= 2) {
       auto joined = Join(*client, *journal_, random_, token_file(), token, facts);
       if (joined) {
