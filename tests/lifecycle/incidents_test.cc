@@ -70,7 +70,7 @@ TEST_F(Incidents, BecomeEventsOfTheNodeThatSayAll) {
   EXPECT_EQ(event.facts().at("count"), "3");
   EXPECT_EQ(event.facts().at("exit_code"), "3");
   EXPECT_EQ(event.facts().at("output"), "first line\nlast line");
-  EXPECT_EQ(event.facts().at("at"), "2023-11-14T22:13:20Z");
+  EXPECT_EQ(event.facts().at("at"), "2023-11-14T22:13:20.000000Z");
   EXPECT_EQ(N().reported().crashes(), 3);
 }
 
@@ -124,6 +124,9 @@ TEST_F(Incidents, CountFrom1AgainOnceTheHostHasJoinedAgain) {
   join.set_join_token(made->secret());
   join.set_nonce("0123456789abcdef");
   join.mutable_facts()->set_hostname("host-1");
+  join.mutable_facts()->mutable_capacity()->set_cpu_cores(8);
+  join.mutable_facts()->mutable_capacity()->set_memory_bytes(16 * kGiga);
+  join.mutable_facts()->mutable_capacity()->set_disk_bytes(500 * kGiga);
   Actor stranger{.id = "stranger", .org_id = {}, .role = Role::kJoin};
   std::swap(room.actor, stranger);
   ASSERT_OK(room.Send<v1::JoinResponse>("AgentService/Join", join));
