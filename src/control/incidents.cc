@@ -34,7 +34,7 @@ Status CheckIncident(const Incident& incident, const std::string& field) {
     return Fail(OutOfBounds(field + ".count",
                             fmt::format("is {}: give 1 to {}", incident.count, kCountMax)));
   }
-  const bool of_host = incident.kind == IncidentKind::kHostProblem;
+  const bool of_host = incident.kind == ReportedIncident::kHostProblem;
   if (of_host == !incident.node_id) return {};
   return Fail(
       OutOfBounds(field + ".node_id", of_host ? "is set, but the incident is about the host itself"
@@ -43,7 +43,7 @@ Status CheckIncident(const Incident& incident, const std::string& field) {
 
 void Cut(std::string& text, size_t bytes_max) { text.resize(CutUtf8(text, bytes_max).size()); }
 
-void Bound(std::optional<ContainerEnd>& end) {
+void Bound(std::optional<ReportedEnd>& end) {
   if (end) Cut(end->output, kOutputBytesMax);
 }
 
@@ -62,12 +62,12 @@ void AddFact(std::string& detail, std::string_view key, std::string_view value) 
   AppendJsonString(detail, value);
 }
 
-EventKind KindOf(IncidentKind kind) {
+EventKind KindOf(ReportedIncident kind) {
   return static_cast<EventKind>(static_cast<size_t>(EventKind::kNodeCrashed) +
                                 static_cast<size_t>(kind));
 }
-static_assert(ToText(EventKind::kNodeCrashed) == ToText(IncidentKind::kNodeCrashed) &&
-              ToText(EventKind::kHostProblem) == ToText(IncidentKind::kHostProblem));
+static_assert(ToText(EventKind::kNodeCrashed) == ToText(ReportedIncident::kNodeCrashed) &&
+              ToText(EventKind::kHostProblem) == ToText(ReportedIncident::kHostProblem));
 
 }  // namespace
 
@@ -127,7 +127,7 @@ Event EventOf(const Incident& incident, const Cause& cause, const HostId& host,
   AddFact(event.detail, "count", std::to_string(incident.count));
   AddFact(event.detail, "message", incident.message);
   if (incident.end) {
-    const ContainerEnd& end = *incident.end;
+    const ReportedEnd& end = *incident.end;
     AddFact(event.detail, "exit_code", std::to_string(end.exit_code));
     if (end.signal != 0) AddFact(event.detail, "signal", std::to_string(end.signal));
     if (end.out_of_memory) AddFact(event.detail, "out_of_memory", "true");

@@ -36,11 +36,11 @@ Result<std::optional<ReportedNode>> SqliteTransaction::FindReported(const NodePl
   while (true) {
     ASSIGN_OR_RETURN(const bool more, counts.Next());
     if (!more) break;
-    IncidentKind kind{};
+    ReportedIncident kind{};
     int64_t count = 0;
     RETURN_IF_ERROR(counts.Read(kind, count));
     if (!reported) reported.emplace();
-    (kind == IncidentKind::kNodeCrashed ? reported->crashes : reported->out_of_memory) = count;
+    (kind == ReportedIncident::kNodeCrashed ? reported->crashes : reported->out_of_memory) = count;
   }
   if (reported) reported->report.node_id = node.node_id;
   return reported;
