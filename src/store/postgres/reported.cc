@@ -32,7 +32,8 @@ Result<std::optional<ReportedNode>> PgTransaction::FindReported(const NodePlace&
   ASSIGN_OR_RETURN(std::vector<PgResult> results, Run(std::move(batch)));
   std::optional<ReportedNode> reported;
   if (results[0].rows() > 0) {
-    RETURN_IF_ERROR(results[0].row(0).Read(reported.emplace().report, reported->changed_at));
+    reported.emplace();
+    RETURN_IF_ERROR(results[0].row(0).Read(reported->report, reported->changed_at));
   }
   for (int i = 0; i < results[1].rows(); ++i) {
     ReportedIncident kind{};

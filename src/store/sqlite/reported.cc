@@ -30,7 +30,10 @@ Result<std::optional<ReportedNode>> SqliteTransaction::FindReported(const NodePl
   SqliteQuery report = connection_.Query(kReport);
   report.Bind(node.host_id, node.node_id);
   ASSIGN_OR_RETURN(const bool found, report.Next());
-  if (found) RETURN_IF_ERROR(report.Read(reported.emplace().report, reported->changed_at));
+  if (found) {
+    reported.emplace();
+    RETURN_IF_ERROR(report.Read(reported->report, reported->changed_at));
+  }
   SqliteQuery counts = connection_.Query(kCounts);
   counts.Bind(node.node_id);
   while (true) {
