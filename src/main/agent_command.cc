@@ -126,7 +126,7 @@ class Agent {
           [&](const google::protobuf::Message& message) {
             const auto& said = static_cast<const v1::WatchCommandsResponse&>(message);
             heard(said);
-            for (const v1::LogRequest& request : said.log_requests()) sender.Take(request);
+            for (const v1::LogRequest& asked : said.log_requests()) sender.Take(asked);
             return true;
           },
           &stopped);
