@@ -235,7 +235,9 @@ void AgentCore::AddIncident(IncidentKind kind, const std::optional<NodeId>& node
                             std::string message, const std::optional<ContainerEnd>& end,
                             JournalChange& change) {
   auto alike = [&](const JournalIncident& other) {
-    return other.kind == kind && other.node_id == node_id;
+    // Problems of a host are of many kinds, told apart by their words.
+    return other.kind == kind && other.node_id == node_id &&
+           (kind != IncidentKind::kHostProblem || other.message == message);
   };
   JournalIncident one{.number = state_.next_incident,
                       .kind = kind,
