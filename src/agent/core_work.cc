@@ -93,8 +93,8 @@ std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
     const NodeCare& care = care_of(id);
     if (oldest.contains(id) || care.claimed) continue;
     Work work{.kind = Work::Kind::kCare, .org_id = care.org_id, .node_id = id};
-    const bool works = !node.failed && (node.should_run || care.broken);
-    if (works || node.mending != Mending::kNothing) {
+    const bool works = !node.failed && node.should_run;
+    if (works || care.broken || node.mending != Mending::kNothing) {
       const bool disk = care.step == CareStep::kPrepare || care.step == CareStep::kInstall;
       work.lane = disk ? Lane::kDisk : Lane::kCare;
       work.at = care.care_at;
