@@ -166,7 +166,11 @@ class AgentCore {
   void DoCommand(Work& work);
   void DoLeftovers(const Work& work);
   void DoImages();
-  std::map<NodeId, const JournalCommand*> OldestPending() const;
+  struct Pending {
+    const JournalCommand* oldest = nullptr;
+    Overtaken overtaken = Overtaken::kNo;
+  };
+  std::map<NodeId, Pending> OldestPending() const;
   Overtaken OvertakenBy(const JournalCommand& command) const;
   void LogOutcome(const JournalCommand& command) const;
   bool Knows(const NodeId& node_id) const;
@@ -207,7 +211,7 @@ class AgentCore {
   SteadyTime status_at_{};
   SteadyTime status_sent_{};
   std::optional<SteadyTime> fetch_at_;
-  int fetch_max_ = 1000;  // at once
+  int fetch_max_ = 1000;              // at once
   std::optional<Capacity> capacity_;  // as it was measured last
   std::string host_problem_;
   // Incidents up to this number were sent at least once; up to that one there was an answer.

@@ -19,12 +19,17 @@ constexpr std::chrono::milliseconds kLookAgainMin(10);
 // A node that has stayed up for so long is started at once when it ends again.
 constexpr std::chrono::minutes kStable(10);
 
+// It can be read again, and that is all: what becomes of it somebody has to say.
+bool IsLeftFailed(const JournalNode& node) {
+  return node.failed && node.mending == Mending::kNothing;
+}
+
 }  // namespace
 
 // One step; the runtime is asked without locks.
 void AgentCore::DoCare(const Work& work) {
   const JournalNode& node = *work.node;
-  const bool anew = node.mending != Mending::kNothing || !node.should_run;
+  const bool anew = node.mending != Mending::kNothing || node.failed || !node.should_run;
   if (work.step == CareStep::kLook && !anew) return Look(work);
   auto called = TakeCareStep(work);
   std::lock_guard lock(mutex_);
@@ -75,7 +80,7 @@ void AgentCore::CareStepDone(const Work& work, NodeCare& care, JournalChange& ch
     case CareStep::kInstall:
       care.broken = false;
       care.step = CareStep::kStart;
-      if (!work.node->should_run) Mended(work, care, change);
+      if (!work.node->should_run || IsLeftFailed(*work.node)) Mended(work, care, change);
       return;
     case CareStep::kStart:
       break;
@@ -96,7 +101,7 @@ void AgentCore::CareStepDone(const Work& work, NodeCare& care, JournalChange& ch
 // It is again what the journal says.
 void AgentCore::Mended(const Work& work, NodeCare& care, JournalChange& change) {
   JournalNode node = state_.nodes.at(work.node_id);
-  node.failed = false;
+  if (!IsLeftFailed(node)) node.failed = false;
   node.mending = Mending::kNothing;
   if (care.crashed) ++node.restarts;
   if (node != state_.nodes.at(work.node_id)) change.put_nodes.push_back(std::move(node));
@@ -235,7 +240,9 @@ void AgentCore::AddIncident(IncidentKind kind, const std::optional<NodeId>& node
                             std::string message, const std::optional<ContainerEnd>& end,
                             JournalChange& change) {
   auto alike = [&](const JournalIncident& other) {
-    return other.kind == kind && other.node_id == node_id;
+    // Problems of a host are of many kinds, told apart by their words.
+    return other.kind == kind && other.node_id == node_id &&
+           (kind != IncidentKind::kHostProblem || other.message == message);
   };
   JournalIncident one{.number = state_.next_incident,
                       .kind = kind,

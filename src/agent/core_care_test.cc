@@ -66,6 +66,29 @@ TEST_F(CoreCareTest, AStoppedNodeThatCannotBeReadIsMadeAgainAndStaysStopped) {
   EXPECT_EQ(StatusOf(node_).run_state(), v1::RUN_STATE_STOPPED);
 }
 
+TEST_F(CoreCareTest, WhatADeleteCouldNotRemoveNorReadCanBeSeenAgainAndStaysStopped) {
+  NodeSpec spec = Spec(node_);
+  Create(spec);
+  bool broken = true;
+  machine_.SetHook([&](RuntimeStep step, const NodeSpec&) -> Status {
+    if (broken && step != RuntimeStep::kHealth) return Fail(Internal("TOOL_FAILED", "broken"));
+    return {};
+  });
+  machine_.Break(node_);
+  HandOut(Command(v1::COMMAND_KIND_DELETE, spec));
+  Settle();
+  ASSERT_EQ(control_.outcomes.size(), 1u);
+  EXPECT_EQ(control_.outcomes[0].result(), v1::OUTCOME_RESULT_INTERNAL_ERROR);
+  Pass(minutes(1));
+  EXPECT_TRUE(StatusOf(node_).pending());
+  broken = false;
+  Pass(minutes(6));
+  EXPECT_FALSE(StatusOf(node_).pending());
+  EXPECT_TRUE(StatusOf(node_).remains());
+  EXPECT_EQ(StatusOf(node_).config_id(), "");
+  EXPECT_FALSE(Machine(node_)->running);
+}
+
 TEST_F(CoreCareTest, ANodeWhoseContainerIsLostIsMadeAgain) {
   NodeSpec spec = Spec(node_);
   Create(spec);

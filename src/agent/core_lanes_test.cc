@@ -166,6 +166,23 @@ TEST_F(CoreLanesTest, ADeleteDoesNotWaitForThePauseBetweenTwoTries) {
   EXPECT_EQ(control_.outcomes.size(), 2u);
 }
 
+TEST_F(CoreLanesTest, AnUpgradeThatWaitsForItsCreateDoesNotEndIt) {
+  int away = 10;
+  machine_.SetHook([&](RuntimeStep step, const NodeSpec&) -> Status {
+    if (step != RuntimeStep::kPrepare || away-- <= 0) return {};
+    return Fail(Error(Code::kUnavailable, "REGISTRY_AWAY", "503"));
+  });
+  NodeSpec first = Spec(node_);
+  NodeSpec second = Spec(node_, 2);
+  HandOut(Command(v1::COMMAND_KIND_CREATE, first));
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, second));
+  Settle();
+  ASSERT_EQ(control_.outcomes.size(), 2u);
+  for (const v1::Outcome& outcome : control_.outcomes)
+    EXPECT_EQ(outcome.result(), v1::OUTCOME_RESULT_OK) << outcome.message();
+  EXPECT_TRUE(Runs(second));
+}
+
 TEST_F(CoreLanesTest, AnUpgradeEndsThePullOfTheOneBeforeIt) {
   NodeSpec old = Spec(node_);
   Create(old);

@@ -88,7 +88,8 @@ void AgentCore::NoteSeen(const ObservedNode& seen, bool pending) {
   auto found = state_.nodes.find(seen.node_id);
   if (found == state_.nodes.end() || pending) return;
   NodeCare& care = care_[seen.node_id];
-  if (!seen.unreadable.empty() || !seen.config_id) care.broken = true;
+  // Of one that failed the rest may be missing; but what cannot be read says nothing for ever.
+  if (!seen.unreadable.empty() || (!seen.config_id && !found->second.failed)) care.broken = true;
   if (!seen.unreadable.empty() || seen.disk_problem == care.disk_problem) return;
   care.disk_problem = seen.disk_problem;
   if (seen.disk_problem.empty()) return;
@@ -134,9 +135,10 @@ void AgentCore::FillNodes(const std::vector<ObservedNode>& seen, const std::set<
     v1::NodeStatus& to = *status.add_nodes();
     to.set_node_id(id.ToString());
     to.set_pending(pending.contains(id));
-    if (!state_.nodes.contains(id)) continue;
+    auto meant = state_.nodes.find(id);
+    if (meant == state_.nodes.end()) continue;
     to.set_run_state(v1::RUN_STATE_FAILED);
-    if (!pending.contains(id)) care_[id].broken = true;
+    if (!pending.contains(id) && !meant->second.failed) care_[id].broken = true;
   }
   status.set_complete(status.nodes_size() <= static_cast<int>(kNodesMax));
   while (status.nodes_size() > static_cast<int>(kNodesMax)) status.mutable_nodes()->RemoveLast();

@@ -30,26 +30,35 @@ Lane LaneOf(const JournalCommand& command, Overtaken overtaken) {
   }
 }
 
+// What a command of the same node asks of the one under way.
+Overtaken Overtakes(const JournalCommand& later, const JournalCommand& under_way) {
+  if (later.seq <= under_way.seq || later.stage != Stage::kAccepted) return Overtaken::kNo;
+  if (later.kind == CommandKind::kDelete) return Overtaken::kByDelete;
+  return ChangesConfig(later.kind) ? Overtaken::kByConfig : Overtaken::kNo;
+}
+
 }  // namespace
 
-std::map<NodeId, const JournalCommand*> AgentCore::OldestPending() const {
-  std::map<NodeId, const JournalCommand*> oldest;
+std::map<NodeId, AgentCore::Pending> AgentCore::OldestPending() const {
+  std::map<NodeId, Pending> pending;
   for (const auto& [id, command] : state_.commands) {
     if (!command.IsPending()) continue;
-    const JournalCommand*& found = oldest[command.node_id];
+    const JournalCommand*& found = pending[command.node_id].oldest;
     if (found == nullptr || command.seq < found->seq) found = &command;
   }
-  return oldest;
+  for (const auto& [id, command] : state_.commands) {
+    if (command.stage != Stage::kAccepted) continue;
+    Pending& of_node = pending[command.node_id];
+    of_node.overtaken = std::max(of_node.overtaken, Overtakes(command, *of_node.oldest));
+  }
+  return pending;
 }
 
 Overtaken AgentCore::OvertakenBy(const JournalCommand& command) const {
   Overtaken overtaken = Overtaken::kNo;
   for (const auto& [id, later] : state_.commands) {
-    if (later.node_id != command.node_id || later.seq <= command.seq ||
-        later.stage != Stage::kAccepted)
-      continue;
-    if (later.kind == CommandKind::kDelete) return Overtaken::kByDelete;
-    if (ChangesConfig(later.kind)) overtaken = Overtaken::kByConfig;
+    if (later.node_id == command.node_id)
+      overtaken = std::max(overtaken, Overtakes(later, command));
   }
   return overtaken;
 }
@@ -70,10 +79,10 @@ std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
     if (tidying_ && work.lane == Lane::kDisk) return;
     all.push_back(std::move(work));
   };
-  for (const auto& [id, command] : oldest) {
+  for (const auto& [id, pending] : oldest) {
     const NodeCare& care = care_of(id);
+    const auto [command, overtaken] = pending;
     if (command->stage == Stage::kFetched || care.claimed) continue;
-    const Overtaken overtaken = OvertakenBy(*command);
     Work work{.lane = LaneOf(*command, overtaken), .org_id = care.org_id, .node_id = id};
     work.at = care.not_before;
     work.overtaken = overtaken;
@@ -84,8 +93,8 @@ std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
     const NodeCare& care = care_of(id);
     if (oldest.contains(id) || care.claimed) continue;
     Work work{.kind = Work::Kind::kCare, .org_id = care.org_id, .node_id = id};
-    const bool works = !node.failed && (node.should_run || care.broken);
-    if (works || node.mending != Mending::kNothing) {
+    const bool works = !node.failed && node.should_run;
+    if (works || care.broken || node.mending != Mending::kNothing) {
       const bool disk = care.step == CareStep::kPrepare || care.step == CareStep::kInstall;
       work.lane = disk ? Lane::kDisk : Lane::kCare;
       work.at = care.care_at;

@@ -90,7 +90,10 @@ Execution::Step::Tried Execution::Step::Try(Result<Progress> called, std::string
   Error error = std::move(called).error();
   // The agent is to end: the step stays where it is.
   if (error.code == Code::kCanceled) return {What::kAgain, Wait(options().health_interval), {}};
-  if (MayPass(error) && overtaken == Overtaken::kNo) {
+  // Of a create nothing would be left that another config could be given to.
+  const bool hurry =
+      overtaken == Overtaken::kByDelete || (overtaken == Overtaken::kByConfig && node != nullptr);
+  if (MayPass(error) && !hurry) {
     if (!progress.failing_since) progress.failing_since = now();
     if (now() - *progress.failing_since < patience)
       return {What::kAgain, Wait(PauseAfter(++progress.failures)), {}};

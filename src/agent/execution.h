@@ -41,7 +41,7 @@ struct StepProgress {
   bool remade = false;
 };
 
-// What a later command of the node, which may be begun, asks of the one under way.
+// What a later command of the node, which may be begun, asks of the one under way; the larger wins.
 enum class Overtaken {
   kNo,
   kByConfig,  // another config is asked for: nothing is waited for that changes nothing yet

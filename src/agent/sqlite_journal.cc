@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/container_end.h"
 #include "agent/file.h"
@@ -57,7 +59,12 @@ std::string Allocate(const std::string& path, int64_t bytes) {
   if (bytes == 0) return {};
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.is_open() && ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return {};
-  return SystemError("ROOM_NOT_KEPT", path).message;
+  const std::string problem = SystemError("ROOM_NOT_KEPT", path).message;
+  // What there was of room is given back, or the database itself would find none.
+  struct stat info{};
+  const bool known = file.is_open() && ::fstat(file.get(), &info) == 0;
+  if (known && ::ftruncate(file.get(), info.st_size) != 0) return problem + ", nor given back";
+  return problem;
 }
 
 // Leaves the transaction when it is not committed.

@@ -35,15 +35,15 @@ static_assert(v1::OUTCOME_RESULT_SERVICE_BROKEN == 9 &&
 ReportedRun FromMessage(v1::RunState state) { return static_cast<ReportedRun>(state); }
 ReportedHealth FromMessage(v1::Health health) { return static_cast<ReportedHealth>(health); }
 
-std::optional<IncidentKind> FromMessage(v1::IncidentKind kind) {
+std::optional<ReportedIncident> FromMessage(v1::IncidentKind kind) {
   if (kind <= v1::INCIDENT_KIND_UNSPECIFIED || kind > v1::INCIDENT_KIND_HOST_PROBLEM)
     return std::nullopt;
-  return static_cast<IncidentKind>(static_cast<int>(kind) - 1);
+  return static_cast<ReportedIncident>(static_cast<int>(kind) - 1);
 }
 static_assert(v1::INCIDENT_KIND_NODE_CRASHED == 1 &&
-              static_cast<int>(IncidentKind::kNodeCrashed) == 0);
+              static_cast<int>(ReportedIncident::kNodeCrashed) == 0);
 static_assert(v1::INCIDENT_KIND_HOST_PROBLEM == 7 &&
-              static_cast<int>(IncidentKind::kHostProblem) == 6);
+              static_cast<int>(ReportedIncident::kHostProblem) == 6);
 
 template <class IdType>
 Result<IdType> IdOf(const std::string& text, const std::string& field) {
@@ -120,8 +120,8 @@ Result<ReportRequest::Outcome> FromMessage(const v1::Outcome& from, const std::s
   return to;
 }
 
-Result<ContainerEnd> FromMessage(const v1::ContainerEnd& from, const std::string& field) {
-  ContainerEnd to;
+Result<ReportedEnd> FromMessage(const v1::ContainerEnd& from, const std::string& field) {
+  ReportedEnd to;
   to.exit_code = from.exit_code();
   to.signal = from.signal();
   to.out_of_memory = from.out_of_memory();

@@ -49,7 +49,7 @@ struct Metrics {
   std::atomic<int64_t> second_runs{0};     // transactions run again with the sums
   std::atomic<int64_t> single_retries{0};  // requests run alone after their lot was refused
 
-  // What hosts told of, by IncidentKind.
+  // What hosts told of, by ReportedIncident.
   std::array<std::atomic<int64_t>, 7> incidents{};
 
   Distribution lot_size{{1, 2, 4, 8, 16, 32, 64, 128, 256}};

@@ -34,17 +34,17 @@ Status CheckIncident(const Incident& incident, const std::string& field) {
     return Fail(OutOfBounds(field + ".count",
                             fmt::format("is {}: give 1 to {}", incident.count, kCountMax)));
   }
-  const bool of_host = incident.kind == IncidentKind::kHostProblem;
+  const bool of_host = incident.kind == ReportedIncident::kHostProblem;
   if (of_host == !incident.node_id) return {};
   return Fail(
       OutOfBounds(field + ".node_id", of_host ? "is set, but the incident is about the host itself"
                                               : "is empty, but the incident is about a node"));
 }
 
-void CutText(std::string& text, size_t bytes_max) { text.resize(CutUtf8(text, bytes_max).size()); }
+void Cut(std::string& text, size_t bytes_max) { text.resize(CutUtf8(text, bytes_max).size()); }
 
-void Bound(std::optional<ContainerEnd>& end) {
-  if (end) CutText(end->output, kOutputBytesMax);
+void Bound(std::optional<ReportedEnd>& end) {
+  if (end) Cut(end->output, kOutputBytesMax);
 }
 
 // Up to the next hundredth of the disk.
@@ -62,12 +62,12 @@ void AddFact(std::string& detail, std::string_view key, std::string_view value) 
   AppendJsonString(detail, value);
 }
 
-EventKind KindOf(IncidentKind kind) {
+EventKind KindOf(ReportedIncident kind) {
   return static_cast<EventKind>(static_cast<size_t>(EventKind::kNodeCrashed) +
                                 static_cast<size_t>(kind));
 }
-static_assert(ToText(EventKind::kNodeCrashed) == ToText(IncidentKind::kNodeCrashed) &&
-              ToText(EventKind::kHostProblem) == ToText(IncidentKind::kHostProblem));
+static_assert(ToText(EventKind::kNodeCrashed) == ToText(ReportedIncident::kNodeCrashed) &&
+              ToText(EventKind::kHostProblem) == ToText(ReportedIncident::kHostProblem));
 
 }  // namespace
 
@@ -97,17 +97,17 @@ Status CheckTold(const NodeReport& node) {
 
 void BoundTold(ReportRequest& request) {
   for (ReportRequest::Outcome& outcome : request.outcomes)
-    CutText(outcome.outcome.message, kMessageBytesMax);
+    Cut(outcome.outcome.message, kMessageBytesMax);
   for (Incident& incident : request.incidents) {
-    CutText(incident.message, kMessageBytesMax);
+    Cut(incident.message, kMessageBytesMax);
     Bound(incident.end);
   }
   if (!request.status) return;
-  CutText(request.status->problem, kMessageBytesMax);
+  Cut(request.status->problem, kMessageBytesMax);
   for (NodeReport& node : request.status->nodes) {
-    CutText(node.health_message, kMessageBytesMax);
-    CutText(node.problem, kMessageBytesMax);
-    CutText(node.image_digest, kDigestBytesMax);
+    Cut(node.health_message, kMessageBytesMax);
+    Cut(node.problem, kMessageBytesMax);
+    Cut(node.image_digest, kDigestBytesMax);
     Bound(node.last_end);
     node.disk_used_bytes = RoundDiskUsed(node);
   }
@@ -127,7 +127,7 @@ Event EventOf(const Incident& incident, const Cause& cause, const HostId& host,
   AddFact(event.detail, "count", std::to_string(incident.count));
   AddFact(event.detail, "message", incident.message);
   if (incident.end) {
-    const ContainerEnd& end = *incident.end;
+    const ReportedEnd& end = *incident.end;
     AddFact(event.detail, "exit_code", std::to_string(end.exit_code));
     if (end.signal != 0) AddFact(event.detail, "signal", std::to_string(end.signal));
     if (end.out_of_memory) AddFact(event.detail, "out_of_memory", "true");

@@ -203,7 +203,7 @@ class Report {
   // Adds the events of what is beyond `processed`, and moves it on.
   void TellIncidents(int64_t& processed, Decision& decision) const {
     const Cause cause = control_.CauseOf(call_);
-    std::map<std::pair<NodeId, IncidentKind>, int64_t> counts;
+    std::map<std::pair<NodeId, ReportedIncident>, int64_t> counts;
     for (const Incident& incident : request_.incidents) {
       if (incident.number <= processed) continue;
       processed = incident.number;

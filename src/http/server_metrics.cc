@@ -67,7 +67,7 @@ MetricValues IncidentsOf(const Metrics& metrics) {
                       .samples = {}};
   for (size_t i = 0; i < metrics.incidents.size(); ++i) {
     values.samples.push_back(
-        {.labels = {{"kind", std::string(ToText(static_cast<IncidentKind>(i)))}},
+        {.labels = {{"kind", std::string(ToText(static_cast<ReportedIncident>(i)))}},
          .value = static_cast<double>(metrics.incidents[i])});
   }
   return values;

@@ -60,10 +60,14 @@ Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
 
 Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std::stop_token stop) {
   if (settings.runtime == RuntimeKind::kOci) {
-    return OciRuntime::Open({.data_directory = settings.data,
-                             .registries = settings.registries,
-                             .image_room_bytes = settings.image_room_gb * kGiga,
-                             .stop = std::move(stop)});
+    return OciRuntime::Open(
+        {.data_directory = settings.data,
+         .stop_grace_max = std::chrono::seconds(settings.stop_grace_max_seconds),
+         .log_bytes = settings.log_mib * kMebi,
+         .thin_disks = settings.disks == DiskKind::kThin,
+         .registries = settings.registries,
+         .image_room_bytes = settings.image_room_gb * kGiga,
+         .stop = std::move(stop)});
   }
   RETURN_IF_ERROR(MakeDirectories(settings.data));
   if (::chmod(settings.data.c_str(), 0700) != 0)
@@ -102,9 +106,9 @@ class Agent {
     AgentCore core({*client, *journal_, *runtime_, clock_, log_}, settings_.agent);
     RETURN_IF_ERROR(core.Load());
     RETURN_IF_ERROR(SayWhatIsWrong(core));
-    LogSender logs(*client, *runtime_, clock_);
-    const std::jthread log_thread([&] { logs.Run(stop_); });
-    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client, logs));
+    LogSender sender(*client, *runtime_, clock_);
+    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client, sender));
+    const std::jthread sending([&sender](const std::stop_token& stop) { sender.Run(stop); });
     Info(log_, "working",
          fmt::format("the agent of host {} works for {}", identity->host, settings_.server));
     loop.Run(stop_);
@@ -142,9 +146,9 @@ class Agent {
                                clock_, random_, [](milliseconds) {});
   }
 
-  static AgentLoop::Watch WatchBy(Client& client, LogSender& logs) {
-    return [&client, &logs](const std::stop_token& stop, const std::string& cursor,
-                            const AgentLoop::Heard& heard) {
+  static AgentLoop::Watch WatchBy(Client& client, LogSender& sender) {
+    return [&client, &sender](const std::stop_token& stop, const std::string& cursor,
+                              const AgentLoop::Heard& heard) {
       std::atomic<bool> stopped{false};
       const std::stop_callback on_stop(stop, [&] { stopped = true; });
       v1::WatchCommandsRequest request;
@@ -153,8 +157,8 @@ class Agent {
           "tallyman.v1.AgentService/WatchCommands", request,
           [&](const google::protobuf::Message& message) {
             const auto& said = static_cast<const v1::WatchCommandsResponse&>(message);
-            for (const v1::LogRequest& wanted : said.log_requests()) logs.Take(wanted);
             heard(said);
+            for (const v1::LogRequest& asked : said.log_requests()) sender.Take(asked);
             return true;
           },
           &stopped);

@@ -31,6 +31,7 @@ struct Typed {
   std::string data;
   std::string log = "text";
   std::string runtime = "oci";
+  std::string disks = "preallocated";
   std::vector<std::string> plain_http;
   int64_t poll_seconds = 30;
   int64_t status_seconds = 30;
@@ -72,6 +73,13 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
                  "Threads; a third each for health, for starts and stops, and for images and disks")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  app.add_option("--disks", typed.disks,
+                 "preallocated: a node's disk takes its room when it is made; thin: when it is "
+                 "written, so that more can be promised than there is")
+      ->capture_default_str();
+  app.add_option("--log-mib", settings.log_mib, "What is kept of what a node prints")
+      ->check(CLI::Range(1, 16'384))
+      ->capture_default_str();
   const auto seconds = [&](const char* name, int64_t& value, const char* description) {
     app.add_option(name, value, description)
         ->check(CLI::Range(int64_t{1}, kSecondsMax))
@@ -79,6 +87,8 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
   };
   seconds("--poll-seconds", typed.poll_seconds, "How often it asks when nothing wakes it");
   seconds("--status-seconds", typed.status_seconds, "How often it reports what runs");
+  seconds("--stop-grace-max-seconds", settings.stop_grace_max_seconds,
+          "The longest that a node may take to end, whatever its image asks for");
   seconds("--health-seconds", typed.health_seconds,
           "How long a new version may take to become healthy");
   seconds("--settle-seconds", typed.settle_seconds, "How long it has to stay so before it counts");
@@ -107,6 +117,7 @@ void ReadProxies(const std::function<std::optional<std::string>(std::string_view
 Status Read(const Typed& typed, AgentSettings& settings) {
   RETURN_IF_ERROR(ReadWord("--log", typed.log, settings.log));
   RETURN_IF_ERROR(ReadWord("--runtime", typed.runtime, settings.runtime));
+  RETURN_IF_ERROR(ReadWord("--disks", typed.disks, settings.disks));
   std::error_code error;
   settings.data = std::filesystem::absolute(typed.data, error).lexically_normal();
   if (!settings.data.has_filename()) settings.data = settings.data.parent_path();

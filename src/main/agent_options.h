@@ -24,6 +24,13 @@ struct EnumText<RuntimeKind> {
   static constexpr std::array<std::string_view, 2> kWords = {"oci", "simulated"};
 };
 
+enum class DiskKind { kPreallocated, kThin };
+
+template <>
+struct EnumText<DiskKind> {
+  static constexpr std::array<std::string_view, 2> kWords = {"preallocated", "thin"};
+};
+
 struct AgentSettings {
   std::string server;
   std::filesystem::path data;  // absolute
@@ -38,6 +45,9 @@ struct AgentSettings {
   RuntimeKind runtime = RuntimeKind::kOci;
   RegistryOptions registries;
   int64_t image_room_gb = 0;  // 0: a share of the disk
+  DiskKind disks = DiskKind::kPreallocated;
+  int64_t log_mib = 16;
+  int64_t stop_grace_max_seconds = 600;
   AgentOptions agent;
   LoopOptions loop;
 };

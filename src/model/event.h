@@ -32,7 +32,7 @@ enum class EventKind {
   kImageCreated,
   kTokenCreated,
   kTokenRevoked,
-  // What a host tells of: IncidentKind in its order.
+  // What a host tells of: ReportedIncident in its order.
   kNodeCrashed,
   kNodeOutOfMemory,
   kNodeNotRestarted,

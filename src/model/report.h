@@ -27,7 +27,7 @@ enum class OutcomeResult {
 };
 enum class ReportedRun { kNone, kRunning, kStopped, kFailed };
 enum class ReportedHealth { kNone, kHealthy, kUnhealthy };
-enum class IncidentKind {
+enum class ReportedIncident {
   kNodeCrashed,
   kNodeOutOfMemory,
   kNodeNotRestarted,
@@ -60,7 +60,7 @@ struct EnumText<ReportedHealth> {
 };
 // Each is also the word of the event that tells of it.
 template <>
-struct EnumText<IncidentKind> {
+struct EnumText<ReportedIncident> {
   static constexpr std::array<std::string_view, 7> kWords = {
       "node_crashed", "node_out_of_memory", "node_not_restarted", "node_unhealthy",
       "node_healthy", "node_disk_error",    "host_problem"};
@@ -76,14 +76,14 @@ struct HostOutcome {
 };
 
 // How a container ended.
-struct ContainerEnd {
+struct ReportedEnd {
   int64_t exit_code = 0;
   int64_t signal = 0;  // 0: none ended it
   bool out_of_memory = false;
   Time at;             // by the host's clock
   std::string output;  // the last that it printed
 
-  friend bool operator==(const ContainerEnd&, const ContainerEnd&) = default;
+  friend bool operator==(const ReportedEnd&, const ReportedEnd&) = default;
 };
 
 // What of one node is on its host, as the host finds it. The node may be none of ours.
@@ -98,7 +98,7 @@ struct NodeReport {
   bool pending = false;  // a command is in the host's journal and not finished
   bool remains = false;  // nothing runs, but something of the node is still there
   int64_t restarts = 0;  // by the host itself, since its config last changed
-  std::optional<ContainerEnd> last_end = {};
+  std::optional<ReportedEnd> last_end = {};
   std::string health_message = {};
   std::string problem = {};       // "": none
   std::string image_digest = {};  // "": not known
@@ -110,18 +110,18 @@ struct NodeReport {
 // Something that happened to a node or a host between commands, or several alike.
 struct Incident {
   int64_t number = 0;  // rises within what a host says from one join on
-  IncidentKind kind = IncidentKind::kNodeCrashed;
+  ReportedIncident kind = ReportedIncident::kNodeCrashed;
   std::optional<NodeId> node_id;  // empty: the host itself
   std::optional<Time> at;         // by the host's clock
   int64_t count = 1;
   std::string message;
-  std::optional<ContainerEnd> end;
+  std::optional<ReportedEnd> end;
 };
 
 // To be added to what was counted of a node.
 struct NodeIncidents {
   NodeId node_id;
-  IncidentKind kind = IncidentKind::kNodeCrashed;
+  ReportedIncident kind = ReportedIncident::kNodeCrashed;
   int64_t count = 1;
 };
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 
-from fleet import GUEST, Fleet
+from fleet import AGENT_CONF, HERE, Fleet
 from machine import Failed, Machine
 
 INSTALLED = "installed.qcow2"
@@ -34,6 +34,7 @@ class Bed:
         self.machine.off()
         self._disk = self.machine.new_disk("suite.qcow2", self.machine.path(INSTALLED))
         self.machine.boot(self._disk)
+        self.fleet.bring_tools()
         self.await_fleet()
 
     def boot_again(self):
@@ -57,11 +58,9 @@ class Bed:
     def _mark(self):
         with open(self.package, "rb") as file:
             digest = hashlib.sha256(file.read())
-        digest.update(os.path.realpath(self.machine.path("root")).encode())
-        here = os.path.dirname(os.path.abspath(__file__))
-        for name in ("fleet.py", *("guest/" + name for name in GUEST)):
-            with open(os.path.join(here, name), "rb") as file:
-                digest.update(file.read())
+        digest.update((os.path.realpath(self.machine.path("root")) + AGENT_CONF).encode())
+        with open(os.path.join(HERE, "guest/make-images"), "rb") as file:
+            digest.update(file.read())
         return digest.hexdigest()
 
     def is_installed(self):

@@ -24,7 +24,6 @@ class Fleet:
         self.machine = machine
         self.promised = {}
         self.synced = {}
-        self.ids = {}
         self.names = {}
 
     # Installing.
@@ -33,8 +32,7 @@ class Fleet:
         """Installs the package, starts both units as they are, and joins."""
         machine = self.machine
         machine.copy_in(package, "/root/tallyman.deb")
-        for name in GUEST:
-            machine.copy_in(os.path.join(HERE, "guest", name), "/usr/local/bin/" + name)
+        self.bring_tools()
         machine.must("apt-get install -y --no-install-recommends /root/tallyman.deb", 300)
         machine.must("systemctl enable --now tallyman-server", 60)
         self.await_server()
@@ -46,6 +44,10 @@ class Fleet:
         machine.must("systemctl enable --now tallyman-agent", 60)
         self.await_agent()
         machine.must("make-images", 300)
+
+    def bring_tools(self):
+        for name in GUEST:
+            self.machine.copy_in(os.path.join(HERE, "guest", name), "/usr/local/bin/" + name)
 
     def await_server(self):
         self.machine.await_that("the server answers", lambda: self.machine.must(
@@ -78,7 +80,6 @@ class Fleet:
         self.machine.must(f"tm -q node create --image p/v@{version} --host ams-1 --name {name}")
         self.promised[name] = [version]
         node_id = self.node(name)["id"]
-        self.ids[name] = node_id
         self.names[node_id] = name
         if wait:
             self.await_settled()
@@ -163,8 +164,8 @@ class Fleet:
 
     def await_stage(self, name, stage, seconds=180):
         """The node's newest command is at that stage of the agent's journal, or beyond; which."""
-        return self.machine.must(f"await-stage {self.ids[name]} {stage} {seconds}",
-                                 seconds + 60).strip()
+        command = self.last_command(name)["id"]
+        return self.machine.must(f"await-stage {command} {stage} {seconds}", seconds + 60).strip()
 
     # What must hold after everything.
 

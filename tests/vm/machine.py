@@ -57,13 +57,18 @@ class Machine:
 
     def run(self, command, timeout=120, stdin=""):
         """Runs a shell command as root; returns (status, output), both streams together."""
-        try:
-            ran = subprocess.run(["ssh", "-F", self.ssh_config, "vm", command], text=True,
-                                 input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 timeout=timeout, errors="replace")
-        except subprocess.TimeoutExpired as late:
-            raise Failed(f"no end of \"{command}\" after {timeout} s: {late.output}") from late
-        return ran.returncode, ran.stdout
+        attempts_left = 3
+        while True:
+            attempts_left -= 1
+            try:
+                ran = subprocess.run(["ssh", "-F", self.ssh_config, "vm", command], text=True,
+                                     input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                     timeout=timeout, errors="replace")
+            except subprocess.TimeoutExpired as late:
+                raise Failed(f"no end of \"{command}\" after {timeout} s: {late.output}") from late
+            # On a busy host ssh itself may come too late; then nothing was begun.
+            if ran.returncode != 255 or "banner exchange" not in ran.stdout or not attempts_left:
+                return ran.returncode, ran.stdout
 
     def must(self, command, timeout=120, stdin=""):
         status, output = self.run(command, timeout, stdin)

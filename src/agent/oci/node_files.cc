@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <tuple>
+
 #include "agent/file.h"
 #include "agent/system_error.h"
 
@@ -54,12 +56,11 @@ Status WriteNodeFiles(const std::filesystem::path& info, std::string_view host_n
   return RewriteInPlace(directory / "resolv.conf", resolvers);
 }
 
-Status RenewResolvConf(const std::filesystem::path& info,
-                       const std::filesystem::path& resolv_conf) {
+void RenewResolvConf(const std::filesystem::path& info, const std::filesystem::path& resolv_conf) {
+  const std::filesystem::path copy = info / "etc" / "resolv.conf";
   std::error_code error;
-  if (!std::filesystem::exists(info / "etc" / "resolv.conf", error)) return {};
-  ASSIGN_OR_RETURN(std::string resolvers, HostsResolvConf(resolv_conf));
-  return RewriteInPlace(info / "etc" / "resolv.conf", resolvers);
+  if (!std::filesystem::exists(copy, error)) return;
+  if (auto resolvers = HostsResolvConf(resolv_conf)) std::ignore = RewriteInPlace(copy, *resolvers);
 }
 
 }  // namespace tallyman

@@ -22,8 +22,9 @@ Status WriteNodeFiles(const std::filesystem::path& info, std::string_view host_n
                       const std::filesystem::path& resolv_conf = "/etc/resolv.conf");
 
 // The last of them alone, for a node that runs: nothing to do for one that an earlier release
-// started, which has the host's own file.
-Status RenewResolvConf(const std::filesystem::path& info,
-                       const std::filesystem::path& resolv_conf = "/etc/resolv.conf");
+// started, which has the host's own file. What cannot be read or written stays as it was until the
+// next time: a node is not less healthy for it.
+void RenewResolvConf(const std::filesystem::path& info,
+                     const std::filesystem::path& resolv_conf = "/etc/resolv.conf");
 
 }  // namespace tallyman

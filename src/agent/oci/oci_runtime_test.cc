@@ -47,6 +47,7 @@ TEST_F(OciRuntimeTest, DataSurviveAnUpgradeAndTheDiskGrowsAndShrinks) {
   for (const Resources& resources : {kLarge, kSmall, kLarge}) {
     NodeSpec spec = Spec(uri, resources);
     Run(spec);
+    if (IsSkipped()) return;
     EXPECT_EQ(Observed().limits, resources);
     EXPECT_EQ(Observed().config_id, spec.config_id);
     auto block = ReadFile(volume("var+lib+chain") / "block");
@@ -65,6 +66,7 @@ TEST_F(OciRuntimeTest, ADiskThatAContainerBeingStartedStillHasIsWaitedFor) {
   EXPECT_EQ(run.wait_for(std::chrono::seconds(1)), std::future_status::timeout);
   other.LetGo();
   run.get();
+  if (IsSkipped()) return;
   EXPECT_EQ(Observed().limits, kSmall);
   EXPECT_EQ(Observed().config_id, small.config_id);
 }

@@ -14,55 +14,51 @@ namespace json = boost::json;
 // runc.
 constexpr std::string_view kAllowed[] = {
     // Files and directories by name.
-    "access chdir chmod chown chown32 creat faccessat faccessat2 fchdir fchmodat fchmodat2 "
-    "fchownat",
-    "fstatat64 futimesat getcwd getdents getdents64 lchown lchown32 link linkat lstat lstat64 "
-    "mkdir",
-    "mkdirat mknod mknodat name_to_handle_at newfstatat open openat openat2 readlink readlinkat",
-    "rename renameat renameat2 rmdir stat stat64 statfs statfs64 statx symlink symlinkat truncate",
-    "truncate64 umask unlink unlinkat utime utimensat utimensat_time64 utimes chroot",
-    "getxattr getxattrat lgetxattr listxattr listxattrat llistxattr lremovexattr lsetxattr",
-    "removexattr removexattrat setxattr setxattrat",
+    "access chdir chmod chown chown32 creat faccessat faccessat2 fchdir fchmodat fchmodat2",
+    "fchownat fstatat64 futimesat getcwd getdents getdents64 lchown lchown32 link linkat lstat",
+    "lstat64 mkdir mkdirat mknod mknodat name_to_handle_at newfstatat open openat openat2",
+    "readlink readlinkat rename renameat renameat2 rmdir stat stat64 statfs statfs64 statx",
+    "symlink symlinkat truncate truncate64 umask unlink unlinkat utime utimensat",
+    "utimensat_time64 utimes chroot getxattr getxattrat lgetxattr listxattr listxattrat",
+    "llistxattr lremovexattr lsetxattr removexattr removexattrat setxattr setxattrat",
     "inotify_add_watch inotify_init inotify_init1 inotify_rm_watch",
     // Open files.
     "_llseek arm_fadvise64_64 close close_range copy_file_range dup dup2 dup3 fadvise64",
     "fadvise64_64 fallocate fchmod fchown fchown32 fcntl fcntl64 fdatasync fgetxattr flistxattr",
-    "flock fremovexattr fsetxattr fstat fstat64 fstatfs fstatfs64 fsync ftruncate ftruncate64 "
-    "ioctl",
-    "lseek pipe pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead readv "
-    "sendfile",
-    "sendfile64 splice sync sync_file_range sync_file_range2 syncfs tee vmsplice write writev",
-    "io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup io_submit",
+    "flock fremovexattr fsetxattr fstat fstat64 fstatfs fstatfs64 fsync ftruncate ftruncate64",
+    "ioctl lseek pipe pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead",
+    "readv sendfile sendfile64 splice sync sync_file_range sync_file_range2 syncfs tee vmsplice",
+    "write writev io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup",
+    "io_submit",
     // Waiting for events.
     "_newselect epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2",
     "epoll_wait epoll_wait_old eventfd eventfd2 poll ppoll ppoll_time64 pselect6 pselect6_time64",
     "select signalfd signalfd4 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime",
     "timerfd_settime64",
     // The network; socket() itself stands below.
-    "accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmmsg",
-    "recvmmsg_time64 recvmsg send sendmmsg sendmsg sendto setsockopt shutdown socketpair",
+    "accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom",
+    "recvmmsg recvmmsg_time64 recvmsg send sendmmsg sendmsg sendto setsockopt shutdown",
+    "socketpair",
     // Memory.
-    "brk cacheflush madvise map_shadow_stack membarrier memfd_create mincore mlock mlock2 mlockall",
-    "mmap mmap2 mprotect mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free",
-    "pkey_mprotect remap_file_pages",
+    "brk cacheflush madvise map_shadow_stack membarrier memfd_create mincore mlock mlock2",
+    "mlockall mmap mmap2 mprotect mremap mseal msync munlock munlockall munmap pkey_alloc",
+    "pkey_free pkey_mprotect remap_file_pages",
     // Processes and threads; clone() itself stands below.
-    "arch_prctl execve execveat exit exit_group fork get_robust_list get_thread_area getcpu "
-    "getpgid",
-    "getpgrp getpid getppid getpriority getrlimit getrusage getsid gettid ioprio_get ioprio_set",
-    "pidfd_open pidfd_send_signal prctl prlimit64 process_mrelease process_vm_readv",
-    "process_vm_writev ptrace rseq sched_get_priority_max sched_get_priority_min sched_getaffinity",
-    "sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval",
-    "sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam "
-    "sched_setscheduler",
-    "sched_yield set_robust_list set_thread_area set_tid_address set_tls setpgid setpriority",
-    "setrlimit setsid times ugetrlimit vfork wait4 waitid waitpid",
-    "futex futex_requeue futex_time64 futex_wait futex_waitv futex_wake",
+    "arch_prctl execve execveat exit exit_group fork get_robust_list get_thread_area getcpu",
+    "getpgid getpgrp getpid getppid getpriority getrlimit getrusage getsid gettid ioprio_get",
+    "ioprio_set pidfd_open pidfd_send_signal prctl prlimit64 process_mrelease process_vm_readv",
+    "process_vm_writev ptrace rseq sched_get_priority_max sched_get_priority_min",
+    "sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval",
+    "sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam",
+    "sched_setscheduler sched_yield set_robust_list set_thread_area set_tid_address set_tls",
+    "setpgid setpriority setrlimit setsid times ugetrlimit vfork wait4 waitid waitpid futex",
+    "futex_requeue futex_time64 futex_wait futex_waitv futex_wake",
     // Users and groups, and what a process takes from itself.
     "capget capset getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32",
     "getresgid getresgid32 getresuid getresuid32 getuid getuid32 setfsgid setfsgid32 setfsuid",
     "setfsuid32 setgid setgid32 setgroups setgroups32 setregid setregid32 setresgid setresgid32",
-    "setresuid setresuid32 setreuid setreuid32 setuid setuid32",
-    "landlock_add_rule landlock_create_ruleset landlock_restrict_self seccomp",
+    "setresuid setresuid32 setreuid setreuid32 setuid setuid32 landlock_add_rule",
+    "landlock_create_ruleset landlock_restrict_self seccomp",
     // Signals.
     "alarm kill pause restart_syscall rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo",
     "rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 rt_tgsigqueueinfo",

@@ -83,10 +83,14 @@ int64_t AllocatedBytes(const struct stat& info) {
   return static_cast<int64_t>(info.st_blocks) * kStatBlockBytes;
 }
 
-// What `fd` can be given without going below the floor.
-int64_t RoomBeside(int fd, int64_t floor_bytes) {
+// What a file in `directory` can be given without going below the floor.
+int64_t RoomOf(std::filesystem::path directory, int64_t floor_bytes) {
+  // The directory of a node that is to be made is not there yet.
   struct statvfs host{};
-  if (::fstatvfs(fd, &host) != 0) return INT64_MAX;
+  while (::statvfs(directory.c_str(), &host) != 0) {
+    if (errno != ENOENT || !directory.has_relative_path()) return INT64_MAX;
+    directory = directory.parent_path();
+  }
   return static_cast<int64_t>(host.f_bavail) * static_cast<int64_t>(host.f_frsize) - floor_bytes;
 }
 
@@ -166,6 +170,10 @@ Status Volume::CheckFits(int64_t bytes) const {
   ASSIGN_OR_RETURN(auto mounts, ListMounts());
   auto state = Look(mounts);
   if (state && state->used_bytes > bytes) return Fail(DoesNotFit(bytes, state->used_bytes));
+  const int64_t needed = bytes - Bytes().value_or(0);
+  if (needed <= 0) return {};
+  const int64_t room = RoomOf(file_.parent_path(), options_.floor_bytes);
+  if ((options_.thin ? 0 : needed) > room) return Fail(HostDiskFull(file_, needed, room));
   return {};
 }
 
@@ -185,7 +193,7 @@ Job<void> Volume::Reserve(std::filesystem::path file, int64_t bytes) {
     co_return Fail(SystemError("FILE_NOT_WRITTEN", file.string()));
   const int64_t from = info.st_size;
   const int64_t needed = bytes - from;
-  const int64_t room = RoomBeside(opened.get(), options_.floor_bytes);
+  const int64_t room = RoomOf(file_.parent_path(), options_.floor_bytes);
   if ((options_.thin ? 0 : needed) > room) co_return Fail(HostDiskFull(file, needed, room));
   for (int64_t at = from; !options_.thin && at < bytes; at += kReserveStepBytes) {
     const int64_t step = std::min(bytes - at, kReserveStepBytes);
@@ -209,7 +217,8 @@ Job<void> Volume::FillHoles() {
   struct stat info{};
   if (options_.thin || !opened.is_open() || ::fstat(opened.get(), &info) != 0) co_return Status();
   const int64_t missing = info.st_size - AllocatedBytes(info);
-  if (missing <= 0 || missing > RoomBeside(opened.get(), options_.floor_bytes)) co_return Status();
+  if (missing <= 0 || missing > RoomOf(file_.parent_path(), options_.floor_bytes))
+    co_return Status();
   for (int64_t at = 0; at < info.st_size; at += kReserveStepBytes) {
     const int64_t step = std::min<int64_t>(info.st_size - at, kReserveStepBytes);
     if (::fallocate(opened.get(), FALLOC_FL_KEEP_SIZE, at, step) != 0) break;

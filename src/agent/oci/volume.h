@@ -62,7 +62,8 @@ class Volume {
   // DISK_TOO_SMALL below kBytesMin. RESOURCE_EXHAUSTED HOST_DISK_FULL; DISK_TOO_LARGE: the host's
   // file system cannot hold such a file. UNAVAILABLE DISK_BUSY: it is mounted elsewhere.
   Job<void> SetBytes(int64_t bytes);
-  // A cheap look, while it is in use, whether SetBytes() could ever accept.
+  // A cheap look, while it is in use, whether SetBytes() could accept: its data and the host's
+  // room.
   Status CheckFits(int64_t bytes) const;
   // Nothing to do when it is mounted. NOT_FOUND FILE_MISSING. DATA_LOSS DISK_DAMAGED: a person has
   // to look at it.

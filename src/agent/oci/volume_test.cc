@@ -26,7 +26,7 @@ class VolumeTest : public testing::Test {
   }
   void TearDown() override {
     EXPECT_DONE(volume_.Unmount());
-    for (const auto& host : hosts_) EXPECT_DONE(Unmount(host));
+    for (const auto& host : hosts_) EXPECT_DONE(UnmountJob(host, std::chrono::seconds(20)));
   }
 
   // The file system of a small host, with its mount point.

@@ -41,7 +41,7 @@ class PendingChanges {
   // Hosts that said all there is, and what they said it of.
   std::vector<HostId> complete_hosts_, reported_hosts_;
   std::vector<NodeId> reported_nodes_;
-  std::map<std::pair<NodeId, IncidentKind>, int64_t> incidents_;
+  std::map<std::pair<NodeId, ReportedIncident>, int64_t> incidents_;
   std::vector<HostId> joined_hosts_;
 };
 

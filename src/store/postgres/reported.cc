@@ -32,14 +32,15 @@ Result<std::optional<ReportedNode>> PgTransaction::FindReported(const NodePlace&
   ASSIGN_OR_RETURN(std::vector<PgResult> results, Run(std::move(batch)));
   std::optional<ReportedNode> reported;
   if (results[0].rows() > 0) {
-    RETURN_IF_ERROR(results[0].row(0).Read(reported.emplace().report, reported->changed_at));
+    reported.emplace();
+    RETURN_IF_ERROR(results[0].row(0).Read(reported->report, reported->changed_at));
   }
   for (int i = 0; i < results[1].rows(); ++i) {
-    IncidentKind kind{};
+    ReportedIncident kind{};
     int64_t count = 0;
     RETURN_IF_ERROR(results[1].row(i).Read(kind, count));
     if (!reported) reported.emplace();
-    (kind == IncidentKind::kNodeCrashed ? reported->crashes : reported->out_of_memory) = count;
+    (kind == ReportedIncident::kNodeCrashed ? reported->crashes : reported->out_of_memory) = count;
   }
   if (reported) reported->report.node_id = node.node_id;
   return reported;

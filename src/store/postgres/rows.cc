@@ -10,7 +10,7 @@ bool ReadAll(PgRow& row, T&... values) {
 
 }  // namespace
 
-void AppendValue(PgSink& sink, const std::optional<ContainerEnd>& value) {
+void AppendValue(PgSink& sink, const std::optional<ReportedEnd>& value) {
   if (value) {
     AppendValue(sink, value->exit_code);
     AppendValue(sink, value->signal);
@@ -109,7 +109,7 @@ bool ReadValue(PgRow& row, NodeReport& report) {
     row.Skip(5);
     return true;
   }
-  ContainerEnd& end = report.last_end.emplace();
+  ReportedEnd& end = report.last_end.emplace();
   return ReadAll(row, end.exit_code, end.signal, end.out_of_memory, end.at, end.output);
 }
 

@@ -9,7 +9,7 @@
 namespace tallyman {
 
 // Five columns that are null together.
-void AppendValue(PgSink& sink, const std::optional<ContainerEnd>& value);
+void AppendValue(PgSink& sink, const std::optional<ReportedEnd>& value);
 
 #define TALLYMAN_HOST_COLUMNS                                                                  \
   "h.id, h.name, h.region_id, h.cpu_cores, h.memory_bytes, h.disk_bytes, h.capacity_policy, "  \

@@ -30,17 +30,20 @@ Result<std::optional<ReportedNode>> SqliteTransaction::FindReported(const NodePl
   SqliteQuery report = connection_.Query(kReport);
   report.Bind(node.host_id, node.node_id);
   ASSIGN_OR_RETURN(const bool found, report.Next());
-  if (found) RETURN_IF_ERROR(report.Read(reported.emplace().report, reported->changed_at));
+  if (found) {
+    reported.emplace();
+    RETURN_IF_ERROR(report.Read(reported->report, reported->changed_at));
+  }
   SqliteQuery counts = connection_.Query(kCounts);
   counts.Bind(node.node_id);
   while (true) {
     ASSIGN_OR_RETURN(const bool more, counts.Next());
     if (!more) break;
-    IncidentKind kind{};
+    ReportedIncident kind{};
     int64_t count = 0;
     RETURN_IF_ERROR(counts.Read(kind, count));
     if (!reported) reported.emplace();
-    (kind == IncidentKind::kNodeCrashed ? reported->crashes : reported->out_of_memory) = count;
+    (kind == ReportedIncident::kNodeCrashed ? reported->crashes : reported->out_of_memory) = count;
   }
   if (reported) reported->report.node_id = node.node_id;
   return reported;

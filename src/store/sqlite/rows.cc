@@ -87,7 +87,7 @@ bool ReadValue(SqliteQuery& query, NodeReport& report) {
     query.Skip(5);
     return true;
   }
-  ContainerEnd& end = report.last_end.emplace();
+  ReportedEnd& end = report.last_end.emplace();
   return ReadAll(query, end.exit_code, end.signal, end.out_of_memory, end.at, end.output);
 }
 

@@ -40,7 +40,7 @@ inline bool ReadValue(SqliteQuery& query, std::optional<Resources>& value) {
 }
 
 // Five columns that are null together.
-inline void BindValue(SqliteQuery& query, const std::optional<ContainerEnd>& value) {
+inline void BindValue(SqliteQuery& query, const std::optional<ReportedEnd>& value) {
   if (!value) {
     for (int i = 0; i < 5; ++i) query.BindNull();
     return;

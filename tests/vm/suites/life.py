@@ -47,7 +47,7 @@ def run(bed):
     fleet.check()
     # What was made for nodes is gone with them.
     for what, command in (("loop devices", "losetup -n -l"), ("mounts", "mount | grep nodes/ || true"),
-                          ("groups", "find /sys/fs/cgroup/tallyman -mindepth 1 -type d")):
+                          ("groups", "find /sys/fs/cgroup/tallyman -mindepth 1 -type d -name '*-*-*-*-*'")):
         found = machine.must(command).strip()
         if found:
             raise Failed(f"{what} are left: {found}")
