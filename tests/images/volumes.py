@@ -30,7 +30,7 @@ def paths(t, layout):
            where="/v5", expect=["/v31"], config={"Volumes": {f"/v{i}": {} for i in range(32)}})
     t.runs("volume-doubled", "one path in two forms", config={"Volumes": {"/data": {}, "/data/": {}}})
     t.runs("volumes-nested", "volumes in one another", where="/data",
-           proof="echo in >/data/chain/db/file; ls /data/chain; ls /data/chain/db", expect=["db", "file"],
+           proof="echo in >/data/chain/db/file; ls /data/chain; ls /data/chain/db", expect=["db\nfile"],
            config={"Volumes": {"/data/chain/db": {}, "/data": {}, "/data/chain": {}}})
 
 
@@ -95,7 +95,7 @@ def versions(t, layout):
         step(first), dict(image=app, outcome="refused", reason="IMAGE_USER_CHANGED", says="chown_data = 1000:1000")])
     given = look("given", "/data", Volumes={"/data": {}}, User="app", Labels={"tallyman.chown-data": "1000:1000"})
     t.case("upgrade-user-given", "another user, who is given the data, and back", [
-        step(first, "0"), step(given, "mark-first", "1000"), step(first, "mark-given", "0\n", prepare=False)])
+        step(first, "0"), step(given, "mark-first", "1000"), step(first, "mark-given", "\n0\n", prepare=False)])
     t.case("upgrade-user-by-node", "another user, and the node says so", [
         step(first), step(app, "1000", values={"chown_data": "1000:1000"})])
     t.case("upgrade-to-root", "from a user to root and back", [
