@@ -12,11 +12,20 @@ namespace {
 constexpr std::chrono::milliseconds kLookMin(10);
 constexpr std::chrono::milliseconds kLookMax(500);
 
+// So often a stop may fail by what may pass, such as a device that is busy.
+constexpr int kAttemptsMax = 20;
+
 struct Waiting {
   NodeId node_id;
   Result<Progress> stopped = Progress::Later(kLookMin);
+  int attempts_left = kAttemptsMax;
 
-  bool goes_on() const { return stopped && !stopped->done; }
+  bool goes_on() const {
+    if (stopped) return !stopped->done;
+    const bool may_pass = stopped.error().code == Code::kUnavailable ||
+                          stopped.error().code == Code::kResourceExhausted;
+    return may_pass && attempts_left > 0;
+  }
 };
 
 void LogEnd(const Waiting& node, Log& log) {
@@ -49,8 +58,11 @@ Status StopAllNodes(Runtime& runtime, Log& log) {
     auto pause = kLookMax;
     for (Waiting& node : waiting) {
       node.stopped = runtime.Stop(node.node_id);
-      if (node.goes_on()) pause = std::min(pause, std::max(node.stopped->look_again, kLookMin));
-      if (!node.goes_on()) LogEnd(node, log);
+      if (!node.stopped) --node.attempts_left;
+      if (node.goes_on() && node.stopped)
+        pause = std::min(pause, std::max(node.stopped->look_again, kLookMin));
+      if (node.goes_on()) continue;
+      LogEnd(node, log);
       if (!node.stopped) ++failed;
     }
     std::erase_if(waiting, [](const Waiting& node) { return !node.goes_on(); });

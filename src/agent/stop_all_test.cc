@@ -59,6 +59,18 @@ TEST_F(StopAllTest, OneThatDoesNotEndKeepsNoOther) {
   EXPECT_TRUE(told);
 }
 
+TEST_F(StopAllTest, TriesAgainWhatMayPass) {
+  AddNode();
+  bool busy = true;
+  runtime_.SetHook([&busy](RuntimeStep, const NodeSpec&) -> Status {
+    if (std::exchange(busy, false))
+      return Fail(Error(Code::kUnavailable, "MOUNT_BUSY", "somebody holds on"));
+    return {};
+  });
+  EXPECT_TRUE(StopAllNodes(runtime_, log_).has_value());
+  EXPECT_EQ(Running(), 0u);
+}
+
 TEST_F(StopAllTest, AMachineWithoutNodesIsStoppedAtOnce) {
   EXPECT_TRUE(StopAllNodes(runtime_, log_).has_value());
 }
