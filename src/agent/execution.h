@@ -39,6 +39,8 @@ struct StepProgress {
   int failures = 0;
   // What the container is made from was made again, because it could not be started.
   bool remade = false;
+  // The old image is there again. (Another call for it would end what installs it.)
+  bool old_fetched = false;
 };
 
 // What a later command of the node, which may be begun, asks of the one under way; the larger wins.

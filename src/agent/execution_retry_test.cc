@@ -97,6 +97,22 @@ TEST_F(ExecutionRetryTest, UndoingIsTriedForMuchLonger) {
   EXPECT_TRUE(Runs(old));
 }
 
+// A call for a node ends another one that is under way for it, so steps must not take turns.
+TEST_F(ExecutionRetryTest, StepsThatTakeTimeAreDoneAndUndoneAllTheSame) {
+  machine_.SetSlowness([](RuntimeStep, const NodeSpec&) { return 3; });
+  NodeSpec old = Spec(node_);
+  Create(old);
+  NodeSpec spec = Spec(node_, 2);
+  machine_.SetHook([=](RuntimeStep step, const NodeSpec& of) -> Status {
+    if (step != RuntimeStep::kStart || of.config_id != spec.config_id) return {};
+    return Fail(Internal("NODE_BROKEN", "it does not start"));
+  });
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
+  Settle();
+  EXPECT_EQ(control_.outcomes[0].result(), v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK);
+  EXPECT_TRUE(Runs(old));
+}
+
 TEST_F(ExecutionRetryTest, AFailedCreateSaysHowItsContainerEnded) {
   struct Case {
     ContainerEnd end;

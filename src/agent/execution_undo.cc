@@ -40,9 +40,13 @@ NextStep Execution::Step::UndoInstall() {
   if (incomplete && spec)
     old->resources.disk_bytes = std::max(old->resources.disk_bytes, spec->resources.disk_bytes);
   // Its image is still there, unless somebody removed it by hand.
-  Tried tried = Try(runtime().Prepare(*old), "fetching its old image", patience);
+  Tried tried;
+  if (!progress.old_fetched)
+    tried = Try(runtime().Prepare(*old), "fetching its old image", patience);
+  progress.old_fetched = tried.is_done();
   if (tried.is_done()) tried = Try(runtime().Install(*old), installing, patience);
   if (tried.what == Tried::What::kAgain) return std::move(tried.again);
+  progress.old_fetched = false;
   if (!tried.is_done()) {
     if (tried.error.reason != "DISK_DATA_DOES_NOT_FIT" || incomplete || !spec)
       return FinishFailed(&tried.error);

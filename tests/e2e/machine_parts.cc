@@ -97,7 +97,11 @@ MachineParts::~MachineParts() {
   UnmountBelow(directory_);
   for (const auto& entry : std::filesystem::directory_iterator("/run/netns", error)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with(Bridge() + "n")) Try({"ip", "netns", "del", name});
+    if (!name.starts_with(Bridge() + "n")) continue;
+    // A monitor of a container that has just ended may keep the namespace for a moment.
+    if (auto number = ParseInt64(name.substr(Bridge().size() + 1)))
+      Try({"ip", "link", "del", Cable(static_cast<int>(*number))});
+    Try({"ip", "netns", "del", name});
   }
   Try({"ip", "link", "del", Bridge()});
   std::filesystem::remove_all(directory_, error);

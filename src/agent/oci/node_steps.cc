@@ -46,14 +46,14 @@ Status CheckStopSignal(const InstalledNode& installed) {
 }  // namespace
 
 Volume NodeSteps::VolumeOf(const NodePlaces& places, int lock,
-                           std::shared_ptr<bool> resizing) const {
+                           std::shared_ptr<bool> unbroken) const {
   auto room = MeasureDisk(options_.data_directory);
   return {places.disk_file,
           places.disk,
           lock,
           {.thin = options_.thin_disks,
            .floor_bytes = room ? FloorBytes(*room) : 0,
-           .resizing = std::move(resizing)}};
+           .unbroken = std::move(unbroken)}};
 }
 
 DataUse NodeSteps::UseOf(const NodePlaces& places) const {
@@ -99,7 +99,7 @@ Job<void> NodeSteps::Prepare(NodeSpec spec) {
   co_return Status();
 }
 
-Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> resizing) {
+Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> unbroken) {
   const NodePlaces places = PlacesOf(spec.node_id);
   CO_ASSIGN_OR_RETURN(FileDescriptor lock, co_await LockNodeJob(places.lock, kLockPatience));
   CO_ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(spec.node_id, places));
@@ -116,7 +116,7 @@ Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> resizing) {
     co_return Fail(SystemError(error == ENOSPC ? "HOST_DISK_FULL" : "FILE_NOT_WRITTEN",
                                "making room for what the node prints in " + places.output.string(),
                                error));
-  Volume volume = VolumeOf(places, lock.get(), std::move(resizing));
+  Volume volume = VolumeOf(places, lock.get(), std::move(unbroken));
   CO_RETURN_IF_ERROR(co_await volume.SetBytes(spec.resources.disk_bytes));
   std::error_code error;
   if (std::filesystem::exists(places.config, error)) {
@@ -162,7 +162,7 @@ Job<void> NodeSteps::MountRoot(NodePlaces places, InstalledNode installed, int l
                               (layer / "upper").string(), (layer / "work").string()));
 }
 
-Job<void> NodeSteps::Start(NodeId id) {
+Job<void> NodeSteps::Start(NodeId id, std::shared_ptr<bool> unbroken) {
   const NodePlaces places = PlacesOf(id);
   CO_ASSIGN_OR_RETURN(FileDescriptor lock, co_await LockNodeJob(places.lock, kLockPatience));
   auto container = runc_.Find(id, places);
@@ -172,7 +172,7 @@ Job<void> NodeSteps::Start(NodeId id) {
   CO_ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(config));
   // It was there when it was installed; after an unclean end of the machine it is looked at.
   CO_RETURN_IF_ERROR(co_await images_.Fetch(installed.image_id, installed.image_uri, OrgId()));
-  Volume volume = VolumeOf(places, lock.get());
+  Volume volume = VolumeOf(places, lock.get(), std::move(unbroken));
   CO_RETURN_IF_ERROR(co_await volume.Mount());
   CO_RETURN_IF_ERROR(co_await MountRoot(places, installed, lock.get()));
   CO_ASSIGN_OR_RETURN(IsolatedConfig isolated, Isolate(config, places.info, ReadHostBounds()));

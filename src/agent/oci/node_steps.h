@@ -25,9 +25,9 @@ class NodeSteps {
       : options_(options), images_(images), runc_(runc) {}
 
   Job<void> Prepare(NodeSpec spec);
-  // `resizing` is true while it must not be broken off.
-  Job<void> Install(NodeSpec spec, std::shared_ptr<bool> resizing);
-  Job<void> Start(NodeId id);
+  // `unbroken` is true while it must not be broken off.
+  Job<void> Install(NodeSpec spec, std::shared_ptr<bool> unbroken);
+  Job<void> Start(NodeId id, std::shared_ptr<bool> unbroken);
   Job<void> Stop(NodeId id);
   Job<void> Remove(NodeId id);
   Job<void> DropLeftovers(NodeId id);
@@ -39,7 +39,7 @@ class NodeSteps {
     return {options_.data_directory, BootDirectory(options_), id};
   }
   Volume VolumeOf(const NodePlaces& places, int lock = -1,
-                  std::shared_ptr<bool> resizing = {}) const;
+                  std::shared_ptr<bool> unbroken = {}) const;
 
  private:
   Job<HealthReport> ProbeOnce(NodeId id, InstalledNode installed);

@@ -219,16 +219,16 @@ Result<Progress> OciRuntime::LookAfter(
   const std::lock_guard lock(work->mutex);
   if (work->job && work->asked != asked) {
     // Its end is nobody's any more.
-    if (*work->resizing && asked.call != Call::kRemove && work->job->Poll()) work->job.reset();
-    if (work->job && *work->resizing && asked.call != Call::kRemove)
+    if (*work->unbroken && asked.call != Call::kRemove && work->job->Poll()) work->job.reset();
+    if (work->job && *work->unbroken && asked.call != Call::kRemove)
       return Progress::Later(milliseconds(200));
     work->job.reset();
   }
   if (!work->job) {
     work->asked = asked;
     work->since = std::chrono::steady_clock::now();
-    work->resizing = std::make_shared<bool>(false);
-    work->job.emplace(begin(work->resizing));
+    work->unbroken = std::make_shared<bool>(false);
+    work->job.emplace(begin(work->unbroken));
     if (asked.call != Call::kPrepare && asked.call != Call::kDropLeftovers) work->probe.reset();
   }
   auto result = work->job->Poll();
@@ -247,11 +247,12 @@ Result<Progress> OciRuntime::Prepare(const NodeSpec& spec) {
 
 Result<Progress> OciRuntime::Install(const NodeSpec& spec) {
   return LookAfter(spec.node_id, {Call::kInstall, spec},
-                   [&](auto resizing) { return steps_.Install(spec, std::move(resizing)); });
+                   [&](auto unbroken) { return steps_.Install(spec, std::move(unbroken)); });
 }
 
 Result<Progress> OciRuntime::Start(const NodeId& node_id) {
-  return LookAfter(node_id, {Call::kStart, {}}, [&](const auto&) { return steps_.Start(node_id); });
+  return LookAfter(node_id, {Call::kStart, {}},
+                   [&](auto unbroken) { return steps_.Start(node_id, std::move(unbroken)); });
 }
 
 Result<Progress> OciRuntime::Stop(const NodeId& node_id) {

@@ -72,7 +72,7 @@ class OciRuntime final : public Runtime {
     std::mutex mutex;  // held by the call that looks after it
     Asked asked;
     std::optional<Job<void>> job;
-    std::shared_ptr<bool> resizing;
+    std::shared_ptr<bool> unbroken;
     std::chrono::steady_clock::time_point since;
     std::optional<Job<HealthReport>> probe;
   };

@@ -283,18 +283,12 @@ Job<void> Volume::Grow(int64_t bytes) {
 Job<void> Volume::Resize(int64_t bytes) {
   CO_RETURN_IF_ERROR(co_await Mount());
   if (BytesInForce() == bytes) co_return Status();
-  const std::shared_ptr<bool> unused = std::make_shared<bool>();
-  const std::shared_ptr<bool> resizing = options_.resizing ? options_.resizing : unused;
-  ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
-  options.left_running = true;
   {
     CO_ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
     CO_RETURN_IF_ERROR(RefreshLoopSize(loop));
     std::vector<std::string> arguments = {"resize2fs", loop.path};
-    *resizing = true;
-    auto online = co_await RunToolJob(arguments, options);
-    *resizing = false;
-    if (online) co_return Status();
+    auto online = co_await RunUnbroken(arguments);
+    if (online && online->exit_status == 0) co_return Status();
   }
   // A kernel that lets this process mount may still not let it resize what is mounted: that needs
   // CAP_SYS_RESOURCE.
@@ -302,10 +296,8 @@ Job<void> Volume::Resize(int64_t bytes) {
   CO_ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
   CO_RETURN_IF_ERROR(co_await CheckFileSystem(loop.path, true));
   std::vector<std::string> arguments = {"resize2fs", loop.path};
-  *resizing = true;
-  auto offline = co_await RunToolJob(arguments, options);
-  *resizing = false;
-  CO_RETURN_IF_ERROR(offline);
+  CO_ASSIGN_OR_RETURN(ProcessResult offline, co_await RunUnbroken(arguments));
+  if (offline.exit_status != 0) co_return Fail(ToolFailed(arguments, offline));
   co_return co_await Mount();
 }
 
@@ -315,19 +307,26 @@ Job<void> Volume::Shrink(int64_t bytes) {
   CO_RETURN_IF_ERROR(co_await CheckFileSystem(loop.path, true));
   CO_ASSIGN_OR_RETURN(int64_t needed, co_await MinimumBytes(loop.path));
   if (needed > bytes) co_return Fail(DoesNotFit(bytes, needed));
-  ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
-  options.left_running = true;
   std::vector<std::string> arguments = {"resize2fs", loop.path,
                                         std::to_string(bytes / kBlockBytes)};
-  if (options_.resizing) *options_.resizing = true;
-  auto resized = co_await RunToolJob(arguments, options);
-  if (options_.resizing) *options_.resizing = false;
-  CO_RETURN_IF_ERROR(resized);
+  CO_ASSIGN_OR_RETURN(ProcessResult resized, co_await RunUnbroken(arguments));
+  if (resized.exit_status != 0) co_return Fail(ToolFailed(arguments, resized));
   loop.device = FileDescriptor();  // the last user: the kernel detaches it
   if (::truncate(file_.c_str(), bytes) != 0)
     co_return Fail(SystemError("FILE_NOT_WRITTEN", file_.string()));
   CO_RETURN_IF_ERROR(co_await Sync(file_));
   co_return co_await FillHoles();
+}
+
+// Runs what must not be broken off: it writes the file system's own structures, a word at a time.
+Job<ProcessResult> Volume::RunUnbroken(std::vector<std::string> arguments) {
+  ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
+  options.left_running = true;
+  const std::shared_ptr<bool> unbroken = options_.unbroken;
+  if (unbroken) *unbroken = true;
+  auto result = co_await RunProcessJob(std::move(arguments), options);
+  if (unbroken) *unbroken = false;
+  co_return result;
 }
 
 // The smallest size that the file system could be given.
@@ -355,8 +354,7 @@ Job<void> Volume::CheckFileSystem(std::string device, bool all) {
   }
   std::vector<std::string> arguments = {"e2fsck", "-p", device};
   if (all) arguments.insert(arguments.begin() + 1, "-f");
-  ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
-  CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunProcessJob(arguments, options));
+  CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunUnbroken(arguments));
   // 1 is "errors were corrected", 2 also "start the machine anew", which is for its root.
   if (result.exit_status < 4) co_return Status();
   Error failed = ToolFailed(arguments, result);

@@ -20,6 +20,7 @@
 
 #include "agent/oci/job.h"
 #include "agent/oci/mounts.h"
+#include "agent/oci/process.h"
 #include "base/result.h"
 
 namespace tallyman {
@@ -29,7 +30,7 @@ struct VolumeOptions {
   // Free space of the host's file system that making and growing a disk leave alone.
   int64_t floor_bytes = 0;
   // Where not null: true while what is under way must not be broken off.
-  std::shared_ptr<bool> resizing = {};
+  std::shared_ptr<bool> unbroken = {};
 };
 
 // A file system that is mounted.
@@ -84,6 +85,7 @@ class Volume {
   Job<void> Reserve(std::filesystem::path file, int64_t bytes);
   Job<void> CheckFileSystem(std::string device, bool all);
   Job<void> Sync(std::filesystem::path path);
+  Job<ProcessResult> RunUnbroken(std::vector<std::string> arguments);
   Job<int64_t> MinimumBytes(std::string device);
   Job<void> FillHoles();
   void GiveBack(int64_t bytes) const;
