@@ -12,7 +12,7 @@ namespace tallyman {
 using Time = std::chrono::sys_time<std::chrono::microseconds>;
 
 // Time that only ever goes forward, at its own pace, whatever anybody sets the machine's clock to.
-// It begins anywhere, with each boot anew: for waits, pauses and deadlines; never shown, never kept.
+// It begins anywhere, with each boot anew: for waits, pauses and deadlines; never shown or kept.
 using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::microseconds>;
 
 // Thread-safe.
