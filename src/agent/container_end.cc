@@ -27,14 +27,19 @@ std::string HowItEnded(const ContainerEnd& end) {
 
 }  // namespace
 
-std::string DescribeEnd(const ContainerEnd& end) {
+std::string LastPrinted(const ContainerEnd& end) {
   const std::string output = CleanText(end.output, kOutputBytesMax);
   std::string_view last = output;
   // The last of it says why; from the beginning of a character on.
   if (last.size() > kQuotedBytesMax) last.remove_prefix(last.size() - kQuotedBytesMax);
   while (!last.empty() && !IsUtf8(last)) last.remove_prefix(1);
   while (!last.empty() && last.back() == '\n') last.remove_suffix(1);
-  return HowItEnded(end) + (last.empty() ? "" : fmt::format("; it printed last: {}", last));
+  return last.empty() ? "" : fmt::format("it printed last: {}", last);
+}
+
+std::string DescribeEnd(const ContainerEnd& end) {
+  const std::string printed = LastPrinted(end);
+  return HowItEnded(end) + (printed.empty() ? "" : "; " + printed);
 }
 
 void FillEnd(const ContainerEnd& from, v1::ContainerEnd& to) {

@@ -15,6 +15,8 @@ namespace tallyman {
 
 // "it ended with exit code 3; it printed last: ...", at most 1,000 bytes.
 std::string DescribeEnd(const ContainerEnd& end);
+// "it printed last: ..."; empty: nothing.
+std::string LastPrinted(const ContainerEnd& end);
 
 void FillEnd(const ContainerEnd& from, v1::ContainerEnd& to);
 std::string EndToBytes(const ContainerEnd& end);

@@ -183,7 +183,7 @@ void AgentCore::SeeHealth(const HealthReport& report, NodeCare& care, JournalCha
                           const Work& work) {
   if (report.health == NodeHealth::kHealthy) {
     if (care.health == NodeHealth::kUnhealthy)
-      AddIncident(IncidentKind::kNodeHealthy, work.node_id, "it is healthy again", {}, change);
+      AddIncident(IncidentKind::kNodeHealthy, work.node_id, "", {}, change);
     care.health = report.health;
     care.unhealthy_probes = 0;
     care.health_message.clear();
@@ -195,8 +195,7 @@ void AgentCore::SeeHealth(const HealthReport& report, NodeCare& care, JournalCha
   if (care.health == NodeHealth::kUnhealthy || ++care.unhealthy_probes < options_.health_retries)
     return;
   care.health = NodeHealth::kUnhealthy;
-  AddIncident(IncidentKind::kNodeUnhealthy, work.node_id,
-              report.message.empty() ? "it is unhealthy" : report.message, {}, change);
+  AddIncident(IncidentKind::kNodeUnhealthy, work.node_id, report.message, {}, change);
 }
 
 void AgentCore::SeeEnd(const HealthReport& report, NodeCare& care, JournalChange& change,
@@ -209,19 +208,15 @@ void AgentCore::SeeEnd(const HealthReport& report, NodeCare& care, JournalChange
   // After a boot nothing runs, and nothing has crashed.
   if (!std::exchange(care.was_up, false)) return;
   care.crashed = true;
-  std::string message = "it ended by itself";
-  if (report.end) {
-    message += ": " + DescribeEnd(*report.end);
-  } else if (!report.message.empty()) {
-    message += ": " + report.message;
-  }
   parts_.log.Write({LogLevel::kWarning,
                     "node_ended",
-                    fmt::format("node {}: {}", work.node_id.ToString(), message),
+                    fmt::format("node {} ended by itself: {}", work.node_id.ToString(),
+                                report.end ? DescribeEnd(*report.end) : report.message),
                     {}});
   const bool out_of_memory = report.end && report.end->out_of_memory;
   AddIncident(out_of_memory ? IncidentKind::kNodeOutOfMemory : IncidentKind::kNodeCrashed,
-              work.node_id, std::move(message), report.end, change);
+              work.node_id, report.end ? LastPrinted(*report.end) : report.message, report.end,
+              change);
   if (!report.end) return;
   JournalNode node = state_.nodes.at(work.node_id);
   node.last_end = report.end;
