@@ -5,10 +5,10 @@ FUZZ_SECONDS ?= 5
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint format fuzz package bench deps lint-deps
+.PHONY: help demo test build lint format fuzz package vm-test vm-quick bench deps lint-deps
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: deps ## build, then upgrade a fleet of nodes and watch its books balance
 	@scripts/build release tallyman || { echo "demo: not run, the build failed"; exit 1; }
@@ -33,6 +33,12 @@ fuzz: lint-deps ## feed each reader of text with rubbish for FUZZ_SECONDS (5)
 
 package: deps ## make a Debian package and look at what is in it
 	@scripts/package
+
+vm-test: package ## try the package on an emulated Debian machine: reboots, power cuts, clocks, full disks
+	@scripts/vm run
+
+vm-quick: package ## the shortest of that: install, create a node, reboot, still there
+	@scripts/vm run quick
 
 bench: deps ## measure, each figure beside its reference
 	@scripts/build release tallyman bench/all || { echo "bench: not run, the build failed"; exit 1; }

@@ -29,10 +29,8 @@ server='' agent=''
 clean_up() {
   [[ ! $agent ]] || kill -9 "$agent" 2>/dev/null || true
   [[ ! $server ]] || kill -9 "$server" 2>/dev/null || true
-  local container mount
-  for container in "$dir"/agent/runc/*/; do
-    [[ ! -d $container ]] || runc --root "$dir/agent/runc" delete --force "$(basename "$container")" 2>/dev/null || true
-  done
+  local mount
+  [[ ! -d $dir/agent/nodes ]] || "$program" agent --stop-nodes --data "$dir/agent" >>"$log" 2>&1 || true
   awk -v dir="$dir/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | tac |
     while read -r mount; do umount -l "$mount"; done
   rm -rf "$dir/agent" "$dir/images" "$dir/root"
@@ -98,7 +96,7 @@ umask 077
 quietly token create join --role join --host this-machine >"$dir/join-token"
 printf '$ tallyman agent --server %s --data %s --join-token-file join-token &\n' "$url" "${dir#"$PWD/"}/agent"
 "$program" agent --server "$url" --data "$dir/agent" --join-token-file "$dir/join-token" \
-  --status-seconds 1 >>"$log" 2>&1 &
+  --image-room-gb 1 --status-seconds 1 >>"$log" 2>&1 &
 agent=$!
 run image create busybox/shell@1.0.0 --uri "oci:$dir/images:1" --cpu 1 --memory 64MiB --disk 32MiB
 run image create busybox/shell@2.0.0 --uri "oci:$dir/images:2" --cpu 2 --memory 160MiB --disk 96MiB

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/payload.h"
+
 namespace tallyman {
 
 AgentCore::AgentCore(const Parts& parts, AgentOptions options)
@@ -14,7 +16,15 @@ Status AgentCore::Load() {
   std::lock_guard lock(mutex_);
   state_ = std::move(state);
   for (auto& [id, command] : state_.commands) command.stage = Execution::ResumeAt(command.stage);
+  for (const auto& [id, command] : state_.commands) NoteOrg(command.node_id, command.payload);
+  for (const auto& [id, node] : state_.nodes) NoteOrg(id, node.payload);
+  // Whether they were sent before is not known, so that they stay as they are.
+  incidents_sent_ = state_.next_incident - 1;
   return {};
+}
+
+void AgentCore::NoteOrg(const NodeId& node_id, const std::string& payload) {
+  if (auto spec = ParsePayload(payload)) care_[node_id].org_id = spec->org_id;
 }
 
 JournalState AgentCore::Remembered() const {
@@ -30,12 +40,13 @@ Status AgentCore::SaveLocked(const JournalChange& change) {
 
 bool AgentCore::HasNews() const {
   std::lock_guard lock(mutex_);
+  if (!state_.incidents.empty() && state_.incidents.rbegin()->first > incidents_told_) return true;
   return std::ranges::any_of(state_.commands, [](const auto& entry) {
     return entry.second.stage == Stage::kFetched || entry.second.stage == Stage::kDone;
   });
 }
 
-std::optional<Time> AgentCore::NextFetchAt() const {
+std::optional<SteadyTime> AgentCore::NextFetchAt() const {
   std::lock_guard lock(mutex_);
   return fetch_at_;
 }

@@ -5,16 +5,22 @@
 //   Talk()      fetches commands and reports; from one thread at a time
 //   WorkOnce()  takes one step of one node's command, or looks after a node; from several threads
 //
+// Every step is short: what takes longer goes on by itself and is looked at again. Work goes in
+// lanes (turns.h), each of which has some of the threads however much there is in the others.
+// Waits, pauses and deadlines go by the steady clock; the time of day is only for telling.
+//
 // The rules that keep books and machine together (each has a test by its name):
 //   - a command is executed only after its acknowledgement was accepted
 //   - a node's commands are executed, and their outcomes reported, in order
 //   - each report has the next sequence number, written down before it is sent
 //   - an outcome is reported until it was processed, or until the command is handed out anew
 //   - a node counts as pending from the fetch of a command on until that has its outcome
+//   - a delete that may be begun ends the command under way before it
 //   - what is pending is looked at before the machine is, so that a status never calls settled what
 //     was in motion when it was seen
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -22,10 +28,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "agent/execution.h"
 #include "agent/journal.h"
 #include "agent/runtime.h"
+#include "agent/turns.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/client.h"
@@ -48,6 +56,10 @@ struct AgentOptions {
   // one that does not stay up.
   std::chrono::milliseconds care_interval = std::chrono::seconds(10);
   std::chrono::milliseconds restart_pause_max = std::chrono::minutes(5);
+  // So many probes have to fail, one after the other, before a node counts as unhealthy.
+  int health_retries = 3;
+  // How many threads one lane may have at once.
+  int lane_workers_max = 2;
 };
 
 class AgentCore {
@@ -71,12 +83,14 @@ class AgentCore {
   // There is an outcome or an acknowledgement to report.
   bool HasNews() const;
   // When the control plane has something for us that waits; empty: it said nothing of the kind.
-  std::optional<Time> NextFetchAt() const;
+  std::optional<SteadyTime> NextFetchAt() const;
 
   // Takes a step. False: there is nothing to do now.
   bool WorkOnce();
   // When there may be something to do; empty: not before something is fetched.
-  std::optional<Time> NextWorkAt() const;
+  std::optional<SteadyTime> NextWorkAt() const;
+  // Tells of something about the host itself.
+  void AddHostProblem(const std::string& message);
 
   // Called, from any thread and without locks, when there is something new to do or to say.
   void SetListener(std::function<void()> listener) { listener_ = std::move(listener); }
@@ -85,43 +99,100 @@ class AgentCore {
   JournalState Remembered() const;
 
  private:
+  // What is done next for a node that should run. From kPrepare on it is made again from the
+  // journal, kStart starts it.
+  enum class CareStep { kLook, kPrepare, kStop, kInstall, kStart };
   struct NodeCare {
     bool claimed = false;
-    Time not_before{};
-    WaitProgress progress;
-    std::optional<NodeHealth> health;
-    Time care_at{};
+    OrgId org_id;
+    // Of the command under way.
+    SteadyTime not_before{};
+    StepProgress progress;
+    // Of looking after it.
+    CareStep step = CareStep::kLook;
+    SteadyTime care_at{};
+    bool was_up = false;   // seen to run since somebody wanted it to
+    bool crashed = false;  // it ended by itself and is to be started again
+    bool remade = false;
+    bool told_not_restarted = false;
+    int failures = 0;
     std::chrono::milliseconds restart_pause{0};
-    Time started_at{};
+    SteadyTime started_at{};
+    std::optional<NodeHealth> health;
+    std::string health_message;
+    int unhealthy_probes = 0;
+    // What its container is made from cannot be read, or is gone.
+    bool broken = false;
+    std::string disk_problem;
+    // Earlier configs may have left something.
+    bool leftovers = true;
+    SteadyTime tidy_at{};
   };
   struct Work {
-    enum class Kind { kCommand, kCare, kTidy } kind = Kind::kCommand;
+    enum class Kind { kCommand, kCare, kLeftovers, kImages } kind = Kind::kCommand;
+    Lane lane = Lane::kControl;
+    OrgId org_id;
     NodeId node_id;
-    JournalCommand command;
-    std::optional<JournalNode> node;
-    WaitProgress progress;
+    SteadyTime at{};  // not before
+    Overtaken overtaken = Overtaken::kNo;
+    const JournalCommand* found = nullptr;  // until it is claimed
+    // Of what is claimed.
+    JournalCommand command = {};
+    std::optional<JournalNode> node = {};
+    StepProgress progress = {};
+    CareStep step = CareStep::kLook;
   };
 
-  // Talking (core_talk.cc).
+  // Talking (core_talk.cc, core_status.cc).
   Result<bool> Fetch();
   Result<bool> Report();
   void Accept(const v1::HandedCommand& handed, JournalChange& change) const;
   Result<bool> FillReport(v1::ReportRequest& request);
+  void FillIncidents(v1::ReportRequest& request);
   Status FillStatus(v1::HostStatus& status);
-  Status TakeAnswer(const v1::ReportResponse& response);
+  void FillNodes(const std::vector<ObservedNode>& seen, const std::set<NodeId>& pending,
+                 v1::HostStatus& status);
+  Status FillCapacity(v1::HostStatus& status);
+  void NoteSeen(const ObservedNode& seen, bool pending);
+  Status TakeAnswer(const v1::ReportRequest& request, const v1::ReportResponse& response);
+  void TakeIncidentsAnswer(const v1::ReportRequest& request, const v1::ReportResponse& response,
+                           JournalChange& change);
   Status SaveLocked(const JournalChange& change);
+  void NoteOrg(const NodeId& node_id, const std::string& payload);
 
   // Working (core_work.cc).
+  std::vector<Work> WorkToDo() const;
   std::optional<Work> Claim();
   void DoCommand(Work& work);
-  void DoCare(const Work& work);
-  void DoTidy();
-  Status StartAgain(const JournalNode& node);
-  std::map<NodeId, const JournalCommand*> OldestPending() const;
+  void DoLeftovers(const Work& work);
+  void DoImages();
+  struct Pending {
+    const JournalCommand* oldest = nullptr;
+    Overtaken overtaken = Overtaken::kNo;
+  };
+  std::map<NodeId, Pending> OldestPending() const;
+  Overtaken OvertakenBy(const JournalCommand& command) const;
   void LogOutcome(const JournalCommand& command) const;
+  bool Knows(const NodeId& node_id) const;
+  void LogNotWritten(const Error& error) const;
   void Notify() const {
     if (listener_) listener_();
   }
+
+  // Looking after nodes (core_care.cc).
+  void DoCare(const Work& work);
+  Result<Progress> TakeCareStep(const Work& work);
+  void Look(const Work& work);
+  void SeeHealth(const HealthReport& report, NodeCare& care, JournalChange& change,
+                 const Work& work);
+  void SeeEnd(const HealthReport& report, NodeCare& care, JournalChange& change, const Work& work);
+  void CareStepDone(const Work& work, NodeCare& care, JournalChange& change);
+  void CareStepFailed(const Work& work, const Error& error, NodeCare& care, JournalChange& change);
+  void Mended(const Work& work, NodeCare& care, JournalChange& change);
+  bool IsUnreadable(const NodeId& node_id);
+  void AddIncident(IncidentKind kind, const std::optional<NodeId>& node_id, std::string message,
+                   const std::optional<ContainerEnd>& end, JournalChange& change);
+  void SaveCare(const JournalChange& change);
 
   Parts parts_;
   const AgentOptions options_;
@@ -131,11 +202,23 @@ class AgentCore {
   mutable std::mutex mutex_;
   JournalState state_;
   std::map<NodeId, NodeCare> care_;
+  Turns turns_;
+  std::array<int, kLanes> at_work_{};
+  // Images that nobody needs are dropped when nobody is about to use one.
   bool tidy_due_ = true;
   bool tidying_ = false;
-  Time status_at_{};
-  Time status_sent_{};
-  std::optional<Time> fetch_at_;
+  SteadyTime tidy_at_{};
+  SteadyTime status_at_{};
+  SteadyTime status_sent_{};
+  std::optional<SteadyTime> fetch_at_;
+  int fetch_max_ = 1000;              // at once
+  std::optional<Capacity> capacity_;  // as it was measured last
+  std::string host_problem_;
+  // Incidents up to this number were sent at least once; up to that one there was an answer.
+  int64_t incidents_sent_ = 0;
+  int64_t incidents_told_ = 0;
+  // The control plane takes incidents: it has said so.
+  bool incidents_taken_ = true;
 };
 
 }  // namespace tallyman

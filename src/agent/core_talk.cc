@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "agent/container_end.h"
 #include "agent/core.h"
 #include "base/text.h"
 #include "tallyman/v1/agent.pb.h"
@@ -12,7 +13,9 @@ namespace {
 constexpr int kRoundsMax = 50;
 constexpr int kEntriesMax = 1000;
 constexpr size_t kCommandsMax = 10'000;
-constexpr size_t kNodesMax = 10'000;
+constexpr size_t kMessageBytesMax = 1000;
+// To a control plane that has not said that it takes incidents.
+constexpr int kIncidentsTried = 10;
 constexpr std::chrono::seconds kStatusPause(1);
 
 std::optional<CommandKind> KindOf(v1::CommandKind kind) {
@@ -34,6 +37,26 @@ std::optional<CommandKind> KindOf(v1::CommandKind kind) {
     default:
       return std::nullopt;
   }
+}
+
+v1::IncidentKind KindOf(IncidentKind kind) {
+  switch (kind) {
+    case IncidentKind::kNodeCrashed:
+      return v1::INCIDENT_KIND_NODE_CRASHED;
+    case IncidentKind::kNodeOutOfMemory:
+      return v1::INCIDENT_KIND_NODE_OUT_OF_MEMORY;
+    case IncidentKind::kNodeNotRestarted:
+      return v1::INCIDENT_KIND_NODE_NOT_RESTARTED;
+    case IncidentKind::kNodeUnhealthy:
+      return v1::INCIDENT_KIND_NODE_UNHEALTHY;
+    case IncidentKind::kNodeHealthy:
+      return v1::INCIDENT_KIND_NODE_HEALTHY;
+    case IncidentKind::kNodeDiskError:
+      return v1::INCIDENT_KIND_NODE_DISK_ERROR;
+    case IncidentKind::kHostProblem:
+      break;
+  }
+  return v1::INCIDENT_KIND_HOST_PROBLEM;
 }
 
 v1::OutcomeResult ResultOf(CommandResult result) {
@@ -70,12 +93,6 @@ v1::RunState StateOf(RunState state) {
   return v1::RUN_STATE_UNSPECIFIED;
 }
 
-void FillResources(const Resources& from, v1::Resources& to) {
-  to.set_cpu_cores(from.cpu_cores);
-  to.set_memory_bytes(from.memory_bytes);
-  to.set_disk_bytes(from.disk_bytes);
-}
-
 void FillOutcome(const JournalCommand& command, v1::Outcome& to) {
   const CommandOutcome& outcome = command.outcome;
   to.set_command_id(command.id.ToString());
@@ -85,27 +102,8 @@ void FillOutcome(const JournalCommand& command, v1::Outcome& to) {
   to.set_run_state(StateOf(outcome.run_state));
   if (outcome.result == CommandResult::kBlockingJobRunning)
     to.mutable_retry_after()->set_seconds(outcome.retry_after_seconds);
-  to.set_message(outcome.message);
-}
-
-// What the node is, of what it should be and what is seen of it.
-void FillNode(const ObservedNode& seen, const JournalNode* meant,
-              const std::optional<NodeHealth>& health, v1::NodeStatus& to) {
-  bool in_place = seen.running || (meant != nullptr && !meant->failed);
-  if (seen.config_id && in_place) to.set_config_id(seen.config_id->ToString());
-  to.set_remains(to.config_id().empty());
-  to.set_image_uri(seen.image_uri);
-  to.set_container_id(seen.container_id);
-  FillResources(seen.limits, *to.mutable_limits());
-  if (seen.running) {
-    to.set_run_state(v1::RUN_STATE_RUNNING);
-    if (health)
-      to.set_health(*health == NodeHealth::kHealthy ? v1::HEALTH_HEALTHY : v1::HEALTH_UNHEALTHY);
-  } else if (meant != nullptr && !meant->should_run && !meant->failed) {
-    to.set_run_state(v1::RUN_STATE_STOPPED);
-  } else {
-    to.set_run_state(v1::RUN_STATE_FAILED);
-  }
+  // One of the last release may be cut within a character.
+  to.set_message(CleanText(outcome.message, kMessageBytesMax));
 }
 
 }  // namespace
@@ -158,25 +156,32 @@ Result<bool> AgentCore::Fetch() {
     if (state_.commands.size() >= kCommandsMax) return false;
   }
   v1::FetchCommandsRequest request;
-  request.set_max_commands(kEntriesMax);
+  request.set_max_commands(fetch_max_);
   v1::FetchCommandsResponse response;
   RETURN_IF_ERROR(parts_.client.Call("tallyman.v1.AgentService/FetchCommands", request, response));
   std::lock_guard lock(mutex_);
   fetch_at_.reset();
   if (response.has_retry_after()) {
-    fetch_at_ = parts_.clock.Now() + std::chrono::seconds(response.retry_after().seconds()) +
+    fetch_at_ = parts_.clock.SteadyNow() + std::chrono::seconds(response.retry_after().seconds()) +
                 std::chrono::microseconds(response.retry_after().nanos() / 1000 + 1);
   }
   state_.next_sequence = std::max(state_.next_sequence, response.next_sequence());
   JournalChange change;
   for (const v1::HandedCommand& handed : response.commands()) Accept(handed, change);
   if (change.put_commands.empty()) return false;
-  RETURN_IF_ERROR(SaveLocked(change));
+  if (Status saved = SaveLocked(change); !saved) {
+    // Fewer may find room.
+    fetch_max_ = std::max(1, fetch_max_ / 2);
+    return Fail(saved.error());
+  }
+  fetch_max_ = std::min(kEntriesMax, fetch_max_ * 2);
+  for (const JournalCommand& command : change.put_commands)
+    NoteOrg(command.node_id, command.payload);
   return true;
 }
 
 Result<bool> AgentCore::FillReport(v1::ReportRequest& request) {
-  const Time now = parts_.clock.Now();
+  const SteadyTime now = parts_.clock.SteadyNow();
   std::vector<const JournalCommand*> done;
   std::lock_guard lock(mutex_);
   for (const auto& [id, command] : state_.commands) {
@@ -195,50 +200,36 @@ Result<bool> AgentCore::FillReport(v1::ReportRequest& request) {
     if (request.outcomes_size() == kEntriesMax) break;
     FillOutcome(*command, *request.add_outcomes());
   }
+  FillIncidents(request);
   return now >= status_at_;
 }
 
-Status AgentCore::FillStatus(v1::HostStatus& status) {
-  std::set<NodeId> pending;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [id, command] : state_.commands)
-      if (command.IsPending()) pending.insert(command.node_id);
+void AgentCore::FillIncidents(v1::ReportRequest& request) {
+  const int most = incidents_taken_ ? kEntriesMax : kIncidentsTried;
+  for (const auto& [number, one] : state_.incidents) {
+    if (request.incidents_size() == most) break;
+    v1::Incident& to = *request.add_incidents();
+    to.set_number(number);
+    to.set_kind(KindOf(one.kind));
+    if (one.node_id) to.set_node_id(one.node_id->ToString());
+    const int64_t micros = one.at.time_since_epoch().count();
+    to.mutable_at()->set_seconds(micros / 1'000'000);
+    to.mutable_at()->set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
+    to.set_count(one.count);
+    to.set_message(CleanText(one.message, kMessageBytesMax));
+    if (one.end) FillEnd(*one.end, *to.mutable_end());
+    incidents_sent_ = std::max(incidents_sent_, number);
   }
-  ASSIGN_OR_RETURN(std::vector<ObservedNode> seen, parts_.runtime.List());
-  ASSIGN_OR_RETURN(Resources capacity, parts_.runtime.MeasureCapacity());
-  FillResources(capacity, *status.mutable_capacity());
-  status.set_agent_version(options_.agent_version);
-
-  std::lock_guard lock(mutex_);
-  std::set<NodeId> left = pending;
-  for (const auto& [id, node] : state_.nodes) left.insert(id);
-  for (const ObservedNode& node : seen) {
-    v1::NodeStatus& to = *status.add_nodes();
-    to.set_node_id(node.node_id.ToString());
-    auto meant = state_.nodes.find(node.node_id);
-    auto care = care_.find(node.node_id);
-    FillNode(node, meant == state_.nodes.end() ? nullptr : &meant->second,
-             care == care_.end() ? std::nullopt : care->second.health, to);
-    to.set_pending(pending.contains(node.node_id));
-    left.erase(node.node_id);
-  }
-  // Of these there is nothing on the machine.
-  for (const NodeId& id : left) {
-    v1::NodeStatus& to = *status.add_nodes();
-    to.set_node_id(id.ToString());
-    to.set_pending(pending.contains(id));
-    if (state_.nodes.contains(id)) to.set_run_state(v1::RUN_STATE_FAILED);
-  }
-  status.set_complete(status.nodes_size() <= static_cast<int>(kNodesMax));
-  while (status.nodes_size() > static_cast<int>(kNodesMax)) status.mutable_nodes()->RemoveLast();
-  return {};
 }
 
 Result<bool> AgentCore::Report() {
   v1::ReportRequest request;
   ASSIGN_OR_RETURN(bool with_status, FillReport(request));
-  const bool has_news = request.acks_size() > 0 || request.outcomes_size() > 0;
+  bool has_news = request.acks_size() > 0 || request.outcomes_size() > 0;
+  if (request.incidents_size() > 0) {
+    std::lock_guard lock(mutex_);
+    has_news |= state_.incidents.rbegin()->first > incidents_told_;
+  }
   if (!has_news && !with_status) return false;
   if (with_status) {
     Status filled = FillStatus(*request.mutable_status());
@@ -258,10 +249,10 @@ Result<bool> AgentCore::Report() {
   }
   v1::ReportResponse response;
   RETURN_IF_ERROR(parts_.client.Call("tallyman.v1.AgentService/Report", request, response));
-  RETURN_IF_ERROR(TakeAnswer(response));
+  RETURN_IF_ERROR(TakeAnswer(request, response));
   if (response.ignored()) return true;
   std::lock_guard lock(mutex_);
-  const Time now = parts_.clock.Now();
+  const SteadyTime now = parts_.clock.SteadyNow();
   if (with_status) {
     status_sent_ = now;
     status_at_ = now + options_.status_interval;
@@ -271,7 +262,33 @@ Result<bool> AgentCore::Report() {
   return has_news;
 }
 
-Status AgentCore::TakeAnswer(const v1::ReportResponse& response) {
+// What was processed is not told again. One that takes no incidents is told of few, now and then.
+void AgentCore::TakeIncidentsAnswer(const v1::ReportRequest& request,
+                                    const v1::ReportResponse& response, JournalChange& change) {
+  if (response.ignored() || request.incidents_size() == 0) return;
+  const int64_t processed = response.incidents_processed();
+  incidents_taken_ = processed > 0;
+  incidents_told_ = request.incidents(request.incidents_size() - 1).number();
+  if (!incidents_taken_) incidents_told_ = state_.next_incident - 1;
+  // A journal that began anew counts on from what the control plane has.
+  if (processed >= state_.next_incident) {
+    change.next_incident = processed + 1;
+    for (const auto& [number, one] : state_.incidents) {
+      change.erased_incidents.push_back(number);
+      change.put_incidents.push_back(one);
+      change.put_incidents.back().number = (*change.next_incident)++;
+    }
+    incidents_sent_ = processed;
+    incidents_told_ = processed;
+    return;
+  }
+  for (const auto& [number, one] : state_.incidents) {
+    if (number > processed) break;
+    change.erased_incidents.push_back(number);
+  }
+}
+
+Status AgentCore::TakeAnswer(const v1::ReportRequest& request, const v1::ReportResponse& response) {
   JournalChange change;
   bool accepted = false;
   {
@@ -298,8 +315,13 @@ Status AgentCore::TakeAnswer(const v1::ReportResponse& response) {
           found->second.attempt == answer.attempt())
         change.erased_commands.push_back(*id);
     }
-    if (!change.put_commands.empty() || !change.erased_commands.empty())
+    TakeIncidentsAnswer(request, response, change);
+    if (!change.put_commands.empty() || !change.erased_commands.empty() ||
+        !change.erased_incidents.empty())
       RETURN_IF_ERROR(SaveLocked(change));
+    // What may overtake what is under way is looked at now.
+    for (const JournalCommand& command : change.put_commands)
+      care_[command.node_id].not_before = {};
   }
   for (const v1::Warning& warning : response.warnings())
     parts_.log.Write({LogLevel::kWarning, "report_warning", warning.message(), {}});

@@ -1,4 +1,4 @@
-// The half of the agent that works on nodes.
+// The half of the agent that works on nodes: what may be worked on now, and the commands.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,74 +11,144 @@ namespace {
 
 // After a failure that was not the node's (the journal's disk is full, say).
 constexpr std::chrono::seconds kRetryPause(1);
-constexpr std::chrono::seconds kFirstRestartPause(1);
-// A node that has stayed up for so long is started at once when it ends again.
-constexpr std::chrono::minutes kStable(10);
+constexpr std::chrono::milliseconds kLookAgainMin(10);
+constexpr std::chrono::minutes kTidyRetryPause(5);
+
+// Which lane the next step of a command belongs to.
+Lane LaneOf(const JournalCommand& command, Overtaken overtaken) {
+  if (overtaken == Overtaken::kByDelete || command.kind == CommandKind::kDelete)
+    return Lane::kControl;
+  switch (command.stage) {
+    case Stage::kAccepted:
+      return IsTransition(command.kind) ? Lane::kDisk : Lane::kControl;
+    case Stage::kPrepare:
+    case Stage::kInstall:
+    case Stage::kUndoInstall:
+      return Lane::kDisk;
+    default:
+      return Lane::kControl;
+  }
+}
+
+// What a command of the same node asks of the one under way.
+Overtaken Overtakes(const JournalCommand& later, const JournalCommand& under_way) {
+  if (later.seq <= under_way.seq || later.stage != Stage::kAccepted) return Overtaken::kNo;
+  if (later.kind == CommandKind::kDelete) return Overtaken::kByDelete;
+  return ChangesConfig(later.kind) ? Overtaken::kByConfig : Overtaken::kNo;
+}
 
 }  // namespace
 
-std::map<NodeId, const JournalCommand*> AgentCore::OldestPending() const {
-  std::map<NodeId, const JournalCommand*> oldest;
+std::map<NodeId, AgentCore::Pending> AgentCore::OldestPending() const {
+  std::map<NodeId, Pending> pending;
   for (const auto& [id, command] : state_.commands) {
     if (!command.IsPending()) continue;
-    const JournalCommand*& found = oldest[command.node_id];
+    const JournalCommand*& found = pending[command.node_id].oldest;
     if (found == nullptr || command.seq < found->seq) found = &command;
   }
-  return oldest;
+  for (const auto& [id, command] : state_.commands) {
+    if (command.stage != Stage::kAccepted) continue;
+    Pending& of_node = pending[command.node_id];
+    of_node.overtaken = std::max(of_node.overtaken, Overtakes(command, *of_node.oldest));
+  }
+  return pending;
+}
+
+Overtaken AgentCore::OvertakenBy(const JournalCommand& command) const {
+  Overtaken overtaken = Overtaken::kNo;
+  for (const auto& [id, later] : state_.commands) {
+    if (later.node_id == command.node_id)
+      overtaken = std::max(overtaken, Overtakes(later, command));
+  }
+  return overtaken;
+}
+
+// What may be worked on, each with the time before which it may not.
+std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
+  std::vector<Work> all;
+  static const NodeCare kNone{};
+  const auto oldest = OldestPending();
+  auto care_of = [&](const NodeId& id) -> const NodeCare& {
+    auto found = care_.find(id);
+    return found == care_.end() ? kNone : found->second;
+  };
+  auto add = [&](Work work) {
+    const auto lane = static_cast<size_t>(work.lane);
+    if (at_work_[lane] >= options_.lane_workers_max) return;
+    // What is being dropped must not be about to be used.
+    if (tidying_ && work.lane == Lane::kDisk) return;
+    all.push_back(std::move(work));
+  };
+  for (const auto& [id, pending] : oldest) {
+    const NodeCare& care = care_of(id);
+    const auto [command, overtaken] = pending;
+    if (command->stage == Stage::kFetched || care.claimed) continue;
+    Work work{.lane = LaneOf(*command, overtaken), .org_id = care.org_id, .node_id = id};
+    work.at = care.not_before;
+    work.overtaken = overtaken;
+    work.found = command;
+    add(std::move(work));
+  }
+  for (const auto& [id, node] : state_.nodes) {
+    const NodeCare& care = care_of(id);
+    if (oldest.contains(id) || care.claimed) continue;
+    Work work{.kind = Work::Kind::kCare, .org_id = care.org_id, .node_id = id};
+    const bool works = !node.failed && node.should_run;
+    if (works || care.broken || node.mending != Mending::kNothing) {
+      const bool disk = care.step == CareStep::kPrepare || care.step == CareStep::kInstall;
+      work.lane = disk ? Lane::kDisk : Lane::kCare;
+      work.at = care.care_at;
+      work.step = care.step;
+      add(work);
+    }
+    // What a node that failed was made from may be of use to whoever mends it.
+    if (care.leftovers && !node.failed) {
+      work.kind = Work::Kind::kLeftovers;
+      work.lane = Lane::kDisk;
+      work.at = care.tidy_at;
+      add(work);
+    }
+  }
+  if (tidy_due_ && !tidying_ && oldest.empty() && at_work_[static_cast<size_t>(Lane::kDisk)] == 0) {
+    Work work{.kind = Work::Kind::kImages, .lane = Lane::kDisk, .org_id = {}, .node_id = {}};
+    work.at = tidy_at_;
+    add(std::move(work));
+  }
+  return all;
 }
 
 std::optional<AgentCore::Work> AgentCore::Claim() {
   std::lock_guard lock(mutex_);
-  if (tidying_) return std::nullopt;
-  const Time now = parts_.clock.Now();
-  auto oldest = OldestPending();
-  for (const auto& [id, command] : oldest) {
-    NodeCare& care = care_[id];
-    if (command->stage == Stage::kFetched || care.claimed || care.not_before > now) continue;
-    care.claimed = true;
-    auto node = state_.nodes.find(id);
-    return Work{.kind = Work::Kind::kCommand,
-                .node_id = id,
-                .command = *command,
-                .node = node == state_.nodes.end() ? std::nullopt : std::optional(node->second),
-                .progress = care.progress};
+  const SteadyTime now = parts_.clock.SteadyNow();
+  std::optional<Work> next;
+  Turns::Key least{};
+  for (Work& work : WorkToDo()) {
+    if (work.at > now) continue;
+    const Turns::Key key = turns_.KeyOf(work.lane, work.org_id, work.node_id);
+    if (next && least <= key) continue;
+    least = key;
+    next = std::move(work);
   }
-  for (const auto& [id, node] : state_.nodes) {
-    NodeCare& care = care_[id];
-    if (!node.should_run || node.failed || oldest.contains(id) || care.claimed ||
-        care.care_at > now)
-      continue;
-    care.claimed = true;
-    return Work{
-        .kind = Work::Kind::kCare, .node_id = id, .command = {}, .node = node, .progress = {}};
+  if (!next) return std::nullopt;
+  turns_.Serve(next->lane, next->org_id, next->node_id);
+  ++at_work_[static_cast<size_t>(next->lane)];
+  if (next->kind == Work::Kind::kImages) {
+    tidying_ = true;
+    return next;
   }
-  // Images are dropped only while nobody is about to use one.
-  bool busy = !oldest.empty() ||
-              std::ranges::any_of(care_, [](const auto& entry) { return entry.second.claimed; });
-  if (!tidy_due_ || busy) return std::nullopt;
-  tidying_ = true;
-  return Work{.kind = Work::Kind::kTidy, .node_id = {}, .command = {}, .node = {}, .progress = {}};
+  NodeCare& care = care_[next->node_id];
+  care.claimed = true;
+  next->progress = care.progress;
+  if (next->found != nullptr) next->command = *next->found;
+  if (auto node = state_.nodes.find(next->node_id); node != state_.nodes.end())
+    next->node = node->second;
+  return next;
 }
 
-std::optional<Time> AgentCore::NextWorkAt() const {
+std::optional<SteadyTime> AgentCore::NextWorkAt() const {
   std::lock_guard lock(mutex_);
-  std::optional<Time> next;
-  auto consider = [&](Time at) { next = next ? std::min(*next, at) : at; };
-  auto oldest = OldestPending();
-  auto care_of = [&](const NodeId& id) {
-    auto found = care_.find(id);
-    return found == care_.end() ? NodeCare() : found->second;
-  };
-  for (const auto& [id, command] : oldest) {
-    NodeCare care = care_of(id);
-    if (command->stage != Stage::kFetched && !care.claimed) consider(care.not_before);
-  }
-  for (const auto& [id, node] : state_.nodes) {
-    NodeCare care = care_of(id);
-    if (node.should_run && !node.failed && !oldest.contains(id) && !care.claimed)
-      consider(care.care_at);
-  }
-  if (tidy_due_ && !tidying_ && oldest.empty()) consider(parts_.clock.Now());
+  std::optional<SteadyTime> next;
+  for (const Work& work : WorkToDo()) next = next ? std::min(*next, work.at) : work.at;
   return next;
 }
 
@@ -92,43 +162,68 @@ bool AgentCore::WorkOnce() {
     case Work::Kind::kCare:
       DoCare(*work);
       break;
-    case Work::Kind::kTidy:
-      DoTidy();
+    case Work::Kind::kLeftovers:
+      DoLeftovers(*work);
       break;
+    case Work::Kind::kImages:
+      DoImages();
+      break;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    --at_work_[static_cast<size_t>(work->lane)];
+    auto care = care_.find(work->node_id);
+    if (care != care_.end()) care->second.claimed = false;
+    if (care != care_.end() && !Knows(work->node_id)) {
+      care_.erase(care);
+      turns_.Forget(work->node_id);
+    }
   }
   Notify();
   return true;
 }
 
+bool AgentCore::Knows(const NodeId& node_id) const {
+  return state_.nodes.contains(node_id) ||
+         std::ranges::any_of(state_.commands, [&](const auto& entry) {
+           return entry.second.node_id == node_id && entry.second.IsPending();
+         });
+}
+
+void AgentCore::LogNotWritten(const Error& error) const {
+  parts_.log.Write({LogLevel::kError, "journal_not_written", error.message, error.facts});
+}
+
 void AgentCore::DoCommand(Work& work) {
-  NextStep next =
-      execution_.TakeStep(work.command, work.node ? &*work.node : nullptr, work.progress);
+  // What a create has left is no node: it is as if nothing were known.
+  const bool known = work.node && work.node->mending != Mending::kRemove;
+  NextStep next = execution_.TakeStep(work.command, known ? &*work.node : nullptr, work.overtaken,
+                                      work.progress);
   const bool done =
       !next.change.put_commands.empty() && next.change.put_commands.front().stage == Stage::kDone;
   std::lock_guard lock(mutex_);
   NodeCare& care = care_[work.node_id];
-  care.claimed = false;
   care.progress = work.progress;
-  const Time now = parts_.clock.Now();
-  care.not_before = now + next.wait;
+  const SteadyTime now = parts_.clock.SteadyNow();
+  // A command that came meanwhile, and may overtake this one, is not made to wait.
+  if (OvertakenBy(work.command) == work.overtaken) care.not_before = now + next.wait;
   if (next.change.put_commands.empty()) return;
   Status saved = SaveLocked(next.change);
   if (!saved) {
     // The step is taken again: each can be taken twice.
     care.not_before = now + kRetryPause;
-    parts_.log.Write(
-        {LogLevel::kError, "journal_not_written", saved.error().message, saved.error().facts});
+    LogNotWritten(saved.error());
     return;
   }
   if (!done) return;
   tidy_due_ = true;
-  care.progress = {};
-  care.health.reset();
-  care.started_at = now;
-  care.restart_pause = {};
-  care.care_at = now + options_.care_interval;
+  NodeCare fresh;
+  fresh.claimed = true;
+  fresh.org_id = care.org_id;
+  fresh.started_at = now;
+  fresh.care_at = now + options_.care_interval;
+  care = std::move(fresh);
   LogOutcome(next.change.put_commands.front());
-  if (!state_.nodes.contains(work.node_id)) care_.erase(work.node_id);
 }
 
 void AgentCore::LogOutcome(const JournalCommand& command) const {
@@ -145,67 +240,40 @@ void AgentCore::LogOutcome(const JournalCommand& command) const {
        {{"command_id", command.id.ToString()}, {"attempt", std::to_string(command.attempt)}}});
 }
 
-// Starts what should run. When even what it was made from is gone, that is made again.
-Status AgentCore::StartAgain(const JournalNode& node) {
-  Status started = parts_.runtime.Start(node.node_id);
-  if (started || started.error().reason != "FILE_MISSING") return started;
-  ASSIGN_OR_RETURN(NodeSpec spec, ParsePayload(node.payload));
-  RETURN_IF_ERROR(parts_.runtime.Prepare(spec));
-  RETURN_IF_ERROR(parts_.runtime.Stop(node.node_id));
-  RETURN_IF_ERROR(parts_.runtime.Install(spec));
-  return parts_.runtime.Start(node.node_id);
-}
-
-void AgentCore::DoCare(const Work& work) {
-  auto health = parts_.runtime.CheckHealth(work.node_id);
-  const bool start = health && *health == NodeHealth::kNotRunning;
-  Status started;
-  if (start) started = StartAgain(*work.node);
+void AgentCore::DoLeftovers(const Work& work) {
+  auto dropped = parts_.runtime.DropLeftovers(work.node_id);
+  if (!dropped) parts_.log.Write({LogLevel::kWarning, "not_tidied", dropped.error().message, {}});
   std::lock_guard lock(mutex_);
-  const Time now = parts_.clock.Now();
   NodeCare& care = care_[work.node_id];
-  care.claimed = false;
-  care.health = health ? std::optional(*health) : std::nullopt;
-  care.care_at = now + options_.care_interval;
-  if (!start) {
-    if (now - care.started_at > kStable) care.restart_pause = {};
-    return;
+  const SteadyTime now = parts_.clock.SteadyNow();
+  care.leftovers = !dropped || !dropped->done;
+  if (!dropped) {
+    care.tidy_at = now + kTidyRetryPause;
+  } else {
+    care.tidy_at = now + std::max(dropped->look_again, kLookAgainMin);
   }
-  care.restart_pause = std::clamp<std::chrono::milliseconds>(
-      care.restart_pause * 2, kFirstRestartPause, options_.restart_pause_max);
-  care.started_at = now;
-  care.care_at = now + care.restart_pause;
-  status_at_ = std::min(status_at_, now);
-  parts_.log.Write(
-      {LogLevel::kWarning,
-       "node_restarted",
-       fmt::format("node {} had ended by itself and was started again{}{}", work.node_id.ToString(),
-                   started ? "" : ", which failed: ", started ? "" : started.error().message),
-       {{"next_look_ms", std::to_string(care.restart_pause.count())}}});
 }
 
-void AgentCore::DoTidy() {
+void AgentCore::DoImages() {
   std::set<ImageId> kept;
-  std::vector<NodeId> nodes;
   {
     std::lock_guard lock(mutex_);
-    for (const auto& [id, node] : state_.nodes) {
+    for (const auto& [id, node] : state_.nodes)
       if (auto spec = ParsePayload(node.payload)) kept.insert(spec->image_id);
-      // What a node that failed was made from may be of use to whoever mends it.
-      if (!node.failed) nodes.push_back(id);
-    }
     for (const auto& [id, command] : state_.commands)
       if (auto spec = ParsePayload(command.payload)) kept.insert(spec->image_id);
   }
-  Status tidied = parts_.runtime.DropImagesExcept(kept);
-  for (const NodeId& id : nodes) {
-    Status dropped = parts_.runtime.DropLeftovers(id);
-    if (tidied) tidied = dropped;
-  }
-  if (!tidied) parts_.log.Write({LogLevel::kWarning, "not_tidied", tidied.error().message, {}});
+  auto dropped = parts_.runtime.DropImagesExcept(kept);
+  if (!dropped) parts_.log.Write({LogLevel::kWarning, "not_tidied", dropped.error().message, {}});
   std::lock_guard lock(mutex_);
   tidying_ = false;
-  tidy_due_ = false;
+  tidy_due_ = !dropped || !dropped->done;
+  const SteadyTime now = parts_.clock.SteadyNow();
+  if (!dropped) {
+    tidy_at_ = now + kTidyRetryPause;
+  } else {
+    tidy_at_ = now + std::max(dropped->look_again, kLookAgainMin);
+  }
 }
 
 }  // namespace tallyman

@@ -11,6 +11,7 @@ namespace {
 constexpr char kHostId[] = "host_id";
 constexpr char kHost[] = "host";
 constexpr char kNonce[] = "join_nonce";
+constexpr char kToken[] = "host_token";
 
 // One for the life of the journal: only together with a join token does it mean anything.
 Result<std::string> NonceFor(SqliteJournal& journal, Random& random) {
@@ -28,10 +29,15 @@ Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
   HostIdentity identity;
   ASSIGN_OR_RETURN(identity.host_id, journal.Fact(kHostId));
   ASSIGN_OR_RETURN(identity.host, journal.Fact(kHost));
-  auto token = ReadFile(token_file);
-  if (!token && token.error().reason != "FILE_MISSING") return Fail(token.error());
-  if (!token || identity.host_id.empty()) return std::nullopt;
-  identity.token = token->substr(0, token->find('\n'));
+  if (identity.host_id.empty()) return std::nullopt;
+  ASSIGN_OR_RETURN(identity.token, journal.Fact(kToken));
+  if (!identity.token.empty()) return identity;
+  // The last release kept it in the file only.
+  auto text = ReadFile(token_file);
+  if (!text && text.error().reason == "FILE_MISSING") return std::nullopt;
+  if (!text) return Fail(text.error());
+  identity.token = text->substr(0, text->find('\n'));
+  RETURN_IF_ERROR(journal.SetFact(kToken, identity.token));
   return identity;
 }
 
@@ -64,7 +70,9 @@ Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random
       .host_id = response.host_id(), .host = response.host(), .token = response.host_token()};
   RETURN_IF_ERROR(journal.SetFact(kHost, identity.host));
   RETURN_IF_ERROR(journal.SetFact(kHostId, identity.host_id));
-  RETURN_IF_ERROR(WriteFileAtomically(token_file, identity.token + "\n", 0600));
+  RETURN_IF_ERROR(journal.SetFact(kToken, identity.token));
+  // For people and for the last release; there may be no room for it.
+  (void)WriteFileAtomically(token_file, identity.token + "\n", 0600).has_value();
   return identity;
 }
 

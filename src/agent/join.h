@@ -1,5 +1,6 @@
 // How an agent becomes the agent of a host: a one-time join token is turned into a host token,
-// which is kept in a file that only its owner can read.
+// which is kept in the journal, whose room nobody can take, and in a file that only its owner can
+// read.
 #pragma once
 
 #include <filesystem>
@@ -28,7 +29,8 @@ struct MachineFacts {
   std::string runtime;
 };
 
-// The identity that an earlier Join() left in the journal and in `token_file`; nullopt: none.
+// The identity that an earlier Join() left; of one of the last release the token is in `token_file`
+// only, and is taken into the journal. nullopt: none.
 Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
                                                  const std::filesystem::path& token_file);
 

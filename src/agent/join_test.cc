@@ -68,6 +68,24 @@ TEST_F(JoinTest, KeepsItsTokenInAFileThatOnlyItsOwnerCanRead) {
   EXPECT_EQ(desk_.last.facts().hostname(), "m");
 }
 
+TEST_F(JoinTest, TheTokenOfTheLastReleaseIsTakenIntoTheJournal) {
+  ASSERT_TRUE(Open()->SetFact("host_id", "host-id").has_value());
+  ASSERT_TRUE(Open()->SetFact("host", "host-1").has_value());
+  ASSERT_TRUE(WriteFileAtomically(token_file_, "token-of-old\n", 0600).has_value());
+  EXPECT_EQ((*LoadIdentity(*Open(), token_file_))->token, "token-of-old");
+  // The file may be lost, or empty after a power cut.
+  std::filesystem::remove(token_file_);
+  auto loaded = LoadIdentity(*Open(), token_file_);
+  ASSERT_TRUE(loaded.has_value() && loaded->has_value());
+  EXPECT_EQ((*loaded)->token, "token-of-old");
+}
+
+TEST_F(JoinTest, JoinsThoughItsTokensFileCannotBeWritten) {
+  token_file_ = dir_.path() / "no-such-directory" / "host-token";
+  ASSERT_TRUE(Try().has_value());
+  EXPECT_EQ((*LoadIdentity(*Open(), token_file_))->token, "token-1");
+}
+
 TEST_F(JoinTest, AnAnswerThatIsLostLocksNobodyOut) {
   desk_.lose_answer = true;
   EXPECT_FALSE(Try().has_value());

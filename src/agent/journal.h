@@ -1,5 +1,6 @@
 // What an agent must not forget: commands it has fetched, how far it is with each, what became of
-// them, what each node is to be, and the number of its next report.
+// them, what each node is to be, what happened that nobody was told of yet, and the number of its
+// next report.
 //
 // A step is written here before it is taken. An agent that was killed reads the journal and takes
 // the step again; every step of a Runtime can be taken twice.
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/runtime.h"
 #include "base/clock.h"
 #include "base/enum_text.h"
 #include "base/result.h"
@@ -107,21 +109,68 @@ struct JournalCommand {
   friend bool operator==(const JournalCommand&, const JournalCommand&) = default;
 };
 
+// What is still to be done for a node whose command failed, and could not be undone then.
+enum class Mending { kNothing, kPutBack, kRemove };
+
+template <>
+struct EnumText<Mending> {
+  static constexpr std::array<std::string_view, 3> kWords = {"nothing", "put_back", "remove"};
+};
+
 // What a node is to be: the last of it that worked.
 struct JournalNode {
   NodeId node_id;
   std::string payload;
   bool should_run = true;
-  // A command failed and left nothing that works: nobody touches the node but the next command.
+  // A command failed and left nothing that works.
   bool failed = false;
+  // Of one that failed: kPutBack makes it what the payload says, kRemove takes away what a create
+  // has left; the node then counts as one that the journal does not know.
+  Mending mending = Mending::kNothing;
+  // How often it was started again since the last command that changed its config, and how it ended
+  // the last time.
+  int64_t restarts = 0;
+  std::optional<ContainerEnd> last_end = {};
 
   friend bool operator==(const JournalNode&, const JournalNode&) = default;
+};
+
+// The incidents of the API; which means what is said there.
+enum class IncidentKind {
+  kNodeCrashed,
+  kNodeOutOfMemory,
+  kNodeNotRestarted,
+  kNodeUnhealthy,
+  kNodeHealthy,
+  kNodeDiskError,
+  kHostProblem
+};
+
+template <>
+struct EnumText<IncidentKind> {
+  static constexpr std::array<std::string_view, 7> kWords = {
+      "node_crashed", "node_out_of_memory", "node_not_restarted", "node_unhealthy",
+      "node_healthy", "node_disk_error",    "host_problem"};
+};
+
+struct JournalIncident {
+  int64_t number = 0;
+  IncidentKind kind = IncidentKind::kHostProblem;
+  std::optional<NodeId> node_id = {};  // empty: the host itself
+  Time at{};
+  int64_t count = 1;
+  std::string message = {};
+  std::optional<ContainerEnd> end = {};
+
+  friend bool operator==(const JournalIncident&, const JournalIncident&) = default;
 };
 
 struct JournalState {
   std::map<CommandId, JournalCommand> commands;
   std::map<NodeId, JournalNode> nodes;
+  std::map<int64_t, JournalIncident> incidents;  // by number
   int64_t next_sequence = 1;
+  int64_t next_incident = 1;
 };
 
 // Written as a whole or not at all.
@@ -131,6 +180,9 @@ struct JournalChange {
   std::vector<JournalNode> put_nodes;
   std::vector<NodeId> erased_nodes;
   std::optional<int64_t> next_sequence;
+  std::vector<JournalIncident> put_incidents = {};
+  std::vector<int64_t> erased_incidents = {};
+  std::optional<int64_t> next_incident = {};
 };
 
 // Thread-safe. When Save() has returned without an error, Load() gives it after any crash.
@@ -147,7 +199,10 @@ inline void Apply(const JournalChange& change, JournalState& state) {
   for (const CommandId& id : change.erased_commands) state.commands.erase(id);
   for (const JournalNode& node : change.put_nodes) state.nodes[node.node_id] = node;
   for (const NodeId& id : change.erased_nodes) state.nodes.erase(id);
+  for (int64_t number : change.erased_incidents) state.incidents.erase(number);
+  for (const JournalIncident& one : change.put_incidents) state.incidents[one.number] = one;
   if (change.next_sequence) state.next_sequence = *change.next_sequence;
+  if (change.next_incident) state.next_incident = *change.next_incident;
 }
 
 }  // namespace tallyman

@@ -4,6 +4,8 @@
 #include <thread>
 #include <vector>
 
+#include "tallyman/v1/agent.pb.h"
+
 namespace tallyman {
 namespace {
 
@@ -11,8 +13,8 @@ using std::chrono::milliseconds;
 
 // Between two reports: what happens together is told together.
 constexpr milliseconds kTalkPause(20);
-// The longest that anybody sleeps without looking again, should a clock have jumped.
-constexpr milliseconds kSleepMax = std::chrono::seconds(5);
+// The longest that anybody sleeps when nothing is to be done.
+constexpr milliseconds kSleepMax = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -56,10 +58,10 @@ void AgentLoop::Sleep(const std::stop_token& stop, milliseconds how_long) {
 }
 
 void AgentLoop::WaitToTalk(const std::stop_token& stop) {
-  const Time poll_at = clock_.Now() + Jittered(options_.poll_interval) * 2;
+  const SteadyTime poll_at = clock_.SteadyNow() + Jittered(options_.poll_interval) * 2;
   while (!stop.stop_requested() && !core_.HasNews()) {
-    const Time now = clock_.Now();
-    Time until = poll_at;
+    const SteadyTime now = clock_.SteadyNow();
+    SteadyTime until = poll_at;
     if (auto hinted = core_.NextFetchAt()) until = std::min(until, *hinted);
     if (until <= now) return;
     std::unique_lock lock(mutex_);
@@ -117,10 +119,10 @@ void AgentLoop::WatchUntil(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     // What came between the last fetch and a stream from now on is in no stream.
     bool is_new = cursor.empty();
-    Status ended = watch_(stop, cursor, [&](const std::string& at, bool wake) {
-      cursor = at;
+    Status ended = watch_(stop, cursor, [&](const v1::WatchCommandsResponse& message) {
+      cursor = message.cursor();
       failures = 0;
-      if (std::exchange(is_new, false) || wake) Wake(true);
+      if (std::exchange(is_new, false) || message.wake()) Wake(true);
     });
     // One that the other side does not know any more is of no use, and who knows what was missed.
     if (!ended && ended.error().code != Code::kUnavailable) {
@@ -143,7 +145,7 @@ void AgentLoop::WorkUntil(const std::stop_token& stop) {
     if (core_.WorkOnce()) continue;
     milliseconds pause = kSleepMax;
     if (auto next = core_.NextWorkAt()) {
-      auto left = std::chrono::ceil<milliseconds>(*next - clock_.Now());
+      auto left = std::chrono::ceil<milliseconds>(*next - clock_.SteadyNow());
       // Another one may have claimed what is due.
       pause = std::clamp<milliseconds>(left, milliseconds(10), kSleepMax);
     }

@@ -16,22 +16,26 @@
 #include "base/log.h"
 #include "base/random.h"
 
+namespace tallyman::v1 {
+class WatchCommandsResponse;
+}  // namespace tallyman::v1
+
 namespace tallyman {
 
 struct LoopOptions {
-  int workers = 4;
+  // A third of them for each lane (turns.h).
+  int workers = 6;
   std::chrono::milliseconds poll_interval = std::chrono::seconds(30);
   std::chrono::milliseconds retry_pause_max = std::chrono::seconds(60);
 };
 
 class AgentLoop {
  public:
-  // Listens to the stream of wake-ups from `cursor` on, and calls `woken` for each message that
-  // says so, with its cursor, until the stream ends, fails, or `stop` is asked for. Empty: there is
-  // none, and the agent polls.
+  // Listens to the stream of wake-ups from `cursor` on, and calls `heard` with each message, until
+  // the stream ends, fails, or `stop` is asked for. Empty: there is none, and the agent polls.
+  using Heard = std::function<void(const v1::WatchCommandsResponse& message)>;
   using Watch =
-      std::function<Status(std::stop_token stop, const std::string& cursor,
-                           const std::function<void(const std::string& cursor, bool wake)>& heard)>;
+      std::function<Status(std::stop_token stop, const std::string& cursor, const Heard& heard)>;
 
   // Owns none of what it refers to. Takes the core's listener.
   AgentLoop(AgentCore& core, Clock& clock, Random& random, Log& log, const LoopOptions& options,

@@ -10,6 +10,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
+v1::WatchCommandsResponse Message(const std::string& cursor, bool wake) {
+  v1::WatchCommandsResponse message;
+  message.set_cursor(cursor);
+  message.set_wake(wake);
+  return message;
+}
+
 // The agent's own threads, on the machine's clock.
 class LoopTest : public AgentTest {
  protected:
@@ -71,14 +78,14 @@ TEST_F(LoopTest, FetchesWhenItIsWokenAndResumesTheStreamWhereItEnded) {
   std::vector<std::string> cursors;
   int to_wake = 0;
   auto watch = [&](const std::stop_token& stop, const std::string& cursor,
-                   const std::function<void(const std::string&, bool)>& heard) -> Status {
+                   const AgentLoop::Heard& heard) -> Status {
     std::unique_lock lock(mutex);
     cursors.push_back(cursor);
-    heard("at-" + std::to_string(cursors.size()), false);
+    heard(Message("at-" + std::to_string(cursors.size()), false));
     changed.wait(lock, stop, [&] { return to_wake > 0; });
     if (stop.stop_requested()) return {};
     --to_wake;
-    heard("woken-" + std::to_string(cursors.size()), true);
+    heard(Message("woken-" + std::to_string(cursors.size()), true));
     return {};  // the stream ends
   };
   Run({.poll_interval = std::chrono::hours(1), .retry_pause_max = milliseconds(5)}, watch);
@@ -114,11 +121,11 @@ TEST_F(LoopTest, KeepsTryingWhileNobodyAnswersAndSaysSoOnce) {
 
 TEST_F(LoopTest, MissesNothingThatCameBeforeTheStreamWasThere) {
   auto watch = [&](const std::stop_token& stop, const std::string&,
-                   const std::function<void(const std::string&, bool)>& heard) -> Status {
+                   const AgentLoop::Heard& heard) -> Status {
     // The agent has asked already, and will not by itself.
     EXPECT_TRUE(Await([&] { return control_.Locked([&] { return !control_.reports.empty(); }); }));
     HandOutLocked(Command(v1::COMMAND_KIND_CREATE, Spec(node_)));
-    heard("now", false);
+    heard(Message("now", false));
     std::mutex mutex;
     std::condition_variable_any never;
     std::unique_lock lock(mutex);
@@ -134,14 +141,14 @@ TEST_F(LoopTest, BeginsAtNowWhenTheOtherSideDoesNotKnowItsCursorAnyMore) {
   std::mutex mutex;
   std::vector<std::string> cursors;
   auto watch = [&](const std::stop_token&, const std::string& cursor,
-                   const std::function<void(const std::string&, bool)>& heard) -> Status {
+                   const AgentLoop::Heard& heard) -> Status {
     std::lock_guard lock(mutex);
     cursors.push_back(cursor);
     if (!cursor.empty())
       return Fail(Error(Code::kInvalidArgument, "INVALID_CURSOR", "of another server"));
     // What was missed is fetched all the same.
     HandOutLocked(Command(v1::COMMAND_KIND_CREATE, Spec(ids_.New<NodeId>())));
-    heard("here", false);
+    heard(Message("here", false));
     return Fail(Error(Code::kUnavailable, "STREAM_CUT", "the stream ended"));
   };
   Run({.poll_interval = std::chrono::hours(1), .retry_pause_max = milliseconds(5)}, watch);

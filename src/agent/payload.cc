@@ -55,6 +55,7 @@ Result<NodeSpec> ParsePayload(std::string_view payload) {
   const json::object& object = parsed.as_object();
   NodeSpec spec;
   RETURN_IF_ERROR(ReadId(object, "node_id", spec.node_id));
+  RETURN_IF_ERROR(ReadId(object, "org_id", spec.org_id));
   RETURN_IF_ERROR(ReadId(object, "config_id", spec.config_id));
   RETURN_IF_ERROR(ReadId(object, "image_id", spec.image_id));
   RETURN_IF_ERROR(ReadText(object, "name", spec.name));

@@ -2,10 +2,11 @@
 // containers cannot run.
 //
 // What it remembers is the machine: it outlives the agent that drives it when a test says that the
-// agent was killed. A hook is asked before each step and may fail it, or throw to end the agent
-// there. Nodes never crash by themselves. Thread-safe.
+// agent was killed. A hook is asked before each step and may fail it, make it take longer, or throw
+// to end the agent there. Nodes never crash by themselves. Thread-safe.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -21,49 +22,89 @@ class SimulatedRuntime final : public Runtime {
   // Asked before the step; an error is what the step fails with. `spec` is what the step is about:
   // for kStart and kHealth what is installed.
   using Hook = std::function<Status(RuntimeStep step, const NodeSpec& spec)>;
+  // How many calls a step takes until it is done, asked when it is begun.
+  using Slowness = std::function<int(RuntimeStep step, const NodeSpec& spec)>;
 
-  explicit SimulatedRuntime(const Resources& capacity) : capacity_(capacity) {}
+  explicit SimulatedRuntime(const Resources& capacity) { capacity_.available = capacity; }
 
   void SetHook(Hook hook);
+  void SetSlowness(Slowness slowness);
   // Called when List() has looked at the nodes and not yet returned.
   void SetListHook(std::function<void()> hook);
+  // What List() fails with; nullopt: it does not.
+  void SetListError(std::optional<Error> error);
+  // How often leftovers of a node were dropped.
+  int64_t tidied();
+  void SetCapacity(const Capacity& capacity);
   // The node says that it is busy; nullopt: it is not.
   void SetBlockingJob(const NodeId& node_id, std::optional<BlockingJob> job);
   // How much of its disk the node has used.
   void SetDataBytes(const NodeId& node_id, int64_t bytes);
-  // The container ends by itself.
-  void Crash(const NodeId& node_id);
+  // Why its health command fails; empty: it does not.
+  void SetUnhealthy(const NodeId& node_id, std::string message);
+  void SetDiskProblem(const NodeId& node_id, std::string problem);
+  // The container ends by itself. Nothing happens where none runs.
+  void Crash(const NodeId& node_id, ContainerEnd end = {.exit_code = 1, .at = {}, .output = {}});
+  // Nothing of the node can be read, until it is installed again or removed.
+  void Break(const NodeId& node_id);
+  // What its container is made from is gone; its data are there.
+  void LoseContainer(const NodeId& node_id);
+  // The machine goes down without a word: nothing runs, nothing is under way, and of the images
+  // those are left that `keeps` says.
+  void CutPower(const std::function<bool(const ImageId&)>& keeps);
+  void Print(const NodeId& node_id, NodeLogLine line);
 
-  Result<Resources> MeasureCapacity() override { return capacity_; }
-  Status Prepare(const NodeSpec& spec) override;
-  Status Install(const NodeSpec& spec) override;
-  Status Start(const NodeId& node_id) override;
-  Status Stop(const NodeId& node_id) override;
-  Status Remove(const NodeId& node_id) override;
-  Status DropLeftovers(const NodeId& node_id) override;
-  Status DropImagesExcept(const std::set<ImageId>& kept) override;
-  Result<NodeHealth> CheckHealth(const NodeId& node_id) override;
+  Result<Capacity> MeasureCapacity() override;
+  Result<Progress> Prepare(const NodeSpec& spec) override;
+  Result<Progress> Install(const NodeSpec& spec) override;
+  Result<Progress> Start(const NodeId& node_id) override;
+  Result<Progress> Stop(const NodeId& node_id) override;
+  Result<Progress> Remove(const NodeId& node_id) override;
+  Result<Progress> DropLeftovers(const NodeId& node_id) override;
+  Result<Progress> DropImagesExcept(const std::set<ImageId>& kept) override;
+  Result<std::optional<HealthReport>> CheckHealth(const NodeId& node_id) override;
   Result<std::optional<BlockingJob>> FindBlockingJob(const NodeId& node_id) override;
   Result<std::vector<ObservedNode>> List() override;
+  Result<LogPart> ReadLog(const NodeId& node_id, const LogPosition& from,
+                          size_t lines_max) override;
+  Result<LogPosition> FindLogTail(const NodeId& node_id, int64_t lines) override;
 
  private:
   struct SimulatedNode {
     NodeSpec installed;
     bool running = false;
+    bool unreadable = false;
     int64_t data_bytes = 0;
+    std::string unhealthy;
+    std::string disk_problem;
     std::optional<BlockingJob> job;
+    std::optional<ContainerEnd> end;
+    std::deque<NodeLogLine> log;
+    int64_t log_begin = 0;  // so many lines are not kept any more
   };
-  Status Ask(RuntimeStep step, const NodeSpec& spec);
+  // A call that is not done yet; another one for the node ends it.
+  struct Job {
+    RuntimeStep step = RuntimeStep::kPrepare;
+    ConfigId config_id;
+    int calls_left = 0;
+  };
+  // What the hook says, and whether the step is done with this call.
+  Result<Progress> Ask(RuntimeStep step, const NodeSpec& spec);
   // The node as it is now; a spec of nothing but the id where there is none.
   NodeSpec InstalledOf(const NodeId& node_id);
   Status CheckFits(const NodeSpec& spec);
+  void PrintLocked(SimulatedNode& node, NodeLogLine line);
 
-  const Resources capacity_;
   std::mutex mutex_;
+  Capacity capacity_;
   Hook hook_;
+  Slowness slowness_;
   std::function<void()> list_hook_;
+  std::optional<Error> list_error_;
+  int64_t tidied_ = 0;
   std::set<ImageId> images_;
   std::map<NodeId, SimulatedNode> nodes_;
+  std::map<NodeId, Job> jobs_;
 };
 
 }  // namespace tallyman

@@ -1,11 +1,18 @@
 #include "agent/sqlite_journal.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/container_end.h"
+#include "agent/file.h"
+#include "agent/system_error.h"
 
 namespace tallyman {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 constexpr std::string_view kSchema = R"(
 CREATE TABLE commands (
@@ -22,6 +29,43 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT 
 INSERT INTO facts VALUES ('next_sequence', '1');
 PRAGMA user_version = 1;
 )";
+
+// What version 2 added.
+constexpr std::string_view kFromVersion1 = R"(
+ALTER TABLE nodes ADD COLUMN mending TEXT NOT NULL DEFAULT 'nothing';
+ALTER TABLE nodes ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN last_end BLOB;
+CREATE TABLE incidents (
+  number INTEGER PRIMARY KEY, kind TEXT NOT NULL, node_id BLOB, at INTEGER NOT NULL,
+  count INTEGER NOT NULL, message TEXT NOT NULL, container_end BLOB
+) STRICT;
+INSERT INTO facts VALUES ('next_incident', '1');
+PRAGMA user_version = 2;
+)";
+
+// An end is kept in the form in which it is told.
+std::optional<std::string> ToBlob(const std::optional<ContainerEnd>& end) {
+  if (!end) return std::nullopt;
+  return EndToBytes(*end);
+}
+
+std::optional<SqliteBlob> AsBlob(const std::optional<std::string>& bytes) {
+  if (!bytes) return std::nullopt;
+  return SqliteBlob{*bytes};
+}
+
+// Why it cannot be; empty: it is, beyond the end of the file where that is shorter.
+std::string Allocate(const std::string& path, int64_t bytes) {
+  if (bytes == 0) return {};
+  FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (file.is_open() && ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return {};
+  const std::string problem = SystemError("ROOM_NOT_KEPT", path).message;
+  // What there was of room is given back, or the database itself would find none.
+  struct stat info{};
+  const bool known = file.is_open() && ::fstat(file.get(), &info) == 0;
+  if (known && ::ftruncate(file.get(), info.st_size) != 0) return problem + ", nor given back";
+  return problem;
+}
 
 // Leaves the transaction when it is not committed.
 class Transaction {
@@ -42,17 +86,27 @@ class Transaction {
 }  // namespace
 
 Result<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(const std::string& path,
-                                                           StatementHook hook) {
+                                                           StatementHook hook,
+                                                           const JournalRoom& room) {
+  // Before the database is open: a descriptor that is closed takes the locks of others with it.
+  std::string problem = Allocate(path, room.database_bytes);
   ASSIGN_OR_RETURN(
       auto connection,
       SqliteConnection::Open(path, {.create = true, .vfs = {}, .hook = std::move(hook)}));
   std::unique_ptr<SqliteJournal> journal(new SqliteJournal(std::move(connection)));
   RETURN_IF_ERROR(journal->Prepare());
+  // Now that it is there: an empty database would throw away a log that it finds.
+  if (problem.empty()) problem = Allocate(path + "-wal", room.log_bytes);
+  journal->room_problem_ = std::move(problem);
   return journal;
 }
 
 Status SqliteJournal::Prepare() {
-  RETURN_IF_ERROR(connection_->Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"));
+  // Exclusive before all else: then the index of the log is in memory and not in a file.
+  RETURN_IF_ERROR(connection_->Execute(
+      "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
+      "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 1000;"));
+  connection_->KeepLog();
   Transaction transaction(*connection_);
   RETURN_IF_ERROR(transaction.Begin());
   int64_t version = 0;
@@ -68,8 +122,14 @@ Status SqliteJournal::Prepare() {
                     "this one knows {}): run that one",
                     connection_->path(), version, kVersion)));
   }
-  if (version == 0) RETURN_IF_ERROR(connection_->Execute(kSchema));
+  RETURN_IF_ERROR(Migrate(version));
   return transaction.Commit();
+}
+
+Status SqliteJournal::Migrate(int64_t version) {
+  if (version == 0) RETURN_IF_ERROR(connection_->Execute(kSchema));
+  if (version <= 1) RETURN_IF_ERROR(connection_->Execute(kFromVersion1));
+  return {};
 }
 
 Result<JournalState> SqliteJournal::Load() {
@@ -89,19 +149,42 @@ Result<JournalState> SqliteJournal::Load() {
                                   command.outcome.retry_after_seconds, command.outcome.message));
     state.commands[command.id] = std::move(command);
   }
-  SqliteQuery nodes = connection_->Query("SELECT node_id, payload, should_run, failed FROM nodes");
+  SqliteQuery nodes = connection_->Query(
+      "SELECT node_id, payload, should_run, failed, mending, restarts, last_end FROM nodes");
   while (true) {
     ASSIGN_OR_RETURN(bool found, nodes.Next());
     if (!found) break;
     JournalNode node;
-    RETURN_IF_ERROR(nodes.Read(node.node_id, node.payload, node.should_run, node.failed));
+    std::optional<std::string> end;
+    RETURN_IF_ERROR(nodes.Read(node.node_id, node.payload, node.should_run, node.failed,
+                               node.mending, node.restarts));
+    if (!nodes.NextIsNull()) node.last_end = EndFromBytes(nodes.TakeBlob());
     state.nodes[node.node_id] = std::move(node);
   }
-  SqliteQuery sequence =
-      connection_->Query("SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'next_sequence'");
-  ASSIGN_OR_RETURN(bool found, sequence.Next());
-  if (found) RETURN_IF_ERROR(sequence.Read(state.next_sequence));
+  RETURN_IF_ERROR(LoadIncidents(state));
+  RETURN_IF_ERROR(LoadNumber("next_sequence", state.next_sequence));
+  RETURN_IF_ERROR(LoadNumber("next_incident", state.next_incident));
   return state;
+}
+
+Status SqliteJournal::LoadNumber(std::string_view name, int64_t& number) {
+  SqliteQuery query = connection_->Query("SELECT CAST(value AS INTEGER) FROM facts WHERE name = ?");
+  query.Bind(name);
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  return found ? query.Read(number) : Status();
+}
+
+Status SqliteJournal::LoadIncidents(JournalState& state) {
+  SqliteQuery query = connection_->Query(
+      "SELECT number, kind, node_id, at, count, message, container_end FROM incidents");
+  while (true) {
+    ASSIGN_OR_RETURN(bool found, query.Next());
+    if (!found) return {};
+    JournalIncident one;
+    RETURN_IF_ERROR(query.Read(one.number, one.kind, one.node_id, one.at, one.count, one.message));
+    if (!query.NextIsNull()) one.end = EndFromBytes(query.TakeBlob());
+    state.incidents[one.number] = std::move(one);
+  }
 }
 
 Status SqliteJournal::Save(const JournalChange& change) {
@@ -127,9 +210,26 @@ Status SqliteJournal::Write(const JournalChange& change) {
     query.Bind(id);
     RETURN_IF_ERROR(query.Run());
   }
+  RETURN_IF_ERROR(WriteNodes(change));
+  RETURN_IF_ERROR(WriteIncidents(change));
+  auto put_number = [&](std::string_view name, const std::optional<int64_t>& number) -> Status {
+    if (!number) return {};
+    SqliteQuery query = connection_->Query("INSERT OR REPLACE INTO facts VALUES (?, ?)");
+    query.Bind(name, std::to_string(*number));
+    return query.Run();
+  };
+  RETURN_IF_ERROR(put_number("next_sequence", change.next_sequence));
+  return put_number("next_incident", change.next_incident);
+}
+
+Status SqliteJournal::WriteNodes(const JournalChange& change) {
   for (const JournalNode& node : change.put_nodes) {
-    SqliteQuery query = connection_->Query("INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, ?)");
-    query.Bind(node.node_id, node.payload, node.should_run, node.failed);
+    SqliteQuery query = connection_->Query(
+        "INSERT OR REPLACE INTO nodes (node_id, payload, should_run, failed, mending, restarts, "
+        "last_end) VALUES (?, ?, ?, ?, ?, ?, ?)");
+    const std::optional<std::string> end = ToBlob(node.last_end);
+    query.Bind(node.node_id, node.payload, node.should_run, node.failed, node.mending,
+               node.restarts, AsBlob(end));
     RETURN_IF_ERROR(query.Run());
   }
   for (const NodeId& id : change.erased_nodes) {
@@ -137,10 +237,20 @@ Status SqliteJournal::Write(const JournalChange& change) {
     query.Bind(id);
     RETURN_IF_ERROR(query.Run());
   }
-  if (change.next_sequence) {
+  return {};
+}
+
+Status SqliteJournal::WriteIncidents(const JournalChange& change) {
+  for (int64_t number : change.erased_incidents) {
+    SqliteQuery query = connection_->Query("DELETE FROM incidents WHERE number = ?");
+    query.Bind(number);
+    RETURN_IF_ERROR(query.Run());
+  }
+  for (const JournalIncident& one : change.put_incidents) {
     SqliteQuery query =
-        connection_->Query("INSERT OR REPLACE INTO facts VALUES ('next_sequence', ?)");
-    query.Bind(std::to_string(*change.next_sequence));
+        connection_->Query("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?)");
+    const std::optional<std::string> end = ToBlob(one.end);
+    query.Bind(one.number, one.kind, one.node_id, one.at, one.count, one.message, AsBlob(end));
     RETURN_IF_ERROR(query.Run());
   }
   return {};

@@ -51,6 +51,7 @@ TEST_F(SqliteJournalTest, GivesBackWhatItWasGiven) {
                           .erased_nodes = {},
                           .next_sequence = 41})
                   .has_value());
+  journal.reset();
   journal = Open();
   auto state = journal->Load();
   ASSERT_TRUE(state.has_value());
@@ -62,6 +63,7 @@ TEST_F(SqliteJournalTest, GivesBackWhatItWasGiven) {
   away.erased_commands = {command.id};
   away.erased_nodes = {node.node_id};
   ASSERT_TRUE(journal->Save(away).has_value());
+  journal.reset();
   state = Open()->Load();
   EXPECT_TRUE(state->commands.empty());
   EXPECT_TRUE(state->nodes.empty());
@@ -87,10 +89,97 @@ TEST_F(SqliteJournalTest, WritesAChangeAsAWholeOrNotAtAll) {
   }
 }
 
+// As the last release made it.
+constexpr std::string_view kVersion1 = R"(
+CREATE TABLE commands (
+  id BLOB PRIMARY KEY, node_id BLOB NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL,
+  kind TEXT NOT NULL, payload TEXT NOT NULL, stage TEXT NOT NULL, failure TEXT NOT NULL,
+  undo_incomplete INTEGER NOT NULL, result TEXT NOT NULL, config_id BLOB, run_state TEXT NOT NULL,
+  retry_after_seconds INTEGER NOT NULL, message TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE nodes (
+  node_id BLOB PRIMARY KEY, payload TEXT NOT NULL, should_run INTEGER NOT NULL,
+  failed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO facts VALUES ('next_sequence', '77'), ('host_id', 'h');
+INSERT INTO commands VALUES (x'00000000000000000000000000000001',
+  x'00000000000000000000000000000002', 5, 2, 'node_upgrade', '{}', 'undo_await', 'it failed', 1,
+  'ok', NULL, 'none', 0, '');
+INSERT INTO nodes VALUES (x'00000000000000000000000000000002', '{"a":1}', 0, 1);
+PRAGMA user_version = 1;
+)";
+
+TEST_F(SqliteJournalTest, ReadsAndKeepsTheJournalOfTheLastRelease) {
+  {
+    auto connection = SqliteConnection::Open(path(), {.create = true, .vfs = {}, .hook = {}});
+    ASSERT_TRUE((*connection)->Execute("PRAGMA journal_mode = WAL").has_value());
+    ASSERT_TRUE((*connection)->Execute(kVersion1).has_value());
+  }
+  for (int round = 0; round < 2; ++round) {
+    auto journal = Open();
+    auto state = journal->Load();
+    ASSERT_TRUE(state.has_value()) << state.error().message;
+    ASSERT_EQ(state->commands.size(), 1u);
+    const JournalCommand& command = state->commands.begin()->second;
+    EXPECT_EQ(command.stage, Stage::kUndoAwait);
+    EXPECT_EQ(command.failure, "it failed");
+    EXPECT_TRUE(command.undo_incomplete);
+    ASSERT_EQ(state->nodes.size(), 1u);
+    const JournalNode& node = state->nodes.begin()->second;
+    EXPECT_EQ(node.payload, "{\"a\":1}");
+    EXPECT_FALSE(node.should_run);
+    EXPECT_TRUE(node.failed);
+    EXPECT_EQ(node.mending, Mending::kNothing);
+    EXPECT_EQ(node.restarts, 0);
+    EXPECT_EQ(state->next_sequence, 77);
+    EXPECT_EQ(state->next_incident, 1);
+    EXPECT_TRUE(state->incidents.empty());
+    EXPECT_EQ(journal->Fact("host_id").value(), "h");
+  }
+}
+
+TEST_F(SqliteJournalTest, KeepsIncidentsAndHowNodesEnded) {
+  const ContainerEnd end{.exit_code = 139,
+                         .signal = 11,
+                         .out_of_memory = true,
+                         .at = clock_.Now(),
+                         .output = "last words\n"};
+  const JournalNode node{.node_id = ids_.New<NodeId>(),
+                         .payload = "{}",
+                         .mending = Mending::kPutBack,
+                         .restarts = 12,
+                         .last_end = end};
+  const JournalIncident crash{.number = 7,
+                              .kind = IncidentKind::kNodeOutOfMemory,
+                              .node_id = node.node_id,
+                              .at = clock_.Now(),
+                              .count = 3,
+                              .message = "it ended",
+                              .end = end};
+  const JournalIncident problem{.number = 8, .at = clock_.Now(), .message = "full"};
+  JournalChange change;
+  change.put_nodes = {node};
+  change.put_incidents = {crash, problem};
+  change.next_incident = 9;
+  ASSERT_TRUE(Open()->Save(change).has_value());
+  auto state = Open()->Load();
+  ASSERT_TRUE(state.has_value());
+  EXPECT_EQ(state->nodes.at(node.node_id), node);
+  EXPECT_EQ(state->incidents.at(7), crash);
+  EXPECT_EQ(state->incidents.at(8), problem);
+  EXPECT_EQ(state->next_incident, 9);
+  JournalChange processed;
+  processed.erased_incidents = {7};
+  ASSERT_TRUE(Open()->Save(processed).has_value());
+  EXPECT_EQ(Open()->Load()->incidents.size(), 1u);
+}
+
 TEST_F(SqliteJournalTest, RefusesAJournalOfANewerAgent) {
   Open();
   auto connection = SqliteConnection::Open(path(), {.vfs = {}, .hook = {}});
-  ASSERT_TRUE((*connection)->Execute("PRAGMA user_version = 2").has_value());
+  ASSERT_TRUE((*connection)->Execute("PRAGMA user_version = 3").has_value());
+  connection->reset();
   auto opened = SqliteJournal::Open(path());
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().reason, "JOURNAL_TOO_NEW");
@@ -100,6 +189,7 @@ TEST_F(SqliteJournalTest, KeepsFacts) {
   auto journal = Open();
   EXPECT_EQ(journal->Fact("host_id").value(), "");
   ASSERT_TRUE(journal->SetFact("host_id", "h").has_value());
+  journal.reset();
   EXPECT_EQ(Open()->Fact("host_id").value(), "h");
 }
 

@@ -26,7 +26,7 @@ class AgentTest : public testing::Test {
 
   void StartAgent() {
     core_.reset();
-    journal_.reset();
+    journal_.reset();  // only one may have it open
     auto opened =
         SqliteJournal::Open((dir_.path() / "journal.db").string(),
                             [this](std::string_view sql) { return hook_ ? hook_(sql) : 0; });
@@ -47,8 +47,8 @@ class AgentTest : public testing::Test {
       auto remembered = core_->Remembered();
       bool pending = false;
       for (const auto& [id, command] : remembered.commands) pending |= command.IsPending();
-      if (pending && next && *next > clock_.Now()) {
-        clock_.Advance(*next - clock_.Now());
+      if (pending && next && *next > clock_.SteadyNow()) {
+        clock_.Advance(*next - clock_.SteadyNow());
         continue;
       }
       if (!worked && !core_->HasNews()) return;
@@ -69,6 +69,7 @@ class AgentTest : public testing::Test {
   NodeSpec Spec(const NodeId& node, int64_t cores = 1) {
     NodeSpec spec;
     spec.node_id = node;
+    spec.org_id = org_;
     spec.config_id = ids_.New<ConfigId>();
     spec.image_id = ids_.New<ImageId>();
     spec.name = "node";
@@ -82,6 +83,7 @@ class AgentTest : public testing::Test {
   v1::HandedCommand Command(v1::CommandKind kind, const NodeSpec& spec) {
     Node node;
     node.id = spec.node_id;
+    node.org_id = spec.org_id;
     node.name = spec.name;
     NodeConfig config;
     config.id = spec.config_id;
@@ -146,6 +148,7 @@ class AgentTest : public testing::Test {
   SimulatedRuntime machine_{{64, 256'000'000'000, 8'000'000'000'000}};
   std::unique_ptr<SqliteJournal> journal_;
   std::unique_ptr<AgentCore> core_;
+  OrgId org_ = ids_.New<OrgId>();
   NodeId node_ = ids_.New<NodeId>();
   int64_t seq_ = 0;
 };

@@ -52,6 +52,9 @@ class TestingControl final : public Client {
   std::function<Status(std::string_view method)> before;
   std::function<Status(std::string_view method)> after;
   int64_t last_sequence = 0;
+  // It takes incidents, up to this number so far; one of the last release does not.
+  bool processes_incidents = false;
+  int64_t incidents_processed = 0;
 
   const v1::NodeStatus* LastStatusOf(const NodeId& node) const {
     for (auto report = reports.rbegin(); report != reports.rend(); ++report) {
@@ -88,6 +91,9 @@ class TestingControl final : public Client {
       if (answer.accepted()) accepted.push_back(ack.command_id());
       open.erase(ack.command_id());
     }
+    for (const v1::Incident& one : request.incidents())
+      incidents_processed = std::max(incidents_processed, one.number());
+    if (processes_incidents) response.set_incidents_processed(incidents_processed);
     for (const v1::Outcome& outcome : request.outcomes()) {
       outcomes.push_back(outcome);
       v1::OutcomeAnswer& answer = *response.add_outcomes();

@@ -33,10 +33,17 @@ static_assert(v1::OUTCOME_RESULT_SERVICE_BROKEN == 9 &&
               static_cast<int>(OutcomeResult::kServiceBroken) == 8);
 
 ReportedRun FromMessage(v1::RunState state) { return static_cast<ReportedRun>(state); }
-static_assert(v1::RUN_STATE_UNSPECIFIED == 0 && v1::RUN_STATE_RUNNING == 1 &&
-              v1::RUN_STATE_STOPPED == 2 && v1::RUN_STATE_FAILED == 3);
 ReportedHealth FromMessage(v1::Health health) { return static_cast<ReportedHealth>(health); }
-static_assert(v1::HEALTH_UNSPECIFIED == 0 && v1::HEALTH_HEALTHY == 1 && v1::HEALTH_UNHEALTHY == 2);
+
+std::optional<ReportedIncident> FromMessage(v1::IncidentKind kind) {
+  if (kind <= v1::INCIDENT_KIND_UNSPECIFIED || kind > v1::INCIDENT_KIND_HOST_PROBLEM)
+    return std::nullopt;
+  return static_cast<ReportedIncident>(static_cast<int>(kind) - 1);
+}
+static_assert(v1::INCIDENT_KIND_NODE_CRASHED == 1 &&
+              static_cast<int>(ReportedIncident::kNodeCrashed) == 0);
+static_assert(v1::INCIDENT_KIND_HOST_PROBLEM == 7 &&
+              static_cast<int>(ReportedIncident::kHostProblem) == 6);
 
 template <class IdType>
 Result<IdType> IdOf(const std::string& text, const std::string& field) {
@@ -113,6 +120,37 @@ Result<ReportRequest::Outcome> FromMessage(const v1::Outcome& from, const std::s
   return to;
 }
 
+Result<ReportedEnd> FromMessage(const v1::ContainerEnd& from, const std::string& field) {
+  ReportedEnd to;
+  to.exit_code = from.exit_code();
+  to.signal = from.signal();
+  to.out_of_memory = from.out_of_memory();
+  ASSIGN_OR_RETURN(to.at, tallyman::FromMessage(field + ".at", from.at()));
+  to.output = from.output();
+  return to;
+}
+
+Result<Incident> FromMessage(const v1::Incident& from, const std::string& field) {
+  Incident to;
+  to.number = from.number();
+  auto kind = FromMessage(from.kind());
+  if (!kind)
+    return Fail(InvalidField("KIND_MISSING", field + ".kind", "is not set: say what happened"));
+  to.kind = *kind;
+  if (!from.node_id().empty()) {
+    ASSIGN_OR_RETURN(to.node_id, IdOf<NodeId>(from.node_id(), field + ".node_id"));
+  }
+  if (from.has_at()) {
+    ASSIGN_OR_RETURN(to.at, tallyman::FromMessage(field + ".at", from.at()));
+  }
+  to.count = from.count();
+  to.message = from.message();
+  if (from.has_end()) {
+    ASSIGN_OR_RETURN(to.end, FromMessage(from.end(), field + ".end"));
+  }
+  return to;
+}
+
 Result<NodeReport> FromMessage(const v1::NodeStatus& from, const std::string& field) {
   NodeReport to;
   ASSIGN_OR_RETURN(to.node_id, IdOf<NodeId>(from.node_id(), field + ".node_id"));
@@ -124,6 +162,14 @@ Result<NodeReport> FromMessage(const v1::NodeStatus& from, const std::string& fi
   to.limits = tallyman::FromMessage(from.limits());
   to.pending = from.pending();
   to.remains = from.remains();
+  to.restarts = from.restarts();
+  if (from.has_last_end()) {
+    ASSIGN_OR_RETURN(to.last_end, FromMessage(from.last_end(), field + ".last_end"));
+  }
+  to.health_message = from.health_message();
+  to.problem = from.problem();
+  to.image_digest = from.image_digest();
+  to.disk_used_bytes = from.disk_used_bytes();
   return to;
 }
 
@@ -140,11 +186,20 @@ Result<ReportRequest> FromMessage(const v1::ReportRequest& from) {
     ASSIGN_OR_RETURN(auto outcome, FromMessage(from.outcomes(i), fmt::format("outcomes[{}]", i)));
     to.outcomes.push_back(std::move(outcome));
   }
+  for (int i = 0; i < from.incidents_size(); ++i) {
+    ASSIGN_OR_RETURN(Incident incident,
+                     FromMessage(from.incidents(i), fmt::format("incidents[{}]", i)));
+    to.incidents.push_back(std::move(incident));
+  }
   if (!from.has_status()) return to;
   ReportRequest::Status& status = to.status.emplace(ReportRequest::Status{});
   status.complete = from.status().complete();
   status.capacity = tallyman::FromMessage(from.status().capacity());
   status.agent_version = from.status().agent_version();
+  if (from.status().has_reserved())
+    status.reserved = tallyman::FromMessage(from.status().reserved());
+  status.thin_disks = from.status().thin_disks();
+  status.problem = from.status().problem();
   for (int i = 0; i < from.status().nodes_size(); ++i) {
     ASSIGN_OR_RETURN(auto node,
                      FromMessage(from.status().nodes(i), fmt::format("status.nodes[{}]", i)));
@@ -157,6 +212,7 @@ std::string EncodeReport(const ReportAnswer& answer) {
   v1::ReportResponse response;
   response.set_ignored(answer.ignored);
   response.set_next_sequence(answer.next_sequence);
+  response.set_incidents_processed(answer.incidents_processed);
   for (const ReportAnswer::Verdict& verdict : answer.acks) {
     v1::AckAnswer& out = *response.add_acks();
     out.set_command_id(verdict.id.ToString());

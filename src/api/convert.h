@@ -42,6 +42,8 @@ v1::CommandState ToMessage(CommandState state);
 v1::NodeState ToMessage(NodeState state);
 v1::NextState ToMessage(std::optional<NextState> state);
 v1::CapacityPolicy ToMessage(std::optional<CapacityPolicy> policy);
+v1::RunState ToMessage(ReportedRun run);
+v1::Health ToMessage(ReportedHealth health);
 
 // In whole microseconds; nullopt for what is no length of time, or too long to be counted in them.
 std::optional<std::chrono::microseconds> FromMessage(const google::protobuf::Duration& duration);

@@ -120,6 +120,12 @@ v1::CapacityPolicy ToMessage(std::optional<CapacityPolicy> policy) {
   return *policy == CapacityPolicy::kWarn ? v1::CAPACITY_POLICY_WARN : v1::CAPACITY_POLICY_ENFORCE;
 }
 
+v1::RunState ToMessage(ReportedRun run) { return static_cast<v1::RunState>(run); }
+static_assert(v1::RUN_STATE_UNSPECIFIED == 0 && v1::RUN_STATE_RUNNING == 1 &&
+              v1::RUN_STATE_STOPPED == 2 && v1::RUN_STATE_FAILED == 3);
+v1::Health ToMessage(ReportedHealth health) { return static_cast<v1::Health>(health); }
+static_assert(v1::HEALTH_UNSPECIFIED == 0 && v1::HEALTH_HEALTHY == 1 && v1::HEALTH_UNHEALTHY == 2);
+
 std::optional<CapacityPolicy> FromMessage(v1::CapacityPolicy policy) {
   if (policy == v1::CAPACITY_POLICY_WARN) return CapacityPolicy::kWarn;
   if (policy == v1::CAPACITY_POLICY_ENFORCE) return CapacityPolicy::kEnforce;

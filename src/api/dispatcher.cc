@@ -97,24 +97,38 @@ Answer OrAnswerGivenBefore(Control& control, const Method& method, const Call& c
   };
 }
 
-}  // namespace
-
-Dispatcher::Dispatcher(Control& control, EventFeedOptions streaming)
-    : control_(control), feed_(std::make_shared<EventFeed>(control, streaming)) {
-  for (StreamMethod& method : WatchMethods()) {
+template <class Table, class Methods>
+void AddTo(Table& table, Methods methods) {
+  for (auto& method : methods) {
     std::string name = method.name;
-    stream_methods_.emplace(std::move(name), std::move(method));
-  }
-  for (auto* list : {&AgentMethods, &OrgAndRegionMethods, &HostMethods, &CatalogMethods,
-                     &NodeMethods, &HistoryMethods, &AuditMethods, &TokenMethods}) {
-    for (Method& method : list()) {
-      std::string name = method.name;
-      methods_.emplace(std::move(name), std::move(method));
-    }
+    table.emplace(std::move(name), std::move(method));
   }
 }
 
-Dispatcher::~Dispatcher() { feed_->StopReading(); }
+}  // namespace
+
+Dispatcher::Dispatcher(Control& control, EventFeedOptions streaming, LogRelayOptions logs)
+    : control_(control),
+      feed_(std::make_shared<EventFeed>(control, streaming)),
+      relay_(std::make_shared<LogRelay>(control.clock(), logs)) {
+  AddTo(stream_methods_, WatchMethods(relay_));
+  AddTo(stream_methods_, LogStreamMethods(relay_));
+  AddTo(methods_, LogMethods(relay_));
+  for (auto* list : {&AgentMethods, &OrgAndRegionMethods, &HostMethods, &CatalogMethods,
+                     &NodeMethods, &HistoryMethods, &AuditMethods, &TokenMethods}) {
+    AddTo(methods_, list());
+  }
+}
+
+Dispatcher::~Dispatcher() {
+  relay_->Stop();
+  feed_->StopReading();
+}
+
+void Dispatcher::StopStreams() const {
+  feed_->Stop();
+  relay_->Stop();
+}
 
 void Dispatcher::Dispatch(std::string_view name, const Message& request, const Caller& caller,
                           Answer done) const {

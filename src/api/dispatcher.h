@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "api/event_feed.h"
+#include "api/log_relay.h"
 #include "api/method.h"
 #include "api/stream.h"
 #include "control/control.h"
@@ -37,7 +38,7 @@ struct Caller {
 
 class Dispatcher {
  public:
-  explicit Dispatcher(Control& control, EventFeedOptions streaming = {});
+  explicit Dispatcher(Control& control, EventFeedOptions streaming = {}, LogRelayOptions logs = {});
   // Streams may outlive it; calls too, as long as the Control lives.
   ~Dispatcher();
 
@@ -53,7 +54,7 @@ class Dispatcher {
                                                     const google::protobuf::Message& request,
                                                     const Caller& caller, OnReady on_ready) const;
   // Ends all streams with UNAVAILABLE SERVER_STOPPING, and those that are opened later.
-  void StopStreams() const { feed_->Stop(); }
+  void StopStreams() const;
 
   // All methods by full name: those with one answer, and those with a stream of them.
   const std::map<std::string, Method, std::less<>>& methods() const { return methods_; }
@@ -69,6 +70,7 @@ class Dispatcher {
   std::map<std::string, Method, std::less<>> methods_;
   std::map<std::string, StreamMethod, std::less<>> stream_methods_;
   std::shared_ptr<EventFeed> feed_;
+  std::shared_ptr<LogRelay> relay_;
 };
 
 }  // namespace tallyman

@@ -63,10 +63,54 @@ std::string BareSentence(const EventRow& row, const std::map<std::string, std::s
                          FactOf(facts, "role"));
     case EventKind::kTokenRevoked:
       return fmt::format("token {} was revoked", FactOf(facts, "token"));
+    case EventKind::kNodeCrashed:
+      return NodeOf(row) + " ended by itself";
+    case EventKind::kNodeOutOfMemory:
+      return NodeOf(row) + " was ended because it had used all its memory";
+    case EventKind::kNodeNotRestarted:
+      return NodeOf(row) + " could not be started again";
+    case EventKind::kNodeUnhealthy:
+      return NodeOf(row) + " is unhealthy";
+    case EventKind::kNodeHealthy:
+      return NodeOf(row) + " is healthy again";
+    case EventKind::kNodeDiskError:
+      return fmt::format("the disk of {} has errors", NodeOf(row));
+    case EventKind::kHostProblem:
+      return fmt::format("host {} has a problem", row.host);
+    case EventKind::kCommandFailed:
+      return fmt::format("{} of {} failed", FactOf(facts, "command"), NodeOf(row));
     case EventKind::kImageCreated:
       break;
   }
   return fmt::format("image {} was published", FactOf(facts, "image"));
+}
+
+bool IsIncident(EventKind kind) {
+  return kind >= EventKind::kNodeCrashed && kind <= EventKind::kHostProblem;
+}
+
+// What the host said of it.
+std::string WithReason(std::string sentence, const std::map<std::string, std::string>& facts) {
+  for (const char* key : {"result", "message"}) {
+    if (const std::string fact = FactOf(facts, key); !fact.empty()) sentence += ": " + fact;
+  }
+  return sentence;
+}
+
+// How it ended, how often, and what the host has to say of it.
+std::string IncidentSentence(std::string sentence,
+                             const std::map<std::string, std::string>& facts) {
+  const std::string signal = FactOf(facts, "signal"), code = FactOf(facts, "exit_code");
+  if (!signal.empty()) {
+    sentence += " by signal " + signal;
+  } else if (!code.empty()) {
+    sentence += " with exit code " + code;
+  }
+  if (const std::string count = FactOf(facts, "count"); !count.empty() && count != "1")
+    sentence += fmt::format(", {} times", count);
+  if (const std::string message = FactOf(facts, "message"); !message.empty())
+    sentence += ": " + message;
+  return sentence;
 }
 
 }  // namespace
@@ -85,6 +129,9 @@ std::map<std::string, std::string> FactsOf(const std::string& detail) {
 
 std::string SentenceOf(const EventRow& row, const std::map<std::string, std::string>& facts) {
   std::string sentence = BareSentence(row, facts);
+  if (IsIncident(row.event.kind)) return IncidentSentence(std::move(sentence), facts);
+  if (row.event.kind == EventKind::kCommandFailed || row.event.kind == EventKind::kUpgradeFailed)
+    return WithReason(std::move(sentence), facts);
   std::string old_image = FactOf(facts, "old_image"), new_image = FactOf(facts, "new_image");
   if (!new_image.empty() && old_image != new_image)
     return fmt::format("{}: {} -> {}", sentence, old_image, new_image);

@@ -31,6 +31,21 @@ v1::Host MessageOf(const Host& host, const std::string& region,
   return out;
 }
 
+v1::Host MessageOf(const HostView& view) {
+  v1::Host out = MessageOf(view.row.host, view.row.region, view.warnings);
+  if (!view.reported) return out;
+  const HostReport& report = *view.reported;
+  v1::ReportedHost& said = *out.mutable_reported();
+  *said.mutable_heard_at() = ToMessage(report.heard_at);
+  if (report.status_at) *said.mutable_status_at() = ToMessage(*report.status_at);
+  if (report.capacity) *said.mutable_capacity() = ToMessage(*report.capacity);
+  if (report.reserved) *said.mutable_reserved() = ToMessage(*report.reserved);
+  said.set_thin_disks(report.thin_disks.value_or(false));
+  said.set_problem(report.problem.value_or(""));
+  said.set_agent_version(report.agent_version.value_or(""));
+  return out;
+}
+
 std::string Encode(const CreatedHosts& created) {
   v1::CreateHostsResponse response;
   int64_t skipped = 0;
@@ -67,7 +82,7 @@ Result<v1::GetHostResponse> DoGetHost(Control& control, const Call& call,
                                       const v1::GetHostRequest& request) {
   ASSIGN_OR_RETURN(HostView view, GetHost(control, call, request.host()));
   v1::GetHostResponse response;
-  *response.mutable_host() = MessageOf(view.row.host, view.row.region, view.warnings);
+  *response.mutable_host() = MessageOf(view);
   return response;
 }
 
@@ -75,9 +90,7 @@ Result<v1::ListHostsResponse> DoListHosts(Control& control, const Call& call,
                                           const v1::ListHostsRequest& request) {
   ASSIGN_OR_RETURN(Page<HostView> page, ListHosts(control, call, ListOf(request)));
   v1::ListHostsResponse response;
-  for (const HostView& view : page.rows) {
-    *response.add_hosts() = MessageOf(view.row.host, view.row.region, view.warnings);
-  }
+  for (const HostView& view : page.rows) *response.add_hosts() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);
   return response;
 }

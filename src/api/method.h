@@ -17,6 +17,8 @@
 
 namespace tallyman {
 
+class LogRelay;
+
 struct Method {
   std::string name;      // full: "tallyman.v1.NodeService/UpgradeNodes"
   bool mutates = false;  // a request id makes it happen once
@@ -39,21 +41,26 @@ inline Done AsReply(const google::protobuf::Message& type, Answer answer) {
   };
 }
 
-// A method that only reads: Result<Response> f(Control&, const Call&, const Request&).
-template <class Request, class Response>
-Method ReadMethod(std::string name,
-                  Result<Response> (*read)(Control&, const Call&, const Request&)) {
+// A method that only reads: Result<Response> read(Control&, const Call&, const Request&).
+template <class Request, class Response, class Read>
+Method ReadMethod(std::string name, Read read) {
   return {std::move(name),
           false,
           &Request::default_instance(),
           &Response::default_instance(),
-          [read](Control& control, const Call& call, const google::protobuf::Message& request,
-                 const Answer& answer) {
+          [read = std::move(read)](Control& control, const Call& call,
+                                   const google::protobuf::Message& request, const Answer& answer) {
             auto response = read(control, call, static_cast<const Request&>(request));
             if (!response) return answer(Fail(std::move(response).error()));
             answer(Reply(std::make_unique<Response>(*std::move(response))));
           },
           false};
+}
+
+template <class Request, class Response>
+Method ReadMethod(std::string name,
+                  Result<Response> (*read)(Control&, const Call&, const Request&)) {
+  return ReadMethod<Request, Response, decltype(read)>(std::move(name), read);
 }
 
 // A method that changes something: Status f(Control&, Call, const Request&, Done). It either gives
@@ -91,5 +98,6 @@ std::vector<Method> NodeMethods();
 std::vector<Method> HistoryMethods();  // commands, events, ledger
 std::vector<Method> AuditMethods();
 std::vector<Method> TokenMethods();
+std::vector<Method> LogMethods(std::shared_ptr<LogRelay> relay);
 
 }  // namespace tallyman

@@ -45,6 +45,40 @@ void PutImage(const NodeRow& row, v1::Node& out) {
   out.set_protocol_version_id(node.protocol_version_id.ToString());
 }
 
+v1::ReportedNode MessageOf(const ReportedNode& reported) {
+  const NodeReport& report = reported.report;
+  v1::ReportedNode out;
+  out.set_run_state(ToMessage(report.run_state));
+  out.set_health(ToMessage(report.health));
+  out.set_health_message(report.health_message);
+  out.set_problem(report.problem);
+  out.set_restarts(report.restarts);
+  out.set_crashes(reported.crashes);
+  out.set_out_of_memory(reported.out_of_memory);
+  if (report.last_end) {
+    v1::ContainerEnd& end = *out.mutable_last_end();
+    end.set_exit_code(static_cast<int32_t>(report.last_end->exit_code));
+    end.set_signal(static_cast<int32_t>(report.last_end->signal));
+    end.set_out_of_memory(report.last_end->out_of_memory);
+    *end.mutable_at() = ToMessage(report.last_end->at);
+    end.set_output(report.last_end->output);
+  }
+  out.set_image_digest(report.image_digest);
+  out.set_disk_used_bytes(report.disk_used_bytes);
+  // Zero where something was counted of a node that its host does not speak of.
+  if (reported.changed_at != Time()) *out.mutable_since() = ToMessage(reported.changed_at);
+  return out;
+}
+
+v1::ReportedNode MessageOf(const NodeCondition& condition) {
+  v1::ReportedNode out;
+  out.set_run_state(ToMessage(condition.run_state));
+  out.set_health(ToMessage(condition.health));
+  out.set_problem(condition.problem);
+  out.set_restarts(condition.restarts);
+  return out;
+}
+
 v1::Node MessageOf(const NodeView& view) {
   const Node& node = view.row.node;
   v1::Node out;
@@ -66,6 +100,8 @@ v1::Node MessageOf(const NodeView& view) {
   *out.mutable_updated_at() = ToMessage(node.updated_at);
   if (node.released_at) *out.mutable_released_at() = ToMessage(*node.released_at);
   if (node.deleted_at) *out.mutable_deleted_at() = ToMessage(*node.deleted_at);
+  if (view.reported) *out.mutable_reported() = MessageOf(*view.reported);
+  if (view.condition) *out.mutable_reported() = MessageOf(*view.condition);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <google/protobuf/message.h>
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,7 @@
 namespace tallyman {
 
 class EventFeed;
+class LogRelay;
 
 // A message that may go to many streams. Immutable, but for what carriers make of it: each form
 // (JSON, binary) is made once, by whichever stream wants it first. Thread-safe.
@@ -56,6 +58,12 @@ class MessageStream {
   // once there may be. An error ends the stream. Never blocks, and reads no database.
   virtual Result<StreamMessages> Next(size_t count_max) = 0;
 
+  // After a Next() that gave nothing: nothing will come any more, and the stream ends well.
+  virtual bool IsOver() { return false; }
+
+  // Next() wants to be asked again after this time, come what may.
+  virtual std::chrono::milliseconds Patience() { return std::chrono::hours(1); }
+
   // A message that only shows that the stream lives, for when nothing was sent for a while; null
   // where the method has no such message.
   virtual std::shared_ptr<const StreamMessage> Heartbeat() = 0;
@@ -74,21 +82,20 @@ struct StreamMethod {
       open;
 };
 
-// Result<std::unique_ptr<MessageStream>> f(Control&, EventFeed&, const Call&, const Request&,
+// Result<std::unique_ptr<MessageStream>> open(Control&, EventFeed&, const Call&, const Request&,
 // OnReady).
-template <class Response, class Request>
-StreamMethod WatchMethod(std::string name,
-                         Result<std::unique_ptr<MessageStream>> (*open)(Control&, EventFeed&,
-                                                                        const Call&, const Request&,
-                                                                        OnReady)) {
+template <class Request, class Response, class Open>
+StreamMethod WatchMethod(std::string name, Open open) {
   return {std::move(name), &Request::default_instance(), &Response::default_instance(),
-          [open](Control& control, EventFeed& feed, const Call& call,
-                 const google::protobuf::Message& request, OnReady on_ready) {
+          [open = std::move(open)](Control& control, EventFeed& feed, const Call& call,
+                                   const google::protobuf::Message& request, OnReady on_ready) {
             return open(control, feed, call, static_cast<const Request&>(request),
                         std::move(on_ready));
           }};
 }
 
-std::vector<StreamMethod> WatchMethods();
+// Those of events and wake-ups; a host's wake-ups carry what the relay has for it.
+std::vector<StreamMethod> WatchMethods(std::shared_ptr<LogRelay> relay);
+std::vector<StreamMethod> LogStreamMethods(std::shared_ptr<LogRelay> relay);
 
 }  // namespace tallyman

@@ -49,6 +49,9 @@ struct Metrics {
   std::atomic<int64_t> second_runs{0};     // transactions run again with the sums
   std::atomic<int64_t> single_retries{0};  // requests run alone after their lot was refused
 
+  // What hosts told of, by ReportedIncident.
+  std::array<std::atomic<int64_t>, 7> incidents{};
+
   Distribution lot_size{{1, 2, 4, 8, 16, 32, 64, 128, 256}};
   Distribution write_seconds{
       {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5}};

@@ -13,6 +13,10 @@ Time SystemClock::Now() {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
+SteadyTime SystemClock::SteadyNow() {
+  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::steady_clock::now());
+}
+
 std::string SystemSecrets::NewHex(size_t count) {
   std::string bytes(count, '\0');
   if (RAND_priv_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) != 1)

@@ -9,6 +9,7 @@ namespace tallyman {
 class SystemClock : public Clock {
  public:
   Time Now() override;
+  SteadyTime SteadyNow() override;
 };
 
 // The operating system's own generator, as OpenSSL draws from it. Ends the program should there be

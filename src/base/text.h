@@ -14,6 +14,14 @@ bool IsUtf8(std::string_view text);
 // The text with U+FFFD in the place of each byte that is not part of well-formed UTF-8.
 std::string ValidUtf8(std::string_view text);
 
+// At most `bytes_max` bytes of it, not cut in the middle of a character.
+// REQUIRES: it is well-formed UTF-8.
+std::string_view CutUtf8(std::string_view text, size_t bytes_max);
+
+// The text as every other party takes it: well-formed UTF-8, no control characters but tab and
+// newline (a space in their place), at most `bytes_max` bytes.
+std::string CleanText(std::string_view text, size_t bytes_max);
+
 // The text in double quotes, cut after 60 bytes, with anything that is not printable ASCII or
 // well-formed UTF-8 written as \xNN: safe to print on a terminal and to put into a log line.
 std::string Quote(std::string_view text);

@@ -14,6 +14,34 @@ TEST(IsUtf8, KnowsWellFormedSequences) {
   }
 }
 
+TEST(CutUtf8, CutsBetweenCharactersAndNeverWithinOne) {
+  EXPECT_EQ(CutUtf8("abc", 3), "abc");
+  EXPECT_EQ(CutUtf8("abcd", 3), "abc");
+  EXPECT_EQ(CutUtf8("", 0), "");
+  // One, two, three and four bytes, cut at every place.
+  const std::string text = "a\u00e4\u20ac\U0001f600z";
+  for (size_t bytes = 0; bytes <= text.size() + 2; ++bytes) {
+    const std::string_view cut = CutUtf8(text, bytes);
+    EXPECT_TRUE(IsUtf8(cut)) << bytes;
+    EXPECT_LE(cut.size(), bytes);
+    EXPECT_GE(cut.size() + 3, std::min(bytes, text.size()));
+  }
+  // Of characters that are all longer than a byte, too.
+  std::string long_text;
+  while (long_text.size() < 1200) long_text += "\u00e4";
+  EXPECT_TRUE(IsUtf8(CutUtf8(long_text, 999)));
+  EXPECT_TRUE(IsUtf8(CutUtf8("a" + long_text, 1000)));
+}
+
+TEST(CleanText, IsTakenByEverybody) {
+  EXPECT_EQ(CleanText("two\nlines\tand", 100), "two\nlines\tand");
+  EXPECT_EQ(CleanText(std::string("a\0b\x1b[0m\x7f", 7), 100), "a b [0m");
+  for (size_t bytes = 0; bytes < 20; ++bytes) {
+    const std::string clean = CleanText("\xff\xc3\u00e4\xe2\x82z\u20ac", bytes);
+    EXPECT_TRUE(CheckText("text", clean, bytes).has_value()) << bytes;
+  }
+}
+
 TEST(Quote, IsSafeToPrint) {
   EXPECT_EQ(Quote("a\x1b[31m\"\xff"), "\"a\\x1b[31m\\\"\\xff\"");
   EXPECT_LT(Quote(std::string(10'000'000, 'x')).size(), 80u);

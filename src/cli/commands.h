@@ -129,6 +129,15 @@ struct NodeListOptions {
 CommandResult ListNodes(Context& context, const NodeListOptions& options);
 CommandResult ShowNode(Context& context, const std::string& node);
 
+struct NodeLogOptions {
+  std::string node;
+  std::string tail;
+  std::string since;  // "10m", or a time
+  bool follow = false;
+  bool timestamps = false;
+};
+CommandResult ShowNodeLogs(Context& context, const NodeLogOptions& options);
+
 struct NodeUpdateOptions {
   std::string node;
   std::vector<std::string> set_values;

@@ -126,12 +126,15 @@ void DefineImage(CLI::App& root, Chosen& chosen) {
   auto create = std::make_shared<ImageOptions>();
   CLI::App* command = AddCommand(
       noun, "create", "Publish an image; its protocol and version are created on the way",
-      "  tallyman image create ethereum/reth-mainnet-full@0.0.9 --uri ethereum-reth:0.0.9 \\\n"
+      "  tallyman image create ethereum/reth-mainnet-full@0.0.9 \\\n"
+      "    --uri docker://registry.example/ethereum-reth:0.0.9 \\\n"
       "    --cpu 8 --memory 16GB --disk 1500GB \\\n"
       "    --property archive=off --property-adds archive:memory=8GB,disk=2TB",
       create, chosen, CreateImage);
   AddPositional(command, "REF", create->reference, "PROTOCOL/VARIANT@VERSION");
-  AddText(command, "--uri", create->uri, "URI", "Where hosts fetch it")->required();
+  AddText(command, "--uri", create->uri, "URI",
+          "Where hosts fetch it: docker://HOST/NAME:TAG or oci:/DIRECTORY:TAG")
+      ->required();
   AddAmounts(command, create->minimum, "What a node needs at least", true);
   AddText(command, "--committed-at", create->committed_at, "TIME",
           "When it was published: Unix seconds or 2026-03-01T12:00:00Z (default: now)");

@@ -60,6 +60,22 @@ void DefineNodeReads(CLI::App& noun, Chosen& chosen) {
   command = AddCommand(noun, "show", "Show a node with its config", "  tallyman node show eth-1",
                        show, chosen, ShowNode);
   AddPositional(command, "NODE", *show, "Name or id; a node that is gone goes by its id");
+
+  auto logs = std::make_shared<NodeLogOptions>();
+  command =
+      AddCommand(noun, "logs", "Show what a node printed, as its host has kept it",
+                 "  tallyman node logs eth-1 --tail 100\n"
+                 "  tallyman node logs eth-1 --since 10m --follow\n"
+                 "  tallyman node logs eth-1 --since 2026-03-01T12:00:00Z -o json\n"
+                 "The host is asked through a server (--server, or a context with one), so it\n"
+                 "has to be connected; nothing of a log is kept in the control plane.",
+                 logs, chosen, ShowNodeLogs);
+  AddPositional(command, "NODE", logs->node, "Name or id");
+  AddText(command, "--tail", logs->tail, "N", "Begin with its last N lines (default: all kept)");
+  AddText(command, "--since", logs->since, "TIME",
+          "Only what was printed since: 90s, 10m, 2h, 3d ago, or 2026-03-01T12:00:00Z");
+  command->add_flag("-f,--follow", logs->follow, "Go on with what it prints from now on");
+  command->add_flag("--timestamps", logs->timestamps, "Show when each line was printed, in UTC");
 }
 
 void DefineNodeUpdate(CLI::App& noun, Chosen& chosen) {

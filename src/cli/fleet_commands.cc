@@ -259,6 +259,17 @@ CommandResult ShowHost(Context& context, const std::string& name) {
                 EnumWord(v1::CapacityPolicy_Name(host.capacity_policy()), "CAPACITY_POLICY_")},
                {"ledger entries", std::to_string(host.ledger_seq())},
                {"version", std::to_string(host.version())}});
+  if (host.has_reported()) {
+    const v1::ReportedHost& said = host.reported();
+    context.Detail("");
+    PrintFields(context,
+                {{"heard", FormatTimestamp(said.heard_at())},
+                 {"measured", said.has_capacity() ? FormatResources(said.capacity()) : ""},
+                 {"reserved", said.has_reserved() ? FormatResources(said.reserved()) : ""},
+                 {"disks", said.thin_disks() ? "thin: more may be promised than there is" : ""},
+                 {"agent", said.agent_version()}});
+    PrintBlock(context, "what is wrong with it:", said.problem(), Colour::kRed);
+  }
   context.Detail("");
   PrintHostBooks(context, host);
   PrintWarnings(context, host.warnings());

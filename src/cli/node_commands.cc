@@ -10,6 +10,7 @@
 #include "cli/requests.h"
 #include "cli/views.h"
 #include "tallyman/v1/catalog.pb.h"
+#include "tallyman/v1/command.pb.h"
 #include "tallyman/v1/node.pb.h"
 
 namespace tallyman {
@@ -134,6 +135,69 @@ CommandResult ListNodes(Context& context, const NodeListOptions& options) {
   return kExitDone;
 }
 
+namespace {
+
+std::string HowItEnded(const v1::ContainerEnd& end) {
+  std::string text = end.signal() != 0 ? fmt::format("by signal {}", end.signal())
+                                       : fmt::format("exit code {}", end.exit_code());
+  if (end.out_of_memory()) text += ", it had used all its memory";
+  if (end.has_at()) text += ", at " + FormatTimestamp(end.at());
+  return text;
+}
+
+std::string HowOften(const v1::ReportedNode& said) {
+  if (said.restarts() == 0 && said.crashes() == 0 && said.out_of_memory() == 0) return {};
+  return fmt::format("{}; it ended by itself {}, for want of memory {}",
+                     Counted(said.restarts(), "restart"), Counted(said.crashes(), "time"),
+                     Counted(said.out_of_memory(), "time"));
+}
+
+// What its host says of it.
+void PrintReported(Context& context, const v1::Node& node) {
+  if (!node.has_reported()) return;
+  const v1::ReportedNode& said = node.reported();
+  std::string used;
+  if (said.disk_used_bytes() > 0) {
+    used = fmt::format("about {} of {}", FormatAmount(kDimensionViews[2], said.disk_used_bytes()),
+                       FormatAmount(kDimensionViews[2], node.resources().disk_bytes()));
+  }
+  context.Detail("");
+  PrintFields(context,
+              {{"on the host", EnumWord(v1::RunState_Name(said.run_state()), "RUN_STATE_")},
+               {"health", EnumWord(v1::Health_Name(said.health()), "HEALTH_")},
+               {"restarts", HowOften(said)},
+               {"last end", said.has_last_end() ? HowItEnded(said.last_end()) : ""},
+               {"disk used", used},
+               {"image digest", said.image_digest()},
+               {"since", FormatTimestamp(said.since())}});
+  PrintBlock(context, "what is wrong with it:", said.problem(), Colour::kRed);
+  if (said.health() == v1::HEALTH_UNHEALTHY)
+    PrintBlock(context, "why it is unhealthy:", said.health_message(), Colour::kRed);
+  PrintBlock(context, "what it printed last before it ended:", said.last_end().output());
+}
+
+// The node's newest command, where it did not go well: what the host said of it.
+Status PrintLastCommand(Context& context, const v1::Node& node) {
+  v1::ListCommandsRequest request;
+  request.set_filter("node=" + node.id());
+  request.set_order_by("created_at desc");
+  request.set_page_size(1);
+  ASSIGN_OR_RETURN(const auto commands, context.Call<v1::ListCommandsResponse>(
+                                            "tallyman.v1.CommandService/ListCommands", request));
+  if (commands.commands().empty()) return {};
+  const v1::Command& command = commands.commands(0);
+  if (command.outcome().empty() || command.state() == v1::COMMAND_STATE_SETTLED) return {};
+  PrintBlock(
+      context,
+      fmt::format("its last command, {} {}, is {}:",
+                  EnumWord(v1::CommandKind_Name(command.kind()), "COMMAND_KIND_"), command.id(),
+                  EnumWord(v1::CommandState_Name(command.state()), "COMMAND_STATE_")),
+      command.outcome(), Colour::kRed);
+  return {};
+}
+
+}  // namespace
+
 CommandResult ShowNode(Context& context, const std::string& name) {
   v1::GetNodeRequest request;
   request.set_node(name);
@@ -166,6 +230,8 @@ CommandResult ShowNode(Context& context, const std::string& name) {
                {"updated", FormatTimestamp(node.updated_at())},
                {"released", FormatTimestamp(node.released_at())},
                {"deleted", FormatTimestamp(node.deleted_at())}});
+  PrintReported(context, node);
+  RETURN_IF_ERROR(PrintLastCommand(context, node));
   if (!node.config().values().empty()) {
     Table table({{"PROPERTY", Align::kLeft, true}, {"VALUE", Align::kLeft, true}});
     // A protobuf map has no order of its own.

@@ -204,6 +204,11 @@ CommandResult ListCommands(Context& context, const CommandListOptions& options) 
                   {FormatTimestamp(command.created_at())}});
   }
   PrintList(context, table, "There are no such commands.");
+  // What the hosts said of those that did not go well.
+  for (const v1::Command& command : list.commands()) {
+    if (command.state() != v1::COMMAND_STATE_SETTLED)
+      PrintBlock(context, command.id() + ":", command.outcome());
+  }
   return kExitDone;
 }
 
@@ -226,12 +231,12 @@ CommandResult ShowCommand(Context& context, const std::string& id) {
                {"from", command.from_image()},
                {"to", command.to_image()},
                {"attempt", std::to_string(command.attempt())},
-               {"outcome", command.outcome()},
                {"by", command.cause().actor()},
                {"request", command.cause().request_id()},
                {"created", FormatTimestamp(command.created_at())},
                {"taken", FormatTimestamp(command.taken_at())},
                {"ended", FormatTimestamp(command.ended_at())}});
+  PrintBlock(context, "outcome:", command.outcome());
   if (!command.payload().empty()) {
     context.Detail("");
     context.Detail("payload:");

@@ -137,6 +137,13 @@ std::string FormatTotal(const v1::Changes& changes) {
   return ": " + FormatSignedResources(total);
 }
 
+// Of one that is gone the last report says nothing any more.
+bool IsUnwell(const v1::Node& node) {
+  const v1::ReportedNode& said = node.reported();
+  if (node.has_released_at()) return false;
+  return said.health() == v1::HEALTH_UNHEALTHY || !said.problem().empty();
+}
+
 }  // namespace
 
 void PrintFields(Context& context, const std::vector<std::pair<std::string, std::string>>& fields) {
@@ -145,6 +152,19 @@ void PrintFields(Context& context, const std::vector<std::pair<std::string, std:
     if (!value.empty()) table.AddRow({{name, Colour::kDim}, {value}});
   }
   context.Detail(table);
+}
+
+void PrintBlock(Context& context, std::string_view title, std::string_view text, Colour colour) {
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.empty()) return;
+  context.Detail("");
+  context.Detail(title, Colour::kDim);
+  while (true) {
+    const size_t end = text.find('\n');
+    context.Detail("  " + Printable(text.substr(0, end)), colour);
+    if (end == std::string_view::npos) return;
+    text.remove_prefix(end + 1);
+  }
 }
 
 void PrintList(Context& context, const Table& table, std::string_view when_empty) {
@@ -226,7 +246,10 @@ Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of) {
     if (of == NodeTableOf::kFleet) row.push_back({node.host()});
     row.push_back({node.image()});
     const bool failed = node.node_state() == v1::NODE_STATE_FAILED;
-    row.push_back({std::move(state), failed ? Colour::kRed : Colour::kNone});
+    const bool unwell = IsUnwell(node);
+    if (unwell)
+      state += node.reported().health() == v1::HEALTH_UNHEALTHY ? ", unhealthy" : ", has a problem";
+    row.push_back({std::move(state), failed || unwell ? Colour::kRed : Colour::kNone});
     for (const DimensionView& d : kDimensionViews) {
       row.push_back({FormatAmount(d, (node.resources().*d.get)())});
     }

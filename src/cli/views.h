@@ -17,6 +17,11 @@ namespace tallyman {
 // "name   value", one a line; those without a value are left out.
 void PrintFields(Context& context, const std::vector<std::pair<std::string, std::string>>& fields);
 
+// Text of several lines below a title, each line indented and safe to print; nothing where there is
+// no text.
+void PrintBlock(Context& context, std::string_view title, std::string_view text,
+                Colour colour = Colour::kNone);
+
 // The table, or `when_empty`.
 void PrintList(Context& context, const Table& table, std::string_view when_empty);
 

@@ -15,6 +15,7 @@ constexpr AuthorizationRule kRules[] = {
     {"AgentService/FetchCommands", {kNone, kNone, kNone, kOwn, kNone}},
     {"AgentService/Join", {kNone, kNone, kNone, kNone, kOwn}},
     {"AgentService/Report", {kNone, kNone, kNone, kOwn, kNone}},
+    {"AgentService/SendLog", {kNone, kNone, kNone, kOwn, kNone}},
     {"AgentService/WatchCommands", {kNone, kNone, kNone, kOwn, kNone}},
     {"AuditService/ListRequests", {kOwn, kNone, kNone, kNone, kNone}},
     {"AuditService/RepairDrift", {kAllOrgs, kNone, kNone, kNone, kNone}},
@@ -43,6 +44,8 @@ constexpr AuthorizationRule kRules[] = {
     {"NodeService/RetryUpgrade", {kOwn, kOwn, kNone, kNone, kNone}},
     {"NodeService/StartNodes", {kOwn, kOwn, kNone, kNone, kNone}},
     {"NodeService/StopNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    // Logs may hold secrets: who may only look is not shown them.
+    {"NodeService/StreamNodeLogs", {kOwn, kOwn, kNone, kNone, kNone}},
     {"NodeService/UpdateNode", {kOwn, kOwn, kNone, kNone, kNone}},
     {"NodeService/UpgradeNodes", {kOwn, kOwn, kNone, kNone, kNone}},
     {"OrgService/CreateOrg", {kAllOrgs, kNone, kNone, kNone, kNone}},

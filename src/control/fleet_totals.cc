@@ -72,6 +72,7 @@ Result<FleetTotals> ReadFleetTotals(Control& control) {
     totals = {};
     RETURN_IF_ERROR(ReadHosts(tx, totals));
     for (CommandState state : kNotEnded) RETURN_IF_ERROR(ReadTransitions(tx, state, now, totals));
+    ASSIGN_OR_RETURN(totals.reported, tx.CountReported());
     return {};
   };
   RETURN_IF_ERROR(control.store().Read(read));

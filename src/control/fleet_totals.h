@@ -39,6 +39,7 @@ inline constexpr std::array<std::string_view, 5> kTransitionAges = {"1m", "10m",
 struct FleetTotals {
   std::vector<RegionTotals> regions;  // by name; those with hosts
   std::vector<OpenTransitions> transitions;
+  ReportedTotals reported;
 };
 
 // Time that grows with the hosts and the open commands, memory that does not.

@@ -64,6 +64,7 @@ Result<InventoryDecision<JoinedHost>> Decide(Control& control, const Cause& caus
   }
   ASSIGN_OR_RETURN(const MadeToken made,
                    ExchangeJoinToken(control, cause, tx, claim, host, is_new, decision.rows));
+  decision.rows.joined_hosts.push_back(host.id);
   decision.answer = {.host_id = host.id, .host = host.name, .token = made.text};
   return decision;
 }

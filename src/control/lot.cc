@@ -42,6 +42,8 @@ void Append(ChangeSet& to, ChangeSet&& from) {
   Append(to.new_tokens, std::move(from.new_tokens));
   Append(to.host_reports, std::move(from.host_reports));
   Append(to.status_reports, std::move(from.status_reports));
+  Append(to.node_incidents, std::move(from.node_incidents));
+  Append(to.joined_hosts, std::move(from.joined_hosts));
 }
 
 LockSet UnionOf(std::span<const Mutation* const> lot) {
@@ -146,6 +148,8 @@ void LotRunner::ReportFound(const Snapshot& snapshot, std::vector<Drift>& report
 void LotRunner::ReportDone(const Attempt& attempt) {
   for (const Decision& decision : attempt.decisions) {
     metrics_.drift_healed += static_cast<int64_t>(decision.healed.size());
+    for (const auto& [kind, count] : decision.incidents)
+      metrics_.incidents[static_cast<size_t>(kind)] += count;
     for (const Warning& warning : decision.warnings) {
       log_.Write(
           {LogLevel::kWarning, warning.reason, warning.message, {{"host", warning.host_name}}});

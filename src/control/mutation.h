@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct Decision {
   ChangeSet changes;
   std::vector<Host> hosts;  // as they are afterwards
   std::vector<Drift> healed;
+  std::map<ReportedIncident, int64_t> incidents = {};  // to be counted
   std::vector<Warning> warnings;
   std::string answer;  // encoded by the caller's encoder; stored, and replayed as it is
   // It changed something that the audit trail tells of; a heartbeat does not.

@@ -22,8 +22,13 @@ Status MoveBooks(BooksPlan& books, const NodeSnapshot& node, const NodeLifecycle
 std::string DetailOf(const LifecycleEvent& event, const NodeSnapshot& node) {
   std::string id = event.command_id.is_nil() ? std::string() : event.command_id.ToString();
   if (id.empty()) return Detail({{"image", node.image->Reference()}});
-  if (event.message.empty()) return Detail({{"command_id", id}, {"result", event.result}});
-  return Detail({{"command_id", id}, {"result", event.result}, {"message", event.message}});
+  const std::string_view kind = ToText(event.command);
+  if (event.message.empty())
+    return Detail({{"command_id", id}, {"command", kind}, {"result", event.result}});
+  return Detail({{"command_id", id},
+                 {"command", kind},
+                 {"result", event.result},
+                 {"message", event.message}});
 }
 
 }  // namespace

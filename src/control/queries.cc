@@ -1,5 +1,7 @@
 #include "control/queries.h"
 
+#include <span>
+
 #include "control/capacity.h"
 #include "control/query_tools.h"
 
@@ -12,6 +14,18 @@ HostView ViewOf(HostRow row) {
   view.warnings = OverCapacity(row.host);
   view.row = std::move(row);
   return view;
+}
+
+// What hosts last said, with one question for all of them.
+Status AddReported(ReadTx& tx, std::span<HostView> views) {
+  LockSet wanted;
+  for (const HostView& view : views) wanted.report_hosts.push_back(view.row.host.id);
+  ASSIGN_OR_RETURN(Snapshot snapshot, tx.Load(wanted));
+  for (HostView& view : views) {
+    auto found = snapshot.host_reports.find(view.row.host.id);
+    if (found != snapshot.host_reports.end()) view.reported = std::move(found->second);
+  }
+  return {};
 }
 
 constexpr auto kAll = [](const auto&) { return true; };
@@ -50,7 +64,9 @@ Result<Page<RegionRow>> ListRegions(Control& control, const Call& call,
 Result<HostView> GetHost(Control& control, const Call& call, const std::string& name) {
   return Query<HostView>(control, call, [&](ReadTx& tx) -> Result<HostView> {
     ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, call.actor, name));
-    return ViewOf(std::move(row));
+    HostView view = ViewOf(std::move(row));
+    RETURN_IF_ERROR(AddReported(tx, {&view, 1}));
+    return view;
   });
 }
 
@@ -66,6 +82,7 @@ Result<Page<HostView>> ListHosts(Control& control, const Call& call, const ListR
                          [&](const HostRow& row) { return SeesHost(call.actor, row.host.id); }));
     Page<HostView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
     for (HostRow& row : rows.rows) page.rows.push_back(ViewOf(std::move(row)));
+    RETURN_IF_ERROR(AddReported(tx, page.rows));
     return page;
   });
 }

@@ -34,6 +34,7 @@ struct HostView {
   HostRow row;
   std::optional<Resources> free;  // empty: beyond 64 bits, as only broken books are
   std::vector<Warning> warnings;  // OVER_CAPACITY, one per dimension
+  std::optional<HostReport> reported;
 };
 Result<HostView> GetHost(Control& control, const Call& call, const std::string& host);
 Result<Page<HostView>> ListHosts(Control& control, const Call& call, const ListRequest& request);
@@ -62,8 +63,17 @@ struct NodeView {
   NodeRow row;
   std::string running_image;         // "" when nothing runs
   std::optional<NodeConfig> config;  // of GetNode only
+  // What its host said of it: all of it in GetNode, in short in ListNodes.
+  std::optional<ReportedNode> reported;
+  std::optional<NodeCondition> condition;
 };
 Result<NodeView> GetNode(Control& control, const Call& call, const std::string& node);
+// Where what the node prints is, for whoever may read it.
+struct NodeLogs {
+  NodeRow node;
+  std::optional<Time> heard_at;  // when its host was heard from
+};
+Result<NodeLogs> FindNodeLogs(Control& control, const Call& call, const std::string& node);
 Result<Page<NodeView>> ListNodes(Control& control, const Call& call, const ListRequest& request);
 
 struct CommandView {

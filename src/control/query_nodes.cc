@@ -82,9 +82,28 @@ Result<NodeView> GetNode(Control& control, const Call& call, const std::string& 
   return Query<NodeView>(control, call, [&](ReadTx& tx) -> Result<NodeView> {
     ASSIGN_OR_RETURN(auto found, tx.FindNodeAndConfig(name));
     if (!found || !SeesNode(call.actor, found->row.node)) return Fail(NodeNotFound(name));
+    const Node& node = found->row.node;
+    ASSIGN_OR_RETURN(auto reported, tx.FindReported({.host_id = node.host_id, .node_id = node.id}));
     return NodeView{.row = std::move(found->row),
                     .running_image = std::move(found->running_image),
-                    .config = std::move(found->config)};
+                    .config = std::move(found->config),
+                    .reported = std::move(reported),
+                    .condition = {}};
+  });
+}
+
+Result<NodeLogs> FindNodeLogs(Control& control, const Call& call, const std::string& name) {
+  return Query<NodeLogs>(control, call, [&](ReadTx& tx) -> Result<NodeLogs> {
+    ASSIGN_OR_RETURN(auto found, tx.FindNode(name));
+    if (!found || !SeesNode(call.actor, found->node)) return Fail(NodeNotFound(name));
+    LockSet wanted;
+    wanted.report_hosts = {found->node.host_id};
+    ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+    NodeLogs logs{.node = *std::move(found), .heard_at = {}};
+    if (auto heard = snapshot.host_reports.find(logs.node.node.host_id);
+        heard != snapshot.host_reports.end())
+      logs.heard_at = heard->second.heard_at;
+    return logs;
   });
 }
 
@@ -99,8 +118,14 @@ Result<Page<NodeView>> ListNodes(Control& control, const Call& call, const ListR
                          [&](const NodeRow& row) { return SeesNode(call.actor, row.node); }));
     Page<NodeView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
     Names names(tx);
+    std::vector<NodePlace> places;
+    for (const NodeRow& row : rows.rows)
+      places.push_back({.host_id = row.node.host_id, .node_id = row.node.id});
+    ASSIGN_OR_RETURN(auto conditions, tx.FindConditions(places));
     for (NodeRow& row : rows.rows) {
       ASSIGN_OR_RETURN(NodeView view, ViewOf(names, std::move(row)));
+      if (auto said = conditions.find(view.row.node.id); said != conditions.end())
+        view.condition = std::move(said->second);
       page.rows.push_back(std::move(view));
     }
     return page;

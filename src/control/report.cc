@@ -9,8 +9,8 @@
 #include <set>
 
 #include "base/sorted_unique.h"
-#include "base/text.h"
 #include "control/authorize.h"
+#include "control/incidents.h"
 #include "control/node_step.h"
 #include "control/reports.h"
 
@@ -19,7 +19,6 @@ namespace {
 
 constexpr size_t kEntriesMax = 1000;
 constexpr size_t kNodesMax = 10'000;
-constexpr size_t kMessageBytesMax = 1000;
 constexpr size_t kWarningsMax = 100;
 constexpr int64_t kSequenceMax = int64_t{1} << 62;
 constexpr std::chrono::microseconds kRetryAfterMax = std::chrono::days(7);
@@ -58,7 +57,10 @@ Status CheckStatus(const ReportRequest::Status& status) {
     }
     if (node.limits.AnyNegative())
       return Fail(OutOfBounds("status.nodes.limits", "are negative in some dimension"));
+    RETURN_IF_ERROR(CheckTold(node));
   }
+  if (status.reserved && status.reserved->AnyNegative())
+    return Fail(OutOfBounds("status.reserved", "is negative in some dimension"));
   return {};
 }
 
@@ -84,6 +86,7 @@ class Report {
         if (place.host_id == host_) locks_.nodes.push_back(place.node_id);
       }
       if (request_.status) RETURN_IF_ERROR(LookAtNodes(tx));
+      RETURN_IF_ERROR(LookAtIncidents(tx));
       locks_.nodes = SortedUnique(std::move(locks_.nodes));
       locks_.with_history = !locks_.nodes.empty();
       for (const auto& outcome : request_.outcomes) {
@@ -110,6 +113,7 @@ class Report {
     auto last = snapshot.host_reports.find(host_);
     if (last != snapshot.host_reports.end() && request_.sequence <= last->second.sequence) {
       answer.ignored = true;
+      answer.incidents_processed = last->second.incident_number;
       answer.next_sequence = last->second.sequence + 1;
       Decision ignored;
       ignored.answer = encode(answer);
@@ -125,7 +129,10 @@ class Report {
     }
     Apply(snapshot, lives, answer);
     ASSIGN_OR_RETURN(Decision decision, Write(snapshot, lives));
-    AddReports(now, decision.changes);
+    answer.incidents_processed =
+        last == snapshot.host_reports.end() ? 0 : last->second.incident_number;
+    TellIncidents(answer.incidents_processed, decision);
+    AddReports(now, answer.incidents_processed, decision.changes);
     decision.answer = encode(answer);
     return decision;
   }
@@ -168,6 +175,52 @@ class Report {
       if (life.changed()) locks_.nodes.push_back(id);
     }
     return {};
+  }
+
+  // Whose the nodes are that something happened to. An org that changes before the report is
+  // written does not matter: it was of this one when it was told of.
+  Status LookAtIncidents(ReadTx& tx) {
+    incident_orgs_.clear();
+    LockSet wanted;
+    for (const Incident& incident : request_.incidents)
+      if (incident.node_id) wanted.nodes.push_back(*incident.node_id);
+    if (wanted.nodes.empty()) return {};
+    wanted.nodes = SortedUnique(std::move(wanted.nodes));
+    ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+    for (const NodeId& id : wanted.nodes) {
+      auto found = snapshot.nodes.find(id);
+      if (found != snapshot.nodes.end() && found->second.node.host_id == host_) {
+        incident_orgs_[id] = found->second.node.org_id;
+      } else {
+        Warn("UNKNOWN_NODE", fmt::format("something happened to node {}, which is none of this "
+                                         "host's",
+                                         id.ToString()));
+      }
+    }
+    return {};
+  }
+
+  // Adds the events of what is beyond `processed`, and moves it on.
+  void TellIncidents(int64_t& processed, Decision& decision) const {
+    const Cause cause = control_.CauseOf(call_);
+    std::map<std::pair<NodeId, ReportedIncident>, int64_t> counts;
+    for (const Incident& incident : request_.incidents) {
+      if (incident.number <= processed) continue;
+      processed = incident.number;
+      std::optional<OrgId> org;
+      if (incident.node_id) {
+        auto known = incident_orgs_.find(*incident.node_id);
+        if (known == incident_orgs_.end()) continue;
+        org = known->second;
+        counts[{*incident.node_id, incident.kind}] += incident.count;
+      }
+      decision.changes.events.push_back(EventOf(incident, cause, host_, org));
+      decision.incidents[incident.kind] += incident.count;
+      decision.leaves_trail = true;
+    }
+    for (const auto& [key, count] : counts)
+      decision.changes.node_incidents.push_back(
+          {.node_id = key.first, .kind = key.second, .count = count});
   }
 
   void Warn(std::string_view reason, std::string message) {
@@ -225,15 +278,19 @@ class Report {
     return decision;
   }
 
-  void AddReports(Time now, ChangeSet& changes) const {
+  void AddReports(Time now, int64_t incident_number, ChangeSet& changes) const {
     HostReport& heard = changes.host_reports.emplace_back();
     heard.host_id = host_;
     heard.sequence = request_.sequence;
     heard.heard_at = now;
+    heard.incident_number = incident_number;
     if (!request_.status) return;
     if (request_.status->complete) heard.status_at = now;
     heard.capacity = request_.status->capacity;
     heard.agent_version = request_.status->agent_version;
+    heard.reserved = request_.status->reserved;
+    heard.thin_disks = request_.status->thin_disks;
+    heard.problem = request_.status->problem;
     changes.status_reports.push_back({.host_id = host_,
                                       .nodes = request_.status->nodes,
                                       .complete = request_.status->complete,
@@ -245,19 +302,10 @@ class Report {
   const HostId host_;
   const ReportRequest request_;
   LockSet locks_;
-  std::map<NodeId, NodeReport> said_;  // of our nodes on this host, by the status
+  std::map<NodeId, NodeReport> said_;      // of our nodes on this host, by the status
+  std::map<NodeId, OrgId> incident_orgs_;  // of our nodes on this host that something happened to
   std::vector<Warning> warnings_;
 };
-
-void CutTexts(ReportRequest& request) {
-  for (ReportRequest::Outcome& outcome : request.outcomes) {
-    std::string& message = outcome.outcome.message;
-    if (message.size() <= kMessageBytesMax) continue;
-    message.resize(kMessageBytesMax);
-    // Not in the middle of a character.
-    while (!message.empty() && !IsUtf8(message)) message.pop_back();
-  }
-}
 
 }  // namespace
 
@@ -271,7 +319,8 @@ void ReportOfHost(Control& control, Call call, ReportRequest request, Encode<Rep
   if (request.status) {
     if (Status status = CheckStatus(*request.status); !status) return done(Fail(status.error()));
   }
-  CutTexts(request);
+  if (Status status = CheckIncidents(request.incidents); !status) return done(Fail(status.error()));
+  BoundTold(request);
   auto report = std::make_shared<Report>(control, call, *host, std::move(request));
   if (Status status = report->Prepare(); !status) return done(Fail(status.error()));
   Mutation mutation{

@@ -63,11 +63,15 @@ struct ReportRequest {
     bool complete = false;
     Resources capacity;
     std::string agent_version;
+    std::optional<Resources> reserved;
+    bool thin_disks = false;
+    std::string problem;
   };
   int64_t sequence = 0;
   std::vector<Ack> acks;
   std::vector<Outcome> outcomes;
   std::optional<Status> status;
+  std::vector<Incident> incidents = {};  // in the order of their numbers
 };
 struct ReportAnswer {
   struct Verdict {
@@ -81,9 +85,11 @@ struct ReportAnswer {
   std::vector<Verdict> acks;
   std::vector<Verdict> outcomes;
   std::vector<Warning> warnings;
+  int64_t incidents_processed = 0;  // up to this number
 };
 // Acknowledgements, outcomes and status are worked off in this order; a number that is not beyond
-// the last one is ignored. Nodes that a status tells nothing new of are not locked.
+// the last one is ignored. Nodes that a status tells nothing new of are not locked. Each incident
+// beyond the last that was processed becomes an event, once.
 void ReportOfHost(Control& control, Call call, ReportRequest request, Encode<ReportAnswer> encode,
                   Done done);
 

@@ -141,11 +141,13 @@ class RpcHandler::StreamBody final : public BodySource {
     if (!messages) return End(messages.error());
     Piece piece;
     for (const auto& message : *messages) piece.bytes += Enveloped(*message);
+    if (messages->empty() && stream_->IsOver()) piece = {.bytes = EndOfStream({}), .last = true};
     bytes_ += piece.bytes.size();
     return piece;
   }
   std::chrono::milliseconds Patience() override {
-    std::chrono::milliseconds patience = call_->parts_.limits.stream_check;
+    const std::chrono::milliseconds patience =
+        std::min<std::chrono::milliseconds>(call_->parts_.limits.stream_check, stream_->Patience());
     if (!call_->deadline_) return patience;
     auto left =
         std::chrono::ceil<std::chrono::milliseconds>(*call_->deadline_ - call_->parts_.clock.Now());

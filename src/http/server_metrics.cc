@@ -1,5 +1,7 @@
 #include "http/server_metrics.h"
 
+#include "model/report.h"
+
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
@@ -58,9 +60,23 @@ MetricValues One(std::string name, std::string help, MetricKind kind, int64_t va
           .samples = {{.labels = {}, .value = static_cast<double>(value)}}};
 }
 
+MetricValues IncidentsOf(const Metrics& metrics) {
+  MetricValues values{.name = "tallyman_incidents_total",
+                      .help = "What hosts told of between commands, by kind",
+                      .kind = MetricKind::kCounter,
+                      .samples = {}};
+  for (size_t i = 0; i < metrics.incidents.size(); ++i) {
+    values.samples.push_back(
+        {.labels = {{"kind", std::string(ToText(static_cast<ReportedIncident>(i)))}},
+         .value = static_cast<double>(metrics.incidents[i])});
+  }
+  return values;
+}
+
 std::vector<MetricValues> ValuesOf(const Metrics& metrics) {
   using enum MetricKind;
   return {
+      IncidentsOf(metrics),
       One("tallyman_drift_found_total", "Dimensions of books that were found wrong", kCounter,
           metrics.drift_found),
       One("tallyman_drift_healed_total", "Dimensions that an operation has set right", kCounter,

@@ -13,13 +13,18 @@
 #include <mutex>
 #include <thread>
 
+#include "agent/boot.h"
 #include "agent/file.h"
 #include "agent/join.h"
+#include "agent/log_sender.h"
 #include "agent/machine.h"
+#include "agent/oci/known_holes.h"
 #include "agent/oci/oci_runtime.h"
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
+#include "agent/stop_all.h"
 #include "agent/system_error.h"
+#include "base/bytes.h"
 #include "client/network_client.h"
 #include "main/agent_options.h"
 #include "main/signals.h"
@@ -55,10 +60,14 @@ Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
 
 Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std::stop_token stop) {
   if (settings.runtime == RuntimeKind::kOci) {
-    return OciRuntime::Open({.data_directory = settings.data,
-                             .registry_authfile = settings.registry_authfile,
-                             .registry_plain_http = settings.registry_plain_http,
-                             .stop = std::move(stop)});
+    return OciRuntime::Open(
+        {.data_directory = settings.data,
+         .stop_grace_max = std::chrono::seconds(settings.stop_grace_max_seconds),
+         .log_bytes = settings.log_mib * kMebi,
+         .thin_disks = settings.disks == DiskKind::kThin,
+         .registries = settings.registries,
+         .image_room_bytes = settings.image_room_gb * kGiga,
+         .stop = std::move(stop)});
   }
   RETURN_IF_ERROR(MakeDirectories(settings.data));
   if (::chmod(settings.data.c_str(), 0700) != 0)
@@ -84,21 +93,49 @@ class Agent {
 
   Status Run() {
     ASSIGN_OR_RETURN(runtime_, OpenRuntime(settings_, stop_));
+    if (settings_.runtime == RuntimeKind::kOci) {
+      for (const std::string& hole : FindKnownHoles())
+        log_.Write({LogLevel::kWarning, "known_hole", hole, {}});
+    }
     ASSIGN_OR_RETURN(lock_, LockDirectory(settings_.data));
-    ASSIGN_OR_RETURN(journal_, SqliteJournal::Open((settings_.data / "journal.db").string()));
+    ASSIGN_OR_RETURN(
+        journal_, SqliteJournal::Open((settings_.data / "journal.db").string(), {}, kJournalRoom));
     ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, EnsureIdentity());
     if (!identity) return {};
     ASSIGN_OR_RETURN(auto client, Connect(identity->token));
     AgentCore core({*client, *journal_, *runtime_, clock_, log_}, settings_.agent);
     RETURN_IF_ERROR(core.Load());
-    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client));
+    RETURN_IF_ERROR(SayWhatIsWrong(core));
+    LogSender sender(*client, *runtime_, clock_);
+    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client, sender));
+    const std::jthread sending([&sender](const std::stop_token& stop) { sender.Run(stop); });
     Info(log_, "working",
          fmt::format("the agent of host {} works for {}", identity->host, settings_.server));
     loop.Run(stop_);
-    return {};
+    return EndRun(*journal_);
   }
 
  private:
+  // What the control plane should hear of the host when its agent begins.
+  Status SayWhatIsWrong(AgentCore& core) {
+    ASSIGN_OR_RETURN(const bool went_down, BeginRun(*journal_, BootId()));
+    if (went_down) {
+      Problem(core, "unclean_boot",
+              "the machine was started anew without the agent's having ended: it lost power, "
+              "crashed, or the agent was killed before a reboot");
+    }
+    if (!journal_->room_problem().empty()) {
+      Problem(core, "journal_without_room",
+              "a full disk can stop the agent, whose journal has no room of its own: " +
+                  journal_->room_problem());
+    }
+    return {};
+  }
+  void Problem(AgentCore& core, const char* event, const std::string& message) {
+    log_.Write({LogLevel::kWarning, event, message, {}});
+    core.AddHostProblem(message);
+  }
+
   Result<std::unique_ptr<NetworkClient>> Connect(const std::string& token) const {
     return NetworkClient::Make({.server = settings_.server,
                                 .token = token,
@@ -109,8 +146,9 @@ class Agent {
                                clock_, random_, [](milliseconds) {});
   }
 
-  static AgentLoop::Watch WatchBy(Client& client) {
-    return [&client](const std::stop_token& stop, const std::string& cursor, const auto& heard) {
+  static AgentLoop::Watch WatchBy(Client& client, LogSender& sender) {
+    return [&client, &sender](const std::stop_token& stop, const std::string& cursor,
+                              const AgentLoop::Heard& heard) {
       std::atomic<bool> stopped{false};
       const std::stop_callback on_stop(stop, [&] { stopped = true; });
       v1::WatchCommandsRequest request;
@@ -119,7 +157,8 @@ class Agent {
           "tallyman.v1.AgentService/WatchCommands", request,
           [&](const google::protobuf::Message& message) {
             const auto& said = static_cast<const v1::WatchCommandsResponse&>(message);
-            heard(said.cursor(), said.wake());
+            heard(said);
+            for (const v1::LogRequest& asked : said.log_requests()) sender.Take(asked);
             return true;
           },
           &stopped);
@@ -133,12 +172,12 @@ class Agent {
     ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, LoadIdentity(*journal_, token_file()));
     if (identity && !settings_.rejoin) return identity;
     ASSIGN_OR_RETURN(const std::string token, JoinToken());
-    ASSIGN_OR_RETURN(const Resources capacity, runtime_->MeasureCapacity());
+    ASSIGN_OR_RETURN(const Capacity capacity, runtime_->MeasureCapacity());
     // It goes in a message, and is as worth keeping as one that goes in the head: the same
     // refusals.
     RETURN_IF_ERROR(Connect(token));
     ASSIGN_OR_RETURN(auto client, Connect(""));
-    const MachineFacts facts = FactsOf(settings_, capacity);
+    const MachineFacts facts = FactsOf(settings_, capacity.available);
     for (milliseconds pause = std::chrono::seconds(1); !stop_.stop_requested(); pause *= 2) {
       auto joined = Join(*client, *journal_, random_, token_file(), token, facts);
       if (joined) {
@@ -200,19 +239,31 @@ class Agent {
   std::unique_ptr<SqliteJournal> journal_;
 };
 
+// The lock is the agent's: one that runs would start again what is stopped here.
+Status StopNodes(const AgentSettings& settings, Log& log) {
+  ASSIGN_OR_RETURN(auto runtime, OpenRuntime(settings, {}));
+  ASSIGN_OR_RETURN(const FileDescriptor lock, LockDirectory(settings.data));
+  return StopAllNodes(*runtime, log);
+}
+
 }  // namespace
 
 int RunAgent(const std::vector<std::string>& arguments,
              const std::function<std::optional<std::string>(std::string_view)>& variable,
              Clock& clock, Random& random) {
-  const sigset_t signals = TakeSignals({SIGTERM, SIGINT});
   auto parsed = ParseAgentOptions(arguments, variable);
+  // Stopping nodes may be ended at any time: what was told to end goes on ending.
+  const bool stop_nodes = parsed && parsed->settings && parsed->settings->stop_nodes;
+  const sigset_t signals = stop_nodes ? TakeSignals({}) : TakeSignals({SIGTERM, SIGINT});
   if (parsed && !parsed->settings) {
     std::cout << parsed->text;
     return 0;
   }
   const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
   Status ran = parsed ? Status() : Fail(parsed.error());
+  if (stop_nodes)
+    return LogEnd(*log, StopNodes(*parsed->settings, *log), "no node of this machine runs any more",
+                  "nodes_not_stopped");
   if (ran) {
     const StopOnSignal stop(signals, kStopPatience, *log);
     ran = Agent(*parsed->settings, stop.token(), clock, random, *log).Run();

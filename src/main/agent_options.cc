@@ -11,6 +11,7 @@ namespace tallyman {
 namespace {
 
 constexpr int64_t kSecondsMax = 24 * 3600;
+constexpr int64_t kImageRoomGbMax = 100'000;
 
 constexpr const char* kFooter = R"(
 The first start joins the fleet, as root on the machine that is to run nodes:
@@ -20,18 +21,23 @@ The first start joins the fleet, as root on the machine that is to run nodes:
     --join-token-file join-token
 Later starts need no token: the host's own is kept in DIR/host-token.
 
-Containers outlive the agent: stop it, update it, start it again, and the nodes run on. It needs
-runc, skopeo, umoci, e2fsprogs, and control groups with cpu and memory. On a machine that has none
-of that, --runtime simulated takes the commands and only pretends.)";
+Containers outlive the agent: stop it, update it, start it again, and the nodes run on. Before a
+machine goes down, "tallyman agent --stop-nodes --data DIR" stops them; with the package, systemd
+does that. The agent needs runc, skopeo, umoci, zstd, e2fsprogs, and control groups with cpu, memory
+and pids. On a machine that has none of that, --runtime simulated takes the commands and only
+pretends.)";
 
 struct Typed {
   std::string data;
   std::string log = "text";
   std::string runtime = "oci";
+  std::string disks = "preallocated";
+  std::vector<std::string> plain_http;
   int64_t poll_seconds = 30;
   int64_t status_seconds = 30;
   int64_t health_seconds = 300;
   int64_t settle_seconds = 2;
+  int64_t retry_seconds = 600;
 };
 
 void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
@@ -43,18 +49,36 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
                  "File with the token of the first start; else TALLYMAN_JOIN_TOKEN");
   app.add_flag("--rejoin", settings.rejoin,
                "Join anew, as the same host, when its own token was revoked or lost");
+  app.add_flag("--stop-nodes", settings.stop_nodes,
+               "Before a shutdown, after the agent has ended: stop all nodes of --data, each by "
+               "its own signal and grace, and end; the next agent starts them again");
   app.add_option("--ca", settings.ca_file, "Certificates to trust, PEM; else those of the system");
   app.add_flag("--insecure", settings.insecure,
                "Plain HTTP to another machine: whoever is on the way can read the token");
   app.add_option("--log", typed.log, "text or json")->capture_default_str();
   app.add_option("--runtime", typed.runtime, "oci: containers; simulated: nothing really runs")
       ->capture_default_str();
-  app.add_option("--registry-authfile", settings.registry_authfile,
+  app.add_option("--registry-authfile", settings.registries.authfile,
                  "Credentials of registries, as \"skopeo login --authfile\" writes them");
-  app.add_flag("--registry-plain-http", settings.registry_plain_http,
-               "Registries may be reached without TLS");
-  app.add_option("--workers", settings.loop.workers, "Nodes worked on at once")
+  app.add_option("--registry-plain-http", typed.plain_http,
+                 "A registry that is reached without TLS, HOST[:PORT]; may be given again. Without "
+                 "a value: all")
+      ->expected(0, 1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--image-room-gb", settings.image_room_gb,
+                 "Room for images, taken from the disk at the first start; else a share of the "
+                 "disk. It never shrinks")
+      ->check(CLI::Range(int64_t{1}, kImageRoomGbMax));
+  app.add_option("--workers", settings.loop.workers,
+                 "Threads; a third each for health, for starts and stops, and for images and disks")
       ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--disks", typed.disks,
+                 "preallocated: a node's disk takes its room when it is made; thin: when it is "
+                 "written, so that more can be promised than there is")
+      ->capture_default_str();
+  app.add_option("--log-mib", settings.log_mib, "What is kept of what a node prints")
+      ->check(CLI::Range(1, 16'384))
       ->capture_default_str();
   const auto seconds = [&](const char* name, int64_t& value, const char* description) {
     app.add_option(name, value, description)
@@ -63,14 +87,37 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
   };
   seconds("--poll-seconds", typed.poll_seconds, "How often it asks when nothing wakes it");
   seconds("--status-seconds", typed.status_seconds, "How often it reports what runs");
+  seconds("--stop-grace-max-seconds", settings.stop_grace_max_seconds,
+          "The longest that a node may take to end, whatever its image asks for");
   seconds("--health-seconds", typed.health_seconds,
           "How long a new version may take to become healthy");
   seconds("--settle-seconds", typed.settle_seconds, "How long it has to stay so before it counts");
+  seconds("--retry-seconds", typed.retry_seconds,
+          "How long a step is tried again whose error may pass, such as a registry that is away");
+}
+
+// Named ones are spoken to without TLS; the option without a value stands for all.
+void ReadPlainHttp(const Typed& typed, bool given, RegistryOptions& registries) {
+  for (const std::string& registry : typed.plain_http) {
+    if (!registry.empty()) registries.plain_http.insert(registry);
+  }
+  registries.all_plain_http = given && registries.plain_http.empty();
+}
+
+// What tools that pull images are to know of the way out, in either case of letters.
+void ReadProxies(const std::function<std::optional<std::string>(std::string_view)>& variable,
+                 RegistryOptions& registries) {
+  for (const char* name :
+       {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"}) {
+    if (auto value = variable(name); value && !value->empty())
+      registries.variables.push_back(fmt::format("{}={}", name, *value));
+  }
 }
 
 Status Read(const Typed& typed, AgentSettings& settings) {
   RETURN_IF_ERROR(ReadWord("--log", typed.log, settings.log));
   RETURN_IF_ERROR(ReadWord("--runtime", typed.runtime, settings.runtime));
+  RETURN_IF_ERROR(ReadWord("--disks", typed.disks, settings.disks));
   std::error_code error;
   settings.data = std::filesystem::absolute(typed.data, error).lexically_normal();
   if (!settings.data.has_filename()) settings.data = settings.data.parent_path();
@@ -78,6 +125,10 @@ Status Read(const Typed& typed, AgentSettings& settings) {
   settings.agent.status_interval = std::chrono::seconds(typed.status_seconds);
   settings.agent.execution.health_deadline = std::chrono::seconds(typed.health_seconds);
   settings.agent.execution.settle_time = std::chrono::seconds(typed.settle_seconds);
+  settings.agent.execution.retry_time = std::chrono::seconds(typed.retry_seconds);
+  settings.agent.execution.undo_retry_time = std::max<std::chrono::milliseconds>(
+      std::chrono::hours(1), settings.agent.execution.retry_time);
+  settings.agent.lane_workers_max = std::max(1, settings.loop.workers / 3);
   settings.agent.agent_version = TALLYMAN_VERSION;
   return {};
 }
@@ -101,7 +152,7 @@ Result<ParsedAgentOptions> ParseAgentOptions(
                                 fmt::format("{}; see \"tallyman agent --help\"", Quote(e.what()))));
   }
   if (settings.server.empty()) settings.server = variable("TALLYMAN_SERVER").value_or("");
-  if (settings.server.empty()) {
+  if (settings.server.empty() && !settings.stop_nodes) {
     return Fail(
         InvalidArgument("NO_SERVER",
                         "no control plane is named: give --server https://HOST[:PORT], or set "
@@ -113,6 +164,8 @@ Result<ParsedAgentOptions> ParseAgentOptions(
                                 "/var/lib/tallyman-agent"));
   }
   settings.join_token = variable("TALLYMAN_JOIN_TOKEN").value_or("");
+  ReadPlainHttp(typed, app.count("--registry-plain-http") > 0, settings.registries);
+  ReadProxies(variable, settings.registries);
   RETURN_IF_ERROR(Read(typed, settings));
   return ParsedAgentOptions{.settings = std::move(settings), .text = {}};
 }

@@ -10,6 +10,7 @@
 
 #include "agent/core.h"
 #include "agent/loop.h"
+#include "agent/oci/registry_options.h"
 #include "base/enum_text.h"
 #include "base/result.h"
 #include "main/log_form.h"
@@ -23,6 +24,13 @@ struct EnumText<RuntimeKind> {
   static constexpr std::array<std::string_view, 2> kWords = {"oci", "simulated"};
 };
 
+enum class DiskKind { kPreallocated, kThin };
+
+template <>
+struct EnumText<DiskKind> {
+  static constexpr std::array<std::string_view, 2> kWords = {"preallocated", "thin"};
+};
+
 struct AgentSettings {
   std::string server;
   std::filesystem::path data;  // absolute
@@ -31,10 +39,15 @@ struct AgentSettings {
   std::string join_token_file;
   std::string join_token;  // of the environment; the file comes first
   bool rejoin = false;
+  // Instead of running: stop all nodes below `data`, and end.
+  bool stop_nodes = false;
   LogForm log = LogForm::kText;
   RuntimeKind runtime = RuntimeKind::kOci;
-  std::string registry_authfile;
-  bool registry_plain_http = false;
+  RegistryOptions registries;
+  int64_t image_room_gb = 0;  // 0: a share of the disk
+  DiskKind disks = DiskKind::kPreallocated;
+  int64_t log_mib = 16;
+  int64_t stop_grace_max_seconds = 600;
   AgentOptions agent;
   LoopOptions loop;
 };

@@ -124,6 +124,7 @@ Status InProcessClient::Stream(std::string_view method, const Message& request,
     for (const auto& message : messages) {
       if (!on_message(message->message())) return {};
     }
+    if (messages.empty() && stream->IsOver()) return {};
     if (messages.empty()) bell.Wait(kStopNoticed);
   }
   return {};

@@ -66,6 +66,8 @@ struct ChangeSet {
   std::vector<Token> new_tokens;
   std::vector<HostReport> host_reports;      // at most one per host
   std::vector<StatusReport> status_reports;  // likewise
+  std::vector<NodeIncidents> node_incidents;
+  std::vector<HostId> joined_hosts;  // whose incidents are counted from 1 again
 };
 
 }  // namespace tallyman

@@ -32,16 +32,29 @@ enum class EventKind {
   kImageCreated,
   kTokenCreated,
   kTokenRevoked,
+  // What a host tells of: ReportedIncident in its order.
+  kNodeCrashed,
+  kNodeOutOfMemory,
+  kNodeNotRestarted,
+  kNodeUnhealthy,
+  kNodeHealthy,
+  kNodeDiskError,
+  kHostProblem,
+  // A command that is no upgrade was reverted or has failed.
+  kCommandFailed,
 };
 
 template <>
 struct EnumText<EventKind> {
-  static constexpr std::array<std::string_view, 21> kWords = {
-      "node_created", "upgrade_started", "upgrade_succeeded", "upgrade_failed",  "node_updated",
-      "node_moved",   "node_starting",   "node_stopping",     "node_restarting", "node_deleting",
-      "node_deleted", "node_running",    "host_created",      "host_updated",    "books_corrected",
-      "org_created",  "region_created",  "protocol_created",  "image_created",   "token_created",
-      "token_revoked"};
+  static constexpr std::array<std::string_view, 29> kWords = {
+      "node_created",    "upgrade_started",  "upgrade_succeeded",  "upgrade_failed",
+      "node_updated",    "node_moved",       "node_starting",      "node_stopping",
+      "node_restarting", "node_deleting",    "node_deleted",       "node_running",
+      "host_created",    "host_updated",     "books_corrected",    "org_created",
+      "region_created",  "protocol_created", "image_created",      "token_created",
+      "token_revoked",   "node_crashed",     "node_out_of_memory", "node_not_restarted",
+      "node_unhealthy",  "node_healthy",     "node_disk_error",    "host_problem",
+      "command_failed"};
 };
 
 struct Event {

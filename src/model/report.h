@@ -27,6 +27,15 @@ enum class OutcomeResult {
 };
 enum class ReportedRun { kNone, kRunning, kStopped, kFailed };
 enum class ReportedHealth { kNone, kHealthy, kUnhealthy };
+enum class ReportedIncident {
+  kNodeCrashed,
+  kNodeOutOfMemory,
+  kNodeNotRestarted,
+  kNodeUnhealthy,
+  kNodeHealthy,
+  kNodeDiskError,
+  kHostProblem
+};
 
 template <>
 struct EnumText<OutcomeResult> {
@@ -49,6 +58,13 @@ template <>
 struct EnumText<ReportedHealth> {
   static constexpr std::array<std::string_view, 3> kWords = {"none", "healthy", "unhealthy"};
 };
+// Each is also the word of the event that tells of it.
+template <>
+struct EnumText<ReportedIncident> {
+  static constexpr std::array<std::string_view, 7> kWords = {
+      "node_crashed", "node_out_of_memory", "node_not_restarted", "node_unhealthy",
+      "node_healthy", "node_disk_error",    "host_problem"};
+};
 
 // How a command ended on its host.
 struct HostOutcome {
@@ -57,6 +73,17 @@ struct HostOutcome {
   ReportedRun run_state = ReportedRun::kNone;
   std::chrono::microseconds retry_after{0};
   std::string message;
+};
+
+// How a container ended.
+struct ReportedEnd {
+  int64_t exit_code = 0;
+  int64_t signal = 0;  // 0: none ended it
+  bool out_of_memory = false;
+  Time at;             // by the host's clock
+  std::string output;  // the last that it printed
+
+  friend bool operator==(const ReportedEnd&, const ReportedEnd&) = default;
 };
 
 // What of one node is on its host, as the host finds it. The node may be none of ours.
@@ -70,8 +97,56 @@ struct NodeReport {
   Resources limits;      // in force; 0: not limited
   bool pending = false;  // a command is in the host's journal and not finished
   bool remains = false;  // nothing runs, but something of the node is still there
+  int64_t restarts = 0;  // by the host itself, since its config last changed
+  std::optional<ReportedEnd> last_end = {};
+  std::string health_message = {};
+  std::string problem = {};       // "": none
+  std::string image_digest = {};  // "": not known
+  int64_t disk_used_bytes = 0;    // 0: not known
 
   friend bool operator==(const NodeReport&, const NodeReport&) = default;
+};
+
+// Something that happened to a node or a host between commands, or several alike.
+struct Incident {
+  int64_t number = 0;  // rises within what a host says from one join on
+  ReportedIncident kind = ReportedIncident::kNodeCrashed;
+  std::optional<NodeId> node_id;  // empty: the host itself
+  std::optional<Time> at;         // by the host's clock
+  int64_t count = 1;
+  std::string message;
+  std::optional<ReportedEnd> end;
+};
+
+// To be added to what was counted of a node.
+struct NodeIncidents {
+  NodeId node_id;
+  ReportedIncident kind = ReportedIncident::kNodeCrashed;
+  int64_t count = 1;
+};
+
+// A node as its host last spoke of it.
+struct ReportedNode {
+  NodeReport report;
+  Time changed_at;  // since when the host has been saying so
+  int64_t crashes = 0;
+  int64_t out_of_memory = 0;  // not among the crashes
+};
+
+// The same in short, for lists.
+struct NodeCondition {
+  ReportedRun run_state = ReportedRun::kNone;
+  ReportedHealth health = ReportedHealth::kNone;
+  std::string problem;
+  int64_t restarts = 0;
+};
+
+// Over all live nodes, and all hosts.
+struct ReportedTotals {
+  int64_t unhealthy_nodes = 0;
+  int64_t nodes_with_problems = 0;
+  int64_t restarts = 0;
+  int64_t hosts_with_problems = 0;
 };
 
 // When a host was heard from, and the number of its last report.
@@ -84,6 +159,11 @@ struct HostReport {
   std::optional<Time> status_at;
   std::optional<Resources> capacity;
   std::optional<std::string> agent_version;
+  std::optional<Resources> reserved = {};
+  std::optional<bool> thin_disks = {};
+  std::optional<std::string> problem = {};  // "": none
+  // Incidents up to this number were processed since the host last joined; in a change too.
+  int64_t incident_number = 0;
 
   friend bool operator==(const HostReport&, const HostReport&) = default;
 };

@@ -269,7 +269,7 @@ void NodeLifecycle::Revert(Entry& entry, const Said& said) {
   if (command.kind == CommandKind::kCreate && !said.config_id) {
     End(entry, CommandState::kReverted, said);
     Run({});
-    return Release(false);
+    return EndUnmade();
   }
   const bool is_newest = ChangesConfig(command.kind) && IsNewest(entry);
   // What was to be changed back runs no more, or a create left something behind.
@@ -278,7 +278,7 @@ void NodeLifecycle::Revert(Entry& entry, const Said& said) {
   if (!LaterHasEnded(entry)) Run(said.config_id);
   if (fails) {
     End(entry, CommandState::kFailed, said);
-    node_.node_state = NodeState::kFailed;
+    ShowFailed();
     return;
   }
   End(entry, CommandState::kReverted, said);
@@ -301,9 +301,24 @@ void NodeLifecycle::Fail(Entry& entry, const Said& said) {
   StartFromWhatRuns(entry);
   if (!LaterHasEnded(entry)) Run(said.config_id);
   End(entry, CommandState::kFailed, said);
-  if (command.kind == CommandKind::kCreate && !said.config_id) return Release(false);
+  if (command.kind == CommandKind::kCreate && !said.config_id) return EndUnmade();
   if (!IsTransition(command.kind)) return Follow(said);
-  node_.node_state = NodeState::kFailed;
+  ShowFailed();
+}
+
+// Nothing works of a node whose create has failed. What was asked last wins: where it is to be
+// deleted, it stays to be deleted, charged until its host says that nothing is there.
+void NodeLifecycle::EndUnmade() {
+  const bool delete_waits = std::ranges::any_of(entries_, [](const Entry& entry) {
+    return entry.command.kind == CommandKind::kDelete && IsPending(entry.command.state);
+  });
+  if (!delete_waits) return Release(false);
+  ShowFailed();
+}
+
+// A node that is being deleted is shown as that until the delete has ended.
+void NodeLifecycle::ShowFailed() {
+  if (node_.node_state != NodeState::kDeleting) node_.node_state = NodeState::kFailed;
 }
 
 void NodeLifecycle::EndDelete(Entry& entry, CommandState state, const Said& said) {
@@ -351,7 +366,9 @@ void NodeLifecycle::Lose(Entry& entry, const Said& said) {
   entry.command.state = CommandState::kUnknown;
   entry.outcome = said.result + (said.message.empty() ? "" : ": " + said.message);
   entry.touched = true;
-  node_.node_state = NodeState::kFailed;
+  // Of the delete itself nothing is known either.
+  if (entry.command.kind == CommandKind::kDelete) node_.node_state = NodeState::kFailed;
+  ShowFailed();
 }
 
 void NodeLifecycle::Resolve(Entry& entry, const Said& said) {
@@ -392,12 +409,13 @@ void NodeLifecycle::End(Entry& entry, CommandState state, const Said& said) {
       node_.next_state.reset();
   }
   auto add = [&](EventKind kind) {
-    events_.push_back({kind, command.id, said.result, said.message});
+    events_.push_back({kind, command.id, said.result, said.message, command.kind});
   };
   const bool well = state == CommandState::kSettled;
   const bool badly = state == CommandState::kReverted || state == CommandState::kFailed;
   if (command.kind == CommandKind::kUpgrade && well) add(EventKind::kUpgradeSucceeded);
   if (command.kind == CommandKind::kUpgrade && badly) add(EventKind::kUpgradeFailed);
+  if (command.kind != CommandKind::kUpgrade && badly) add(EventKind::kCommandFailed);
   if ((command.kind == CommandKind::kCreate || command.kind == CommandKind::kUpdate) && well)
     add(EventKind::kNodeRunning);
 }
@@ -413,7 +431,7 @@ void NodeLifecycle::Release(bool deleted) {
   node_.node_state = deleted ? NodeState::kDeleted : NodeState::kFailed;
   if (deleted) {
     node_.deleted_at = now_;
-    events_.push_back({EventKind::kNodeDeleted, {}, {}, {}});
+    events_.push_back({EventKind::kNodeDeleted, {}, {}, {}, {}});
   }
   for (Entry& entry : entries_) {
     if (!IsPending(entry.command.state)) continue;

@@ -78,6 +78,7 @@ struct LifecycleEvent {
   CommandId command_id;  // nil: of none
   std::string result;    // in the host's word; empty: none
   std::string message;
+  CommandKind command = CommandKind::kUpgrade;  // of which kind that is
 };
 
 // One node while a report, or time, is applied to it: a working copy. Belongs to one decision.
@@ -142,6 +143,8 @@ class NodeLifecycle {
   void EndOlder(const Entry& entry, const Said& said);
   void End(Entry& entry, CommandState state, const Said& said);
   void EndDelete(Entry& entry, CommandState state, const Said& said);
+  void EndUnmade();
+  void ShowFailed();
   void Release(bool deleted);
   void ReleaseWhereNothingIs(const NodeReport& report);
   void MoveToWhatRuns();

@@ -112,6 +112,11 @@ bool SqliteConnection::Rollback() {
   return !in_transaction();
 }
 
+void SqliteConnection::KeepLog() {
+  int keep = 1;
+  sqlite3_file_control(database_, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+}
+
 Status SqliteConnection::CopyTo(SqliteConnection& target,
                                 const std::function<void(int64_t, int64_t)>& progress) {
   sqlite3_backup* backup = sqlite3_backup_init(target.database_, "main", database_, "main");

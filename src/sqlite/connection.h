@@ -59,6 +59,9 @@ class SqliteConnection {
   // Leaves an open transaction, if there is one. False: the connection is of no use any more.
   bool Rollback();
 
+  // The write-ahead log stays, with its room, when the last connection is closed.
+  void KeepLog();
+
   // Copies the database, as it stands in this connection's transaction if one is open, into the
   // file of `target`; `progress` hears pages done and pages in all.
   Status CopyTo(SqliteConnection& target, const std::function<void(int64_t, int64_t)>& progress);

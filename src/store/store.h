@@ -63,6 +63,11 @@ struct NodeConfigKey {
   friend auto operator<=>(const NodeConfigKey&, const NodeConfigKey&) = default;
 };
 
+struct NodePlace {
+  HostId host_id;
+  NodeId node_id;
+};
+
 // What one decision needs. Locks are taken hosts first (those named and those of the nodes), in id
 // order, then nodes in id order; what is not there is absent from the snapshot.
 struct LockSet {
@@ -159,6 +164,13 @@ class ReadTx {
   virtual Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) = 0;
   // By id.
   virtual Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) = 0;
+  // What its host last said of a node, and what was counted of it; nullopt: neither.
+  virtual Result<std::optional<ReportedNode>> FindReported(const NodePlace& node) = 0;
+  // Nodes of which their hosts said nothing are absent.
+  virtual Result<std::unordered_map<NodeId, NodeCondition>> FindConditions(
+      const std::vector<NodePlace>& nodes) = 0;
+  // Reads every report there is.
+  virtual Result<ReportedTotals> CountReported() = 0;
   // By id whatever has become of it: one indexed read, made for every call over a network. By name
   // the one that is neither revoked nor used.
   virtual Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) = 0;

@@ -52,6 +52,21 @@ TEST_F(AgentCommandTest, HelpSaysHowAMachineJoins) {
                              HasSubstr("Containers outlive the agent")));
 }
 
+TEST_F(AgentCommandTest, StopsTheNodesOfAMachineThatGoesDown) {
+  const Ran ran = Run({"agent", "--stop-nodes", "--data", data(), "--runtime", "simulated"});
+  EXPECT_EQ(ran.status, 0) << ran.err;  // without a server, and without ever having joined
+  EXPECT_THAT(ran.err, HasSubstr("no node of this machine runs any more"));
+}
+
+// It would start them again.
+TEST_F(AgentCommandTest, StopsNoNodesWhileAnAgentRuns) {
+  ChildProcess agent(dir_.path() / "agent.log");
+  StartWaiting(agent);
+  const Ran ran = Run({"agent", "--stop-nodes", "--data", data(), "--runtime", "simulated"});
+  EXPECT_EQ(ran.status, 8) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("reason=AGENT_RUNS"));
+}
+
 TEST_F(AgentCommandTest, SaysWhatIsMissingAndWhatToDo) {
   struct Case {
     std::vector<std::string> words;

@@ -126,6 +126,34 @@ TEST_F(DeployTest, TheSettingsOfTheAgentAreTaken) {
   EXPECT_THAT(ran.err, HasSubstr("reason=DIRECTORY_NOT_MADE"));  // all else was understood
 }
 
+// Shutting down: first the agent, then the nodes, then file systems and network. Anything else
+// leaves the nodes alone.
+TEST_F(DeployTest, TheNodesAreStoppedBetweenAgentAndMachine) {
+  const std::string agent = Contents(kDeploy + "systemd/tallyman-agent.service");
+  const std::string nodes = Contents(kDeploy + "systemd/tallyman-nodes.service");
+  EXPECT_THAT(agent, HasSubstr("Requires=tallyman-nodes.service\n"));
+  EXPECT_THAT(agent, testing::ContainsRegex("\nAfter=.*tallyman-nodes.service"));
+  for (const char* later : {"network.target", "local-fs.target", "remote-fs.target"})
+    EXPECT_THAT(nodes, testing::ContainsRegex(std::string("\nAfter=[^\n]*") + later));
+  EXPECT_THAT(nodes, HasSubstr("RemainAfterExit=yes\n"));
+  for (const char* tie : {"PartOf=", "BindsTo=", "StopWhenUnneeded="})
+    EXPECT_THAT(nodes, testing::Not(HasSubstr(tie)));
+
+  std::smatch match;
+  static const std::regex kStop(R"(\nExecStop=/usr/bin/tallyman ([^\n]*)\n)");
+  ASSERT_TRUE(std::regex_search(nodes, match, kStop));
+  EXPECT_EQ(match[1], "agent --stop-nodes --data /var/lib/tallyman-agent");
+  const Ran ran =
+      RunProgram(TALLYMAN_PROGRAM,
+                 {"agent", "--stop-nodes", "--data", "/proc/nowhere", "--runtime", "simulated"},
+                 {"PATH=/usr/bin:/bin"});
+  EXPECT_THAT(ran.err, HasSubstr("reason=DIRECTORY_NOT_MADE"));  // all else was understood
+
+  // An upgrade restarts the agent only; a removal stops it only.
+  for (const char* script : {"debian/postinst", "debian/prerm", "debian/postrm"})
+    EXPECT_THAT(Contents(kDeploy + script), testing::Not(HasSubstr("tallyman-nodes.service")));
+}
+
 TEST_F(DeployTest, TheUnitsAreNoMoreOpenThanTheyWere) {
   const Ran ran = RunProgram(std::string(TALLYMAN_SOURCE_DIR) + "/scripts/check-units", {},
                              {"PATH=/usr/bin:/bin"});

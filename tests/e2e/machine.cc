@@ -118,6 +118,8 @@ void EndToEndTest::StartAgent(const std::string& name) {
                      host.data,
                      "--join-token-file",
                      Path(name + ".join"),
+                     "--image-room-gb",
+                     "1",
                      "--settle-seconds",
                      "1",
                      "--health-seconds",
@@ -238,8 +240,7 @@ void EndToEndTest::CheckBooksAndMachine() const {
     EXPECT_EQ(LimitsOf(id, home), books);
     EXPECT_EQ(Text(node, "nodeState"), "NODE_STATE_RUNNING");
     EXPECT_EQ(Text(node, "runningConfigId"), Text(node, "configId"));
-    auto state = RunTool(
-        {"runc", "--root", (home.parent_path().parent_path() / "runc").string(), "state", id});
+    auto state = RunTool({"runc", "--root", RuncRootOf(id).string(), "state", id});
     ASSERT_TRUE(state.has_value()) << state.error().message;
     const json::value container = json::parse(*state);
     EXPECT_EQ(container.at("status").as_string(), "running");

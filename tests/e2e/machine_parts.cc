@@ -31,21 +31,34 @@ std::filesystem::path DirectoryOf(int pid) {
 
 void RemoveContainers(const std::filesystem::path& data) {
   std::error_code error;
-  const std::string root = (data / "runc").string();
-  for (const auto& entry : std::filesystem::directory_iterator(root, error))
-    Try({"runc", "--root", root, "delete", "--force", entry.path().filename().string()});
+  for (const auto& node : std::filesystem::directory_iterator(data / "nodes", error)) {
+    const std::string id = node.path().filename().string();
+    const std::filesystem::path records = RuncRootOf(id);
+    if (records.empty()) continue;
+    Try({"runc", "--root", records.string(), "delete", "--force", id});
+    std::filesystem::remove_all(records / id, error);
+  }
 }
 
-void Unmount(const std::filesystem::path& below) {
+void UnmountBelow(const std::filesystem::path& directory) {
   auto mounts = ListMounts();
   if (!mounts) return;
   std::ranges::reverse(*mounts);
   for (const MountPoint& mount : *mounts) {
-    if (mount.path.starts_with(below.string() + "/")) ::umount2(mount.path.c_str(), MNT_DETACH);
+    if (mount.path.starts_with(directory.string() + "/")) ::umount2(mount.path.c_str(), MNT_DETACH);
   }
 }
 
 }  // namespace
+
+std::filesystem::path RuncRootOf(const std::string& node_id) {
+  std::error_code error;
+  for (const auto& agent : std::filesystem::directory_iterator("/run/tallyman-agent", error)) {
+    if (std::filesystem::exists(agent.path() / "runc" / node_id, error))
+      return agent.path() / "runc";
+  }
+  return {};
+}
 
 std::string WhyNoEndToEnd() {
   if (std::string why = WhyNoContainers(); !why.empty()) return why;
@@ -81,10 +94,14 @@ MachineParts::~MachineParts() {
   for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
     if (entry.path().extension() == ".data") RemoveContainers(entry.path());
   }
-  Unmount(directory_);
+  UnmountBelow(directory_);
   for (const auto& entry : std::filesystem::directory_iterator("/run/netns", error)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with(Bridge() + "n")) Try({"ip", "netns", "del", name});
+    if (!name.starts_with(Bridge() + "n")) continue;
+    // A monitor of a container that has just ended may keep the namespace for a moment.
+    if (auto number = ParseInt64(name.substr(Bridge().size() + 1)))
+      Try({"ip", "link", "del", Cable(static_cast<int>(*number))});
+    Try({"ip", "netns", "del", name});
   }
   Try({"ip", "link", "del", Bridge()});
   std::filesystem::remove_all(directory_, error);

@@ -13,6 +13,9 @@ namespace tallyman {
 // Why this machine cannot run such tests; empty: it can.
 std::string WhyNoEndToEnd();
 
+// Where runc has its record of the node's container, in this boot; empty: there is none.
+std::filesystem::path RuncRootOf(const std::string& node_id);
+
 // One bridge with the server's address, and for each host a namespace behind it. Below directory()
 // the data directories of agents end in ".data". Not thread-safe.
 class MachineParts {

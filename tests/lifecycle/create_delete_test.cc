@@ -186,6 +186,79 @@ TEST_F(CreateAndDelete, AFailedDeleteLeavesTheNodeChargedAndDeletable) {
   EXPECT_EQ(ChargedCores(), 0);
 }
 
+// What was asked last wins: the delete ends the node, however its create ended before, and with
+// whatever words. A host of the last release says it like this: first the create, which it has put
+// back, then the delete, of which it finds nothing.
+TEST_F(CreateAndDelete, ADeleteThatWaitsForACreateThatFailsEndsTheNode) {
+  for (v1::OutcomeResult result :
+       {v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE,
+        v1::OUTCOME_RESULT_NOT_SUPPORTED, v1::OUTCOME_RESULT_NODE_NOT_FOUND,
+        v1::OUTCOME_RESULT_INTERNAL_ERROR}) {
+    // Before or after the host has taken the delete.
+    for (bool taken : {false, true}) {
+      SCOPED_TRACE(testing::Message() << v1::OutcomeResult_Name(result) << ", taken " << taken);
+      v1::HandedCommand create = TakeCreate();
+      ASSERT_OK(room.Delete("m"));
+      v1::HandedCommand gone = taken ? host->Take("m") : v1::HandedCommand();
+      EXPECT_EQ(host->Say(create, result), "");
+      EXPECT_REFUSED(room.Upgrade({"m"}, "chain/full@1.0.0"), Code::kFailedPrecondition,
+                     "NODE_BEING_DELETED");
+      if (!taken) gone = host->Take("m");
+      EXPECT_EQ(gone.kind(), v1::COMMAND_KIND_DELETE);
+      EXPECT_EQ(host->Say(gone, v1::OUTCOME_RESULT_NODE_NOT_FOUND), "");
+      EXPECT_EQ(StateOf(gone), v1::COMMAND_STATE_SETTLED);
+      EXPECT_EQ(ChargedCores(), 2);
+      // The name is free again.
+      ASSERT_OK(room.Create("m", "host-1", "2.0.0"));
+      ASSERT_OK(room.Delete("m"));
+      EXPECT_EQ(ChargedCores(), 2);
+    }
+  }
+}
+
+// Both outcomes in one report, as of a host that gave the create up for the delete.
+TEST_F(CreateAndDelete, ACreateThatIsGivenUpForItsDeleteEndsDeleted) {
+  v1::HandedCommand create = TakeCreate();
+  ASSERT_OK(room.Delete("m"));
+  v1::HandedCommand gone = host->Take("m");
+  v1::ReportRequest report;
+  *report.add_outcomes() = TestHost::OutcomeOf(create, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK);
+  *report.add_outcomes() = TestHost::OutcomeOf(gone, v1::OUTCOME_RESULT_NODE_NOT_FOUND);
+  const v1::ReportResponse answer = host->Report(report);
+  for (const v1::OutcomeAnswer& outcome : answer.outcomes()) EXPECT_EQ(outcome.reason(), "");
+  EXPECT_EQ(StateOf(create), v1::COMMAND_STATE_REVERTED);
+  EXPECT_EQ(StateOf(gone), v1::COMMAND_STATE_SETTLED);
+  EXPECT_EQ(ChargedCores(), 2);
+  EXPECT_EQ(CountEvents("node_deleted"), 1u);
+}
+
+// A status between the two ends it as well: nothing is there, and nothing in motion.
+TEST_F(CreateAndDelete, AFailedCreateThatIsToBeDeletedIsReleasedByAStatus) {
+  v1::HandedCommand create = TakeCreate();
+  ASSERT_OK(room.Delete("m"));
+  const std::string id = M().id();
+  EXPECT_EQ(host->Say(create, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK), "");
+  EXPECT_EQ(ChargedCores(), 8);
+  host->Status(id, "");
+  EXPECT_EQ(ChargedCores(), 2);
+  EXPECT_EQ(CountEvents("node_deleted"), 1u);
+}
+
+// An upgrade that is given up for the delete, as hosts end it: the node is shown as being deleted
+// until it is.
+TEST_F(CreateAndDelete, AnUpgradeThatIsGivenUpForADeleteDoesNotOpenTheNodeAgain) {
+  Upgrade("2.0.0");
+  v1::HandedCommand upgrade = host->Take("n");
+  ASSERT_OK(room.Delete("n"));
+  v1::HandedCommand gone = host->Take("n");
+  EXPECT_EQ(host->Say(upgrade, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE), "");
+  EXPECT_EQ(N().node_state(), v1::NODE_STATE_DELETING);
+  EXPECT_REFUSED(room.Upgrade({"n"}, "chain/full@1.0.0"), Code::kFailedPrecondition,
+                 "NODE_BEING_DELETED");
+  EXPECT_EQ(host->Say(gone, v1::OUTCOME_RESULT_NODE_NOT_FOUND), "");
+  EXPECT_EQ(ChargedCores(), 0);
+}
+
 TEST_F(CreateAndDelete, ADeleteThatFailsAfterAWithdrawnUpgradeMovesBackToWhatRuns) {
   Upgrade("2.0.0");
   ASSERT_OK(room.Delete("n"));

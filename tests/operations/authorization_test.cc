@@ -60,6 +60,7 @@ constexpr Case kCases[] = {
     {"NodeService/RetryUpgrade", R"(node: "n-4")"},
     {"NodeService/StartNodes", R"(nodes: "n-1")"},
     {"NodeService/StopNodes", R"(nodes: "n-1")"},
+    {"NodeService/StreamNodeLogs", R"(node: "n-1")"},
     {"NodeService/UpdateNode", R"(node: "n-2" set_values { key: "archive" value: "on" })"},
     {"NodeService/UpgradeNodes", R"(nodes: "n-2" image: "chain/full@1.1.0")"},
     {"OrgService/CreateOrg", R"(name: "gamma")"},
@@ -160,6 +161,8 @@ struct World {
                      api.dispatcher.OpenStream(
                          "tallyman.v1." + std::string(method), *request,
                          {.actor = actor, .address = {}, .deadline = {}, .cancelled = {}}, [] {}));
+    // No host answers: that it was opened is enough.
+    if (method == "NodeService/StreamNodeLogs") return std::string();
     ASSIGN_OR_RETURN(const int64_t newest, NewestEvent(*api.room.control));
     std::string seen;
     EXPECT_TRUE(WaitUntil([&] {

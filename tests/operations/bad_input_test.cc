@@ -36,6 +36,9 @@ constexpr Case kCases[] = {
                          config_id: "00000000-0000-7000-8000-000000000000" image_uri: "u"
                          container_id: "c" run_state: RUN_STATE_RUNNING health: HEALTH_HEALTHY
                          limits { cpu_cores: 1 memory_bytes: 1 disk_bytes: 1 } } })"},
+    {"AgentService/SendLog",
+     R"(id: "00000000-0000-7000-8000-000000000000" part: 1 lost_lines: 1 end: true error: "e"
+        lines { at { seconds: 1 } is_error: true text: "t" })"},
     {"AuditService/RunAudit", R"(hosts: "host-1" max_drifts: 5)"},
     {"AuditService/RepairDrift", R"(hosts: "host-1")"},
     {"CatalogService/CreateProtocol", R"(key: "p" name: "P" org: "acme")"},

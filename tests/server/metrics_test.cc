@@ -91,8 +91,10 @@ TEST_F(Pages, NumbersFollowWhatHappens) {
         R"(tallyman_resources{region="eu",dimension="cpu_cores",part="free"} 24)",
         R"(tallyman_resources{region="eu",dimension="disk_bytes",part="held"} 0)",
         R"(tallyman_open_transitions{state="open",age="1m"} 1)",
-        R"(tallyman_open_transitions{state="failed",age="older"} 0)", "tallyman_workers 4",
-        "tallyman_calls_in_flight 0", "tallyman_streams_open 0", "tallyman_connections 1"}) {
+        R"(tallyman_open_transitions{state="failed",age="older"} 0)", "tallyman_nodes_unhealthy 0",
+        "tallyman_hosts_with_problems 0", R"(tallyman_incidents_total{kind="node_crashed"} 0)",
+        "tallyman_workers 4", "tallyman_calls_in_flight 0", "tallyman_streams_open 0",
+        "tallyman_connections 1"}) {
     EXPECT_THAT(metrics, HasSubstr(line));
   }
   EXPECT_THAT(metrics, Not(HasSubstr("tallyman_call_duration_seconds_count{")));

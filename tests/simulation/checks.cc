@@ -69,10 +69,15 @@ std::string Simulation::CheckNode(const Node& node, const NodeSnapshot& snapshot
     failed = failed || IsTransition(command.kind);
   }
   std::optional<ConfigId> runs;
+  bool is_up = false;
   for (const auto& host : hosts_) {
-    if (host->id() != node.host_id) continue;
-    for (const ObservedNode& seen : host->Seen())
-      if (seen.node_id == node.id && seen.config_id) runs = seen.config_id;
+    for (const ObservedNode& seen : host->Seen()) {
+      if (seen.node_id != node.id) continue;
+      if (host->id() != node.host_id) return "node " + node.name + " is on two hosts";
+      if (!seen.unreadable.empty()) return "node " + node.name + " stays unreadable for ever";
+      if (seen.config_id) runs = seen.config_id;
+      is_up = seen.running;
+    }
   }
   if (node.next_state) return "node " + node.name + ": next_state stays for ever";
   if (failed) {
@@ -84,6 +89,9 @@ std::string Simulation::CheckNode(const Node& node, const NodeSnapshot& snapshot
     return fmt::format("node {} stays {} for ever", node.name, ToText(node.node_state));
   if (runs != node.config_id || node.running_config_id != runs)
     return "node " + node.name + ": books and machine disagree about its config";
+  if (is_up != (node.node_state == NodeState::kRunning))
+    return fmt::format("node {} is {} and {}", node.name, ToText(node.node_state),
+                       is_up ? "runs" : "does not run");
   if (node.held != Resources{}) return "node " + node.name + ": its hold is never given back";
   return {};
 }
@@ -104,8 +112,8 @@ std::string Simulation::CheckSettled() {
     }
     for (const auto& host : hosts_) {
       for (const ObservedNode& seen : host->Seen()) {
-        if (seen.running && !live.contains(seen.node_id))
-          wrong = fmt::format("{} still runs a node that is gone", host->name());
+        if (wrong.empty() && !live.contains(seen.node_id))
+          wrong = fmt::format("{} still has something of a node that is gone", host->name());
       }
     }
     return {};

@@ -12,6 +12,8 @@ AgentOptions Options() {
   AgentOptions options;
   options.agent_version = "simulated";
   options.execution.health_deadline = std::chrono::seconds(20);
+  options.execution.retry_time = std::chrono::seconds(60);
+  options.execution.undo_retry_time = std::chrono::seconds(180);
   options.status_interval = std::chrono::seconds(30);
   return options;
 }
@@ -28,10 +30,22 @@ SimulatedHost::SimulatedHost(HostId id, std::string name, std::string journal, N
       log_(log),
       chance_(chance) {
   machine_.SetHook([this](RuntimeStep step, const NodeSpec&) { return MayFail(step); });
+  machine_.SetSlowness([this](RuntimeStep step, const NodeSpec&) {
+    const int64_t most = step == RuntimeStep::kPrepare ? 12 : 4;
+    return chance_.Strikes(4) ? static_cast<int>(2 + chance_.Below(most)) : 1;
+  });
 }
 
 Status SimulatedHost::MayFail(RuntimeStep step) {
   if (chance_.Strikes(60)) throw AgentKilled();
+  const SteadyTime now = clock_.SteadyNow();
+  if (chance_.faults && step == RuntimeStep::kPrepare && now < registry_back_)
+    return Fail(Error(Code::kUnavailable, "REGISTRY_AWAY", "503"));
+  if (chance_.faults && now < disk_free_ &&
+      (step == RuntimeStep::kPrepare || step == RuntimeStep::kInstall))
+    return Fail(Error(Code::kResourceExhausted, "DISK_FULL", "no space left on device"));
+  if (step != RuntimeStep::kHealth && chance_.Strikes(20))
+    return Fail(Error(Code::kUnavailable, "DEVICE_BUSY", "device or resource busy"));
   if (!chance_.Strikes(step == RuntimeStep::kHealth ? 20 : 12)) return {};
   return Fail(Internal("TOOL_FAILED", "made to fail"));
 }
@@ -53,6 +67,18 @@ void SimulatedHost::Start() {
 void SimulatedHost::Kill() {
   agent_.reset();
   journal_.reset();
+}
+
+void SimulatedHost::CutPower() {
+  Kill();
+  machine_.CutPower([this](const ImageId&) { return !chance_.OneIn(3); });
+  for (const ObservedNode& node : Seen()) {
+    if (chance_.OneIn(4)) {
+      machine_.Break(node.node_id);
+    } else if (chance_.OneIn(4)) {
+      machine_.LoseContainer(node.node_id);
+    }
+  }
 }
 
 void SimulatedHost::Alive(const std::function<void()>& act) {

@@ -30,6 +30,19 @@ class Chance {
 // Ends the agent where it is thrown.
 struct AgentKilled {};
 
+// A host's own clock, which somebody may set.
+class HostClock final : public Clock {
+ public:
+  explicit HostClock(Clock& clock) : clock_(clock) {}
+  Time Now() override { return clock_.Now() + offset_; }
+  SteadyTime SteadyNow() override { return clock_.SteadyNow(); }
+  void Jump(std::chrono::microseconds by) { offset_ += by; }
+
+ private:
+  Clock& clock_;
+  std::chrono::microseconds offset_{0};
+};
+
 // What carries the calls of agents.
 class Network {
  public:
@@ -55,8 +68,15 @@ class SimulatedHost final : private Client {
   void Talk();
   bool Work();
   void Kill();
+  // The machine goes down: what was not synced is lost, the journal is not.
+  void CutPower();
+  // Its registry, or its disk, is of no use for a while.
+  void LoseRegistry(std::chrono::seconds how_long) { registry_back_ = Later(how_long); }
+  void FillDisk(std::chrono::seconds how_long) { disk_free_ = Later(how_long); }
+  void SetClock(std::chrono::seconds by) { clock_.Jump(by); }
 
  private:
+  SteadyTime Later(std::chrono::seconds by) { return clock_.SteadyNow() + by; }
   void Start();
   void Alive(const std::function<void()>& act);
   Status Call(std::string_view method, const google::protobuf::Message& request,
@@ -67,7 +87,9 @@ class SimulatedHost final : private Client {
   const std::string name_;
   const std::string journal_path_;
   Network& network_;
-  Clock& clock_;
+  HostClock clock_;
+  SteadyTime registry_back_{};
+  SteadyTime disk_free_{};
   Log& log_;
   Chance& chance_;
   mutable SimulatedRuntime machine_{{64, 256'000'000'000, 8'000'000'000'000}};

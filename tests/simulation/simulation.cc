@@ -239,6 +239,8 @@ void Simulation::Step() {
   } else if (act < 74) {
     Note("work " + host.name());
     host.Work();
+    // What takes longer is looked at again soon.
+    if (chance_.OneIn(3)) clock_.Advance(std::chrono::milliseconds(250));
   } else if (act < 80) {
     DeliverLate();
   } else if (act < 92) {
@@ -255,17 +257,50 @@ void Simulation::Step() {
     Note("agent of " + host.name() + " is killed");
     host.Kill();
   } else {
-    for (const ObservedNode& node : host.Seen()) {
-      if (!chance_.OneIn(2)) continue;
-      if (chance_.OneIn(4)) {
+    BadNight(host);
+  }
+}
+
+// Something of what real machines do.
+void Simulation::BadNight(SimulatedHost& host) {
+  const std::chrono::seconds a_while(1 + chance_.Below(chance_.OneIn(4) ? 600 : 60));
+  switch (chance_.Below(7)) {
+    case 0:
+      Note("the power of " + host.name() + " is cut");
+      return host.CutPower();
+    case 1:
+      Note("the registry is away from " + host.name());
+      return host.LoseRegistry(a_while);
+    case 2:
+      Note("the disk of " + host.name() + " is full");
+      return host.FillDisk(a_while);
+    case 3: {
+      const auto by = std::chrono::hours(chance_.OneIn(2) ? 2 : -2);
+      Note(fmt::format("the clock of {} is set by {} h", host.name(), by.count()));
+      return host.SetClock(by);
+    }
+    default:
+      break;
+  }
+  Note("nodes of " + host.name() + " crash, are busy, unhealthy or broken");
+  for (const ObservedNode& node : host.Seen()) {
+    if (!chance_.OneIn(2)) continue;
+    switch (chance_.Below(6)) {
+      case 0:
         host.machine().Crash(node.node_id);
-      } else {
+        break;
+      case 1:
+        host.machine().SetUnhealthy(node.node_id, "no peers");
+        break;
+      case 2:
+        host.machine().Break(node.node_id);
+        break;
+      default:
         host.machine().SetBlockingJob(
             node.node_id,
             BlockingJob{.retry_after_seconds = 30 + chance_.Below(100), .description = "busy"});
-      }
+        break;
     }
-    Note("nodes of " + host.name() + " are busy, or crash");
   }
 }
 
@@ -293,8 +328,10 @@ void Simulation::Settle() {
   Note("faults stop");
   for (auto& host : hosts_) {
     host->Kill();
-    for (const ObservedNode& node : host->Seen())
+    for (const ObservedNode& node : host->Seen()) {
       host->machine().SetBlockingJob(node.node_id, std::nullopt);
+      host->machine().SetUnhealthy(node.node_id, "");
+    }
   }
   StartServer();
   while (!late_.empty()) DeliverLate();

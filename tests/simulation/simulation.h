@@ -1,6 +1,8 @@
 // A control plane on a real database, agents with their journals and simulated machines, and
 // between them a network that loses, doubles, delays and reorders what is said; servers and agents
-// crash anywhere, disks and upgrades fail. Everything happens in one order, chosen by a seed.
+// crash anywhere, disks and upgrades fail, machines lose power and what was not synced, registries
+// are away, clocks are set, nodes crash, become unhealthy or cannot be read. Everything happens in
+// one order, chosen by a seed.
 //
 // After each step the promises are checked (checks.cc); once the faults stop, every transition has
 // to end, and books, ledger and machines have to agree.
@@ -63,6 +65,7 @@ class Simulation final : public Network {
   void StartServer();
   void BuildFleet();
   void Step();
+  void BadNight(SimulatedHost& host);
   void Operate();
   void ExpireOverdue();
   // Faults have stopped: everybody does what there is to do, for as long as it takes.

@@ -11,11 +11,13 @@
 #include "rpc/envelope.h"
 #include "support/api_room.h"
 #include "support/wait.h"
+#include "tallyman/v1/agent.pb.h"
 
 namespace tallyman {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 // What the other side of a call gets.
 class Peer final : public Exchange {
@@ -70,9 +72,10 @@ class OneToken final : public Authenticator {
                              ReadTx*) override {
     ++asked;
     if (is_revoked) return Fail(Error(Code::kUnauthenticated, "TOKEN_REVOKED", "it was revoked"));
-    return Actor{.id = "watcher", .org_id = {}, .role = Role::kViewer};
+    return Actor{.id = "watcher", .org_id = {}, .role = role};
   }
   Status Read(const std::function<Status(ReadTx&)>& body) override { return store_.Read(body); }
+  std::atomic<Role> role{Role::kViewer};
   std::atomic<bool> is_revoked{false};
   std::atomic<int> asked{0};
 
@@ -82,13 +85,15 @@ class OneToken final : public Authenticator {
 
 class StreamCalls : public testing::Test {
  protected:
-  std::shared_ptr<Peer> Open(RpcHandler& handler) {
+  std::shared_ptr<Peer> Open(RpcHandler& handler,
+                             const std::string& method = "EventService/WatchEvents",
+                             const std::string& body = "{}") {
     HttpRequest request{.verb = "POST",
-                        .target = "/tallyman.v1.EventService/WatchEvents",
+                        .target = "/tallyman.v1." + method,
                         .headers = {{"Content-Type", "application/connect+json"}},
                         .body = {},
                         .address = "192.0.2.1"};
-    AppendEnvelope(request.body, 0, "{}");
+    AppendEnvelope(request.body, 0, body);
     auto peer = std::make_shared<Peer>();
     EXPECT_FALSE(handler.Refuse(request));
     handler.Handle(std::move(request), peer);
@@ -137,6 +142,76 @@ TEST_F(StreamCalls, GiveTheirPlaceBackWhenTheyEnd) {
   const auto next = Open(handler);
   next->AwaitStream();
   next->End();
+}
+
+class LogCalls : public StreamCalls {
+ protected:
+  LogCalls() {
+    room.AddFleet(1);
+    room.AddImage("1.0.0", Needs(2, 4, 100));
+    EXPECT_TRUE(room.Create("n", "host-1", "1.0.0"));
+    token.role = Role::kOperator;
+  }
+  Caller Host() {
+    return {.actor = {.id = "agent.host-1",
+                      .org_id = {},
+                      .role = Role::kHost,
+                      .host_id = HostId::Parse(room.Host("host-1").id())},
+            .address = {},
+            .deadline = {},
+            .cancelled = {}};
+  }
+  // What the host hears of the request, as its agent would.
+  std::string RequestId() {
+    auto watch = dispatcher.OpenStream("tallyman.v1.AgentService/WatchCommands",
+                                       v1::WatchCommandsRequest(), Host(), [] {});
+    EXPECT_TRUE(watch.has_value());
+    auto messages = (*watch)->Next(10);
+    EXPECT_TRUE(messages.has_value());
+    for (const auto& message : *messages) {
+      const auto& said = static_cast<const v1::WatchCommandsResponse&>(message->message());
+      for (const v1::LogRequest& request : said.log_requests()) return request.id();
+    }
+    return "";
+  }
+  void Send(const v1::SendLogRequest& part) {
+    dispatcher.Dispatch("tallyman.v1.AgentService/SendLog", part, Host(),
+                        [](const Result<Reply>& reply) { EXPECT_TRUE(reply.has_value()); });
+  }
+};
+
+TEST_F(LogCalls, EndWellWhenAllWasSent) {
+  RpcHandler handler(Parts({}));
+  const auto peer = Open(handler, "NodeService/StreamNodeLogs", R"({"node": "n"})");
+  BodySource* stream = peer->AwaitStream();
+  EXPECT_EQ(stream->Next().bytes, "");
+  EXPECT_LE(stream->Patience(), std::chrono::seconds(10)) << "to say that the host is silent";
+  v1::SendLogRequest part;
+  part.set_id(RequestId());
+  part.set_part(1);
+  part.add_lines()->set_text("a line");
+  part.set_end(true);
+  Send(part);
+  EXPECT_GT(peer->wakes, 0);
+  const BodySource::Piece lines = stream->Next();
+  EXPECT_FALSE(lines.last);
+  EXPECT_THAT(lines.bytes, HasSubstr("a line"));
+  const BodySource::Piece last = stream->Next();
+  EXPECT_TRUE(last.last);
+  EXPECT_THAT(last.bytes, Not(HasSubstr("error")));
+  peer->End();
+}
+
+TEST_F(LogCalls, EndWithAReasonWhenNoHostAnswers) {
+  RpcHandler handler(Parts({}));
+  const auto peer = Open(handler, "NodeService/StreamNodeLogs", R"({"node": "n"})");
+  BodySource* stream = peer->AwaitStream();
+  EXPECT_FALSE(stream->Next().last);
+  room.clock.Advance(std::chrono::seconds(10));
+  const BodySource::Piece last = stream->Next();
+  EXPECT_TRUE(last.last);
+  EXPECT_THAT(last.bytes, HasSubstr("HOST_NOT_CONNECTED"));
+  peer->End();
 }
 
 class WaitingCalls : public StreamCalls {

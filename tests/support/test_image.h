@@ -21,6 +21,7 @@ struct TestImage {
   std::string health = {};
   std::vector<std::string> volumes = {};
   std::vector<std::string> labels = {};  // KEY=VALUE
+  std::string stop_signal = {};
 };
 
 // A directory with an OCI layout, and the URIs of the images in it.
@@ -56,6 +57,7 @@ class TestLayout {
       config.push_back(value);
     };
     if (!image.health.empty()) also("--config.label", "tallyman.health=" + image.health);
+    if (!image.stop_signal.empty()) also("--config.stopsignal", image.stop_signal);
     for (const std::string& label : image.labels) also("--config.label", label);
     for (const std::string& volume : image.volumes) also("--config.volume", volume);
     Must(config);

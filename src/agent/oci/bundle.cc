@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "agent/oci/environment.h"
 #include "base/checked.h"
 #include "base/json_text.h"
 #include "base/text.h"
@@ -16,41 +17,15 @@ namespace {
 namespace json = boost::json;
 
 constexpr int64_t kCpuPeriodMicros = 100'000;
-constexpr int64_t kPidsMax = 32'768;
-constexpr size_t kVolumesMax = 32;
 constexpr int64_t kStopGraceSecondsMax = 3600;
 
-// What root may do in a container: enough to own files and drop to another user.
-constexpr std::string_view kCapabilities[] = {
-    "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",    "CAP_FOWNER",  "CAP_FSETID",
-    "CAP_KILL",        "CAP_SETGID",  "CAP_SETPCAP",         "CAP_SETFCAP", "CAP_SETUID",
-    "CAP_SYS_CHROOT",  "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"};
-
 // Labels of an image and values of a node that the agent itself understands.
-constexpr std::string_view kHealthLabel = "tallyman.health";
 constexpr std::string_view kHealthValue = "health_command";
 constexpr std::string_view kGraceLabel = "tallyman.stop-grace-seconds";
 constexpr std::string_view kStopSignal = "org.opencontainers.image.stopSignal";
 
 Error Invalid(std::string message) {
   return InvalidArgument("IMAGE_CONFIG_INVALID", "the image's config: " + std::move(message));
-}
-
-// /var/lib/x is var+lib+x: one name below the volumes' directory, and no two paths the same.
-Result<std::string> VolumeName(std::string_view path) {
-  bool plain = path.size() > 1 && path.size() <= 200 && path.front() == '/' && path.back() != '/' &&
-               path.find("..") == std::string_view::npos &&
-               path.find("//") == std::string_view::npos &&
-               path.find("/.") == std::string_view::npos;
-  std::string name;
-  for (char c : path.substr(std::min<size_t>(1, path.size()))) {
-    bool letter_or_digit =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    plain = plain && (letter_or_digit || c == '/' || c == '.' || c == '_' || c == '-');
-    name += c == '/' ? '+' : c;
-  }
-  if (plain) return name;
-  return Fail(Invalid(fmt::format("volume {} is not a plain absolute path", Quote(path))));
 }
 
 json::object Bind(std::string_view destination, const std::filesystem::path& source,
@@ -61,75 +36,21 @@ json::object Bind(std::string_view destination, const std::filesystem::path& sou
           {"options", json::array{"rbind", access, "nosuid", "nodev"}}};
 }
 
-// umoci turns declared volumes into empty tmpfs mounts; ours are directories of the node's disk.
-bool IsDeclaredVolume(const json::object& mount) {
-  const json::value* type = mount.if_contains("type");
-  const json::value* source = mount.if_contains("source");
-  return type != nullptr && source != nullptr && *type == "tmpfs" && *source == "none";
-}
-
 Status PlanMounts(json::object& config, const BundlePlaces& places,
                   std::vector<std::string>& volume_names) {
+  ASSIGN_OR_RETURN(volume_names, PlanVolumes(config, places.volumes, places.used_volumes));
   json::array& mounts = config.at("mounts").as_array();
-  json::array planned;
-  for (json::value& value : mounts) {
-    json::object& mount = value.as_object();
-    std::string destination(mount.at("destination").as_string());
-    if (!IsDeclaredVolume(mount)) {
-      planned.push_back(std::move(mount));
-      continue;
-    }
-    ASSIGN_OR_RETURN(std::string name, VolumeName(destination));
-    if (volume_names.size() >= kVolumesMax) return Fail(Invalid("too many volumes"));
-    planned.push_back(Bind(destination, places.volumes / name, "rw"));
-    volume_names.push_back(std::move(name));
-  }
-  if (volume_names.empty()) {
-    volume_names.emplace_back("data");
-    planned.push_back(Bind("/data", places.volumes / "data", "rw"));
-  }
-  planned.push_back(Bind("/tallyman", places.info, "ro"));
-  planned.push_back(Bind("/tallyman/jobs", places.jobs, "rw"));
-  if (places.bind_resolv_conf)
-    planned.push_back(Bind("/etc/resolv.conf", "/etc/resolv.conf", "ro"));
-  mounts = std::move(planned);
+  mounts.push_back(Bind("/tallyman", places.info, "ro"));
+  mounts.push_back(Bind("/tallyman/jobs", places.jobs, "rw"));
   return {};
-}
-
-// The value of property network_id is NETWORK_ID.
-std::string VariableName(std::string_view key) {
-  std::string name;
-  for (char c : key) {
-    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    bool digit = c >= '0' && c <= '9';
-    name += letter && c >= 'a' ? static_cast<char>(c - 'a' + 'A') : (letter || digit ? c : '_');
-  }
-  return name;
 }
 
 void PlanProcess(json::object& config, const NodeSpec& spec) {
   json::object& process = config.at("process").as_object();
   process["terminal"] = false;
-  json::array capabilities;
-  for (std::string_view name : kCapabilities) capabilities.push_back(json::string(name));
-  process["capabilities"] = json::object{
-      {"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}};
-  process["noNewPrivileges"] = true;
-  process.erase("rlimits");  // those of the agent
-  // Later settings of a variable win over earlier ones of the image.
-  json::array& environment =
-      process["env"].is_array() ? process["env"].as_array() : process["env"].emplace_array();
-  auto set = [&](const std::string& name, const std::string& value) {
-    auto same = [&](const json::value& line) {
-      return line.is_string() && std::string_view(line.as_string()).starts_with(name + "=");
-    };
-    environment.erase(std::remove_if(environment.begin(), environment.end(), same),
-                      environment.end());
-    environment.push_back(json::string(name + "=" + value));
-  };
-  for (const auto& [key, value] : spec.values) set(VariableName(key), value);
-  set("TALLYMAN_NODE_ID", spec.node_id.ToString());
-  set("TALLYMAN_NODE_NAME", spec.name);
+  json::value& environment = process["env"];
+  PlanEnvironment(environment.is_array() ? environment.as_array() : environment.emplace_array(),
+                  spec);
 }
 
 Status PlanLimits(json::object& config, const NodeSpec& spec, const BundlePlaces& places) {
@@ -145,31 +66,13 @@ Status PlanLimits(json::object& config, const NodeSpec& spec, const BundlePlaces
                                 : container["resources"].emplace_object();
   resources["memory"] = memory;
   resources["cpu"] = json::object{{"quota", *quota}, {"period", kCpuPeriodMicros}};
-  resources["pids"] = json::object{{"limit", kPidsMax}};
   container["cgroupsPath"] = places.cgroup;
-  // Nodes are reached at the host's own addresses.
-  container["namespaces"] =
-      json::array{json::object{{"type", "pid"}}, json::object{{"type", "ipc"}},
-                  json::object{{"type", "uts"}}, json::object{{"type", "mount"}}};
   return {};
 }
 
 std::string TextOf(const json::object& object, std::string_view key) {
   const json::value* value = object.if_contains(key);
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
-}
-
-// A command is a JSON array of words, or a line for the image's shell.
-Result<json::array> CommandOf(const std::string& text) {
-  if (text.empty()) return json::array();
-  if (!text.starts_with('[')) return json::array{"/bin/sh", "-c", json::string(text)};
-  boost::system::error_code error;
-  json::value parsed = json::parse(text, error);
-  bool words = !error && parsed.is_array() && !parsed.as_array().empty() &&
-               std::ranges::all_of(parsed.as_array(),
-                                   [](const json::value& word) { return word.is_string(); });
-  if (words) return parsed.as_array();
-  return Fail(Invalid(fmt::format("health command {} is not a list of words", Quote(text))));
 }
 
 Status PlanAnnotations(json::object& config, const NodeSpec& spec,
@@ -179,10 +82,9 @@ Status PlanAnnotations(json::object& config, const NodeSpec& spec,
       there != nullptr && there->is_object())
     from_image = there->as_object();
   auto value = spec.values.find(std::string(kHealthValue));
-  ASSIGN_OR_RETURN(json::array health,
-                   CommandOf(value != spec.values.end() && !value->second.empty()
-                                 ? value->second
-                                 : TextOf(from_image, kHealthLabel)));
+  ASSIGN_OR_RETURN(HealthPlan health,
+                   PlanHealth(config, value != spec.values.end() ? std::string_view(value->second)
+                                                                 : std::string_view()));
   auto grace = ParseInt64(TextOf(from_image, kGraceLabel));
   json::array volumes;
   for (const std::string& name : volume_names) volumes.push_back(json::string(name));
@@ -194,7 +96,12 @@ Status PlanAnnotations(json::object& config, const NodeSpec& spec,
       {"tallyman.cpu_cores", std::to_string(spec.resources.cpu_cores)},
       {"tallyman.memory_bytes", std::to_string(spec.resources.memory_bytes)},
       {"tallyman.disk_bytes", std::to_string(spec.resources.disk_bytes)},
-      {"tallyman.health", health.empty() ? "" : json::serialize(health)},
+      {"tallyman.health", health.command.empty() ? "" : json::serialize(health.command)},
+      {"tallyman.health_timeout_ms", std::to_string(health.timing.timeout.count())},
+      {"tallyman.health_interval_ms", std::to_string(health.timing.interval.count())},
+      {"tallyman.health_start_period_ms", std::to_string(health.timing.start_period.count())},
+      {"tallyman.health_retries", std::to_string(health.timing.retries)},
+      {"tallyman.user", ToText(OwnerOf(config))},
       {"tallyman.volumes", json::serialize(volumes)},
       {"tallyman.stop_signal", TextOf(from_image, kStopSignal)},
       {"tallyman.stop_grace_seconds",
@@ -239,6 +146,15 @@ Result<InstalledNode> FromAnnotations(const json::object& annotations) {
   if (std::string signal = text("stop_signal"); !signal.empty()) installed.stop_signal = signal;
   if (auto grace = ParseInt64(text("stop_grace_seconds")))
     installed.stop_grace = std::chrono::seconds(*grace);
+  // Those of earlier releases have none of these.
+  const auto milliseconds = [&](std::string_view key) {
+    return std::chrono::milliseconds(ParseInt64(text(key)).value_or(0));
+  };
+  installed.health_timing = {.timeout = milliseconds("health_timeout_ms"),
+                             .interval = milliseconds("health_interval_ms"),
+                             .start_period = milliseconds("health_start_period_ms"),
+                             .retries = ParseInt64(text("health_retries")).value_or(1)};
+  installed.user = ParseDataOwner(text("user"));
   return installed;
 }
 
@@ -282,7 +198,9 @@ Result<InstalledNode> ReadInstalled(std::string_view config_json) {
       !error && parsed.is_object() ? parsed.as_object().if_contains("annotations") : nullptr;
   if (annotations == nullptr || !annotations->is_object())
     return Fail(DataLoss("CONTAINER_UNREADABLE", "the container's config.json is damaged"));
-  return FromAnnotations(annotations->as_object());
+  ASSIGN_OR_RETURN(InstalledNode installed, FromAnnotations(annotations->as_object()));
+  if (!installed.user) installed.user = OwnerOf(parsed.as_object());
+  return installed;
 }
 
 std::string RenderNodeInfo(const NodeSpec& spec) {

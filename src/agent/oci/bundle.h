@@ -1,5 +1,5 @@
-// A container's config.json: what umoci made of the image, and what the node's config and this host
-// make of that. Pure.
+// A container's config.json: what is written beside the image, and what the node's config and this
+// host make of that. What keeps the node apart is put in when it is started: isolation.h. Pure.
 //
 // The config.json is also the record of what is installed: annotations under "tallyman." carry the
 // ids, the resources asked for and the commands, and runc gives them back for every container, so
@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/oci/bundle_image.h"
 #include "agent/runtime.h"
 #include "base/result.h"
 
@@ -21,11 +22,11 @@ namespace tallyman {
 struct BundlePlaces {
   std::filesystem::path root;     // the container's root file system
   std::filesystem::path volumes;  // a directory below it for each volume that the image declares
-  std::filesystem::path info;     // read-only in the container, at /tallyman
-  std::filesystem::path jobs;     // at /tallyman/jobs
-  std::string cgroup;             // "/tallyman/NODE_ID"
-  bool limit_swap = false;        // the kernel accounts for swap
-  bool bind_resolv_conf = true;   // the host has an /etc/resolv.conf
+  std::vector<std::string> used_volumes = {};  // the names of those that the node has had
+  std::filesystem::path info;                  // read-only in the container, at /tallyman
+  std::filesystem::path jobs;                  // at /tallyman/jobs
+  std::string cgroup;                          // "/tallyman/NODE_ID"
+  bool limit_swap = false;                     // the kernel accounts for swap
 };
 
 struct Bundle {
@@ -34,8 +35,8 @@ struct Bundle {
   std::vector<std::string> volume_names;
 };
 
-// `image_config` is the config.json that umoci wrote. INVALID_ARGUMENT IMAGE_CONFIG_INVALID when it
-// cannot be read or asks for something unsafe, such as a volume at "/..".
+// `image_config` is the config.json beside the image. INVALID_ARGUMENT IMAGE_CONFIG_INVALID when it
+// cannot be read; UNIMPLEMENTED IMAGE_NOT_SUPPORTED for volumes that cannot be.
 Result<Bundle> MakeBundle(std::string_view image_config, const NodeSpec& spec,
                           const BundlePlaces& places);
 
@@ -50,6 +51,8 @@ struct InstalledNode {
   std::string stop_signal = "SIGTERM";
   std::chrono::seconds stop_grace{30};
   std::vector<std::string> volume_names;
+  HealthTiming health_timing = {};
+  std::optional<DataOwner> user = {};  // nullopt: not known
 };
 
 // From the annotations of a config.json, or of a container as runc lists it: a JSON object of

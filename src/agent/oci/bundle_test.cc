@@ -58,12 +58,8 @@ TEST(MakeBundle, LimitsTheContainerToWhatTheConfigAsksFor) {
   EXPECT_EQ(config.at("root").at("path"), "/d/rootfs");
 }
 
-TEST(MakeBundle, TakesNoRightsAndNoHooksFromTheImage) {
-  json::object config = Made(ImageConfig(), Spec());
-  EXPECT_FALSE(config.contains("hooks"));
-  std::string capabilities = json::serialize(config.at("process").at("capabilities"));
-  EXPECT_EQ(capabilities.find("CAP_SYS_ADMIN"), std::string::npos);
-  EXPECT_EQ(config.at("process").at("noNewPrivileges"), true);
+TEST(MakeBundle, TakesNoHooksFromTheImage) {
+  EXPECT_FALSE(Made(ImageConfig(), Spec()).contains("hooks"));
 }
 
 TEST(MakeBundle, PutsDeclaredVolumesOnTheNodesDisk) {
@@ -75,13 +71,84 @@ TEST(MakeBundle, PutsDeclaredVolumesOnTheNodesDisk) {
             std::vector<std::string>{"data"});
 }
 
-TEST(MakeBundle, RefusesVolumesThatLeadElsewhere) {
-  for (const char* path : {"/../etc", "/a/../../b", "relative", "/", "", "/a//b", "/a/", "/a,b",
-                           "/./a", "/a\\u0000b"}) {
+TEST(MakeBundle, CleansThePathsOfVolumes) {
+  struct Case {
+    const char* declared;
+    const char* name;
+    const char* path;
+  };
+  for (const Case& good :
+       {Case{"/../etc/x", "etc+x", "/etc/x"}, Case{"/a/../../b", "b", "/b"},
+        Case{"data", "data", "/data"}, Case{"/a//b/", "a+b", "/a/b"}, Case{"/./a", "a", "/a"},
+        Case{"/my data", "my%20data", "/my data"}, Case{"/a,b+c%", "a%2Cb%2Bc%25", "/a,b+c%"},
+        Case{"/root/.ethereum", "root+.ethereum", "/root/.ethereum"}}) {
+    auto bundle = MakeBundle(ImageConfig(Volume(good.declared)), Spec(), Places());
+    ASSERT_TRUE(bundle.has_value()) << bundle.error().message;
+    EXPECT_EQ(bundle->volume_names, std::vector<std::string>{good.name});
+    EXPECT_NE(bundle->config_json.find(std::string(R"("destination":")") + good.path + '"'),
+              std::string::npos)
+        << bundle->config_json;
+  }
+}
+
+TEST(MakeBundle, RefusesVolumesWhereTheContainerHasItsOwn) {
+  for (const char* path :
+       {"/", "", "/..", "/proc", "/sys/x", "/dev/shm", "/tallyman", "/a\\u0000b"}) {
     auto bundle = MakeBundle(ImageConfig(Volume(path)), Spec(), Places());
     ASSERT_FALSE(bundle.has_value()) << path;
-    EXPECT_EQ(bundle.error().reason, "IMAGE_CONFIG_INVALID");
+    EXPECT_EQ(bundle.error().reason, "IMAGE_NOT_SUPPORTED");
   }
+}
+
+// The destinations of volumes, as they are mounted.
+std::vector<std::string> Mounted(const std::string& config_json) {
+  std::vector<std::string> paths;
+  const json::value config = json::parse(config_json);
+  for (const json::value& mount : config.at("mounts").as_array()) {
+    if (mount.at("type") == "bind" &&
+        std::string_view(mount.at("source").as_string()).starts_with("/d/volumes/"))
+      paths.emplace_back(mount.at("destination").as_string());
+  }
+  return paths;
+}
+
+TEST(MakeBundle, MountsOuterVolumesBeforeInnerOnes) {
+  auto bundle =
+      MakeBundle(ImageConfig(Volume("/data/chain/db") + Volume("/data") + Volume("/data/chain")),
+                 Spec(), Places());
+  ASSERT_TRUE(bundle.has_value());
+  EXPECT_EQ(Mounted(bundle->config_json),
+            (std::vector<std::string>{"/data", "/data/chain", "/data/chain/db"}));
+}
+
+TEST(MakeBundle, AVolumeThatTheNodeHasHadStaysWhereItWas) {
+  BundlePlaces places = Places();
+  places.used_volumes = {"data", "my%20logs"};
+  auto bundle = MakeBundle(ImageConfig(Volume("/data/chain") + Volume("/other")), Spec(), places);
+  ASSERT_TRUE(bundle.has_value());
+  // /data/chain is on the node's disk already, within /data.
+  EXPECT_EQ(Mounted(bundle->config_json),
+            (std::vector<std::string>{"/data", "/my logs", "/other"}));
+}
+
+TEST(MakeBundle, TakesDockersHealthcheckWhereNothingElseIsSaid) {
+  const std::string docker =
+      R"("tallyman.image_health":"{\"command\":[\"/check\"],\"timeout_ms\":2000,)"
+      R"(\"interval_ms\":5000,\"start_period_ms\":60000,\"retries\":4}")";
+  auto installed =
+      ReadInstalled(MakeBundle(ImageConfig("", docker), Spec(), Places())->config_json);
+  ASSERT_TRUE(installed.has_value());
+  EXPECT_EQ(installed->health_command, std::vector<std::string>{"/check"});
+  EXPECT_EQ(installed->health_timing, (HealthTiming{.timeout = std::chrono::seconds(2),
+                                                    .interval = std::chrono::seconds(5),
+                                                    .start_period = std::chrono::seconds(60),
+                                                    .retries = 4}));
+  installed = ReadInstalled(
+      MakeBundle(ImageConfig("", docker + R"(,"tallyman.health":"true")"), Spec(), Places())
+          ->config_json);
+  ASSERT_TRUE(installed.has_value());
+  EXPECT_EQ(installed->health_command.back(), "true");
+  EXPECT_EQ(installed->health_timing, HealthTiming());
 }
 
 TEST(MakeBundle, TellsApartVolumesOfSimilarPaths) {

@@ -1,9 +1,13 @@
 #include "agent/oci/cgroup.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <sstream>
 
 #include "agent/file.h"
@@ -66,6 +70,100 @@ Result<int64_t> ReadCpu(const CgroupDirectory& cgroup) {
   return *quota / *period;
 }
 
+// What a limit of each kind is tried with.
+struct Controller {
+  const char* name;
+  const char* file_v1;
+  const char* file_v2;
+  const char* value_v1;
+  const char* value_v2;
+};
+constexpr std::array<Controller, 3> kControllers = {{
+    {"cpu", "cpu.cfs_quota_us", "cpu.max", "100000", "100000 100000"},
+    {"memory", "memory.limit_in_bytes", "memory.max", "67108864", "67108864"},
+    {"pids", "pids.max", "pids.max", "64", "64"},
+}};
+
+// Where runc makes a controller's groups: below the mount, wherever this process itself is.
+struct Hierarchy {
+  std::filesystem::path mount;
+  int version = 1;
+};
+
+std::unexpected<Error> Unavailable(const Controller& controller, const std::filesystem::path& path,
+                                   const std::string& what, const std::string& advice) {
+  return Fail(FailedPrecondition("CGROUPS_UNAVAILABLE",
+                                 fmt::format("the control group controller \"{}\" cannot limit "
+                                             "nodes: {}: {}; {}, or run the agent with --runtime "
+                                             "simulated",
+                                             controller.name, path.string(), what, advice))
+                  .With("controller", controller.name)
+                  .With("path", path.string()));
+}
+
+Result<Hierarchy> HierarchyOf(const Controller& controller, const std::vector<MountPoint>& mounts) {
+  for (const MountPoint& mount : mounts) {
+    if (mount.type == "cgroup" && HasWord(mount.options, controller.name))
+      return Hierarchy{mount.path, 1};
+  }
+  for (const MountPoint& mount : mounts) {
+    if (mount.type == "cgroup2") return Hierarchy{mount.path, 2};
+  }
+  return Unavailable(controller, "/sys/fs/cgroup", "no control groups are mounted",
+                     "mount them (systemd and cgroupfs-mount do)");
+}
+
+// A file of the kernel's, whose answer to a write is the outcome: nothing is made or replaced.
+int WriteControl(const std::filesystem::path& path, std::string_view text) {
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.is_open()) return errno;
+  return ::write(file.get(), text.data(), text.size()) < 0 ? errno : 0;
+}
+
+Status MakeGroup(const Controller& controller, const std::filesystem::path& group) {
+  if (::mkdir(group.c_str(), 0755) == 0 || errno == EEXIST) return {};
+  return Unavailable(controller, group,
+                     fmt::format("the group cannot be made ({})", ::strerror(errno)),
+                     "run the agent as root on the host itself, or in a container that may write "
+                     "to its control groups");
+}
+
+// Lets the children of `group` have the controller. Version 1 needs no such thing.
+Status Enable(const Controller& controller, const Hierarchy& hierarchy,
+              const std::filesystem::path& group) {
+  if (hierarchy.version == 1) return {};
+  const auto enabled = ReadWords(group / "cgroup.subtree_control");
+  if (enabled && std::ranges::find(*enabled, controller.name) != enabled->end()) return {};
+  const auto there = ReadWords(group / "cgroup.controllers");
+  if (!there || std::ranges::find(*there, controller.name) == there->end()) {
+    return Unavailable(controller, group / "cgroup.controllers", "it is not listed there",
+                       "see that the kernel has it and no \"cgroup_disable=\" is on its command "
+                       "line; in a container, that the host hands it on");
+  }
+  const int error =
+      WriteControl(group / "cgroup.subtree_control", std::string("+") + controller.name);
+  if (error == 0) return {};
+  return Unavailable(controller, group / "cgroup.subtree_control",
+                     fmt::format("it cannot be enabled ({})", ::strerror(error)),
+                     error == EBUSY ? "processes are in that group itself: move them to a child "
+                                      "of it, or run the agent on the host itself"
+                                    : "run the agent as root on the host itself");
+}
+
+Status Probe(const Controller& controller, const Hierarchy& hierarchy,
+             const std::filesystem::path& parent) {
+  const std::filesystem::path group = parent / fmt::format("probe-{}", ::getpid());
+  RETURN_IF_ERROR(MakeGroup(controller, group));
+  const bool first = hierarchy.version == 1;
+  const std::filesystem::path limit = group / (first ? controller.file_v1 : controller.file_v2);
+  const int error = WriteControl(limit, first ? controller.value_v1 : controller.value_v2);
+  ::rmdir(group.c_str());
+  if (error == 0) return {};
+  return Unavailable(controller, limit,
+                     fmt::format("a limit cannot be set ({})", ::strerror(error)),
+                     "run the agent as root, on a kernel that has this limit");
+}
+
 }  // namespace
 
 std::optional<CgroupDirectory> FindCgroup(std::string_view controller, std::string_view proc_cgroup,
@@ -106,25 +204,22 @@ Result<Resources> ReadCgroupLimits(pid_t pid) {
   return limits;
 }
 
-Status CheckCgroups() {
-  ASSIGN_OR_RETURN(std::string groups, ReadFile("/proc/self/cgroup"));
+Status CheckCgroups(std::string_view parent) {
   ASSIGN_OR_RETURN(std::vector<MountPoint> mounts, ListMounts());
-  for (const char* controller : {"cpu", "memory"}) {
-    auto found = FindCgroup(controller, groups, mounts);
-    bool usable = found && ::access(found->path.c_str(), W_OK) == 0;
-    if (usable && found->version == 2) {
-      // The unified hierarchy may be there without the controller.
-      auto words = ReadWords(found->path / "cgroup.controllers");
-      usable = words && std::ranges::find(*words, controller) != words->end();
+  return CheckCgroups(parent, mounts);
+}
+
+Status CheckCgroups(std::string_view parent, const std::vector<MountPoint>& mounts) {
+  for (const Controller& controller : kControllers) {
+    ASSIGN_OR_RETURN(Hierarchy hierarchy, HierarchyOf(controller, mounts));
+    std::filesystem::path group = hierarchy.mount;
+    RETURN_IF_ERROR(Enable(controller, hierarchy, group));
+    for (const auto& part : std::filesystem::path(parent).relative_path()) {
+      group /= part;
+      RETURN_IF_ERROR(MakeGroup(controller, group));
+      RETURN_IF_ERROR(Enable(controller, hierarchy, group));
     }
-    if (usable) continue;
-    return Fail(FailedPrecondition(
-                    "CGROUPS_UNAVAILABLE",
-                    fmt::format("the control group \"{}\" is not there, or not for this process to "
-                                "use: run the agent as root on a host where it is mounted, or with "
-                                "--runtime simulated",
-                                controller))
-                    .With("controller", controller));
+    RETURN_IF_ERROR(Probe(controller, hierarchy, group));
   }
   return {};
 }

@@ -1,7 +1,12 @@
 #include "agent/oci/cgroup.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "agent/file.h"
 
 namespace tallyman {
 namespace {
@@ -54,6 +59,89 @@ TEST(ReadCgroupLimits, SaysWhenThereIsNoSuchProcess) {
   auto limits = ReadCgroupLimits(0x7ffffff0);
   ASSERT_FALSE(limits.has_value());
   EXPECT_EQ(limits.error().reason, "FILE_MISSING");
+}
+
+// A hierarchy of version 2 that is plain files: a group that is made in it has none.
+class CheckCgroupsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = std::filesystem::path(testing::TempDir()) /
+            ("cgroups-" + std::to_string(::getpid()) + "-" +
+             testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(root_);
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  void Write(const std::string& file, const std::string& text) const {
+    std::ofstream(root_ / file) << text;
+  }
+  std::vector<MountPoint> Mounts() const {
+    return ParseMountInfo("30 24 0:26 / " + root_.string() + " rw - cgroup2 cgroup2 rw\n");
+  }
+
+  std::filesystem::path root_;
+};
+
+TEST_F(CheckCgroupsTest, NamesTheControllerThatTheKernelDoesNotHave) {
+  Write("cgroup.controllers", "cpu pids\n");
+  Write("cgroup.subtree_control", "cpu pids\n");
+  std::filesystem::create_directories(root_ / "tallyman" / ("probe-" + std::to_string(::getpid())));
+  Write("tallyman/cgroup.subtree_control", "cpu\n");
+  Write("tallyman/probe-" + std::to_string(::getpid()) + "/cpu.max", "max");
+  const Status checked = CheckCgroups("/tallyman", Mounts());
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_EQ(checked.error().reason, "CGROUPS_UNAVAILABLE");
+  EXPECT_THAT(checked.error().message, testing::HasSubstr("\"memory\""));
+  EXPECT_THAT(checked.error().message, testing::HasSubstr("cgroup_disable="));
+}
+
+// What a service manager has given to the agent's own group says nothing about those of nodes.
+TEST_F(CheckCgroupsTest, LooksWhereNodesAreAndNotWhereTheAgentIs) {
+  Write("cgroup.controllers", "cpu memory pids\n");
+  Write("cgroup.subtree_control", "memory pids\n");
+  const Status checked = CheckCgroups("/tallyman", Mounts());
+  // cpu was enabled on the way; in the group that was made, this hierarchy has nothing.
+  EXPECT_EQ(ReadFile(root_ / "cgroup.subtree_control").value(), "+cpury pids\n");
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_THAT(checked.error().message,
+              testing::HasSubstr((root_ / "tallyman/cgroup.controllers").string()));
+}
+
+TEST_F(CheckCgroupsTest, SaysWhenALimitCannotBeSet) {
+  const std::string mounts =
+      "31 30 0:27 / " + root_.string() + " rw shared:1 - cgroup cgroup rw,cpu,memory,pids\n";
+  const Status checked = CheckCgroups("/tallyman", ParseMountInfo(mounts));
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_THAT(checked.error().message,
+              testing::HasSubstr("cpu.cfs_quota_us: a limit cannot be set"));
+  EXPECT_TRUE(std::filesystem::is_empty(root_ / "tallyman"));  // the probe is gone
+}
+
+TEST_F(CheckCgroupsTest, SaysWhenNoneAreMounted) {
+  const Status checked = CheckCgroups("/tallyman", {});
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_THAT(checked.error().message, testing::HasSubstr("no control groups are mounted"));
+}
+
+TEST_F(CheckCgroupsTest, MakesTheGroupOfAllNodesOnARealKernel) {
+  if (::geteuid() != 0) GTEST_SKIP() << "control groups need root";
+  const std::string parent = "/tallyman-check-" + std::to_string(::getpid());
+  const Status checked = CheckCgroups(parent + "/inner");
+  EXPECT_TRUE(checked.has_value()) << checked.error().message;
+  size_t found = 0;
+  const std::vector<MountPoint> mounts = ListMounts().value();
+  for (const MountPoint& mount : mounts) {
+    if (!mount.type.starts_with("cgroup")) continue;
+    std::error_code error;
+    const auto inner = std::filesystem::path(mount.path + parent) / "inner";
+    if (!std::filesystem::exists(inner, error)) continue;
+    ++found;
+    for (const auto& entry : std::filesystem::directory_iterator(inner))
+      EXPECT_FALSE(entry.is_directory()) << entry.path();
+    ::rmdir(inner.c_str());
+    ::rmdir(inner.parent_path().c_str());
+  }
+  EXPECT_GE(found, 1u);
 }
 
 }  // namespace

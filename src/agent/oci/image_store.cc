@@ -1,107 +1,88 @@
 #include "agent/oci/image_store.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <boost/json.hpp>
 #include <optional>
+#include <tuple>
 
 #include "agent/file.h"
-#include "agent/oci/process.h"
-#include "agent/system_error.h"
-#include "base/text.h"
+#include "agent/oci/aside.h"
+#include "agent/oci/tree_sum.h"
 
 namespace tallyman {
 namespace {
 
-constexpr std::chrono::minutes kUnpackTimeout(30);
-constexpr size_t kUriBytesMax = 1000;
+constexpr size_t kChecksAtOnce = 2;
+constexpr std::string_view kWorkSuffix = ".pull";
+// Says in which life of the file system the image was good.
+constexpr std::string_view kGoodFile = "good";
 
-bool IsPlain(std::string_view text, std::string_view also) {
-  return std::ranges::all_of(text, [&](char c) {
-    bool letter_or_digit =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    return letter_or_digit || also.find(c) != std::string_view::npos;
-  });
-}
+// Takes away what a pull has left, however it ends.
+class Cleared {
+ public:
+  Cleared(Remover& remover, std::filesystem::path path)
+      : remover_(remover), path_(std::move(path)) {}
+  // What cannot be removed now is, by DropAllExcept().
+  ~Cleared() { static_cast<void>(remover_.Remove(path_)); }
+  Cleared(const Cleared&) = delete;
+  Cleared& operator=(const Cleared&) = delete;
 
-bool IsLayoutUri(std::string_view uri) {
-  if (!uri.starts_with("oci:/")) return false;
-  std::string_view rest = uri.substr(4);
-  size_t colon = rest.rfind(':');
-  if (colon == std::string_view::npos || colon + 1 == rest.size()) return false;
-  return IsPlain(rest.substr(0, colon), "/._-+") && IsPlain(rest.substr(colon + 1), "._-+");
-}
-
-bool IsRegistryUri(std::string_view uri) {
-  constexpr std::string_view kScheme = "docker://";
-  return uri.starts_with(kScheme) && uri.size() > kScheme.size() && uri[kScheme.size()] != '-' &&
-         IsPlain(uri.substr(kScheme.size()), "/._-:");
-}
-
-// DIR:TAG@sha256:HEX or NAME@sha256:HEX.
-struct ImageUri {
-  std::string name;    // without the digest
-  std::string digest;  // "sha256:HEX"; empty: any
+ private:
+  Remover& remover_;
+  std::filesystem::path path_;
 };
-
-std::optional<ImageUri> Split(std::string_view uri) {
-  size_t at = uri.find('@');
-  if (at == std::string_view::npos) return ImageUri{std::string(uri), ""};
-  constexpr std::string_view kAlgorithm = "sha256:";
-  std::string_view digest = uri.substr(at + 1);
-  bool known = digest.starts_with(kAlgorithm) && digest.size() == kAlgorithm.size() + 64 &&
-               std::ranges::all_of(digest.substr(kAlgorithm.size()), [](char c) {
-                 return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-               });
-  if (!known) return std::nullopt;
-  return ImageUri{std::string(uri.substr(0, at)), std::string(digest)};
-}
-
-// What skopeo is to copy. A registry is asked by digest, and skopeo compares; a tag beside it is
-// for people.
-std::string SourceOf(const ImageUri& uri) {
-  if (uri.digest.empty() || !uri.name.starts_with("docker://")) return uri.name;
-  size_t colon = uri.name.rfind(':');
-  bool has_tag = colon != std::string::npos && uri.name.find('/', colon) == std::string::npos;
-  return (has_tag ? uri.name.substr(0, colon) : uri.name) + "@" + uri.digest;
-}
-
-// That the manifest of a layout with one image is the one that was asked for.
-Status CheckDigest(const std::filesystem::path& layout, const ImageUri& uri) {
-  ASSIGN_OR_RETURN(std::string text, ReadFile(layout / "index.json"));
-  boost::system::error_code error;
-  const auto index = boost::json::parse(text, error);
-  const boost::json::value* digest =
-      error ? nullptr : index.find_pointer("/manifests/0/digest", error);
-  const std::string found =
-      digest != nullptr && digest->is_string() ? std::string(digest->as_string()) : "none";
-  if (found == uri.digest) return {};
-  return Fail(FailedPrecondition("IMAGE_DIGEST_DIFFERS",
-                                 fmt::format("{} has digest {}, not {}: it was replaced, or the "
-                                             "digest is not that of this platform's manifest",
-                                             uri.name, Quote(found), uri.digest))
-                  .With("digest", Quote(found)));
-}
-
-// What made it fail is worth knowing, but one code says what happened to the node.
-Error Wrap(Code code, std::string reason, const std::string& what, const Error& cause) {
-  Error error(code, std::move(reason), what + ": " + cause.message);
-  error.facts = cause.facts;
-  return error;
-}
 
 }  // namespace
 
-Status CheckImageUri(const std::string& uri) {
-  auto parts = uri.size() <= kUriBytesMax ? Split(uri) : std::nullopt;
-  if (parts && (IsLayoutUri(parts->name) || IsRegistryUri(parts->name))) return {};
-  return Fail(Error(Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
-                    fmt::format("image_uri {} is neither oci:/DIRECTORY:TAG nor docker://NAME:TAG, "
-                                "nor one of them with @sha256:DIGEST behind",
-                                Quote(uri)))
-                  .With("field", "image_uri")
-                  .With("value", Quote(uri)));
+// An image that somebody waits for. `store.mutex_` guards what says where it stands, `mutex` the
+// job and its result; who has both took `mutex` first.
+struct ImageStore::Pull {
+  ImageId id;
+  OrgId org;
+  uint64_t arrival = 0;
+  bool is_check = false;  // it is there, and only has to be looked at
+  bool started = false;
+  size_t waiters = 0;
+
+  std::mutex mutex;
+  std::optional<Job<void>> job;
+  std::optional<Status> result;
+};
+
+class ImageStore::Waiter {
+ public:
+  Waiter(ImageStore& store, std::shared_ptr<Pull> pull) : store_(store), pull_(std::move(pull)) {}
+  ~Waiter() {
+    std::lock_guard lock(store_.mutex_);
+    if (--pull_->waiters > 0) return;
+    auto found = store_.pulls_.find(pull_->id);
+    if (found != store_.pulls_.end() && found->second == pull_) store_.pulls_.erase(found);
+  }
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+  Pull& pull() { return *pull_; }
+
+ private:
+  ImageStore& store_;
+  // Outlives the lock above: the last one ends the pull's tools.
+  std::shared_ptr<Pull> pull_;
+};
+
+ImageStore::ImageStore(ImageStoreOptions options) : options_(std::move(options)) {
+  if (options_.open) return;
+  options_.open = [directory = options_.directory]() -> Job<std::string> {
+    return [](std::filesystem::path made) -> Job<std::string> {
+      CO_RETURN_IF_ERROR(MakeDirectories(made));
+      co_return "";
+    }(directory);
+  };
+}
+
+std::filesystem::path ImageStore::PathOf(const ImageId& id) const {
+  std::error_code error;
+  std::filesystem::path path = NewPathOf(id);
+  if (options_.old_directory.empty() || std::filesystem::exists(path, error)) return path;
+  std::filesystem::path old = options_.old_directory / id.ToString();
+  return std::filesystem::exists(old, error) ? old : path;
 }
 
 bool ImageStore::Has(const ImageId& id) const {
@@ -109,71 +90,124 @@ bool ImageStore::Has(const ImageId& id) const {
   return std::filesystem::exists(ConfigOf(id), error);
 }
 
-Status ImageStore::Fetch(const ImageId& id, const std::string& uri) {
-  {
-    std::unique_lock lock(mutex_);
-    fetched_.wait(lock, [&] { return !fetching_.contains(id); });
-    if (Has(id)) return {};
-    fetching_.insert(id);
-  }
-  Status fetched = FetchAlone(id, uri);
-  {
-    std::lock_guard lock(mutex_);
-    fetching_.erase(id);
-  }
-  fetched_.notify_all();
-  return fetched;
+std::string ImageStore::DigestOf(const ImageId& id) const {
+  auto record = ReadImageRecord(NewPathOf(id));
+  return record ? record->digest : "";
 }
 
-Status ImageStore::FetchAlone(const ImageId& id, const std::string& uri) {
-  RETURN_IF_ERROR(CheckImageUri(uri));
-  const ImageUri parts = *Split(uri);
-  std::filesystem::path beside = PathOf(id).string() + ".new";
-  RETURN_IF_ERROR(RemoveTree(beside));
-  RETURN_IF_ERROR(MakeDirectories(beside));
-  std::string layout = (beside / "layout").string();
-
-  std::vector<std::string> pull = {"skopeo", "copy", "--quiet", "--retry-times", "2"};
-  if (!options_.authfile.empty()) pull.push_back("--src-authfile=" + options_.authfile);
-  if (options_.plain_http) pull.emplace_back("--src-tls-verify=false");
-  pull.push_back(SourceOf(parts));
-  pull.push_back("oci:" + layout + ":image");
-  // Both tools work on what is thrown away if they do not come to their end.
-  ProcessOptions as_ours{
-      .timeout = options_.pull_timeout, .dies_with_caller = true, .stop = options_.stop};
-  auto pulled = RunTool(pull, as_ours);
-  if (!pulled && pulled.error().code == Code::kCanceled) return Fail(pulled.error());
-  if (!pulled) {
-    return Fail(Wrap(Code::kUnavailable, "IMAGE_NOT_PULLED", fmt::format("pulling {}", Quote(uri)),
-                     pulled.error()));
+Job<void> ImageStore::Fetch(ImageId id, std::string uri, OrgId org) {
+  CO_RETURN_IF_ERROR(CheckImageUri(uri));
+  std::error_code error;
+  if (!options_.old_directory.empty() &&
+      std::filesystem::exists(options_.old_directory / id.ToString() / "config.json", error))
+    co_return {};
+  CO_ASSIGN_OR_RETURN(std::string life, co_await options_.open());
+  if (auto good = ReadFile(NewPathOf(id) / kGoodFile); good && *good == life) co_return {};
+  std::shared_ptr<Pull> pull;
+  {
+    std::lock_guard lock(mutex_);
+    std::shared_ptr<Pull>& known = pulls_[id];
+    if (!known) {
+      known = std::make_shared<Pull>();
+      known->id = id;
+      known->org = org;
+      known->arrival = ++arrivals_;
+      known->is_check = Has(id);
+      known->job.emplace(MakeGood(id, uri, life, known->is_check));
+    }
+    ++known->waiters;
+    pull = known;
   }
+  Waiter waiter(*this, std::move(pull));
+  co_await Await([&] { return GoOn(waiter.pull()); });
+  std::lock_guard lock(waiter.pull().mutex);
+  co_return Status(*waiter.pull().result);
+}
 
-  const bool by_layout = !parts.digest.empty() && !parts.name.starts_with("docker://");
-  if (by_layout) RETURN_IF_ERROR(CheckDigest(layout, parts));
+bool ImageStore::GoOn(Pull& pull) {
+  std::unique_lock lock(pull.mutex, std::try_to_lock);
+  if (!lock.owns_lock()) return false;
+  if (pull.result) return true;
+  if (!MayStart(pull)) return false;
+  auto result = pull.job->Poll();
+  if (!result) return false;
+  pull.result = std::move(*result);
+  pull.job.reset();
+  End(pull);
+  return true;
+}
 
-  std::string bundle = (beside / "bundle").string();
-  as_ours.timeout = kUnpackTimeout;
-  auto unpacked = RunTool({"umoci", "unpack", "--image", layout + ":image", bundle}, as_ours);
-  if (!unpacked && unpacked.error().code == Code::kCanceled) return Fail(unpacked.error());
-  if (!unpacked) {
-    return Fail(Wrap(Code::kInternal, "IMAGE_NOT_UNPACKED", fmt::format("unpacking {}", Quote(uri)),
-                     unpacked.error()));
+bool ImageStore::MayStart(Pull& pull) {
+  std::lock_guard lock(mutex_);
+  if (pull.started) return true;
+  size_t running = 0;
+  std::map<OrgId, size_t> by_org;
+  for (const auto& [id, other] : pulls_) {
+    if (!other->started || other->is_check != pull.is_check) continue;
+    ++running;
+    ++by_org[other->org];
   }
-  RETURN_IF_ERROR(RemoveTree(layout));
-  RETURN_IF_ERROR(RemoveTree(PathOf(id)));
-  if (::rename(bundle.c_str(), PathOf(id).c_str()) != 0)
-    return Fail(SystemError("FILE_NOT_WRITTEN", PathOf(id).string()));
-  return RemoveTree(beside);
+  if (running >= (pull.is_check ? kChecksAtOnce : options_.pulls_at_once)) return false;
+  // An org leaves a place to others, while there is more than one.
+  if (!pull.is_check && options_.pulls_at_once > 1 &&
+      by_org[pull.org] + 1 >= options_.pulls_at_once)
+    return false;
+  const auto rank = [&](const Pull& waits) { return std::tuple(by_org[waits.org], waits.arrival); };
+  for (const auto& [id, other] : pulls_) {
+    if (!other->started && other->is_check == pull.is_check && rank(*other) < rank(pull))
+      return false;
+  }
+  pull.started = true;
+  return true;
+}
+
+void ImageStore::End(Pull& pull) {
+  std::lock_guard lock(mutex_);
+  auto found = pulls_.find(pull.id);
+  if (found != pulls_.end() && found->second.get() == &pull) pulls_.erase(found);
+}
+
+Job<void> ImageStore::MakeGood(ImageId id, std::string uri, std::string life, bool here) {
+  const std::filesystem::path place = NewPathOf(id);
+  auto record = here ? ReadImageRecord(place) : Fail(NotFound("FILE_MISSING", ""));
+  std::string found;
+  if (record) {
+    std::function<Result<std::string>(const std::stop_token&)> sum =
+        [&](const std::stop_token& stop) { return SumOfTree(place / "rootfs", stop); };
+    auto summed = co_await RunAside(sum);
+    if (!summed && summed.error().code == Code::kCanceled) co_return Fail(summed.error());
+    if (summed) found = *summed;
+  }
+  if (!record || found != record->tree_sum) {
+    CO_RETURN_IF_ERROR(remover_.Remove(place));
+    CO_RETURN_IF_ERROR(co_await PullAnew(id, uri));
+  }
+  co_return WriteFileAtomically(place / kGoodFile, life);
+}
+
+Job<void> ImageStore::PullAnew(ImageId id, std::string uri) {
+  PullRequest request{.uri = uri,
+                      .work = NewPathOf(id).string() + std::string(kWorkSuffix),
+                      .place = NewPathOf(id),
+                      .registries = options_.registries,
+                      .limits = options_.limits,
+                      .stop = options_.stop};
+  CO_RETURN_IF_ERROR(remover_.Remove(request.work));
+  Cleared cleared(remover_, request.work);
+  co_return co_await PullImage(request);
 }
 
 Status ImageStore::DropAllExcept(const std::set<ImageId>& kept) {
   std::lock_guard lock(mutex_);
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(options_.directory, error)) {
-    std::string name = entry.path().filename().string();
-    auto id = ImageId::Parse(std::string_view(name).substr(0, name.find('.')));
-    if (!id || kept.contains(*id) || fetching_.contains(*id)) continue;
-    RETURN_IF_ERROR(RemoveTree(entry.path()));
+  for (const auto& directory : {options_.directory, options_.old_directory}) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+      const std::string name = entry.path().filename().string();
+      auto id = ImageId::Parse(std::string_view(name).substr(0, name.find('.')));
+      if (!id || pulls_.contains(*id)) continue;
+      if (kept.contains(*id) && name == id->ToString()) continue;
+      RETURN_IF_ERROR(remover_.Remove(entry.path()));
+    }
   }
   return {};
 }

@@ -1,19 +1,29 @@
-// Images on the host: pulled by skopeo, unpacked by umoci, once per image id, shared by all nodes.
+// Images on the host: pulled and unpacked once per image id, shared by all nodes.
 //
-// An image is immutable, so what is there under its id is never pulled again. Layout, below the
-// directory: IMAGE_ID/rootfs and IMAGE_ID/config.json (what umoci made of the image's config);
-// whatever is half done lies in IMAGE_ID.new and is thrown away. Thread-safe: one pull of an image
-// at a time, different images side by side.
+// An image is immutable, so what is whole and good under its id is never pulled again. Below the
+// directory: IMAGE_ID/ (image_pull.h says what is in it), IMAGE_ID.pull/ where a pull works, and
+// what is being removed. After an unclean end of the machine each image is read again before its
+// first use, and pulled again when it is not what it was. Images that an earlier release unpacked
+// are in a directory of their own; they are used as they are until nothing needs them.
+//
+// Thread-safe. However many wait for an image, it is pulled once; a pull that nobody waits for any
+// more is ended. Pulls queue, fair by org.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <stop_token>
 #include <string>
 
+#include "agent/oci/image_pull.h"
+#include "agent/oci/job.h"
+#include "agent/oci/registry_options.h"
+#include "agent/oci/remover.h"
 #include "base/result.h"
 #include "model/ids.h"
 
@@ -21,43 +31,54 @@ namespace tallyman {
 
 struct ImageStoreOptions {
   std::filesystem::path directory;
-  std::chrono::milliseconds pull_timeout = std::chrono::hours(2);
-  // Credentials for registries, as "skopeo login" writes them; empty: none.
-  std::string authfile;
-  // Speak to registries without TLS, for those inside a closed network.
-  bool plain_http = false;
+  // Of an earlier release; not there: none.
+  std::filesystem::path old_directory = {};
+  // Makes `directory` usable, and says which life of its file system this is: an image that was
+  // seen to be good in the same life still is. Called for every fetch.
+  std::function<Job<std::string>()> open = {};
+  RegistryOptions registries = {};
+  PullLimits limits = {};
+  size_t pulls_at_once = 3;
   // Ends what is being pulled or unpacked: CANCELED.
   std::stop_token stop = {};
 };
 
 class ImageStore {
  public:
-  explicit ImageStore(ImageStoreOptions options) : options_(std::move(options)) {}
+  explicit ImageStore(ImageStoreOptions options);
 
-  // UNIMPLEMENTED IMAGE_NOT_SUPPORTED for a URI of another form than oci:DIR:TAG (DIR absolute) or
-  // docker://NAME:TAG, either with @sha256:DIGEST behind to have nothing but that manifest;
-  // FAILED_PRECONDITION IMAGE_DIGEST_DIFFERS; UNAVAILABLE IMAGE_NOT_PULLED; INTERNAL
-  // IMAGE_NOT_UNPACKED; CANCELED.
-  Status Fetch(const ImageId& id, const std::string& uri);
+  // Ends when the image is whole, good, and on the disk. Errors as PullImage() and options.open.
+  Job<void> Fetch(ImageId id, std::string uri, OrgId org);
+  // Drops images but these and those being fetched, and what pulls of an earlier process left. What
+  // is dropped is gone for all uses at once, and its room is free soon.
   Status DropAllExcept(const std::set<ImageId>& kept);
 
   bool Has(const ImageId& id) const;
   std::filesystem::path RootOf(const ImageId& id) const { return PathOf(id) / "rootfs"; }
   std::filesystem::path ConfigOf(const ImageId& id) const { return PathOf(id) / "config.json"; }
+  // "sha256:HEX" of the manifest; empty where it is not known.
+  std::string DigestOf(const ImageId& id) const;
 
  private:
-  std::filesystem::path PathOf(const ImageId& id) const {
+  struct Pull;
+  class Waiter;
+
+  std::filesystem::path PathOf(const ImageId& id) const;
+  std::filesystem::path NewPathOf(const ImageId& id) const {
     return options_.directory / id.ToString();
   }
-  Status FetchAlone(const ImageId& id, const std::string& uri);
+  Job<void> MakeGood(ImageId id, std::string uri, std::string life, bool here);
+  Job<void> PullAnew(ImageId id, std::string uri);
+  // Goes on with the pull, unless another waiter does so now. True: it has ended.
+  bool GoOn(Pull& pull);
+  bool MayStart(Pull& pull);
+  void End(Pull& pull);
 
   ImageStoreOptions options_;
+  Remover remover_;
   std::mutex mutex_;
-  std::condition_variable fetched_;
-  std::set<ImageId> fetching_;
+  std::map<ImageId, std::shared_ptr<Pull>> pulls_;
+  uint64_t arrivals_ = 0;
 };
-
-// Whether an image can be named so; the error of Fetch().
-Status CheckImageUri(const std::string& uri);
 
 }  // namespace tallyman

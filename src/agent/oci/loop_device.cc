@@ -65,7 +65,11 @@ Result<LoopDevice> AttachLoop(const std::filesystem::path& file) {
   FileDescriptor control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
   if (!control.is_open()) return Fail(Unavailable("opening /dev/loop-control"));
   FileDescriptor backing(::open(file.c_str(), O_RDWR | O_CLOEXEC));
-  if (!backing.is_open()) return Fail(SystemError("FILE_NOT_READ", file.string()));
+  if (!backing.is_open()) {
+    if (errno == ENOENT)
+      return Fail(NotFound("FILE_MISSING", fmt::format("there is no disk {}", file.string())));
+    return Fail(SystemError("FILE_NOT_READ", file.string()));
+  }
   for (int i = 0; i < kAttemptsMax; ++i) {
     ASSIGN_OR_RETURN(std::optional<LoopDevice> loop, TryAttach(control.get(), backing.get()));
     if (loop) return std::move(*loop);

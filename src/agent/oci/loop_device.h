@@ -20,7 +20,7 @@ struct LoopDevice {
 };
 
 // The device of `file`, attached now unless it is already. FAILED_PRECONDITION LOOP_UNAVAILABLE
-// when this host has no loop devices, or this process may not use them.
+// when this host has no loop devices, or this process may not use them. NOT_FOUND FILE_MISSING.
 Result<LoopDevice> AttachLoop(const std::filesystem::path& file);
 // The device that `file` is attached to, if it is.
 Result<std::optional<LoopDevice>> FindLoop(const std::filesystem::path& file);

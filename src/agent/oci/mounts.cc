@@ -4,11 +4,12 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
-#include <thread>
 
 #include "agent/file.h"
 #include "agent/system_error.h"
+#include "base/checked.h"
 
 namespace tallyman {
 namespace {
@@ -77,20 +78,50 @@ Status Mount(const std::string& source, const std::filesystem::path& target,
                           fmt::format("mounting {} on {} as {}", source, target.string(), type)));
 }
 
-Status Unmount(const std::filesystem::path& path, std::chrono::milliseconds patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+Status Unmount(const std::filesystem::path& path) {
   while (true) {
     ASSIGN_OR_RETURN(bool mounted, IsMounted(path));
     if (!mounted) return {};
     if (::umount2(path.c_str(), UMOUNT_NOFOLLOW) == 0) continue;
-    if (errno != EBUSY) return Fail(SystemError("UNMOUNT_FAILED", path.string()));
-    if (std::chrono::steady_clock::now() >= deadline) {
-      return Fail(FailedPrecondition(
-          "MOUNT_BUSY", fmt::format("{} is still in use: see what holds it with \"fuser -m {}\"",
-                                    path.string(), path.string())));
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (errno != EBUSY) return Fail(SystemError("UNMOUNT_FAILED", "unmounting " + path.string()));
+    return Fail(Error(Code::kUnavailable, "MOUNT_BUSY",
+                      fmt::format("{} cannot be unmounted while it is in use: see what holds it "
+                                  "with \"fuser -vm {}\"",
+                                  path.string(), path.string())));
   }
+}
+
+Job<void> UnmountJob(std::filesystem::path path, std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    Status unmounted = Unmount(path);
+    const bool busy = !unmounted && unmounted.error().reason == "MOUNT_BUSY";
+    if (!busy || std::chrono::steady_clock::now() >= deadline) co_return unmounted;
+    co_await Pause(std::chrono::milliseconds(20));
+  }
+}
+
+std::string DescribeOtherMounts(const std::string& source) {
+  std::error_code error;
+  std::set<std::string> seen = {std::filesystem::read_symlink("/proc/self/ns/mnt", error).string()};
+  std::string found;
+  for (std::filesystem::directory_iterator entry("/proc", error), end; entry != end;
+       entry.increment(error)) {
+    const std::filesystem::path process = entry->path();
+    if (!ParseInt64(process.filename().string())) continue;
+    const std::string names = std::filesystem::read_symlink(process / "ns" / "mnt", error).string();
+    if (error || !seen.insert(names).second) continue;
+    auto text = ReadFile(process / "mountinfo", kMountInfoBytesMax);
+    if (!text || !std::ranges::any_of(ParseMountInfo(*text), [&](const MountPoint& mount) {
+          return mount.source == source;
+        }))
+      continue;
+    std::string name = ReadFile(process / "comm").value_or("?\n");
+    if (!found.empty()) found += ", ";
+    found += fmt::format("process {} ({})", process.filename().string(),
+                         name.substr(0, name.find('\n')));
+  }
+  return found;
 }
 
 }  // namespace tallyman

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/oci/job.h"
 #include "base/result.h"
 
 namespace tallyman {
@@ -32,8 +33,14 @@ Result<bool> IsMounted(const std::filesystem::path& path);
 Status Mount(const std::string& source, const std::filesystem::path& target,
              const std::string& type, unsigned long flags, const std::string& options);
 
-// Nothing to do when it is not mounted. Waits for its last user as long as `patience`, then
-// FAILED_PRECONDITION MOUNT_BUSY.
-Status Unmount(const std::filesystem::path& path, std::chrono::milliseconds patience);
+// Nothing to do when it is not mounted. UNAVAILABLE MOUNT_BUSY while somebody uses it.
+Status Unmount(const std::filesystem::path& path);
+// The same, again and again as long as `patience`.
+Job<void> UnmountJob(std::filesystem::path path, std::chrono::milliseconds patience);
+
+// The processes that have `source` (such as /dev/loop0) mounted in a mount namespace other than
+// this process's: "process 123 (prometheus)", one for each namespace, comma between. Empty: none
+// that can be seen.
+std::string DescribeOtherMounts(const std::string& source);
 
 }  // namespace tallyman

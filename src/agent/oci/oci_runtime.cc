@@ -2,55 +2,34 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <thread>
 
+#include "agent/container_end.h"
 #include "agent/machine.h"
 #include "agent/oci/cgroup.h"
 #include "agent/oci/mounts.h"
+#include "agent/oci/node_log.h"
 #include "agent/oci/process.h"
 #include "agent/system_error.h"
 #include "base/checked.h"
+#include "base/digest.h"
 #include "base/text.h"
 
 namespace tallyman {
-
-struct OciRuntime::Places {
-  explicit Places(const std::filesystem::path& node)
-      : directory(node),
-        disk_file(node / "disk.img"),
-        disk(node / "disk"),
-        root(node / "rootfs"),
-        bundle(node / "bundle"),
-        config(node / "bundle" / "config.json"),
-        info(node / "info"),
-        log(node / "log") {}
-  std::filesystem::path volumes() const { return disk / "volumes"; }
-  std::filesystem::path jobs() const { return disk / "jobs"; }
-  std::filesystem::path layers() const { return disk / "layers"; }
-
-  std::filesystem::path directory;
-  std::filesystem::path disk_file;
-  std::filesystem::path disk;
-  std::filesystem::path root;
-  std::filesystem::path bundle;
-  std::filesystem::path config;
-  std::filesystem::path info;
-  std::filesystem::path log;
-};
-
 namespace {
 
-constexpr std::chrono::minutes kLockPatience(10);
-constexpr std::chrono::seconds kUnmountPatience(20);
-constexpr int64_t kLogBytesMax = 16 << 20;
+using std::chrono::milliseconds;
+
 constexpr int64_t kPageBytes = 4096;
+constexpr int64_t kStatBlockBytes = 512;
 constexpr size_t kBlockingJobBytesMax = 1024;
 constexpr int64_t kRetryAfterSecondsMax = 7 * 24 * 3600;
+// Enough for two data directories on one host to have different names.
+constexpr size_t kHashDigits = 12;
+constexpr int64_t kOldLogBytesMax = 16 << 20;
 
 Status CheckDataDirectory(const std::filesystem::path& path) {
   // The options of an overlay mount have no way to quote ',' and ':'.
@@ -69,20 +48,20 @@ Status CheckDataDirectory(const std::filesystem::path& path) {
                   .With("value", Quote(text)));
 }
 
-Status CheckHost() {
+Status CheckHost(const std::string& cgroup_parent) {
   if (::geteuid() != 0) {
     return Fail(Error(Code::kPermissionDenied, "NOT_PRIVILEGED",
                       "containers with limits need root: run the agent as root, or with --runtime "
                       "simulated"));
   }
-  RETURN_IF_ERROR(CheckCgroups());
+  RETURN_IF_ERROR(CheckCgroups(cgroup_parent));
   if (::access("/dev/loop-control", R_OK | W_OK) != 0) {
     return Fail(FailedPrecondition("LOOP_UNAVAILABLE",
                                    "/dev/loop-control cannot be used, and a node's disk is limited "
                                    "by a loop device: load the module loop, or run the agent with "
                                    "--runtime simulated"));
   }
-  for (const char* tool : {"runc", "skopeo", "umoci", "mkfs.ext4", "e2fsck", "resize2fs"})
+  for (const char* tool : {"runc", "skopeo", "umoci", "zstd", "mkfs.ext4", "e2fsck", "resize2fs"})
     RETURN_IF_ERROR(RunProcess({tool, tool[0] == 'm' || tool[0] == 'e' ? "-V" : "--version"}));
   return {};
 }
@@ -101,33 +80,96 @@ std::optional<std::string> ReadUntrusted(const std::filesystem::path& path) {
   return text;
 }
 
-// The log is the container's to append to: its text moves, its file stays.
-void RotateLog(const std::filesystem::path& log) {
+Result<std::filesystem::path> FindMonitor(const OciRuntimeOptions& options) {
+  if (!options.monitor_program.empty()) return options.monitor_program;
   std::error_code error;
-  if (static_cast<int64_t>(std::filesystem::file_size(log, error)) < kLogBytesMax || error) return;
-  std::filesystem::copy_file(log, log.string() + ".1",
-                             std::filesystem::copy_options::overwrite_existing, error);
-  std::filesystem::resize_file(log, 0, error);
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  for (const auto& directory :
+       {self.parent_path(), std::filesystem::path("/usr/libexec/tallyman")}) {
+    std::filesystem::path program = directory / "tallyman-monitor";
+    if (::access(program.c_str(), X_OK) == 0) return program;
+  }
+  return Fail(
+      FailedPrecondition("TOOL_MISSING",
+                         "the program tallyman-monitor is neither beside this program nor in "
+                         "/usr/libexec/tallyman: install the package as a whole")
+          .With("tool", "tallyman-monitor"));
+}
+
+// Of a container that an earlier release has started: its output is a file, which only this bounds.
+void BoundOldLog(const std::filesystem::path& log) {
+  struct stat info{};
+  if (::stat(log.c_str(), &info) == 0 && info.st_size > kOldLogBytesMax)
+    (void)!::truncate(log.c_str(), 0);
+}
+
+// Often at first, when most jobs end; seldom for what takes its time.
+milliseconds LookAgainAfter(std::chrono::steady_clock::duration so_far) {
+  return std::clamp(std::chrono::duration_cast<milliseconds>(so_far) / 8, milliseconds(5),
+                    milliseconds(500));
+}
+
+HealthReport NotRunning(const std::optional<ContainerEnd>& end) {
+  HealthReport report{
+      .health = NodeHealth::kNotRunning, .message = {}, .end = end, .start_period = {}};
+  report.message = end ? DescribeEnd(*end) : "how its container ended is not known";
+  return report;
+}
+
+int64_t AllocatedBytes(const std::filesystem::path& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 ? info.st_blocks * kStatBlockBytes : 0;
+}
+
+// One image has at most half of the room, packed and unpacked each.
+ImageStoreOptions StoreOptions(const OciRuntimeOptions& options, ImageRoom& room) {
+  PullLimits limits;
+  limits.download_bytes_max = room.Bytes() / 2;
+  limits.unpacked_bytes_max = room.Bytes() / 2;
+  limits.entries_max = room.Bytes() / kBytesPerEntry;
+  limits.pull_timeout = options.pull_timeout;
+  limits.stall_timeout = options.pull_stall_timeout;
+  return {.directory = room.mount_point(),
+          .old_directory = options.data_directory / "images",
+          .open = [&room] { return room.Open(); },
+          .registries = options.registries,
+          .limits = limits,
+          .stop = options.stop};
 }
 
 }  // namespace
 
+std::filesystem::path BootDirectory(const OciRuntimeOptions& options) {
+  return options.run_directory / Sha256Hex(options.data_directory.string()).substr(0, kHashDigits);
+}
+
 OciRuntime::OciRuntime(OciRuntimeOptions options)
     : options_(std::move(options)),
-      images_({.directory = options_.data_directory / "images",
-               .pull_timeout = options_.pull_timeout,
-               .authfile = options_.registry_authfile,
-               .plain_http = options_.registry_plain_http,
-               .stop = options_.stop}),
-      runc_(options_.data_directory / "runc") {}
+      room_(options_.data_directory, options_.image_room_bytes),
+      images_(StoreOptions(options_, room_)),
+      runc_({.root = BootDirectory(options_) / "runc",
+             .cgroup_parent = options_.cgroup_parent,
+             .monitor_program = options_.monitor_program,
+             .segment_bytes = static_cast<size_t>(options_.log_bytes / 2)}),
+      steps_(options_, images_, runc_) {}
 
 Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) {
   RETURN_IF_ERROR(CheckDataDirectory(options.data_directory));
-  RETURN_IF_ERROR(CheckHost());
-  for (const char* name : {"images", "nodes", "locks", "runc"})
+  RETURN_IF_ERROR(CheckHost(options.cgroup_parent));
+  // What is made for nodes, by this process and by its tools, is theirs to read; the agent's own is
+  // in a directory that nobody else enters.
+  ::umask(0022);
+  for (const char* name : {"nodes", "locks"})
     RETURN_IF_ERROR(MakeDirectories(options.data_directory / name));
-  if (::chmod(options.data_directory.c_str(), 0700) != 0)
-    return Fail(SystemError("INVALID_DATA_DIRECTORY", options.data_directory.string()));
+  const std::filesystem::path boot = BootDirectory(options);
+  for (const char* name : {"runc", "nodes"}) RETURN_IF_ERROR(MakeDirectories(boot / name));
+  for (const auto& path : {options.data_directory, boot}) {
+    if (::chmod(path.c_str(), 0700) != 0)
+      return Fail(SystemError("INVALID_DATA_DIRECTORY", path.string()));
+  }
+  ASSIGN_OR_RETURN(options.monitor_program, FindMonitor(options));
+  ControlGroup(options.cgroup_parent + "/monitor").Make();
+  RETURN_IF_ERROR(TakeOverRecords(options.data_directory / "runc", boot / "runc"));
   return std::unique_ptr<OciRuntime>(new OciRuntime(std::move(options)));
 }
 
@@ -136,145 +178,125 @@ std::string OciRuntime::Version() {
   return said ? "runc " + said->substr(13, said->find('\n') - 13) : "runc";
 }
 
-OciRuntime::Places OciRuntime::PlacesOf(const NodeId& node_id) const {
-  return Places(options_.data_directory / "nodes" / node_id.ToString());
+Result<Capacity> OciRuntime::MeasureCapacity() {
+  ASSIGN_OR_RETURN(Resources machine, MeasureMachine(options_.data_directory));
+  ASSIGN_OR_RETURN(DiskRoom disk, MeasureDisk(options_.data_directory));
+  DiskUse use{.log_bytes_per_node = options_.log_bytes};
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(options_.data_directory / "nodes", error)) {
+    auto id = NodeId::Parse(entry.path().filename().string());
+    if (!id) continue;
+    const NodePlaces places = steps_.PlacesOf(*id);
+    ++use.nodes;
+    use.logs_bytes += AllocatedBytes(places.output / "0") + AllocatedBytes(places.output / "1");
+    use.node_disks_bytes +=
+        AllocatedBytes(places.disk_file) + AllocatedBytes(places.disk_file.string() + ".new");
+  }
+  use.to_come_bytes = room_.BytesToCome();
+  Capacity capacity = PlanCapacity(machine, disk, use);
+  capacity.thin_disks = options_.thin_disks;
+  return capacity;
 }
 
-Result<FileDescriptor> OciRuntime::LockNode(const NodeId& node_id) const {
-  std::filesystem::path path = options_.data_directory / "locks" / node_id.ToString();
-  FileDescriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock.is_open()) return Fail(SystemError("FILE_NOT_WRITTEN", path.string()));
-  const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
-  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (std::chrono::steady_clock::now() > deadline) {
-      return Fail(
-          Error(Code::kUnavailable, "NODE_BUSY",
-                fmt::format("a tool of an earlier agent still works on node {}: see \"fuser "
-                            "-v {}\"",
-                            node_id.ToString(), path.string())));
+std::shared_ptr<OciRuntime::Work> OciRuntime::WorkOf(const NodeId& node_id) {
+  std::lock_guard lock(mutex_);
+  auto& work = works_[node_id];
+  if (!work) work = std::make_shared<Work>();
+  return work;
+}
+
+// A node for which nothing is under way leaves nothing behind.
+void OciRuntime::Forget(const NodeId& node_id) {
+  std::lock_guard lock(mutex_);
+  works_.erase(node_id);
+}
+
+Result<Progress> OciRuntime::LookAfter(
+    const NodeId& node_id, const Asked& asked,
+    const std::function<Job<void>(std::shared_ptr<bool>)>& begin) {
+  const std::shared_ptr<Work> work = WorkOf(node_id);
+  const std::lock_guard lock(work->mutex);
+  if (work->job && work->asked != asked) {
+    // Its end is nobody's any more.
+    if (*work->unbroken && asked.call != Call::kRemove && work->job->Poll()) work->job.reset();
+    if (work->job && *work->unbroken && asked.call != Call::kRemove)
+      return Progress::Later(milliseconds(200));
+    work->job.reset();
+  }
+  if (!work->job) {
+    work->asked = asked;
+    work->since = std::chrono::steady_clock::now();
+    work->unbroken = std::make_shared<bool>(false);
+    work->job.emplace(begin(work->unbroken));
+    if (asked.call != Call::kPrepare && asked.call != Call::kDropLeftovers) work->probe.reset();
+  }
+  auto result = work->job->Poll();
+  if (!result)
+    return Progress::Later(LookAgainAfter(std::chrono::steady_clock::now() - work->since));
+  work->job.reset();
+  if (!work->probe) Forget(node_id);
+  RETURN_IF_ERROR(*result);
+  return Progress::Done();
+}
+
+Result<Progress> OciRuntime::Prepare(const NodeSpec& spec) {
+  return LookAfter(spec.node_id, {Call::kPrepare, spec},
+                   [&](const auto&) { return steps_.Prepare(spec); });
+}
+
+Result<Progress> OciRuntime::Install(const NodeSpec& spec) {
+  return LookAfter(spec.node_id, {Call::kInstall, spec},
+                   [&](auto unbroken) { return steps_.Install(spec, std::move(unbroken)); });
+}
+
+Result<Progress> OciRuntime::Start(const NodeId& node_id) {
+  return LookAfter(node_id, {Call::kStart, {}},
+                   [&](auto unbroken) { return steps_.Start(node_id, std::move(unbroken)); });
+}
+
+Result<Progress> OciRuntime::Stop(const NodeId& node_id) {
+  return LookAfter(node_id, {Call::kStop, {}}, [&](const auto&) { return steps_.Stop(node_id); });
+}
+
+Result<Progress> OciRuntime::Remove(const NodeId& node_id) {
+  return LookAfter(node_id, {Call::kRemove, {}},
+                   [&](const auto&) { return steps_.Remove(node_id); });
+}
+
+Result<Progress> OciRuntime::DropLeftovers(const NodeId& node_id) {
+  return LookAfter(node_id, {Call::kDropLeftovers, {}},
+                   [&](const auto&) { return steps_.DropLeftovers(node_id); });
+}
+
+Result<Progress> OciRuntime::DropImagesExcept(const std::set<ImageId>& kept) {
+  RETURN_IF_ERROR(images_.DropAllExcept(kept));
+  return Progress::Done();
+}
+
+Result<std::optional<HealthReport>> OciRuntime::CheckHealth(const NodeId& node_id) {
+  const std::shared_ptr<Work> work = WorkOf(node_id);
+  const std::lock_guard lock(work->mutex);
+  if (!work->probe) {
+    const NodePlaces places = steps_.PlacesOf(node_id);
+    ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(node_id, places));
+    if (!container || !container->running) {
+      if (!work->job) Forget(node_id);
+      return NotRunning(runc_.FindEnd(places));
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    work->probe.emplace(
+        steps_.Probe(node_id, container->made_from ? *container->made_from : InstalledNode()));
   }
-  return lock;
-}
-
-Result<Resources> OciRuntime::MeasureCapacity() { return MeasureMachine(options_.data_directory); }
-
-Status OciRuntime::Prepare(const NodeSpec& spec) {
-  RETURN_IF_ERROR(CheckImageUri(spec.image_uri));
-  Places places = PlacesOf(spec.node_id);
-  RETURN_IF_ERROR(Volume(places.disk_file, places.disk, -1).CheckFits(spec.resources.disk_bytes));
-  return images_.Fetch(spec.image_id, spec.image_uri);
-}
-
-Status OciRuntime::Install(const NodeSpec& spec) {
-  ASSIGN_OR_RETURN(FileDescriptor lock, LockNode(spec.node_id));
-  ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(spec.node_id));
-  if (container && container->running) {
-    return Fail(FailedPrecondition(
-        "NODE_RUNS", fmt::format("node {} runs; stop it first", spec.node_id.ToString())));
-  }
-  ASSIGN_OR_RETURN(std::string image_config, ReadFile(images_.ConfigOf(spec.image_id)));
-  Places places = PlacesOf(spec.node_id);
-  std::error_code error;
-  BundlePlaces in_bundle{
-      .root = places.root,
-      .volumes = places.volumes(),
-      .info = places.info,
-      .jobs = places.jobs(),
-      .cgroup = options_.cgroup_parent + "/" + spec.node_id.ToString(),
-      .limit_swap =
-          std::filesystem::exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", error) ||
-          std::filesystem::exists("/sys/fs/cgroup/cgroup.controllers", error),
-      .bind_resolv_conf = std::filesystem::exists("/etc/resolv.conf", error)};
-  ASSIGN_OR_RETURN(Bundle bundle, MakeBundle(image_config, spec, in_bundle));
-  for (const auto& path : {places.disk, places.root, places.bundle, places.info / "jobs"})
-    RETURN_IF_ERROR(MakeDirectories(path));
-  RETURN_IF_ERROR(
-      Volume(places.disk_file, places.disk, lock.get()).SetBytes(spec.resources.disk_bytes));
-  RETURN_IF_ERROR(WriteFileAtomically(places.info / "node.json", RenderNodeInfo(spec)));
-  return WriteFileAtomically(places.config, bundle.config_json);
-}
-
-Status OciRuntime::MountRoot(const Places& places, const InstalledNode& installed) const {
-  RETURN_IF_ERROR(Unmount(places.root, kUnmountPatience));
-  std::filesystem::path layer = places.layers() / installed.config_id.ToString();
-  RETURN_IF_ERROR(MakeDirectories(layer / "upper"));
-  RETURN_IF_ERROR(MakeDirectories(layer / "work"));
-  for (const std::string& name : installed.volume_names)
-    RETURN_IF_ERROR(MakeDirectories(places.volumes() / name));
-  RETURN_IF_ERROR(MakeDirectories(places.jobs()));
-  // Whatever job there was ended with the container.
-  RETURN_IF_ERROR(RemoveTree(places.jobs() / "blocking-job"));
-  return Mount(
-      "overlay", places.root, "overlay", 0,
-      fmt::format("lowerdir={},upperdir={},workdir={}", images_.RootOf(installed.image_id).string(),
-                  (layer / "upper").string(), (layer / "work").string()));
-}
-
-Status OciRuntime::Start(const NodeId& node_id) {
-  ASSIGN_OR_RETURN(FileDescriptor lock, LockNode(node_id));
-  ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(node_id));
-  if (container && container->running) return {};
-  RETURN_IF_ERROR(runc_.StopAndDelete(node_id));
-  Places places = PlacesOf(node_id);
-  ASSIGN_OR_RETURN(std::string config, ReadFile(places.config));
-  ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(config));
-  RETURN_IF_ERROR(Volume(places.disk_file, places.disk, lock.get()).Mount());
-  RETURN_IF_ERROR(MountRoot(places, installed));
-  RotateLog(places.log);
-  return runc_.Run(node_id, places.bundle, places.log, lock.get());
-}
-
-Status OciRuntime::StopLocked(const Places& places, const NodeId& node_id) const {
-  RETURN_IF_ERROR(runc_.StopAndDelete(node_id));
-  RETURN_IF_ERROR(Unmount(places.root, kUnmountPatience));
-  return Unmount(places.disk, kUnmountPatience);
-}
-
-Status OciRuntime::Stop(const NodeId& node_id) {
-  ASSIGN_OR_RETURN(FileDescriptor lock, LockNode(node_id));
-  return StopLocked(PlacesOf(node_id), node_id);
-}
-
-Status OciRuntime::Remove(const NodeId& node_id) {
-  ASSIGN_OR_RETURN(FileDescriptor lock, LockNode(node_id));
-  Places places = PlacesOf(node_id);
-  RETURN_IF_ERROR(StopLocked(places, node_id));
-  RETURN_IF_ERROR(RemoveTree(places.directory));
-  return RemoveTree(options_.data_directory / "locks" / node_id.ToString());
-}
-
-Status OciRuntime::DropLeftovers(const NodeId& node_id) {
-  ASSIGN_OR_RETURN(FileDescriptor lock, LockNode(node_id));
-  Places places = PlacesOf(node_id);
-  ASSIGN_OR_RETURN(std::string config, ReadFile(places.config));
-  ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(config));
-  std::error_code error;
-  for (const auto& layer : std::filesystem::directory_iterator(places.layers(), error)) {
-    if (layer.path().filename() != installed.config_id.ToString())
-      RETURN_IF_ERROR(RemoveTree(layer.path()));
-  }
-  return {};
-}
-
-Status OciRuntime::DropImagesExcept(const std::set<ImageId>& kept) {
-  return images_.DropAllExcept(kept);
-}
-
-Result<NodeHealth> OciRuntime::CheckHealth(const NodeId& node_id) {
-  ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(node_id));
-  if (!container || !container->running) return NodeHealth::kNotRunning;
-  RotateLog(PlacesOf(node_id).log);
-  if (!container->made_from || container->made_from->health_command.empty())
-    return NodeHealth::kHealthy;
-  auto status = runc_.Exec(node_id, container->made_from->health_command, options_.health_timeout);
-  if (!status && status.error().reason != "TOOL_TIMED_OUT") return Fail(status.error());
-  return status && *status == 0 ? NodeHealth::kHealthy : NodeHealth::kUnhealthy;
+  auto report = work->probe->Poll();
+  if (!report) return std::nullopt;
+  work->probe.reset();
+  if (!work->job) Forget(node_id);
+  ASSIGN_OR_RETURN(HealthReport found, std::move(*report));
+  return found;
 }
 
 Result<std::optional<BlockingJob>> OciRuntime::FindBlockingJob(const NodeId& node_id) {
-  auto text = ReadUntrusted(PlacesOf(node_id).jobs() / "blocking-job");
+  auto text = ReadUntrusted(steps_.PlacesOf(node_id).jobs() / "blocking-job");
   if (!text) return std::nullopt;
   // "SECONDS WHAT IT IS", one line; what cannot be read is taken for a minute.
   std::string line = text->substr(0, text->find('\n'));
@@ -286,21 +308,21 @@ Result<std::optional<BlockingJob>> OciRuntime::FindBlockingJob(const NodeId& nod
   return job;
 }
 
-Result<ObservedNode> OciRuntime::Observe(const NodeId& node_id) const {
-  ObservedNode node{.node_id = node_id,
-                    .config_id = {},
-                    .image_id = {},
-                    .image_uri = {},
-                    .container_id = {},
-                    .running = false,
-                    .limits = {}};
-  Places places = PlacesOf(node_id);
-  ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(node_id));
+ObservedNode OciRuntime::Observe(const NodeId& node_id,
+                                 const std::vector<MountPoint>& mounts) const {
+  ObservedNode node;
+  node.node_id = node_id;
+  const NodePlaces places = steps_.PlacesOf(node_id);
+  auto container = runc_.Find(node_id, places);
+  if (!container) {
+    node.unreadable = container.error().message;
+    return node;
+  }
   std::optional<InstalledNode> made_from;
-  if (container) {
-    made_from = container->made_from;
+  if (*container) {
+    made_from = (*container)->made_from;
     node.container_id = node_id.ToString();
-    node.running = container->running;
+    node.running = (*container)->running;
   } else if (auto config = ReadFile(places.config)) {
     if (auto installed = ReadInstalled(*config)) made_from = std::move(*installed);
   }
@@ -308,15 +330,26 @@ Result<ObservedNode> OciRuntime::Observe(const NodeId& node_id) const {
     node.config_id = made_from->config_id;
     node.image_id = made_from->image_id;
     node.image_uri = made_from->image_uri;
+    node.image_digest = images_.DigestOf(made_from->image_id);
   }
-  if (!node.running) return node;
-  auto limits = ReadCgroupLimits(container->pid);
-  if (limits) node.limits = *limits;
+  const auto disk = steps_.VolumeOf(places).Look(mounts);
+  if (disk) {
+    node.disk_used_bytes = disk->used_bytes;
+    node.disk_problem = disk->problem;
+  }
+  if (!node.running) {
+    node.end = runc_.FindEnd(places);
+    return node;
+  }
+  BoundOldLog(places.old_log);
+  // Where that cannot be done now it is tried again at the next look; what the node prints waits.
+  (void)runc_.KeepWatched(**container, places);
+  if (auto limits = ReadCgroupLimits((*container)->first.pid)) node.limits = *limits;
   // The kernel limits memory in whole pages.
   if (made_from &&
       node.limits.memory_bytes == made_from->resources.memory_bytes / kPageBytes * kPageBytes)
     node.limits.memory_bytes = made_from->resources.memory_bytes;
-  node.limits.disk_bytes = Volume(places.disk_file, places.disk, -1).BytesInForce().value_or(0);
+  node.limits.disk_bytes = disk ? disk->bytes : 0;
   return node;
 }
 
@@ -328,14 +361,21 @@ Result<std::vector<ObservedNode>> OciRuntime::List() {
     if (auto id = NodeId::Parse(entry.path().filename().string())) ids.insert(*id);
   }
   if (error) return Fail(SystemError("FILE_NOT_READ", "nodes", error.value()));
-  ASSIGN_OR_RETURN(std::vector<Container> containers, runc_.List());
-  for (const Container& container : containers) ids.insert(container.node_id);
+  for (const NodeId& id : runc_.List()) ids.insert(id);
+  ASSIGN_OR_RETURN(const std::vector<MountPoint> mounts, ListMounts());
   std::vector<ObservedNode> nodes;
-  for (const NodeId& id : ids) {
-    ASSIGN_OR_RETURN(ObservedNode node, Observe(id));
-    nodes.push_back(std::move(node));
-  }
+  nodes.reserve(ids.size());
+  for (const NodeId& id : ids) nodes.push_back(Observe(id, mounts));
   return nodes;
+}
+
+Result<LogPart> OciRuntime::ReadLog(const NodeId& node_id, const LogPosition& from,
+                                    size_t lines_max) {
+  return ReadNodeLog(steps_.PlacesOf(node_id).output, from, lines_max);
+}
+
+Result<LogPosition> OciRuntime::FindLogTail(const NodeId& node_id, int64_t lines) {
+  return FindNodeLogTail(steps_.PlacesOf(node_id).output, lines);
 }
 
 }  // namespace tallyman

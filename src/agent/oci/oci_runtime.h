@@ -2,75 +2,95 @@
 // limited by control groups, disks by a file system of the node's own.
 //
 // Below the data directory, all of it root's alone:
-//   images/IMAGE_ID/       unpacked images, shared
+//   images.img             the room for images; mounted on image-store/
+//   image-store/IMAGE_ID/  unpacked images, shared
+//   images/IMAGE_ID/       those that earlier releases unpacked
 //   nodes/NODE_ID/disk.img the node's disk; mounted on disk/ while it is used
-//   nodes/NODE_ID/rootfs/  what the container sees: the image below, layers/CONFIG_ID of the disk
-//   above nodes/NODE_ID/bundle/  config.json, the record of what is installed nodes/NODE_ID/info/
-//   what the node may know about itself nodes/NODE_ID/log      what it printed; log.1 what it
-//   printed before locks/NODE_ID          held by whoever works on the node, down to the last tool
-//   runc/                  runc's own state
+//   nodes/NODE_ID/rootfs/  what the container sees: the image, and layers/CONFIG_ID of the disk
+//   nodes/NODE_ID/bundle/  config.json, the record of what is installed
+//   nodes/NODE_ID/info/    what the node may know about itself
+//   locks/NODE_ID          held by whoever works on the node, down to the last tool
+// Below the directory of this boot, /run/tallyman-agent/HASH: runc's records in runc/. Nothing of
+// an earlier boot is there, so nothing of it is believed.
+//
+// There is at most one job for a node. It is kept with what was asked; asked again, it is looked
+// after; asked otherwise, it is destroyed with the tools that it runs, and the new one begins.
 #pragma once
 
-#include <chrono>
-#include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
-#include <stop_token>
+#include <mutex>
+#include <optional>
 #include <string>
 
-#include "agent/file.h"
+#include "agent/oci/image_room.h"
 #include "agent/oci/image_store.h"
+#include "agent/oci/job.h"
+#include "agent/oci/node_steps.h"
+#include "agent/oci/oci_options.h"
 #include "agent/oci/runc.h"
-#include "agent/oci/volume.h"
 #include "agent/runtime.h"
 
 namespace tallyman {
 
-struct OciRuntimeOptions {
-  std::filesystem::path data_directory;  // absolute
-  std::string cgroup_parent = "/tallyman";
-  std::chrono::milliseconds health_timeout = std::chrono::seconds(10);
-  std::chrono::milliseconds pull_timeout = std::chrono::hours(2);
-  std::string registry_authfile = {};
-  bool registry_plain_http = false;
-  // Ends pulls: they are CANCELED, and begin anew the next time.
-  std::stop_token stop = {};
-};
-
 // Thread-safe as Runtime says.
 class OciRuntime final : public Runtime {
  public:
-  // Looks first whether this host can do it. PERMISSION_DENIED NOT_PRIVILEGED, FAILED_PRECONDITION
+  // Looks first whether this host can do it, and sets the file creation mask of this process to
+  // 0022. PERMISSION_DENIED NOT_PRIVILEGED, FAILED_PRECONDITION
   // CGROUPS_UNAVAILABLE, LOOP_UNAVAILABLE, TOOL_MISSING; INVALID_ARGUMENT INVALID_DATA_DIRECTORY.
   static Result<std::unique_ptr<OciRuntime>> Open(OciRuntimeOptions options);
 
-  Result<Resources> MeasureCapacity() override;
-  Status Prepare(const NodeSpec& spec) override;
-  Status Install(const NodeSpec& spec) override;
-  Status Start(const NodeId& node_id) override;
-  Status Stop(const NodeId& node_id) override;
-  Status Remove(const NodeId& node_id) override;
-  Status DropLeftovers(const NodeId& node_id) override;
-  Status DropImagesExcept(const std::set<ImageId>& kept) override;
-  Result<NodeHealth> CheckHealth(const NodeId& node_id) override;
+  Result<Capacity> MeasureCapacity() override;
+  Result<Progress> Prepare(const NodeSpec& spec) override;
+  Result<Progress> Install(const NodeSpec& spec) override;
+  Result<Progress> Start(const NodeId& node_id) override;
+  Result<Progress> Stop(const NodeId& node_id) override;
+  Result<Progress> Remove(const NodeId& node_id) override;
+  Result<Progress> DropLeftovers(const NodeId& node_id) override;
+  Result<Progress> DropImagesExcept(const std::set<ImageId>& kept) override;
+  Result<std::optional<HealthReport>> CheckHealth(const NodeId& node_id) override;
   Result<std::optional<BlockingJob>> FindBlockingJob(const NodeId& node_id) override;
   Result<std::vector<ObservedNode>> List() override;
+  Result<LogPart> ReadLog(const NodeId& node_id, const LogPosition& from,
+                          size_t lines_max) override;
+  Result<LogPosition> FindLogTail(const NodeId& node_id, int64_t lines) override;
 
   // "runc 1.1.5", for people.
   static std::string Version();
 
  private:
-  struct Places;
+  enum class Call { kPrepare, kInstall, kStart, kStop, kRemove, kDropLeftovers };
+  struct Asked {
+    Call call;
+    std::optional<NodeSpec> spec;
+    friend bool operator==(const Asked&, const Asked&) = default;
+  };
+  // What is under way for a node.
+  struct Work {
+    std::mutex mutex;  // held by the call that looks after it
+    Asked asked;
+    std::optional<Job<void>> job;
+    std::shared_ptr<bool> unbroken;
+    std::chrono::steady_clock::time_point since;
+    std::optional<Job<HealthReport>> probe;
+  };
+
   explicit OciRuntime(OciRuntimeOptions options);
-  Places PlacesOf(const NodeId& node_id) const;
-  // Waits until no tool, of an earlier process neither, works on the node.
-  Result<FileDescriptor> LockNode(const NodeId& node_id) const;
-  Status MountRoot(const Places& places, const InstalledNode& installed) const;
-  Status StopLocked(const Places& places, const NodeId& node_id) const;
-  Result<ObservedNode> Observe(const NodeId& node_id) const;
+  std::shared_ptr<Work> WorkOf(const NodeId& node_id);
+  void Forget(const NodeId& node_id);
+  Result<Progress> LookAfter(const NodeId& node_id, const Asked& asked,
+                             const std::function<Job<void>(std::shared_ptr<bool>)>& begin);
+  ObservedNode Observe(const NodeId& node_id, const std::vector<MountPoint>& mounts) const;
 
   OciRuntimeOptions options_;
+  ImageRoom room_;
   ImageStore images_;
   Runc runc_;
+  NodeSteps steps_;
+  std::mutex mutex_;
+  std::map<NodeId, std::shared_ptr<Work>> works_;
 };
 
 }  // namespace tallyman

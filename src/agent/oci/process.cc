@@ -10,7 +10,7 @@
 
 #include <array>
 #include <csignal>
-#include <optional>
+#include <utility>
 
 #include "agent/file.h"
 #include "agent/system_error.h"
@@ -24,7 +24,7 @@ using Steady = std::chrono::steady_clock;
 constexpr std::array<std::string_view, 6> kProgramDirectories = {
     "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 constexpr size_t kOutputBytesMax = 64 << 10;
-constexpr int64_t kStopPollMs = 200;
+constexpr int64_t kLookMs = 200;
 
 Result<std::string> FindProgram(const std::string& name) {
   if (name.starts_with('/') && ::access(name.c_str(), X_OK) == 0) return name;
@@ -35,7 +35,7 @@ Result<std::string> FindProgram(const std::string& name) {
   return Fail(FailedPrecondition(
                   "TOOL_MISSING",
                   fmt::format("the program {} is not installed on this host: install the packages "
-                              "runc, skopeo, umoci and e2fsprogs",
+                              "runc, skopeo, umoci, zstd and e2fsprogs",
                               name))
                   .With("tool", name));
 }
@@ -98,10 +98,14 @@ Result<pid_t> Spawn(const std::string& program, const std::vector<std::string>& 
   argv.reserve(arguments.size() + 1);
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  std::string language = "LC_ALL=C";
-  std::string home = "HOME=/root";
-  std::array<char*, 4> environment = {path.data(), language.data(), home.data(), nullptr};
+  std::vector<std::string> variables = {
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+      "HOME=/root"};
+  variables.insert(variables.end(), options.variables.begin(), options.variables.end());
+  std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
+  for (std::string& variable : variables) environment.push_back(variable.data());
+  environment.push_back(nullptr);
   pid_t pid = 0;
   int error = posix_spawn(&pid, program.c_str(), &setup.actions, &setup.attributes, argv.data(),
                           environment.data());
@@ -121,30 +125,6 @@ bool Drain(int fd, std::string& into) {
   }
 }
 
-enum class Ending { kByItself, kTooLate, kStopped };
-
-// Reads both outputs until the process has ended.
-Ending AwaitEnd(int pidfd, const Pipe& out, const Pipe& err, Steady::time_point deadline,
-                const std::stop_token& stop, ProcessResult& result) {
-  std::array<pollfd, 3> fds = {pollfd{pidfd, POLLIN, 0}, pollfd{out.read.get(), POLLIN, 0},
-                               pollfd{err.read.get(), POLLIN, 0}};
-  for (int index : {1, 2}) ::fcntl(fds.at(index).fd, F_SETFL, O_NONBLOCK);
-  while (true) {
-    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now()).count();
-    if (left <= 0) return Ending::kTooLate;
-    if (stop.stop_requested()) return Ending::kStopped;
-    const int64_t look = stop.stop_possible() ? kStopPollMs : 1 << 30;
-    ::poll(fds.data(), fds.size(), static_cast<int>(std::min<int64_t>(left, look)));
-    if (fds[1].revents != 0 && !Drain(out.read.get(), result.out)) fds[1].fd = -1;
-    if (fds[2].revents != 0 && !Drain(err.read.get(), result.err)) fds[2].fd = -1;
-    if ((fds[0].revents & POLLIN) == 0) continue;
-    // A process that the tool left behind may hold the pipes: what is in them by now is all.
-    Drain(out.read.get(), result.out);
-    Drain(err.read.get(), result.err);
-    return Ending::kByItself;
-  }
-}
-
 int Reap(pid_t pid) {
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -154,9 +134,9 @@ int Reap(pid_t pid) {
 
 }  // namespace
 
-Result<ProcessResult> RunProcess(const std::vector<std::string>& arguments,
-                                 const ProcessOptions& options) {
-  const auto deadline = Steady::now() + options.timeout;
+Result<Process> Process::Start(std::vector<std::string> arguments, ProcessOptions options) {
+  Process process;
+  process.deadline_ = Steady::now() + options.timeout;
   ASSIGN_OR_RETURN(std::string program, FindProgram(arguments.front()));
   std::vector<std::string> words = arguments;
   if (options.dies_with_caller) {
@@ -167,28 +147,90 @@ Result<ProcessResult> RunProcess(const std::vector<std::string>& arguments,
   }
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe err, MakePipe());
-  ASSIGN_OR_RETURN(pid_t pid, Spawn(program, words, options, out, err));
-  out.write = FileDescriptor();
-  err.write = FileDescriptor();
-  FileDescriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  ProcessResult result;
-  const Ending ending = AwaitEnd(pidfd.get(), out, err, deadline, options.stop, result);
-  if (ending != Ending::kByItself) {
-    ::kill(-pid, SIGKILL);
-    Reap(pid);
+  ASSIGN_OR_RETURN(process.pid_, Spawn(program, words, options, out, err));
+  process.pidfd_ = FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, process.pid_, 0)));
+  process.out_ = std::move(out.read);
+  process.err_ = std::move(err.read);
+  for (const FileDescriptor* end : {&process.out_, &process.err_})
+    ::fcntl(end->get(), F_SETFL, O_NONBLOCK);
+  process.arguments_ = std::move(arguments);
+  process.options_ = std::move(options);
+  return process;
+}
+
+Process::Process(Process&& other) noexcept
+    : arguments_(std::move(other.arguments_)),
+      options_(std::move(other.options_)),
+      deadline_(other.deadline_),
+      pid_(std::exchange(other.pid_, -1)),
+      pidfd_(std::move(other.pidfd_)),
+      out_(std::move(other.out_)),
+      err_(std::move(other.err_)),
+      result_(std::move(other.result_)) {}
+
+Process::~Process() {
+  if (!options_.left_running) Kill();
+}
+
+void Process::Kill() {
+  if (pid_ < 0) return;
+  ::kill(-pid_, SIGKILL);
+  Reap(std::exchange(pid_, -1));
+}
+
+std::optional<Result<ProcessResult>> Process::Poll() {
+  // First whether it has ended: what it printed before is in the pipes then.
+  pollfd ended{pidfd_.get(), POLLIN, 0};
+  ::poll(&ended, 1, 0);
+  if (out_.is_open() && !Drain(out_.get(), result_.out)) out_ = FileDescriptor();
+  if (err_.is_open() && !Drain(err_.get(), result_.err)) err_ = FileDescriptor();
+  if ((ended.revents & POLLIN) != 0) {
+    result_.exit_status = Reap(std::exchange(pid_, -1));
+    return std::move(result_);
   }
-  if (ending == Ending::kStopped) {
+  if (options_.stop.stop_requested()) {
+    Kill();
     return Fail(Error(Code::kCanceled, "TOOL_STOPPED",
-                      arguments.front() + " was ended, because the agent is to end"));
+                      arguments_.front() + " was ended, because the agent is to end"));
   }
-  if (ending == Ending::kTooLate) {
-    return Fail(Error(Code::kDeadlineExceeded, "TOOL_TIMED_OUT",
-                      fmt::format("{} did not end within {} ms and was killed", arguments.front(),
-                                  options.timeout.count()))
-                    .With("tool", arguments.front()));
+  if (Steady::now() < deadline_) return std::nullopt;
+  Kill();
+  return Fail(Error(Code::kDeadlineExceeded, "TOOL_TIMED_OUT",
+                    fmt::format("{} did not end within {} ms and was killed", arguments_.front(),
+                                options_.timeout.count()))
+                  .With("tool", arguments_.front()));
+}
+
+void Process::WaitFor(std::chrono::milliseconds patience) const {
+  // A closed end is -1, which poll() passes over.
+  std::array<pollfd, 3> fds = {pollfd{pidfd_.get(), POLLIN, 0}, pollfd{out_.get(), POLLIN, 0},
+                               pollfd{err_.get(), POLLIN, 0}};
+  ::poll(fds.data(), fds.size(), static_cast<int>(patience.count()));
+}
+
+Job<ProcessResult> RunProcessJob(std::vector<std::string> arguments, ProcessOptions options) {
+  CO_ASSIGN_OR_RETURN(Process process, Process::Start(std::move(arguments), std::move(options)));
+  std::optional<Result<ProcessResult>> result;
+  co_await Await([&] {
+    result = process.Poll();
+    return result.has_value();
+  });
+  co_return std::move(*result);
+}
+
+Job<std::string> RunToolJob(std::vector<std::string> arguments, ProcessOptions options) {
+  CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunProcessJob(arguments, std::move(options)));
+  if (result.exit_status != 0) co_return Fail(ToolFailed(arguments, result));
+  co_return std::move(result.out);
+}
+
+Result<ProcessResult> RunProcess(const std::vector<std::string>& arguments,
+                                 const ProcessOptions& options) {
+  ASSIGN_OR_RETURN(Process process, Process::Start(arguments, options));
+  while (true) {
+    if (auto result = process.Poll()) return std::move(*result);
+    process.WaitFor(std::chrono::milliseconds(kLookMs));
   }
-  result.exit_status = Reap(pid);
-  return result;
 }
 
 Error ToolFailed(const std::vector<std::string>& arguments, const ProcessResult& result) {

@@ -1,16 +1,19 @@
 #include "agent/oci/runc.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <csignal>
+#include <sstream>
 
 #include "agent/file.h"
-#include "agent/oci/process.h"
 #include "base/checked.h"
+#include "base/text.h"
 
 namespace tallyman {
 namespace {
@@ -18,141 +21,287 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::chrono::seconds kAfterKill(20);
-constexpr std::chrono::seconds kToolTimeout(60);
-
-Result<Container> ReadContainer(const json::value& value) {
-  const json::object* object = value.if_object();
-  const json::value* id = object == nullptr ? nullptr : object->if_contains("id");
-  const json::value* status = object == nullptr ? nullptr : object->if_contains("status");
-  const json::value* pid = object == nullptr ? nullptr : object->if_contains("pid");
-  auto node = id != nullptr && id->is_string() ? NodeId::Parse(std::string_view(id->as_string()))
-                                               : std::nullopt;
-  if (!node || status == nullptr || pid == nullptr || !pid->is_int64())
-    return Fail(DataLoss("CONTAINER_UNREADABLE", "runc lists a container that is not of a node"));
-  Container container{.node_id = *node,
-                      .pid = static_cast<pid_t>(pid->as_int64()),
-                      .running = *status == "running" || *status == "paused",
-                      .made_from = {}};
-  if (const json::value* annotations = object->if_contains("annotations")) {
-    auto installed = ReadAnnotations(json::serialize(*annotations));
-    if (installed) container.made_from = std::move(*installed);
-  }
-  return container;
-}
+// A monitor gives up after a minute.
+constexpr std::chrono::seconds kStartTimeout(70);
 
 // Waits until the process has ended; false when the patience came to its end first.
-bool AwaitEnd(pid_t pid, std::chrono::milliseconds patience) {
-  FileDescriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!process.is_open()) return true;
-  pollfd waiting{process.get(), POLLIN, 0};
+Job<bool> AwaitEnd(ProcessMark mark, std::chrono::milliseconds patience) {
+  FileDescriptor process(static_cast<int>(::syscall(SYS_pidfd_open, mark.pid, 0)));
+  if (!process.is_open() || MarkOf(mark.pid) != mark) co_return true;
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (true) {
-    auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return false;
-    if (::poll(&waiting, 1, static_cast<int>(left.count())) > 0) return true;
-  }
+  bool ended = false;
+  co_await Await([&] {
+    pollfd waiting{process.get(), POLLIN, 0};
+    ended = ::poll(&waiting, 1, 0) > 0;
+    return ended || std::chrono::steady_clock::now() >= deadline;
+  });
+  co_return ended;
 }
 
-// The last of what runc wrote to its log file, for the error of a tool whose outputs are the
-// container's.
-std::string LastMessage(const std::filesystem::path& log) {
-  auto text = ReadFile(log);
-  return text ? *text : std::string();
+constexpr std::chrono::seconds kMonitorPatience(3);
+
+std::optional<ProcessMark> ReadMark(const std::filesystem::path& file) {
+  auto text = ReadFile(file);
+  if (!text) return std::nullopt;
+  std::istringstream words(*text);
+  ProcessMark mark;
+  words >> mark.pid >> mark.started;
+  return words && mark.pid > 1 ? std::optional(mark) : std::nullopt;
 }
+
+bool IsAlive(const std::optional<ProcessMark>& mark) { return mark && MarkOf(mark->pid) == mark; }
+
+bool Exists(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
+
+Error Unreadable(std::string why) {
+  return DataLoss("CONTAINER_UNREADABLE",
+                  fmt::format("runc's record of the container cannot be read ({}): stop the node, "
+                              "or start it anew, and it is written again",
+                              why));
+}
+
+// Kills what runc started in the container when nobody waits for it any more.
+class ExecGuard {
+ public:
+  ExecGuard(std::filesystem::path pid_file, std::string part)
+      : pid_file_(std::move(pid_file)), part_(std::move(part)) {}
+  ~ExecGuard() {
+    if (!ended_) {
+      auto text = ReadFile(pid_file_);
+      auto pid = text ? ParseInt64(*text) : std::nullopt;
+      if (pid && *pid > 1) KillInGroup(static_cast<pid_t>(*pid), part_);
+    }
+    (void)RemoveTree(pid_file_);
+  }
+  ExecGuard(const ExecGuard&) = delete;
+  ExecGuard& operator=(const ExecGuard&) = delete;
+  void HasEnded() { ended_ = true; }
+
+ private:
+  std::filesystem::path pid_file_;
+  std::string part_;
+  bool ended_ = false;
+};
 
 }  // namespace
 
-std::vector<std::string> Runc::Command(std::initializer_list<std::string> words) const {
-  std::vector<std::string> arguments = {"runc", "--root", root_.string()};
-  arguments.insert(arguments.end(), words);
-  return arguments;
+std::optional<ProcessMark> MarkOf(pid_t pid) {
+  auto text = ReadFile(fmt::format("/proc/{}/stat", pid));
+  // The name, in parentheses, may have anything in it; the state is what follows (proc(5)).
+  size_t end = text ? text->rfind(") ") : std::string::npos;
+  if (end == std::string::npos) return std::nullopt;
+  std::istringstream words(text->substr(end + 2));
+  std::string word;
+  words >> word;
+  if (word == "Z" || word == "X") return std::nullopt;
+  for (int i = 3; i < 21; ++i) words >> word;
+  int64_t started = 0;
+  words >> started;
+  return ProcessMark{.pid = pid, .started = started};
 }
 
-Status Runc::Run(const NodeId& id, const std::filesystem::path& bundle,
-                 const std::filesystem::path& log_file, int lock) const {
-  std::filesystem::path said = bundle / "runc.log";
-  RETURN_IF_ERROR(RemoveTree(said));
-  std::vector<std::string> arguments = {"runc",          "--root",     root_.string(), "--log",
-                                        said.string(),   "run",        "-d",           "--bundle",
-                                        bundle.string(), id.ToString()};
-  ProcessOptions options{
-      .timeout = kToolTimeout, .output_file = log_file.string(), .inherited = lock};
-  ASSIGN_OR_RETURN(ProcessResult result, RunProcess(arguments, options));
-  if (result.exit_status == 0) return {};
-  result.err = LastMessage(said);
-  return Fail(ToolFailed(arguments, result));
-}
-
-Status Runc::Delete(const NodeId& id) const {
-  RETURN_IF_ERROR(RunTool(Command({"delete", "--force", id.ToString()})));
-  // A container that was killed while it was being made has no state; then this is all of it.
-  return RemoveTree(root_ / id.ToString());
-}
-
-Status Runc::StopAndDelete(const NodeId& id) const {
-  ASSIGN_OR_RETURN(std::optional<Container> container, Find(id));
-  std::error_code error;
-  if (!container && !std::filesystem::exists(root_ / id.ToString(), error)) return {};
-  if (container && container->running) {
-    InstalledNode defaults;
-    const InstalledNode& made_from = container->made_from ? *container->made_from : defaults;
-    // The signal may come too late or be none that exists: all that counts is whether it ends.
-    auto asked = RunTool(Command({"kill", id.ToString(), made_from.stop_signal}));
-    const auto grace = asked ? made_from.stop_grace : std::chrono::seconds(1);
-    if (!AwaitEnd(container->pid, grace)) {
-      RETURN_IF_ERROR(RunTool(Command({"kill", "--all", id.ToString(), "KILL"})));
-      if (!AwaitEnd(container->pid, kAfterKill)) {
-        return Fail(Internal("CONTAINER_NOT_STOPPED",
-                             fmt::format("container {} does not end, not even by SIGKILL: its "
-                                         "process {} hangs in the kernel",
-                                         id.ToString(), container->pid)));
-      }
+Result<Runc::Record> Runc::ReadRecord(const std::string& text) const {
+  boost::system::error_code error;
+  json::value parsed = json::parse(text, error);
+  const json::object* object = error ? nullptr : parsed.if_object();
+  const json::value* pid = object == nullptr ? nullptr : object->if_contains("init_process_pid");
+  const json::value* started =
+      object == nullptr ? nullptr : object->if_contains("init_process_start");
+  if (pid == nullptr || started == nullptr || !pid->is_int64() || !started->is_int64())
+    return Fail(Unreadable(text.empty() ? "it is empty" : "it is not what runc writes"));
+  Record record{.first = {static_cast<pid_t>(pid->as_int64()), started->as_int64()},
+                .made_from = {}};
+  // The annotations are labels there, each KEY=VALUE.
+  json::object annotations;
+  const json::value* labels = parsed.find_pointer("/config/labels", error);
+  if (!error && labels != nullptr && labels->is_array()) {
+    for (const json::value& label : labels->as_array()) {
+      std::string_view line = label.is_string() ? std::string_view(label.as_string()) : "";
+      size_t equals = line.find('=');
+      if (equals != std::string_view::npos)
+        annotations[line.substr(0, equals)] = json::string(line.substr(equals + 1));
     }
   }
-  return Delete(id);
+  if (auto installed = ReadAnnotations(json::serialize(annotations)))
+    record.made_from = std::move(*installed);
+  return record;
 }
 
-Result<int> Runc::Exec(const NodeId& id, const std::vector<std::string>& command,
-                       std::chrono::milliseconds timeout) const {
-  std::filesystem::path pid_file = root_ / (id.ToString() + ".exec");
-  RETURN_IF_ERROR(RemoveTree(pid_file));
-  std::vector<std::string> arguments =
-      Command({"exec", "--pid-file", pid_file.string(), id.ToString()});
+Result<std::optional<Container>> Runc::Find(const NodeId& id, const NodePlaces& places) const {
+  const std::filesystem::path directory = options_.root / id.ToString();
+  struct stat info{};
+  if (::stat((directory / "state.json").c_str(), &info) != 0) return std::nullopt;
+  const int64_t changed = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
+  Container container{.node_id = id, .first = {}, .running = false, .made_from = {}};
+  {
+    std::lock_guard lock(mutex_);
+    auto known = cache_.find(id);
+    if (known == cache_.end() || known->second.file != info.st_ino ||
+        known->second.changed != changed) {
+      cache_.erase(id);
+      ASSIGN_OR_RETURN(std::string text, ReadFile(directory / "state.json"));
+      ASSIGN_OR_RETURN(Record record, ReadRecord(text));
+      known = cache_.emplace(id, Cached{info.st_ino, changed, std::move(record)}).first;
+    }
+    container.first = known->second.record.first;
+    container.made_from = known->second.record.made_from;
+  }
+  // Until it is started, its first process waits at this pipe.
+  if (Exists(directory / "exec.fifo")) return container;
+  container.running = MarkOf(container.first.pid) == container.first ||
+                      (!Exists(places.life / "end") && IsAlive(ReadMark(places.life / "monitor")));
+  return container;
+}
+
+std::vector<NodeId> Runc::List() const {
+  std::vector<NodeId> ids;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.root, error)) {
+    if (auto id = NodeId::Parse(entry.path().filename().string())) ids.push_back(*id);
+  }
+  return ids;
+}
+
+std::vector<std::string> Runc::MonitorWords(const NodeId& id, const NodePlaces& places) const {
+  std::vector<std::string> words = {options_.monitor_program.string(),
+                                    "--directory",
+                                    places.life.string(),
+                                    "--log",
+                                    places.output.string(),
+                                    "--segment-bytes",
+                                    std::to_string(options_.segment_bytes),
+                                    "--oom-file",
+                                    GroupOf(id).OomFile().string()};
+  for (const auto& group : ControlGroup(options_.cgroup_parent + "/monitor").Directories()) {
+    words.emplace_back("--group");
+    words.push_back(group.string());
+  }
+  return words;
+}
+
+Job<void> Runc::Run(NodeId id, NodePlaces places, int lock) const {
+  const std::filesystem::path said = places.bundle / "runc.log";
+  CO_RETURN_IF_ERROR(RemoveTree(said));
+  CO_RETURN_IF_ERROR(RemoveTree(places.life));
+  CO_RETURN_IF_ERROR(MakeDirectories(places.life));
+  std::vector<std::string> words = MonitorWords(id, places);
+  const std::vector<std::string> also = {"--lock",     std::to_string(lock),
+                                         "--",         "runc",
+                                         "--root",     options_.root.string(),
+                                         "--log",      said.string(),
+                                         "run",        "-d",
+                                         "--pid-file", (places.life / "pid").string(),
+                                         "--bundle",   places.bundle.string(),
+                                         id.ToString()};
+  words.insert(words.end(), also.begin(), also.end());
+  ProcessOptions options{.timeout = kStartTimeout, .inherited = lock};
+  CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunProcessJob(words, options));
+  if (result.exit_status == 0) co_return Status();
+  // The command's own outputs are the container's.
+  if (auto text = ReadFile(said); text && !text->empty()) result.err = *text;
+  const std::vector<std::string> command(words.end() - 12, words.end());
+  co_return Fail(ToolFailed(command, result));
+}
+
+Status Runc::KeepWatched(const Container& container, const NodePlaces& places) const {
+  // One of an earlier release has no pipe to be read.
+  if (!Exists(places.life / "out") || Exists(places.life / "end") ||
+      IsAlive(ReadMark(places.life / "monitor")))
+    return {};
+  std::vector<std::string> words = MonitorWords(container.node_id, places);
+  const std::vector<std::string> also = {"--pid", std::to_string(container.first.pid), "--started",
+                                         std::to_string(container.first.started)};
+  words.insert(words.end(), also.begin(), also.end());
+  RETURN_IF_ERROR(RunTool(words));
+  return {};
+}
+
+std::optional<ContainerEnd> Runc::FindEnd(const NodePlaces& places) const {
+  auto text = ReadFile(places.life / "end");
+  const size_t line = text ? text->find('\n') : std::string::npos;
+  if (line == std::string::npos) return std::nullopt;
+  std::istringstream words(text->substr(0, line));
+  ContainerEnd end;
+  int64_t at = 0;
+  int known = 0;
+  words >> end.exit_code >> end.signal >> at >> end.out_of_memory >> known;
+  if (!words || known == 0) return std::nullopt;
+  end.at = Time(std::chrono::microseconds(at));
+  end.output = ValidUtf8(std::string_view(*text).substr(line + 1));
+  return end;
+}
+
+Job<void> Runc::End(NodeId id, NodePlaces places, int signal,
+                    std::chrono::milliseconds grace) const {
+  std::optional<ProcessMark> first;
+  if (auto container = Find(id, places)) {
+    if (!*container || !(*container)->running) co_return Status();
+    first = (*container)->first;
+  } else if (auto pid = GroupOf(id).FindInit()) {
+    first = MarkOf(*pid);
+  }
+  if (!first) co_return Status();
+  FileDescriptor process(static_cast<int>(::syscall(SYS_pidfd_open, first->pid, 0)));
+  if (process.is_open() && MarkOf(first->pid) == first)
+    ::syscall(SYS_pidfd_send_signal, process.get(), signal, nullptr, 0);
+  CO_ASSIGN_OR_RETURN(bool ended, co_await AwaitEnd(*first, grace));
+  if (ended) co_return Status();
+  for (pid_t pid : GroupOf(id).Processes()) KillInGroup(pid, id.ToString());
+  CO_ASSIGN_OR_RETURN(ended, co_await AwaitEnd(*first, kAfterKill));
+  if (ended) co_return Status();
+  co_return Fail(Error(Code::kUnavailable, "CONTAINER_NOT_STOPPED",
+                       fmt::format("container {} does not end, not even by SIGKILL: its process {} "
+                                   "hangs in the kernel; it is tried again",
+                                   id.ToString(), first->pid)));
+}
+
+Job<void> Runc::Clear(NodeId id, NodePlaces places) const {
+  CO_RETURN_IF_ERROR(co_await GroupOf(id).Clear(kAfterKill));
+  // The monitor ends by itself, with word of the container's end.
+  if (auto monitor = ReadMark(places.life / "monitor")) {
+    CO_ASSIGN_OR_RETURN(bool ended, co_await AwaitEnd(*monitor, kMonitorPatience));
+    if (!ended && IsAlive(monitor)) ::kill(monitor->pid, SIGKILL);
+  }
+  {
+    std::lock_guard lock(mutex_);
+    cache_.erase(id);
+  }
+  co_return RemoveTree(options_.root / id.ToString());
+}
+
+Job<ProcessResult> Runc::Exec(NodeId id, std::vector<std::string> command,
+                              std::chrono::milliseconds timeout) const {
+  std::filesystem::path pid_file = options_.root / (id.ToString() + ".exec");
+  CO_RETURN_IF_ERROR(RemoveTree(pid_file));
+  ExecGuard guard(pid_file, id.ToString());
+  std::vector<std::string> arguments = {"runc",       "--root",     options_.root.string(),
+                                        "exec",       "--pid-file", pid_file.string(),
+                                        id.ToString()};
   arguments.insert(arguments.end(), command.begin(), command.end());
-  auto result = RunProcess(arguments, {.timeout = timeout});
-  auto pid = ReadFile(pid_file);
-  RETURN_IF_ERROR(RemoveTree(pid_file));
-  if (result) return result->exit_status;
-  // Without runc the command would go on in the container.
-  auto number = pid ? ParseInt64(*pid) : std::nullopt;
-  if (number && *number > 1) {
-    auto groups = ReadFile(fmt::format("/proc/{}/cgroup", *number));
-    if (groups && groups->find(id.ToString()) != std::string::npos)
-      ::kill(static_cast<pid_t>(*number), SIGKILL);
-  }
-  return Fail(result.error());
+  ProcessOptions options{.timeout = timeout};
+  CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunProcessJob(arguments, options));
+  guard.HasEnded();
+  co_return result;
 }
 
-Result<std::optional<Container>> Runc::Find(const NodeId& id) const {
-  std::error_code error;
-  if (!std::filesystem::exists(root_ / id.ToString() / "state.json", error)) return std::nullopt;
-  ASSIGN_OR_RETURN(std::string text, RunTool(Command({"state", id.ToString()})));
-  json::value parsed = json::parse(text, error);
-  if (error) return Fail(DataLoss("CONTAINER_UNREADABLE", "runc state did not print JSON"));
-  return ReadContainer(parsed);
-}
-
-Result<std::vector<Container>> Runc::List() const {
-  std::vector<Container> containers;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(root_, error)) {
-    auto id = NodeId::Parse(entry.path().filename().string());
-    if (!id) continue;
-    ASSIGN_OR_RETURN(std::optional<Container> container, Find(*id));
-    if (container) containers.push_back(std::move(*container));
+Status TakeOverRecords(const std::filesystem::path& old_root, const std::filesystem::path& root) {
+  if (!Exists(old_root)) return {};
+  const Runc old({.root = old_root, .cgroup_parent = {}, .monitor_program = {}});
+  for (const NodeId& id : old.List()) {
+    auto container = old.Find(id, NodePlaces(old_root, old_root, id));
+    if (!container || !*container || !(*container)->running || Exists(root / id.ToString()))
+      continue;
+    // The number may be another's, of a later boot, that began at the same moment of it.
+    auto groups = ReadFile(fmt::format("/proc/{}/cgroup", (*container)->first.pid));
+    if (!groups || groups->find(id.ToString()) == std::string::npos) continue;
+    ASSIGN_OR_RETURN(std::string record, ReadFile(old_root / id.ToString() / "state.json"));
+    RETURN_IF_ERROR(MakeDirectories(root / id.ToString()));
+    RETURN_IF_ERROR(WriteFileAtomically(root / id.ToString() / "state.json", record, 0600));
   }
-  return containers;
+  return RemoveTree(old_root);
 }
 
 }  // namespace tallyman

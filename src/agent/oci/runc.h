@@ -1,4 +1,8 @@
-// Containers, by runc. A container's id is its node's.
+// Containers, by runc, each with a monitor (agent/monitor/monitor.h) that is its parent, reads what
+// it prints and says how it ended. A container's id is its node's.
+//
+// What is there is read from runc's records and compared with the processes of this machine, so
+// that a record of an earlier boot, or of a process that has ended, is never believed.
 //
 // Thread-safe for different containers. Owns nothing: what runs goes on running without it.
 #pragma once
@@ -7,48 +11,102 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/oci/bundle.h"
+#include "agent/oci/control_group.h"
+#include "agent/oci/job.h"
+#include "agent/oci/node_places.h"
+#include "agent/oci/process.h"
 #include "base/result.h"
 #include "model/ids.h"
 
 namespace tallyman {
 
+// A process, and when it began in the kernel's own measure: the number alone may be another's
+// later.
+struct ProcessMark {
+  pid_t pid = 0;
+  int64_t started = 0;
+
+  friend bool operator==(const ProcessMark&, const ProcessMark&) = default;
+};
+// The mark of a process that has not ended; nullopt: it has.
+std::optional<ProcessMark> MarkOf(pid_t pid);
+
+// Takes over the containers that run and whose records are in `old_root`, where the last release
+// had them, and forgets the others.
+Status TakeOverRecords(const std::filesystem::path& old_root, const std::filesystem::path& root);
+
 struct Container {
   NodeId node_id;
-  pid_t pid = 0;  // 0 when it does not run
+  ProcessMark first;
+  // Also while its monitor still reads what it printed last.
   bool running = false;
   // nullopt: its annotations are not ours.
   std::optional<InstalledNode> made_from;
 };
 
+struct RuncOptions {
+  std::filesystem::path root;  // where runc keeps its records
+  std::string cgroup_parent;   // what the groups of containers are in
+  std::filesystem::path monitor_program;
+  size_t segment_bytes = 8 << 20;
+};
+
 class Runc {
  public:
-  // `root` is where runc keeps its own state.
-  explicit Runc(std::filesystem::path root) : root_(std::move(root)) {}
+  explicit Runc(RuncOptions options) : options_(std::move(options)) {}
 
-  // Creates and starts it from the config.json in `bundle`; both its outputs go to `log_file`. The
-  // tool inherits `lock`, the container does not.
-  Status Run(const NodeId& id, const std::filesystem::path& bundle,
-             const std::filesystem::path& log_file, int lock) const;
-  // Ends it: its stop signal, and after the grace SIGKILL to everything in it; then forgets it.
-  // Nothing to do when there is none.
-  Status StopAndDelete(const NodeId& id) const;
-  // Runs a command in it, and ends that command after the timeout.
-  Result<int> Exec(const NodeId& id, const std::vector<std::string>& command,
-                   std::chrono::milliseconds timeout) const;
-  // nullopt: there is none, or only the rest of one that was never finished.
-  Result<std::optional<Container>> Find(const NodeId& id) const;
-  Result<std::vector<Container>> List() const;
+  // nullopt: there is none. Not running: also one that was never finished. Starts no process.
+  // DATA_LOSS CONTAINER_UNREADABLE.
+  Result<std::optional<Container>> Find(const NodeId& id, const NodePlaces& places) const;
+  // Whatever has a record, readable or not.
+  std::vector<NodeId> List() const;
+  ControlGroup GroupOf(const NodeId& id) const {
+    return ControlGroup(options_.cgroup_parent + "/" + id.ToString());
+  }
+
+  // Creates and starts it. Its monitor holds `lock` until it runs. REQUIRES: places.output is a
+  // directory.
+  Job<void> Run(NodeId id, NodePlaces places, int lock) const;
+  // Gives a container whose monitor was killed another one, which goes on reading what it prints.
+  // Nothing to do when it has one.
+  Status KeepWatched(const Container& container, const NodePlaces& places) const;
+  // How the container ended that ran last; nullopt: that is not known, or it runs.
+  std::optional<ContainerEnd> FindEnd(const NodePlaces& places) const;
+  // Ends it: `signal` to its first process, and after the grace SIGKILL to everything in it. What
+  // there is of it stays. Finds that process also where there is no record that can be read.
+  Job<void> End(NodeId id, NodePlaces places, int signal, std::chrono::milliseconds grace) const;
+  // Ends everything of it at once and forgets it, but for how it ended. Nothing to do when there is
+  // none. UNAVAILABLE CONTAINER_NOT_STOPPED.
+  Job<void> Clear(NodeId id, NodePlaces places) const;
+  // Runs a command in it, and kills that command after the timeout, or when the job is destroyed.
+  // DEADLINE_EXCEEDED TOOL_TIMED_OUT.
+  Job<ProcessResult> Exec(NodeId id, std::vector<std::string> command,
+                          std::chrono::milliseconds timeout) const;
 
  private:
-  std::vector<std::string> Command(std::initializer_list<std::string> words) const;
-  Status Delete(const NodeId& id) const;
+  struct Record {
+    ProcessMark first;
+    std::optional<InstalledNode> made_from;
+  };
+  struct Cached {
+    ino_t file = 0;
+    int64_t changed = 0;
+    Record record;
+  };
+  Result<Record> ReadRecord(const std::string& text) const;
 
-  std::filesystem::path root_;
+  std::vector<std::string> MonitorWords(const NodeId& id, const NodePlaces& places) const;
+
+  RuncOptions options_;
+  mutable std::mutex mutex_;
+  mutable std::map<NodeId, Cached> cache_;  // a record is written once and read all the time
 };
 
 }  // namespace tallyman

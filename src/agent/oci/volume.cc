@@ -5,13 +5,15 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
-#include <thread>
+#include <fstream>
 
 #include "agent/file.h"
+#include "agent/oci/ext4.h"
 #include "agent/oci/loop_device.h"
-#include "agent/oci/mounts.h"
 #include "agent/oci/process.h"
 #include "agent/system_error.h"
 #include "base/checked.h"
@@ -20,9 +22,14 @@ namespace tallyman {
 namespace {
 
 constexpr int64_t kBlockBytes = 4096;
-constexpr std::chrono::seconds kUnmountPatience(20);
+constexpr int64_t kStatBlockBytes = 512;
+constexpr std::chrono::seconds kBusyPatience(20);
+constexpr std::chrono::milliseconds kLookAgain(20);
 // Moving the data of a disk of many terabytes takes hours.
 constexpr std::chrono::hours kResizeTimeout(12);
+constexpr std::chrono::minutes kSyncTimeout(60);
+// What is allocated at once, between two looks at anything else.
+constexpr int64_t kReserveStepBytes = int64_t{8} << 30;
 
 Status CheckBytes(int64_t bytes) {
   if (bytes >= Volume::kBytesMin) return {};
@@ -44,36 +51,76 @@ Error DoesNotFit(int64_t bytes, int64_t needed) {
       .With("needed_bytes", std::to_string(needed));
 }
 
-// Unmounted here, it may still be mounted in the copy of all mounts that a container has while it
-// is being started, until it leaves them behind.
-Status AwaitUnused(const std::string& device) {
-  const auto deadline = std::chrono::steady_clock::now() + kUnmountPatience;
-  while (!FileDescriptor(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC)).is_open()) {
-    if (errno != EBUSY || std::chrono::steady_clock::now() >= deadline)
-      return Fail(SystemError("DISK_BUSY", device));
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+Error HostDiskFull(const std::filesystem::path& file, int64_t needed, int64_t room) {
+  return Error(Code::kResourceExhausted, "HOST_DISK_FULL",
+               fmt::format("{} needs {} more bytes, and the host's file system has {} to give: "
+                           "make room on the host, or delete nodes there",
+                           file.string(), needed, room))
+      .With("needed_bytes", std::to_string(needed))
+      .With("free_bytes", std::to_string(room));
+}
+
+Error NotAllocated(const std::filesystem::path& file, int64_t bytes, int error) {
+  if (error == EOPNOTSUPP) {
+    return FailedPrecondition(
+        "DISK_NOT_RESERVABLE",
+        fmt::format("the file system of {} cannot allocate a node's disk ahead: put the data "
+                    "directory on ext4 or XFS, or run the agent with --disks thin",
+                    file.string()));
   }
-  return {};
+  if (error == EFBIG) {
+    return Error(Code::kResourceExhausted, "DISK_TOO_LARGE",
+                 fmt::format("the file system of {} cannot hold a file of {} bytes: put the "
+                             "data directory on one that can, such as XFS",
+                             file.string(), bytes))
+        .With("disk_bytes", std::to_string(bytes));
+  }
+  return SystemError(error == ENOSPC ? "HOST_DISK_FULL" : "FILE_NOT_WRITTEN",
+                     fmt::format("giving {} a size of {} bytes", file.string(), bytes), error);
 }
 
-// Status 1 is "errors were corrected".
-Status CheckFileSystem(const std::string& device, const ProcessOptions& options) {
-  RETURN_IF_ERROR(AwaitUnused(device));
-  std::vector<std::string> arguments = {"e2fsck", "-f", "-p", device};
-  ASSIGN_OR_RETURN(ProcessResult result, RunProcess(arguments, options));
-  if (result.exit_status > 1) return Fail(ToolFailed(arguments, result));
-  return {};
+int64_t AllocatedBytes(const struct stat& info) {
+  return static_cast<int64_t>(info.st_blocks) * kStatBlockBytes;
 }
 
-// The smallest size that the file system could be given.
-Result<int64_t> MinimumBytes(const std::string& device, const ProcessOptions& options) {
-  ASSIGN_OR_RETURN(std::string said, RunTool({"resize2fs", "-P", device}, options));
-  size_t colon = said.rfind(": ");
-  size_t end = said.find('\n', colon);
-  auto blocks = colon == std::string::npos ? std::nullopt
-                                           : ParseInt64(said.substr(colon + 2, end - colon - 2));
-  if (!blocks) return Fail(Internal("TOOL_FAILED", "resize2fs -P did not name a size"));
-  return *blocks * kBlockBytes;
+// What a file in `directory` can be given without going below the floor.
+int64_t RoomOf(std::filesystem::path directory, int64_t floor_bytes) {
+  // The directory of a node that is to be made is not there yet.
+  struct statvfs host{};
+  while (::statvfs(directory.c_str(), &host) != 0) {
+    if (errno != ENOENT || !directory.has_relative_path()) return INT64_MAX;
+    directory = directory.parent_path();
+  }
+  return static_cast<int64_t>(host.f_bavail) * static_cast<int64_t>(host.f_frsize) - floor_bytes;
+}
+
+Error Busy(const std::filesystem::path& file, const std::string& device, const char* step) {
+  std::string others = DescribeOtherMounts(device);
+  return Error(Code::kUnavailable, "DISK_BUSY",
+               fmt::format("{} {}: {} is still mounted in the mount namespace of {}: end it, or "
+                           "wait until it lets go",
+                           step, file.string(), device,
+                           others.empty() ? "somebody who cannot be seen from here" : others))
+      .With("device", device)
+      .With("held_by", others);
+}
+
+bool IsUnused(const std::string& device) {
+  return FileDescriptor(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC)).is_open();
+}
+
+// The kernel zeroes what it need not write by punching holes into the file, which would give back
+// what was allocated. Best effort: holes are filled before the next mount.
+void KeepAllocated(const std::string& device) {
+  const std::string name = device.substr(device.rfind('/') + 1);
+  std::ofstream("/sys/fs/ext4/" + name + "/extent_max_zeroout_kb") << "0";
+  std::ofstream("/sys/block/" + name + "/queue/write_zeroes_unmap_max_bytes") << "0";
+}
+
+int64_t ErrorsOf(const std::string& device) {
+  const std::string name = device.substr(device.rfind('/') + 1);
+  auto text = ReadFile("/sys/fs/ext4/" + name + "/errors_count");
+  return text ? ParseInt64(text->substr(0, text->find('\n'))).value_or(0) : 0;
 }
 
 }  // namespace
@@ -84,46 +131,125 @@ std::optional<int64_t> Volume::Bytes() const {
   return info.st_size;
 }
 
-std::optional<int64_t> Volume::BytesInForce() const {
-  auto mounted = IsMounted(mount_point_);
+std::optional<VolumeState> Volume::Look(const std::vector<MountPoint>& mounts) const {
+  // Of several on one point the last one is seen.
+  auto mount = std::find_if(mounts.rbegin(), mounts.rend(),
+                            [&](const MountPoint& each) { return each.path == mount_point_; });
   struct statvfs info{};
-  if (!mounted || !*mounted || ::statvfs(mount_point_.c_str(), &info) != 0) return std::nullopt;
+  if (mount == mounts.rend() || ::statvfs(mount_point_.c_str(), &info) != 0) return std::nullopt;
+  const auto block = static_cast<int64_t>(info.f_frsize);
   // Mounted with minixdf, the file system says its full size: all blocks, whatever they hold.
-  int64_t bytes = static_cast<int64_t>(info.f_blocks) * static_cast<int64_t>(info.f_frsize);
-  auto file = Bytes();
-  bool whole = file && *file / kBlockBytes * kBlockBytes == bytes;
-  return whole ? *file : bytes;
+  VolumeState state{.bytes = static_cast<int64_t>(info.f_blocks) * block,
+                    .used_bytes = static_cast<int64_t>(info.f_blocks - info.f_bfree) * block,
+                    .problem = {}};
+  if (auto file = Bytes(); file && *file / kBlockBytes * kBlockBytes == state.bytes)
+    state.bytes = *file;
+  // Kernels since 6.14 say so by another word after an error.
+  const std::string options = "," + mount->options + ",";
+  if (options.starts_with(",ro,") || options.find(",emergency_ro,") != std::string::npos) {
+    state.problem =
+        "its disk can only be read, after an error: see the kernel's log; the node is "
+        "to be stopped and started, which checks the disk";
+  } else if (int64_t errors = ErrorsOf(mount->source); errors > 0) {
+    state.problem = fmt::format(
+        "its disk has had {} errors: see the kernel's log; a stop and a "
+        "start check the disk",
+        errors);
+  }
+  return state;
 }
 
-Status Volume::SetFileSize(const std::filesystem::path& file, int64_t bytes) const {
-  FileDescriptor opened(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!opened.is_open()) return Fail(SystemError("FILE_NOT_WRITTEN", file.string()));
-  if (::ftruncate(opened.get(), bytes) == 0 && ::fsync(opened.get()) == 0) return {};
-  if (errno != EFBIG) return Fail(SystemError("FILE_NOT_WRITTEN", file.string()));
-  return Fail(Error(Code::kResourceExhausted, "DISK_TOO_LARGE",
-                    fmt::format("the file system of {} cannot hold a file of {} bytes: put the "
-                                "data directory on one that can, such as XFS",
-                                file.string(), bytes))
-                  .With("disk_bytes", std::to_string(bytes)));
+std::optional<int64_t> Volume::BytesInForce() const {
+  auto mounts = ListMounts();
+  auto state = mounts ? Look(*mounts) : std::nullopt;
+  return state ? std::optional(state->bytes) : std::nullopt;
 }
 
-Status Volume::SetBytes(int64_t bytes) {
+Status Volume::CheckFits(int64_t bytes) const {
   RETURN_IF_ERROR(CheckBytes(bytes));
-  auto now = Bytes();
-  if (!now) return Create(bytes);
-  if (bytes < *now) return Shrink(bytes);
-  return Grow(bytes);
+  ASSIGN_OR_RETURN(auto mounts, ListMounts());
+  auto state = Look(mounts);
+  if (state && state->used_bytes > bytes) return Fail(DoesNotFit(bytes, state->used_bytes));
+  const int64_t needed = bytes - Bytes().value_or(0);
+  if (needed <= 0) return {};
+  const int64_t room = RoomOf(file_.parent_path(), options_.floor_bytes);
+  if ((options_.thin ? 0 : needed) > room) return Fail(HostDiskFull(file_, needed, room));
+  return {};
 }
 
-Status Volume::Create(int64_t bytes) {
+Job<void> Volume::SetBytes(int64_t bytes) {
+  CO_RETURN_IF_ERROR(CheckBytes(bytes));
+  auto now = Bytes();
+  if (!now) co_return co_await Create(bytes);
+  if (bytes < *now) co_return co_await Shrink(bytes);
+  co_return co_await Grow(bytes);
+}
+
+// Gives `file` its size, and all the room that it needs for it. Leaves what it has allocated.
+Job<void> Volume::Reserve(std::filesystem::path file, int64_t bytes) {
+  FileDescriptor opened(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  struct stat info{};
+  if (!opened.is_open() || ::fstat(opened.get(), &info) != 0)
+    co_return Fail(SystemError("FILE_NOT_WRITTEN", file.string()));
+  const int64_t from = info.st_size;
+  const int64_t needed = bytes - from;
+  const int64_t room = RoomOf(file_.parent_path(), options_.floor_bytes);
+  if ((options_.thin ? 0 : needed) > room) co_return Fail(HostDiskFull(file, needed, room));
+  for (int64_t at = from; !options_.thin && at < bytes; at += kReserveStepBytes) {
+    const int64_t step = std::min(bytes - at, kReserveStepBytes);
+    if (::fallocate(opened.get(), FALLOC_FL_KEEP_SIZE, at, step) != 0)
+      co_return Fail(NotAllocated(file, bytes, errno));
+    if (at + step < bytes) co_await Pause(std::chrono::milliseconds(1));
+  }
+  if (::ftruncate(opened.get(), bytes) != 0) co_return Fail(NotAllocated(file, bytes, errno));
+  co_return co_await Sync(file);
+}
+
+Job<void> Volume::Sync(std::filesystem::path path) {
+  std::vector<std::string> arguments = {"sync", path.string()};
+  ProcessOptions options{.timeout = kSyncTimeout, .inherited = lock_};
+  CO_RETURN_IF_ERROR(co_await RunToolJob(arguments, options));
+  co_return Status();
+}
+
+Job<void> Volume::FillHoles() {
+  FileDescriptor opened(::open(file_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  struct stat info{};
+  if (options_.thin || !opened.is_open() || ::fstat(opened.get(), &info) != 0) co_return Status();
+  const int64_t missing = info.st_size - AllocatedBytes(info);
+  if (missing <= 0 || missing > RoomOf(file_.parent_path(), options_.floor_bytes))
+    co_return Status();
+  for (int64_t at = 0; at < info.st_size; at += kReserveStepBytes) {
+    const int64_t step = std::min<int64_t>(info.st_size - at, kReserveStepBytes);
+    if (::fallocate(opened.get(), FALLOC_FL_KEEP_SIZE, at, step) != 0) break;
+    if (at + step < info.st_size) co_await Pause(std::chrono::milliseconds(1));
+  }
+  co_return Status();
+}
+
+// Makes the file no larger than the file system in it needs, and than `bytes`.
+void Volume::GiveBack(int64_t bytes) const {
+  auto state = ReadExt4State(file_);
+  int64_t inside = state && *state ? (*state)->bytes : 0;
+  if (auto mounted = BytesInForce()) inside = *mounted;
+  if (::truncate(file_.c_str(), std::max(bytes, inside)) != 0) return;
+  auto loop = FindLoop(file_);
+  if (loop && *loop) (void)RefreshLoopSize(**loop);
+}
+
+Job<void> Volume::Create(int64_t bytes) {
   // It gets its name only when it is whole.
-  std::filesystem::path beside = file_.string() + ".new";
+  const std::filesystem::path beside = file_.string() + ".new";
   std::error_code ignored;
   std::filesystem::remove(beside, ignored);
-  RETURN_IF_ERROR(SetFileSize(beside, bytes));
-  // 4 KiB blocks whatever the size, so that sizes are seen as they were asked for; an inode for
-  // every 64 KiB; nothing reserved for root; tables written when they are first used.
-  ProcessOptions options{.timeout = std::chrono::minutes(10), .inherited = lock_};
+  Status reserved = co_await Reserve(beside, bytes);
+  if (!reserved) {
+    std::filesystem::remove(beside, ignored);
+    co_return reserved;
+  }
+  // 4 KiB blocks whatever the size, so that sizes are seen as they were asked for; nothing reserved
+  // for root; tables written when they are first used; nothing that was allocated given back.
+  ProcessOptions options{.timeout = std::chrono::minutes(30), .inherited = lock_};
   std::vector<std::string> arguments = {
       "mkfs.ext4",
       "-q",
@@ -133,70 +259,144 @@ Status Volume::Create(int64_t bytes) {
       "-m",
       "0",
       "-i",
-      "65536",
+      "16384",
       "-E",
       "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0",
       beside.string()};
-  RETURN_IF_ERROR(RunTool(arguments, options));
+  CO_RETURN_IF_ERROR(co_await RunToolJob(arguments, options));
+  CO_RETURN_IF_ERROR(co_await Sync(beside));
   if (::rename(beside.c_str(), file_.c_str()) != 0)
-    return Fail(SystemError("FILE_NOT_WRITTEN", file_.string()));
-  return {};
+    co_return Fail(SystemError("FILE_NOT_WRITTEN", file_.string()));
+  co_return co_await Sync(file_.parent_path());
 }
 
-Status Volume::Grow(int64_t bytes) {
-  if (Bytes() != bytes) RETURN_IF_ERROR(SetFileSize(file_, bytes));
-  RETURN_IF_ERROR(Mount());
-  if (BytesInForce() == bytes) return {};
-  ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
+Job<void> Volume::Grow(int64_t bytes) {
+  const int64_t before = *Bytes();
+  CO_RETURN_IF_ERROR(co_await FillHoles());
+  Status grown;
+  if (before != bytes) grown = co_await Reserve(file_, bytes);
+  if (grown) grown = co_await Resize(bytes);
+  if (!grown) GiveBack(before);
+  co_return grown;
+}
+
+Job<void> Volume::Resize(int64_t bytes) {
+  CO_RETURN_IF_ERROR(co_await Mount());
+  if (BytesInForce() == bytes) co_return Status();
   {
-    ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
-    RETURN_IF_ERROR(RefreshLoopSize(loop));
-    if (RunTool({"resize2fs", loop.path}, options)) return {};
+    CO_ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
+    CO_RETURN_IF_ERROR(RefreshLoopSize(loop));
+    std::vector<std::string> arguments = {"resize2fs", loop.path};
+    auto online = co_await RunUnbroken(arguments);
+    if (online && online->exit_status == 0) co_return Status();
   }
-  // A kernel that lets this process mount may still not let it resize what is mounted: that wants
+  // A kernel that lets this process mount may still not let it resize what is mounted: that needs
   // CAP_SYS_RESOURCE.
-  RETURN_IF_ERROR(Unmount());
-  ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
-  RETURN_IF_ERROR(CheckFileSystem(loop.path, options));
+  CO_RETURN_IF_ERROR(co_await SyncAndUnmount());
+  CO_ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
+  CO_RETURN_IF_ERROR(co_await CheckFileSystem(loop.path, true));
   std::vector<std::string> arguments = {"resize2fs", loop.path};
-  RETURN_IF_ERROR(RunTool(arguments, options));
-  return Mount();
+  CO_ASSIGN_OR_RETURN(ProcessResult offline, co_await RunUnbroken(arguments));
+  if (offline.exit_status != 0) co_return Fail(ToolFailed(arguments, offline));
+  co_return co_await Mount();
 }
 
-Status Volume::Shrink(int64_t bytes) {
-  RETURN_IF_ERROR(Unmount());
-  ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
-  ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
-  RETURN_IF_ERROR(CheckFileSystem(loop.path, options));
-  ASSIGN_OR_RETURN(int64_t needed, MinimumBytes(loop.path, options));
-  if (needed > bytes) return Fail(DoesNotFit(bytes, needed));
+Job<void> Volume::Shrink(int64_t bytes) {
+  CO_RETURN_IF_ERROR(co_await SyncAndUnmount());
+  CO_ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
+  CO_RETURN_IF_ERROR(co_await CheckFileSystem(loop.path, true));
+  CO_ASSIGN_OR_RETURN(int64_t needed, co_await MinimumBytes(loop.path));
+  if (needed > bytes) co_return Fail(DoesNotFit(bytes, needed));
   std::vector<std::string> arguments = {"resize2fs", loop.path,
                                         std::to_string(bytes / kBlockBytes)};
-  RETURN_IF_ERROR(RunTool(arguments, options));
+  CO_ASSIGN_OR_RETURN(ProcessResult resized, co_await RunUnbroken(arguments));
+  if (resized.exit_status != 0) co_return Fail(ToolFailed(arguments, resized));
   loop.device = FileDescriptor();  // the last user: the kernel detaches it
-  return SetFileSize(file_, bytes);
+  if (::truncate(file_.c_str(), bytes) != 0)
+    co_return Fail(SystemError("FILE_NOT_WRITTEN", file_.string()));
+  CO_RETURN_IF_ERROR(co_await Sync(file_));
+  co_return co_await FillHoles();
 }
 
-Status Volume::CheckFits(int64_t bytes) const {
-  RETURN_IF_ERROR(CheckBytes(bytes));
-  struct statvfs info{};
-  auto mounted = IsMounted(mount_point_);
-  if (!mounted || !*mounted || ::statvfs(mount_point_.c_str(), &info) != 0) return {};
-  int64_t used =
-      static_cast<int64_t>(info.f_blocks - info.f_bfree) * static_cast<int64_t>(info.f_frsize);
-  if (used > bytes) return Fail(DoesNotFit(bytes, used));
-  return {};
+// Runs what must not be broken off: it writes the file system's own structures, a word at a time.
+Job<ProcessResult> Volume::RunUnbroken(std::vector<std::string> arguments) {
+  ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
+  options.left_running = true;
+  const std::shared_ptr<bool> unbroken = options_.unbroken;
+  if (unbroken) *unbroken = true;
+  auto result = co_await RunProcessJob(std::move(arguments), options);
+  if (unbroken) *unbroken = false;
+  co_return result;
 }
 
-Status Volume::Mount() {
-  ASSIGN_OR_RETURN(bool mounted, IsMounted(mount_point_));
-  if (mounted) return {};
-  ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
-  RETURN_IF_ERROR(RefreshLoopSize(loop));
-  return tallyman::Mount(loop.path, mount_point_, "ext4", MS_NOSUID | MS_NODEV,
-                         "minixdf,noinit_itable");
+// The smallest size that the file system could be given.
+Job<int64_t> Volume::MinimumBytes(std::string device) {
+  std::vector<std::string> arguments = {"resize2fs", "-P", device};
+  ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
+  CO_ASSIGN_OR_RETURN(std::string said, co_await RunToolJob(arguments, options));
+  size_t colon = said.rfind(": ");
+  size_t end = said.find('\n', colon);
+  auto blocks = colon == std::string::npos ? std::nullopt
+                                           : ParseInt64(said.substr(colon + 2, end - colon - 2));
+  if (!blocks) co_return Fail(Internal("TOOL_FAILED", "resize2fs -P did not name a size"));
+  co_return *blocks* kBlockBytes;
 }
 
-Status Volume::Unmount() { return tallyman::Unmount(mount_point_, kUnmountPatience); }
+// Repairs what can be repaired without asking; `all`: also when nothing says that it is needed.
+Job<void> Volume::CheckFileSystem(std::string device, bool all) {
+  // Unmounted here, it may still be mounted in the copy of all mounts that a container has while it
+  // is being started, until it leaves them behind.
+  const auto deadline = std::chrono::steady_clock::now() + kBusyPatience;
+  while (!IsUnused(device)) {
+    if (std::chrono::steady_clock::now() >= deadline)
+      co_return Fail(Busy(file_, device, "checking the file system of"));
+    co_await Pause(kLookAgain);
+  }
+  std::vector<std::string> arguments = {"e2fsck", "-p", device};
+  if (all) arguments.insert(arguments.begin() + 1, "-f");
+  CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunUnbroken(arguments));
+  // 1 is "errors were corrected", 2 also "start the machine anew", which is for its root.
+  if (result.exit_status < 4) co_return Status();
+  Error failed = ToolFailed(arguments, result);
+  CO_ASSIGN_OR_RETURN(auto state, ReadExt4State(file_));
+  if ((result.exit_status & 4) == 0 && state) co_return Fail(failed);
+  Error damaged = DataLoss(
+      "DISK_DAMAGED",
+      fmt::format("the file system in {} has damage that e2fsck does not repair by itself: look "
+                  "at it with \"e2fsck -f {}\" while the node is stopped, or delete the node ({})",
+                  file_.string(), file_.string(), failed.message));
+  damaged.facts = failed.facts;
+  co_return Fail(damaged);
+}
+
+Job<void> Volume::Mount() {
+  CO_ASSIGN_OR_RETURN(bool mounted, IsMounted(mount_point_));
+  if (mounted) co_return Status();
+  CO_RETURN_IF_ERROR(co_await FillHoles());
+  CO_ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
+  CO_RETURN_IF_ERROR(RefreshLoopSize(loop));
+  // One that is mounted elsewhere says that it was not unmounted, and must not be touched.
+  if (IsUnused(loop.path)) {
+    CO_ASSIGN_OR_RETURN(auto state, ReadExt4State(file_));
+    if (!state || !state->clean) CO_RETURN_IF_ERROR(co_await CheckFileSystem(loop.path, false));
+  }
+  CO_RETURN_IF_ERROR(tallyman::Mount(loop.path, mount_point_, "ext4", MS_NOSUID | MS_NODEV,
+                                     "minixdf,noinit_itable,errors=remount-ro"));
+  KeepAllocated(loop.path);
+  co_return Status();
+}
+
+Status Volume::Unmount() { return tallyman::Unmount(mount_point_); }
+
+Job<void> Volume::SyncAndUnmount() {
+  CO_ASSIGN_OR_RETURN(bool mounted, IsMounted(mount_point_));
+  if (!mounted) co_return Status();
+  std::vector<std::string> arguments = {"sync", "--file-system", mount_point_.string()};
+  ProcessOptions options{.timeout = kSyncTimeout, .inherited = lock_};
+  // It says only whether all was written, which a broken disk does not let happen.
+  auto synced = co_await RunProcessJob(arguments, options);
+  if (!synced) co_return Fail(synced.error());
+  co_return co_await UnmountJob(mount_point_, kBusyPatience);
+}
 
 }  // namespace tallyman

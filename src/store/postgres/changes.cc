@@ -7,6 +7,7 @@
 #include "model/config.h"
 #include "store/corrections.h"
 #include "store/postgres/constraint.h"
+#include "store/postgres/rows.h"
 #include "store/proof.h"
 #include "store/refusals.h"
 
@@ -133,32 +134,60 @@ constexpr char kInsertTokens[] =
     "$10::bigint[], $11::bigint[], $12::text[])";
 constexpr char kWriteHostReports[] =
     "WITH done AS (INSERT INTO host_reports AS r (host_id, sequence, heard_at, status_at, "
-    "cpu_cores, memory_bytes, disk_bytes, agent_version) SELECT * FROM unnest($1::uuid[], "
+    "cpu_cores, memory_bytes, disk_bytes, agent_version, reserved_cpu_cores, "
+    "reserved_memory_bytes, reserved_disk_bytes, thin_disks, problem, incident_number) "
+    "SELECT * FROM unnest($1::uuid[], "
     "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], "
-    "$8::text[]) ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
+    "$8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::text[], "
+    "$14::bigint[]) ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
     "heard_at = excluded.heard_at, status_at = coalesce(excluded.status_at, r.status_at), "
     "cpu_cores = coalesce(excluded.cpu_cores, r.cpu_cores), "
     "memory_bytes = coalesce(excluded.memory_bytes, r.memory_bytes), "
     "disk_bytes = coalesce(excluded.disk_bytes, r.disk_bytes), "
-    "agent_version = coalesce(excluded.agent_version, r.agent_version) "
+    "agent_version = coalesce(excluded.agent_version, r.agent_version), "
+    "reserved_cpu_cores = coalesce(excluded.reserved_cpu_cores, r.reserved_cpu_cores), "
+    "reserved_memory_bytes = coalesce(excluded.reserved_memory_bytes, r.reserved_memory_bytes), "
+    "reserved_disk_bytes = coalesce(excluded.reserved_disk_bytes, r.reserved_disk_bytes), "
+    "thin_disks = coalesce(excluded.thin_disks, r.thin_disks), "
+    "problem = coalesce(excluded.problem, r.problem), "
+    "incident_number = excluded.incident_number "
     "WHERE r.sequence < excluded.sequence RETURNING r.host_id) "
     "SELECT tallyman_require('REPORT_OUTDATED', $1::uuid[], (SELECT array_agg(host_id) FROM done))";
 // A row that says what it said before is not written again.
 constexpr char kWriteNodeReports[] =
     "INSERT INTO node_reports AS r (host_id, node_id, config_id, image_uri, container_id, "
-    "run_state, health, cpu_cores, memory_bytes, disk_bytes, pending, remains, changed_at) "
-    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], "
+    "run_state, health, cpu_cores, memory_bytes, disk_bytes, pending, remains, changed_at, "
+    "restarts, health_message, problem, image_digest, disk_used_bytes, end_exit_code, end_signal, "
+    "end_out_of_memory, end_at, end_output) SELECT * FROM unnest($1::uuid[], $2::uuid[], "
+    "$3::uuid[], $4::text[], $5::text[], $6::text[], "
     "$7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::boolean[], "
-    "$13::bigint[]) ON CONFLICT (host_id, node_id) DO UPDATE SET config_id = excluded.config_id, "
+    "$13::bigint[], $14::bigint[], $15::text[], $16::text[], $17::text[], $18::bigint[], "
+    "$19::bigint[], $20::bigint[], $21::boolean[], $22::bigint[], $23::text[]) "
+    "ON CONFLICT (host_id, node_id) DO UPDATE SET config_id = excluded.config_id, "
     "image_uri = excluded.image_uri, container_id = excluded.container_id, "
     "run_state = excluded.run_state, health = excluded.health, cpu_cores = excluded.cpu_cores, "
     "memory_bytes = excluded.memory_bytes, disk_bytes = excluded.disk_bytes, "
-    "pending = excluded.pending, remains = excluded.remains, changed_at = excluded.changed_at "
+    "pending = excluded.pending, remains = excluded.remains, changed_at = excluded.changed_at, "
+    "restarts = excluded.restarts, health_message = excluded.health_message, "
+    "problem = excluded.problem, image_digest = excluded.image_digest, "
+    "disk_used_bytes = excluded.disk_used_bytes, end_exit_code = excluded.end_exit_code, "
+    "end_signal = excluded.end_signal, end_out_of_memory = excluded.end_out_of_memory, "
+    "end_at = excluded.end_at, end_output = excluded.end_output "
     "WHERE (r.config_id, r.image_uri, r.container_id, r.run_state, r.health, r.cpu_cores, "
-    "r.memory_bytes, r.disk_bytes, r.pending, r.remains) IS DISTINCT FROM (excluded.config_id, "
+    "r.memory_bytes, r.disk_bytes, r.pending, r.remains, r.restarts, r.health_message, r.problem, "
+    "r.image_digest, r.disk_used_bytes, r.end_exit_code, r.end_signal, r.end_out_of_memory, "
+    "r.end_at, r.end_output) IS DISTINCT FROM (excluded.config_id, "
     "excluded.image_uri, excluded.container_id, excluded.run_state, excluded.health, "
     "excluded.cpu_cores, excluded.memory_bytes, excluded.disk_bytes, excluded.pending, "
-    "excluded.remains)";
+    "excluded.remains, excluded.restarts, excluded.health_message, excluded.problem, "
+    "excluded.image_digest, excluded.disk_used_bytes, excluded.end_exit_code, "
+    "excluded.end_signal, excluded.end_out_of_memory, excluded.end_at, excluded.end_output)";
+constexpr char kAddNodeIncidents[] =
+    "INSERT INTO node_incidents AS i (node_id, kind, count) "
+    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[]) ON CONFLICT (node_id, kind) "
+    "DO UPDATE SET count = least(i.count + excluded.count, " TALLYMAN_COUNT_MAX ")";
+constexpr char kHaveJoined[] =
+    "UPDATE host_reports SET incident_number = 0 WHERE host_id = ANY ($1::uuid[])";
 // Of the hosts $1, what is not among the pairs ($2, $3).
 constexpr char kForgetNodeReports[] =
     "DELETE FROM node_reports r WHERE r.host_id = ANY ($1::uuid[]) AND NOT EXISTS ("
@@ -341,18 +370,22 @@ void PendingChanges::Collect(const ChangeSet& set) {
   }
   for (const HostReport& r : set.host_reports) {
     host_reports_.AddRow(r.host_id, r.sequence, r.heard_at, r.status_at, r.capacity,
-                         r.agent_version);
+                         r.agent_version, r.reserved, r.thin_disks, r.problem, r.incident_number);
   }
   for (const StatusReport& s : set.status_reports) {
     if (s.complete) complete_hosts_.push_back(s.host_id);
     for (const NodeReport& n : s.nodes) {
       node_reports_.AddRow(s.host_id, n.node_id, n.config_id, n.image_uri, n.container_id,
-                           n.run_state, n.health, n.limits, n.pending, n.remains, s.at);
+                           n.run_state, n.health, n.limits, n.pending, n.remains, s.at, n.restarts,
+                           n.health_message, n.problem, n.image_digest, n.disk_used_bytes,
+                           n.last_end);
       if (!s.complete) continue;
       reported_hosts_.push_back(s.host_id);
       reported_nodes_.push_back(n.node_id);
     }
   }
+  for (const NodeIncidents& i : set.node_incidents) incidents_[{i.node_id, i.kind}] += i.count;
+  AppendTo(joined_hosts_, set.joined_hosts);
   AppendTo(node_updates_, set.node_updates);
   AppendTo(host_updates_, set.host_updates);
   AppendTo(command_updates_, set.command_updates);
@@ -387,6 +420,14 @@ void PendingChanges::AddTo(PgBatch& batch) {
     batch.Add(kForgetNodeReports, std::move(reported));
   }
   AddRows(batch, kWriteNodeReports, node_reports_);
+  PgColumns incidents;
+  for (const auto& [key, count] : incidents_) incidents.AddRow(key.first, key.second, count);
+  AddRows(batch, kAddNodeIncidents, incidents);
+  if (!joined_hosts_.empty()) {
+    PgParams joined;
+    joined.AddList(joined_hosts_);
+    batch.Add(kHaveJoined, std::move(joined));
+  }
   if (!hosts_touched_.empty()) {
     PgParams hosts;
     hosts.AddList(hosts_touched_);

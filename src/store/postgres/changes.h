@@ -1,7 +1,9 @@
 // Change sets on their way into the database: a statement per table, whatever the number of rows.
 #pragma once
 
+#include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "model/change_set.h"
@@ -39,6 +41,8 @@ class PendingChanges {
   // Hosts that said all there is, and what they said it of.
   std::vector<HostId> complete_hosts_, reported_hosts_;
   std::vector<NodeId> reported_nodes_;
+  std::map<std::pair<NodeId, ReportedIncident>, int64_t> incidents_;
+  std::vector<HostId> joined_hosts_;
 };
 
 }  // namespace tallyman

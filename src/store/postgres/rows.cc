@@ -10,6 +10,20 @@ bool ReadAll(PgRow& row, T&... values) {
 
 }  // namespace
 
+void AppendValue(PgSink& sink, const std::optional<ReportedEnd>& value) {
+  if (value) {
+    AppendValue(sink, value->exit_code);
+    AppendValue(sink, value->signal);
+    AppendValue(sink, value->out_of_memory);
+    AppendValue(sink, value->at);
+    AppendValue(sink, value->output);
+    return;
+  }
+  for (const PgType type :
+       {PgType::kInt8, PgType::kInt8, PgType::kBool, PgType::kInt8, PgType::kText})
+    sink.AddNull(type);
+}
+
 bool ReadValue(PgRow& row, Host& host) {
   return ReadAll(row, host.id, host.name, host.region_id, host.capacity, host.capacity_policy,
                  host.books, host.held, host.ledger_seq, host.version, host.created_at,
@@ -80,7 +94,23 @@ bool ReadValue(PgRow& row, ProtocolVersion& version) {
 
 bool ReadValue(PgRow& row, HostReport& report) {
   return ReadAll(row, report.host_id, report.sequence, report.heard_at, report.status_at,
-                 report.capacity, report.agent_version);
+                 report.capacity, report.agent_version, report.reserved, report.thin_disks,
+                 report.problem, report.incident_number);
+}
+
+bool ReadValue(PgRow& row, NodeReport& report) {
+  if (!ReadAll(row, report.config_id, report.image_uri, report.container_id, report.run_state,
+               report.health, report.limits, report.pending, report.remains, report.restarts,
+               report.health_message, report.problem, report.image_digest,
+               report.disk_used_bytes)) {
+    return false;
+  }
+  if (row.NextIsNull()) {
+    row.Skip(5);
+    return true;
+  }
+  ReportedEnd& end = report.last_end.emplace();
+  return ReadAll(row, end.exit_code, end.signal, end.out_of_memory, end.at, end.output);
 }
 
 }  // namespace tallyman

@@ -8,6 +8,9 @@
 
 namespace tallyman {
 
+// Five columns that are null together.
+void AppendValue(PgSink& sink, const std::optional<ReportedEnd>& value);
+
 #define TALLYMAN_HOST_COLUMNS                                                                  \
   "h.id, h.name, h.region_id, h.cpu_cores, h.memory_bytes, h.disk_bytes, h.capacity_policy, "  \
   "h.node_count, h.node_cpu_cores, h.node_memory_bytes, h.node_disk_bytes, h.held_cpu_cores, " \
@@ -70,9 +73,20 @@ bool ReadValue(PgRow& row, Token& token);
   "q.org_id, q.actor_id, q.request_id, q.method, q.address, q.body_digest, q.created_at"
 bool ReadValue(PgRow& row, RequestRecord& record);
 
-#define TALLYMAN_HOST_REPORT_COLUMNS                                              \
-  "r.host_id, r.sequence, r.heard_at, r.status_at, r.cpu_cores, r.memory_bytes, " \
-  "r.disk_bytes, r.agent_version"
+#define TALLYMAN_HOST_REPORT_COLUMNS                                               \
+  "r.host_id, r.sequence, r.heard_at, r.status_at, r.cpu_cores, r.memory_bytes, "  \
+  "r.disk_bytes, r.agent_version, r.reserved_cpu_cores, r.reserved_memory_bytes, " \
+  "r.reserved_disk_bytes, r.thin_disks, r.problem, r.incident_number"
 bool ReadValue(PgRow& row, HostReport& report);
+
+// The node of a report is known to whoever asks.
+#define TALLYMAN_NODE_REPORT_COLUMNS                                                   \
+  "r.config_id, r.image_uri, r.container_id, r.run_state, r.health, r.cpu_cores, "     \
+  "r.memory_bytes, r.disk_bytes, r.pending, r.remains, r.restarts, r.health_message, " \
+  "r.problem, r.image_digest, r.disk_used_bytes, r.end_exit_code, r.end_signal, "      \
+  "r.end_out_of_memory, r.end_at, r.end_output"
+bool ReadValue(PgRow& row, NodeReport& report);
+// Where a count of incidents stays.
+#define TALLYMAN_COUNT_MAX "4611686018427387904"
 
 }  // namespace tallyman

@@ -66,6 +66,10 @@ class PgTransaction final : public WriteTx {
   Result<HandOut> FindCommandsFor(const HandOutQuery& wanted) override;
   Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) override;
   Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) override;
+  Result<std::optional<ReportedNode>> FindReported(const NodePlace& node) override;
+  Result<std::unordered_map<NodeId, NodeCondition>> FindConditions(
+      const std::vector<NodePlace>& nodes) override;
+  Result<ReportedTotals> CountReported() override;
   Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) override;
 
   Result<std::vector<OrgRow>> ListOrgs(const ListQuery& query) override;

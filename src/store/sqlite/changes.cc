@@ -288,6 +288,9 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
     RETURN_IF_ERROR(WriteReport(connection, report));
   for (const StatusReport& report : changes.status_reports)
     RETURN_IF_ERROR(WriteReport(connection, report));
+  for (const NodeIncidents& incidents : changes.node_incidents)
+    RETURN_IF_ERROR(WriteIncidents(connection, incidents));
+  for (const HostId& host : changes.joined_hosts) RETURN_IF_ERROR(WriteJoined(connection, host));
   return {};
 }
 

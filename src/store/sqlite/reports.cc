@@ -47,29 +47,52 @@ constexpr char kLiveNodes[] =
 
 constexpr char kWriteHost[] =
     "INSERT INTO host_reports (host_id, sequence, heard_at, status_at, cpu_cores, memory_bytes, "
-    "disk_bytes, agent_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+    "disk_bytes, agent_version, reserved_cpu_cores, reserved_memory_bytes, reserved_disk_bytes, "
+    "thin_disks, problem, incident_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
     "heard_at = excluded.heard_at, status_at = ifnull(excluded.status_at, status_at), "
     "cpu_cores = ifnull(excluded.cpu_cores, cpu_cores), "
     "memory_bytes = ifnull(excluded.memory_bytes, memory_bytes), "
     "disk_bytes = ifnull(excluded.disk_bytes, disk_bytes), "
-    "agent_version = ifnull(excluded.agent_version, agent_version) "
+    "agent_version = ifnull(excluded.agent_version, agent_version), "
+    "reserved_cpu_cores = ifnull(excluded.reserved_cpu_cores, reserved_cpu_cores), "
+    "reserved_memory_bytes = ifnull(excluded.reserved_memory_bytes, reserved_memory_bytes), "
+    "reserved_disk_bytes = ifnull(excluded.reserved_disk_bytes, reserved_disk_bytes), "
+    "thin_disks = ifnull(excluded.thin_disks, thin_disks), "
+    "problem = ifnull(excluded.problem, problem), "
+    "incident_number = excluded.incident_number "
     "WHERE sequence < excluded.sequence";
 // A row that says what it said before is not written again.
 constexpr char kWriteNode[] =
     "INSERT INTO node_reports AS r (host_id, node_id, config_id, image_uri, container_id, "
-    "run_state, health, cpu_cores, memory_bytes, disk_bytes, pending, remains, changed_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "run_state, health, cpu_cores, memory_bytes, disk_bytes, pending, remains, changed_at, "
+    "restarts, health_message, problem, image_digest, disk_used_bytes, end_exit_code, end_signal, "
+    "end_out_of_memory, end_at, end_output) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (host_id, node_id) DO UPDATE SET config_id = excluded.config_id, "
     "image_uri = excluded.image_uri, container_id = excluded.container_id, "
     "run_state = excluded.run_state, health = excluded.health, cpu_cores = excluded.cpu_cores, "
     "memory_bytes = excluded.memory_bytes, disk_bytes = excluded.disk_bytes, "
-    "pending = excluded.pending, remains = excluded.remains, changed_at = excluded.changed_at "
+    "pending = excluded.pending, remains = excluded.remains, changed_at = excluded.changed_at, "
+    "restarts = excluded.restarts, health_message = excluded.health_message, "
+    "problem = excluded.problem, image_digest = excluded.image_digest, "
+    "disk_used_bytes = excluded.disk_used_bytes, end_exit_code = excluded.end_exit_code, "
+    "end_signal = excluded.end_signal, end_out_of_memory = excluded.end_out_of_memory, "
+    "end_at = excluded.end_at, end_output = excluded.end_output "
     "WHERE (r.config_id, r.image_uri, r.container_id, r.run_state, r.health, r.cpu_cores, "
-    "r.memory_bytes, r.disk_bytes, r.pending, r.remains) IS NOT (excluded.config_id, "
+    "r.memory_bytes, r.disk_bytes, r.pending, r.remains, r.restarts, r.health_message, r.problem, "
+    "r.image_digest, r.disk_used_bytes, r.end_exit_code, r.end_signal, r.end_out_of_memory, "
+    "r.end_at, r.end_output) IS NOT (excluded.config_id, "
     "excluded.image_uri, excluded.container_id, excluded.run_state, excluded.health, "
     "excluded.cpu_cores, excluded.memory_bytes, excluded.disk_bytes, excluded.pending, "
-    "excluded.remains)";
+    "excluded.remains, excluded.restarts, excluded.health_message, excluded.problem, "
+    "excluded.image_digest, excluded.disk_used_bytes, excluded.end_exit_code, "
+    "excluded.end_signal, excluded.end_out_of_memory, excluded.end_at, excluded.end_output)";
+constexpr char kAddIncidents[] =
+    "INSERT INTO node_incidents AS i (node_id, kind, count) VALUES (?1, ?2, ?3) "
+    "ON CONFLICT (node_id, kind) DO UPDATE SET count = min(i.count + "
+    "excluded.count, " TALLYMAN_COUNT_MAX ")";
+constexpr char kHasJoined[] = "UPDATE host_reports SET incident_number = 0 WHERE host_id = ?1";
 constexpr char kReportedNodes[] = "SELECT node_id FROM node_reports WHERE host_id = ?1";
 constexpr char kForgetNode[] = "DELETE FROM node_reports WHERE host_id = ?1 AND node_id = ?2";
 
@@ -146,10 +169,23 @@ Status ReadForReports(SqliteConnection& connection, ImageCache& images, const Lo
 Status WriteReport(SqliteConnection& connection, const HostReport& report) {
   SqliteQuery query = connection.Query(kWriteHost);
   query.Bind(report.host_id, report.sequence, report.heard_at, report.status_at, report.capacity,
-             report.agent_version);
+             report.agent_version, report.reserved, report.thin_disks, report.problem,
+             report.incident_number);
   RETURN_IF_ERROR(query.Run());
   if (connection.changes() == 1) return {};
   return Fail(ReportOutdated(report.host_id));
+}
+
+Status WriteIncidents(SqliteConnection& connection, const NodeIncidents& incidents) {
+  SqliteQuery query = connection.Query(kAddIncidents);
+  query.Bind(incidents.node_id, incidents.kind, incidents.count);
+  return query.Run();
+}
+
+Status WriteJoined(SqliteConnection& connection, const HostId& host) {
+  SqliteQuery query = connection.Query(kHasJoined);
+  query.Bind(host);
+  return query.Run();
 }
 
 Status WriteReport(SqliteConnection& connection, const StatusReport& report) {
@@ -169,7 +205,9 @@ Status WriteReport(SqliteConnection& connection, const StatusReport& report) {
     gone.erase(node.node_id);
     SqliteQuery query = connection.Query(kWriteNode);
     query.Bind(report.host_id, node.node_id, node.config_id, node.image_uri, node.container_id,
-               node.run_state, node.health, node.limits, node.pending, node.remains, report.at);
+               node.run_state, node.health, node.limits, node.pending, node.remains, report.at,
+               node.restarts, node.health_message, node.problem, node.image_digest,
+               node.disk_used_bytes, node.last_end);
     RETURN_IF_ERROR(query.Run());
   }
   for (const NodeId& id : gone) {

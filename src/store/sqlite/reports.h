@@ -12,5 +12,7 @@ Status ReadForReports(SqliteConnection& connection, ImageCache& images, const Lo
 
 Status WriteReport(SqliteConnection& connection, const HostReport& report);
 Status WriteReport(SqliteConnection& connection, const StatusReport& report);
+Status WriteIncidents(SqliteConnection& connection, const NodeIncidents& incidents);
+Status WriteJoined(SqliteConnection& connection, const HostId& host);
 
 }  // namespace tallyman

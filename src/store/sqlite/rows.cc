@@ -72,7 +72,23 @@ bool ReadValue(SqliteQuery& query, RequestRecord& record) {
 
 bool ReadValue(SqliteQuery& query, HostReport& report) {
   return ReadAll(query, report.host_id, report.sequence, report.heard_at, report.status_at,
-                 report.capacity, report.agent_version);
+                 report.capacity, report.agent_version, report.reserved, report.thin_disks,
+                 report.problem, report.incident_number);
+}
+
+bool ReadValue(SqliteQuery& query, NodeReport& report) {
+  if (!ReadAll(query, report.config_id, report.image_uri, report.container_id, report.run_state,
+               report.health, report.limits, report.pending, report.remains, report.restarts,
+               report.health_message, report.problem, report.image_digest,
+               report.disk_used_bytes)) {
+    return false;
+  }
+  if (query.NextIsNull()) {
+    query.Skip(5);
+    return true;
+  }
+  ReportedEnd& end = report.last_end.emplace();
+  return ReadAll(query, end.exit_code, end.signal, end.out_of_memory, end.at, end.output);
 }
 
 }  // namespace tallyman

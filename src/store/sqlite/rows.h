@@ -39,6 +39,19 @@ inline bool ReadValue(SqliteQuery& query, std::optional<Resources>& value) {
   return true;
 }
 
+// Five columns that are null together.
+inline void BindValue(SqliteQuery& query, const std::optional<ReportedEnd>& value) {
+  if (!value) {
+    for (int i = 0; i < 5; ++i) query.BindNull();
+    return;
+  }
+  query.BindInteger(value->exit_code);
+  query.BindInteger(value->signal);
+  query.BindInteger(value->out_of_memory ? 1 : 0);
+  query.BindInteger(value->at.time_since_epoch().count());
+  query.BindText(value->output);
+}
+
 #define TALLYMAN_HOST_COLUMNS                                                                  \
   "h.id, h.name, h.region_id, h.cpu_cores, h.memory_bytes, h.disk_bytes, h.capacity_policy, "  \
   "h.node_count, h.node_cpu_cores, h.node_memory_bytes, h.node_disk_bytes, h.held_cpu_cores, " \
@@ -94,9 +107,20 @@ bool ReadValue(SqliteQuery& query, Token& token);
   "q.org_id, q.actor_id, q.request_id, q.method, q.address, q.body_digest, q.created_at"
 bool ReadValue(SqliteQuery& query, RequestRecord& record);
 
-#define TALLYMAN_HOST_REPORT_COLUMNS                                              \
-  "r.host_id, r.sequence, r.heard_at, r.status_at, r.cpu_cores, r.memory_bytes, " \
-  "r.disk_bytes, r.agent_version"
+#define TALLYMAN_HOST_REPORT_COLUMNS                                               \
+  "r.host_id, r.sequence, r.heard_at, r.status_at, r.cpu_cores, r.memory_bytes, "  \
+  "r.disk_bytes, r.agent_version, r.reserved_cpu_cores, r.reserved_memory_bytes, " \
+  "r.reserved_disk_bytes, r.thin_disks, r.problem, r.incident_number"
 bool ReadValue(SqliteQuery& query, HostReport& report);
+
+// The node of a report is known to whoever asks.
+#define TALLYMAN_NODE_REPORT_COLUMNS                                                   \
+  "r.config_id, r.image_uri, r.container_id, r.run_state, r.health, r.cpu_cores, "     \
+  "r.memory_bytes, r.disk_bytes, r.pending, r.remains, r.restarts, r.health_message, " \
+  "r.problem, r.image_digest, r.disk_used_bytes, r.end_exit_code, r.end_signal, "      \
+  "r.end_out_of_memory, r.end_at, r.end_output"
+bool ReadValue(SqliteQuery& query, NodeReport& report);
+// Where a count of incidents stays.
+#define TALLYMAN_COUNT_MAX "4611686018427387904"
 
 }  // namespace tallyman

@@ -1,0 +1,74 @@
+#include "agent/container_end.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/text.h"
+#include "tallyman/v1/agent.pb.h"
+
+namespace tallyman {
+namespace {
+
+constexpr size_t kOutputBytesMax = 2000;
+// Of the output that is part of a sentence.
+constexpr size_t kQuotedBytesMax = 600;
+
+std::string HowItEnded(const ContainerEnd& end) {
+  if (end.out_of_memory)
+    return "the kernel ended it because it had used all the memory that it is given";
+  if (end.signal != 0) {
+    const char* name = ::sigabbrev_np(end.signal);
+    return fmt::format("it was ended by signal {}{}", end.signal,
+                       name == nullptr ? "" : fmt::format(" (SIG{})", name));
+  }
+  return fmt::format("it ended with exit code {}", end.exit_code);
+}
+
+}  // namespace
+
+std::string LastPrinted(const ContainerEnd& end) {
+  const std::string output = CleanText(end.output, kOutputBytesMax);
+  std::string_view last = output;
+  // The last of it says why; from the beginning of a character on.
+  if (last.size() > kQuotedBytesMax) last.remove_prefix(last.size() - kQuotedBytesMax);
+  while (!last.empty() && !IsUtf8(last)) last.remove_prefix(1);
+  while (!last.empty() && last.back() == '\n') last.remove_suffix(1);
+  return last.empty() ? "" : fmt::format("it printed last: {}", last);
+}
+
+std::string DescribeEnd(const ContainerEnd& end) {
+  const std::string printed = LastPrinted(end);
+  return HowItEnded(end) + (printed.empty() ? "" : "; " + printed);
+}
+
+void FillEnd(const ContainerEnd& from, v1::ContainerEnd& to) {
+  to.set_exit_code(from.exit_code);
+  to.set_signal(from.signal);
+  to.set_out_of_memory(from.out_of_memory);
+  const int64_t micros = from.at.time_since_epoch().count();
+  to.mutable_at()->set_seconds(micros / 1'000'000);
+  to.mutable_at()->set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
+  to.set_output(CleanText(from.output, kOutputBytesMax));
+}
+
+std::string EndToBytes(const ContainerEnd& end) {
+  v1::ContainerEnd message;
+  FillEnd(end, message);
+  return message.SerializeAsString();
+}
+
+std::optional<ContainerEnd> EndFromBytes(std::string_view bytes) {
+  v1::ContainerEnd message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
+  ContainerEnd end;
+  end.exit_code = message.exit_code();
+  end.signal = message.signal();
+  end.out_of_memory = message.out_of_memory();
+  end.at = Time(std::chrono::seconds(message.at().seconds()) +
+                std::chrono::microseconds(message.at().nanos() / 1000));
+  end.output = message.output();
+  return end;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,147 @@
+// What the agent says of its machine.
+#include <algorithm>
+
+#include "agent/container_end.h"
+#include "agent/core.h"
+#include "base/text.h"
+#include "tallyman/v1/agent.pb.h"
+
+namespace tallyman {
+namespace {
+
+constexpr size_t kNodesMax = 10'000;
+constexpr size_t kTextBytesMax = 1000;
+
+void FillResources(const Resources& from, v1::Resources& to) {
+  to.set_cpu_cores(from.cpu_cores);
+  to.set_memory_bytes(from.memory_bytes);
+  to.set_disk_bytes(from.disk_bytes);
+}
+
+// What the node is, of what it should be and what is seen of it.
+void FillSeen(const ObservedNode& seen, const JournalNode* meant, v1::NodeStatus& to) {
+  const bool in_place = seen.running || (meant != nullptr && !meant->failed);
+  if (seen.config_id && in_place) to.set_config_id(seen.config_id->ToString());
+  to.set_remains(to.config_id().empty());
+  to.set_image_uri(CleanText(seen.image_uri, kTextBytesMax));
+  to.set_container_id(CleanText(seen.container_id, kTextBytesMax));
+  to.set_image_digest(CleanText(seen.image_digest, kTextBytesMax));
+  to.set_disk_used_bytes(seen.disk_used_bytes);
+  FillResources(seen.limits, *to.mutable_limits());
+  if (seen.running) {
+    to.set_run_state(v1::RUN_STATE_RUNNING);
+  } else if (meant != nullptr && !meant->should_run && !meant->failed) {
+    to.set_run_state(v1::RUN_STATE_STOPPED);
+  } else {
+    to.set_run_state(v1::RUN_STATE_FAILED);
+  }
+}
+
+}  // namespace
+
+Status AgentCore::FillStatus(v1::HostStatus& status) {
+  std::set<NodeId> pending;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, command] : state_.commands)
+      if (command.IsPending()) pending.insert(command.node_id);
+  }
+  auto seen = parts_.runtime.List();
+  RETURN_IF_ERROR(FillCapacity(status));
+  status.set_agent_version(options_.agent_version);
+  if (seen) {
+    FillNodes(*seen, pending, status);
+    return {};
+  }
+  // Nothing is known of any node then, and of the host all that is.
+  const std::string what = "its nodes cannot be listed: " + seen.error().message;
+  parts_.log.Write({LogLevel::kError, "nodes_not_listed", what, seen.error().facts});
+  const std::string and_what = status.problem().empty() ? "" : "; " + status.problem();
+  status.set_problem(CleanText(what + and_what, kTextBytesMax));
+  return {};
+}
+
+Status AgentCore::FillCapacity(v1::HostStatus& status) {
+  auto measured = parts_.runtime.MeasureCapacity();
+  std::lock_guard lock(mutex_);
+  if (measured) capacity_ = *measured;
+  if (!capacity_) return Fail(measured.error());
+  FillResources(capacity_->available, *status.mutable_capacity());
+  FillResources(capacity_->reserved, *status.mutable_reserved());
+  status.set_thin_disks(capacity_->thin_disks);
+  const std::string problem =
+      CleanText(measured ? measured->problem : "it cannot be measured: " + measured.error().message,
+                kTextBytesMax);
+  status.set_problem(problem);
+  // Its words may have a number in them, which changes each time.
+  const bool begins = host_problem_.empty() && !problem.empty();
+  host_problem_ = problem;
+  if (!begins) return {};
+  JournalChange change;
+  AddIncident(IncidentKind::kHostProblem, std::nullopt, problem, {}, change);
+  SaveCare(change);
+  return {};
+}
+
+// What was found of a node that somebody should hear of, or do something about.
+void AgentCore::NoteSeen(const ObservedNode& seen, bool pending) {
+  auto found = state_.nodes.find(seen.node_id);
+  if (found == state_.nodes.end() || pending) return;
+  NodeCare& care = care_[seen.node_id];
+  // Of one that failed the rest may be missing; but what cannot be read says nothing for ever.
+  if (!seen.unreadable.empty() || (!seen.config_id && !found->second.failed)) care.broken = true;
+  if (!seen.unreadable.empty() || seen.disk_problem == care.disk_problem) return;
+  care.disk_problem = seen.disk_problem;
+  if (seen.disk_problem.empty()) return;
+  JournalChange change;
+  AddIncident(IncidentKind::kNodeDiskError, seen.node_id, seen.disk_problem, {}, change);
+  SaveCare(change);
+}
+
+void AgentCore::FillNodes(const std::vector<ObservedNode>& seen, const std::set<NodeId>& pending,
+                          v1::HostStatus& status) {
+  std::lock_guard lock(mutex_);
+  std::set<NodeId> left = pending;
+  for (const auto& [id, node] : state_.nodes) left.insert(id);
+  for (const ObservedNode& node : seen) {
+    v1::NodeStatus& to = *status.add_nodes();
+    to.set_node_id(node.node_id.ToString());
+    left.erase(node.node_id);
+    NoteSeen(node, pending.contains(node.node_id));
+    auto meant = state_.nodes.find(node.node_id);
+    const bool known = meant != state_.nodes.end();
+    if (known) {
+      to.set_restarts(meant->second.restarts);
+      const auto& end = node.end ? node.end : meant->second.last_end;
+      if (end) FillEnd(*end, *to.mutable_last_end());
+    }
+    to.set_problem(CleanText(node.disk_problem, kTextBytesMax));
+    if (!node.unreadable.empty()) {
+      // Nothing that is said of it would be true.
+      to.set_pending(true);
+      to.set_problem(CleanText("it cannot be read: " + node.unreadable, kTextBytesMax));
+      continue;
+    }
+    FillSeen(node, known ? &meant->second : nullptr, to);
+    to.set_pending(pending.contains(node.node_id));
+    auto care = care_.find(node.node_id);
+    if (care == care_.end() || !node.running || !care->second.health) continue;
+    to.set_health(*care->second.health == NodeHealth::kHealthy ? v1::HEALTH_HEALTHY
+                                                               : v1::HEALTH_UNHEALTHY);
+    to.set_health_message(CleanText(care->second.health_message, kTextBytesMax));
+  }
+  // Of these there is nothing on the machine.
+  for (const NodeId& id : left) {
+    v1::NodeStatus& to = *status.add_nodes();
+    to.set_node_id(id.ToString());
+    to.set_pending(pending.contains(id));
+    auto meant = state_.nodes.find(id);
+    if (meant == state_.nodes.end()) continue;
+    to.set_run_state(v1::RUN_STATE_FAILED);
+    if (!pending.contains(id) && !meant->second.failed) care_[id].broken = true;
+  }
+  status.set_complete(status.nodes_size() <= static_cast<int>(kNodesMax));
+  while (status.nodes_size() > static_cast<int>(kNodesMax)) status.mutable_nodes()->RemoveLast();
+}
+
+}  // namespace tallyman

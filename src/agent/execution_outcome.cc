@@ -1,0 +1,189 @@
+// What is said of a command in the end, and what the journal then knows of its node.
+#include <fmt/format.h>
+
+#include "agent/execution_step.h"
+#include "agent/payload.h"
+#include "base/text.h"
+
+namespace tallyman {
+namespace {
+
+constexpr size_t kMessageBytesMax = 1000;
+
+}  // namespace
+
+std::string CutMessage(std::string_view text) { return CleanText(text, kMessageBytesMax); }
+
+NextStep Execution::Step::GoTo(Stage stage) const {
+  NextStep next;
+  next.change.put_commands.push_back(command);
+  next.change.put_commands.back().stage = stage;
+  return next;
+}
+
+NextStep Execution::Step::Wait(std::chrono::milliseconds wait) const {
+  NextStep next;
+  next.wait = wait;
+  return next;
+}
+
+Result<NodeSpec> Execution::Step::OldSpec() const { return ParsePayload(node->payload); }
+Result<NodeSpec> Execution::Step::NewSpec() const { return ParsePayload(command.payload); }
+
+std::string Execution::Step::Installing(const NodeSpec& from, const NodeSpec& to) const {
+  if (node == nullptr) return "making its disk and container";
+  if (from.resources.disk_bytes < to.resources.disk_bytes) return "making its disk larger";
+  if (from.resources.disk_bytes > to.resources.disk_bytes) return "making its disk smaller";
+  return "making its container";
+}
+
+NextStep Execution::Step::Finish(CommandOutcome outcome) const {
+  outcome.message = CutMessage(outcome.message);
+  NextStep next = GoTo(Stage::kDone);
+  next.change.put_commands.back().outcome = std::move(outcome);
+  return next;
+}
+
+bool Execution::Step::NameWhatRuns(const Seen& seen, CommandOutcome& outcome) {
+  if (!seen) outcome.result = CommandResult::kInternalError;
+  if (!seen || !*seen || !(*seen)->running) return false;
+  outcome.config_id = (*seen)->config_id;
+  outcome.run_state = RunState::kRunning;
+  return true;
+}
+
+void Execution::Step::FillInPlace(CommandOutcome& outcome) const {
+  if (node == nullptr) return;
+  // A node that failed has in place what is really there.
+  if (node->failed) {
+    NameWhatRuns(Observe(), outcome);
+    return;
+  }
+  if (auto old = OldSpec()) outcome.config_id = old->config_id;
+  outcome.run_state = node->should_run ? RunState::kRunning : RunState::kStopped;
+}
+
+NextStep Execution::Step::Refuse(CommandResult result, std::string message) const {
+  CommandOutcome outcome{.result = result, .config_id = {}, .message = std::move(message)};
+  FillInPlace(outcome);
+  return Finish(std::move(outcome));
+}
+
+NextStep Execution::Step::RefuseUnknown() const {
+  auto seen = Observe();
+  if (seen && !*seen)
+    return Refuse(CommandResult::kNodeNotFound, "there is nothing of the node on this host");
+  CommandOutcome outcome{.result = CommandResult::kNotSupported,
+                         .config_id = {},
+                         .message =
+                             "this host's journal does not know what it runs for the node, "
+                             "so it could not put it back"};
+  NameWhatRuns(seen, outcome);
+  return Finish(std::move(outcome));
+}
+
+std::optional<NextStep> Execution::Step::FinishBusy() const {
+  auto job = runtime().FindBlockingJob(command.node_id);
+  if (!job || !*job) return std::nullopt;
+  CommandOutcome outcome{.result = CommandResult::kBlockingJobRunning,
+                         .config_id = {},
+                         .retry_after_seconds = (*job)->retry_after_seconds,
+                         .message = (*job)->description};
+  FillInPlace(outcome);
+  return Finish(std::move(outcome));
+}
+
+Execution::Step::Seen Execution::Step::Observe() const {
+  ASSIGN_OR_RETURN(std::vector<ObservedNode> nodes, runtime().List());
+  for (ObservedNode& seen : nodes) {
+    if (seen.node_id != command.node_id) continue;
+    if (!seen.unreadable.empty()) return Fail(DataLoss("NODE_UNREADABLE", seen.unreadable));
+    return std::move(seen);
+  }
+  return std::nullopt;
+}
+
+NextStep Execution::Step::FinishInPlace() const {
+  CommandOutcome outcome{.config_id = {}, .message = {}};
+  FillInPlace(outcome);
+  auto old = OldSpec();
+  const bool works = !node->failed || (old && outcome.config_id == old->config_id);
+  NextStep next = Finish(std::move(outcome));
+  if (node->failed && works) {
+    JournalNode& changed = next.change.put_nodes.emplace_back(*node);
+    changed.failed = false;
+    changed.mending = Mending::kNothing;
+  }
+  return next;
+}
+
+NextStep Execution::Step::FinishNew(RunState state) const {
+  CommandOutcome outcome{.config_id = {}, .run_state = state, .message = {}};
+  if (auto spec = NewSpec()) outcome.config_id = spec->config_id;
+  NextStep next = Finish(std::move(outcome));
+  next.change.put_nodes.push_back(
+      {.node_id = command.node_id, .payload = command.payload, .should_run = should_run()});
+  return next;
+}
+
+NextStep Execution::Step::FinishUndone() const {
+  CommandOutcome outcome{
+      .result = command.undo_incomplete ? CommandResult::kFailure : CommandResult::kRollback,
+      .config_id = {},
+      .message = command.failure};
+  if (command.undo_incomplete)
+    outcome.message = "the old disk is too small for the data now; " + outcome.message;
+  if (auto old = OldSpec()) outcome.config_id = old->config_id;
+  outcome.run_state = node->should_run ? RunState::kRunning : RunState::kStopped;
+  NextStep next = Finish(std::move(outcome));
+  JournalNode& changed = next.change.put_nodes.emplace_back(*node);
+  changed.failed = false;
+  changed.mending = Mending::kNothing;
+  return next;
+}
+
+NextStep Execution::Step::FinishFailed(const Error* also) const {
+  CommandOutcome outcome{
+      .result = CommandResult::kFailure, .config_id = {}, .message = command.failure};
+  if (also != nullptr) {
+    if (!outcome.message.empty()) outcome.message += "; and undoing that failed: ";
+    outcome.message += also->message;
+  }
+  auto seen = Observe();
+  const bool runs = NameWhatRuns(seen, outcome);
+  if (!seen) outcome.message += "; and it cannot be seen what runs: " + seen.error().message;
+  if (!runs && seen && *seen) {
+    outcome.run_state = RunState::kFailed;
+    // What could not be stopped or started is still there, and may be started again.
+    const bool stays = !IsTransition(command.kind) && command.kind != CommandKind::kDelete;
+    if (stays) outcome.config_id = (*seen)->config_id;
+  }
+  NextStep next = Finish(std::move(outcome));
+  // When the new one stays in place, the next command that fails goes back to it: that is what the
+  // control plane has heard to run.
+  auto spec = NewSpec();
+  const bool new_one_stays =
+      runs && ChangesConfig(command.kind) && spec && spec->config_id == (*seen)->config_id;
+  JournalNode changed;
+  changed.node_id = command.node_id;
+  if (node != nullptr) changed = *node;
+  if (node == nullptr || new_one_stays) changed.payload = command.payload;
+  // What runs and is what it is to be, even if it is not healthy, is looked after as before.
+  bool old_one_runs = false;
+  if (runs && node != nullptr) {
+    auto old = OldSpec();
+    old_one_runs = old && (*seen)->config_id == old->config_id;
+  }
+  if (IsTransition(command.kind) || old_one_runs) {
+    changed.failed = !old_one_runs;
+    changed.mending = Mending::kNothing;
+  }
+  if (ChangesConfig(command.kind) && changed.failed && !new_one_stays)
+    changed.mending = node == nullptr ? Mending::kRemove : Mending::kPutBack;
+  // Of a delete that failed nothing is known that was not before.
+  if (node == nullptr && !ChangesConfig(command.kind)) return next;
+  next.change.put_nodes.push_back(std::move(changed));
+  return next;
+}
+
+}  // namespace tallyman

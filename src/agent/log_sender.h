@@ -1,0 +1,77 @@
+// Answers those who ask for what nodes print: reads it on the host and sends it to the control
+// plane, in parts, until it is all or nobody reads any more.
+//
+// It owns no thread: one that is handed in does all of it, a part of each answer in turn, so a log
+// costs a host one thread however many are read. Nothing is kept here but the part that is on its
+// way.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/log_source.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "client/client.h"
+#include "model/ids.h"
+#include "tallyman/v1/agent.pb.h"
+
+namespace tallyman {
+
+struct LogSenderOptions {
+  size_t answers_max = 16;
+  size_t part_bytes_max = size_t{256} * 1024;
+  size_t lines_at_once = 500;
+  // An answer that has nothing to say shows at least so often that it goes on.
+  std::chrono::milliseconds sign_of_life = std::chrono::seconds(15);
+  std::chrono::milliseconds retry_pause = std::chrono::seconds(1);
+  // How long a part that cannot be sent is tried.
+  std::chrono::milliseconds patience = std::chrono::seconds(30);
+  std::chrono::milliseconds poll = std::chrono::milliseconds(300);
+};
+
+class LogSender {
+ public:
+  // Owns none of them.
+  LogSender(Client& client, LogSource& source, Clock& clock, LogSenderOptions options = {});
+  ~LogSender();
+  LogSender(const LogSender&) = delete;
+  LogSender& operator=(const LogSender&) = delete;
+
+  // Called from any thread; does not block. One that is being answered already is ignored.
+  void Take(const v1::LogRequest& request);
+
+  // Sends what there is to be sent, until `stop` is asked for.
+  void Run(std::stop_token stop);
+
+  // Goes once through all answers. False: there was nothing to send. For Run() and for tests; from
+  // one thread at a time.
+  bool Step();
+
+ private:
+  struct Answer;
+  bool Step(Answer& answer);
+  void Begin(Answer& answer);
+  void Read(Answer& answer);
+  void MakePart(Answer& answer);
+  void Send(Answer& answer);
+
+  Client& client_;
+  LogSource& source_;
+  Clock& clock_;
+  const LogSenderOptions options_;
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  bool asked_ = false;
+  std::map<std::string, std::shared_ptr<Answer>> answers_;  // by id
+};
+
+}  // namespace tallyman

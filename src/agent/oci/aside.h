@@ -1,0 +1,35 @@
+// Work of this process's own that takes long and cannot be cut into looks (reading a whole image,
+// unpacking a layer to count it): it runs on a thread of its own, and a job waits for it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <thread>
+
+#include "agent/oci/job.h"
+#include "base/result.h"
+
+namespace tallyman {
+
+// Destroying the job asks `work` to stop and waits for it: it has to look at its token often.
+template <class T>
+Job<T> RunAside(std::function<Result<T>(const std::stop_token&)> work) {
+  std::optional<Result<T>> result;
+  std::atomic<bool> done{false};
+  std::jthread thread([&](const std::stop_token& stop) {
+    result = work(stop);
+    done = true;
+  });
+  co_await Await([&] { return done.load(); });
+  thread.join();
+  co_return std::move(*result);
+}
+
+// What such work gives when it was asked to stop.
+inline Error WorkStopped() {
+  return Error(Code::kCanceled, "WORK_STOPPED", "it was ended, because nobody waits for it");
+}
+
+}  // namespace tallyman

@@ -1,0 +1,21 @@
+// What the superblock of an ext4 file system says, read from the file that holds it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "base/result.h"
+
+namespace tallyman {
+
+struct Ext4State {
+  int64_t bytes = 0;  // the size of the file system, whatever that of the file
+  // It was unmounted, and nothing was found wrong: it can be mounted as it is.
+  bool clean = false;
+};
+
+// nullopt: there is no ext4 file system in it. INTERNAL FILE_NOT_READ.
+Result<std::optional<Ext4State>> ReadExt4State(const std::filesystem::path& file);
+
+}  // namespace tallyman

@@ -1,0 +1,51 @@
+// The file system of the host's images: DIR/images.img, allocated ahead and mounted at
+// DIR/image-store, so that no pull and no image can fill the host's disk.
+//
+// Its first use makes it. It only grows: a larger size that is asked for is given where the disk
+// has it. Images can be pulled again, so one that cannot be repaired is made anew.
+//
+// Thread-safe. Outlives its jobs.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "agent/oci/job.h"
+#include "base/result.h"
+
+namespace tallyman {
+
+class ImageRoom {
+ public:
+  // `bytes`: 0 for a share of the disk, DefaultBytes(). The directory locks/ is in
+  // `data_directory`.
+  ImageRoom(std::filesystem::path data_directory, int64_t bytes)
+      : data_directory_(std::move(data_directory)), bytes_(bytes) {}
+
+  // Mounts it. Gives a word that changes whenever the machine ended without having unmounted it:
+  // what was seen to be good under the same word still is. RESOURCE_EXHAUSTED HOST_DISK_FULL, and
+  // the other errors of Volume.
+  Job<std::string> Open();
+
+  std::filesystem::path mount_point() const { return data_directory_ / "image-store"; }
+  // How large it is, or is to be; what of that is not allocated yet.
+  int64_t Bytes() const;
+  int64_t BytesToCome() const;
+
+  // An eighth of the disk, at most 200 GiB and a quarter of what is free, at least 512 MiB.
+  static int64_t DefaultBytes(int64_t total_bytes, int64_t free_bytes);
+
+ private:
+  Job<std::string> OpenAlone();
+  std::filesystem::path file() const { return data_directory_ / "images.img"; }
+  std::filesystem::path life_file() const { return data_directory_ / "images.life"; }
+
+  const std::filesystem::path data_directory_;
+  const int64_t bytes_;
+  std::atomic<bool> opening_{false};
+  std::string life_;  // empty: not opened by this process yet
+};
+
+}  // namespace tallyman

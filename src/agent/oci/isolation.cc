@@ -1,0 +1,197 @@
+#include "agent/oci/isolation.h"
+
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "agent/file.h"
+#include "agent/oci/bundle.h"
+#include "agent/oci/seccomp.h"
+#include "base/checked.h"
+
+namespace tallyman {
+namespace {
+
+namespace json = boost::json;
+
+// What root may do in a node: own files of any user, become another user, listen on any port.
+constexpr std::string_view kCapabilities[] = {
+    "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FOWNER",     "CAP_FSETID",          "CAP_KILL",
+    "CAP_SETGID", "CAP_SETUID",       "CAP_SYS_CHROOT", "CAP_NET_BIND_SERVICE"};
+
+// The network is not among them: nodes are reached at the host's own addresses.
+constexpr std::string_view kNamespaces[] = {"pid", "ipc", "uts", "mount", "cgroup"};
+
+// Not seen at all: memory, keys and timers of the whole host, and its firmware. Root of a node is
+// root to the permissions of these files.
+constexpr std::string_view kMasked[] = {"/proc/acpi",           "/proc/asound",
+                                        "/proc/interrupts",     "/proc/kcore",
+                                        "/proc/keys",           "/proc/key-users",
+                                        "/proc/kpagecgroup",    "/proc/kpagecount",
+                                        "/proc/kpageflags",     "/proc/kmsg",
+                                        "/proc/latency_stats",  "/proc/mtrr",
+                                        "/proc/sched_debug",    "/proc/scsi",
+                                        "/proc/slabinfo",       "/proc/timer_list",
+                                        "/proc/timer_stats",    "/proc/vmallocinfo",
+                                        "/proc/dynamic_debug",  "/sys/firmware",
+                                        "/sys/kernel/security", "/sys/devices/virtual/powercap"};
+
+constexpr std::string_view kReadOnly[] = {"/proc/bus", "/proc/driver",       "/proc/fs",
+                                          "/proc/irq", "/proc/mdstat",       "/proc/pressure",
+                                          "/proc/sys", "/proc/sysrq-trigger"};
+
+constexpr int64_t kTasksMin = 512;
+constexpr uint64_t kFilesSoft = 65'536;
+constexpr uint64_t kFilesHard = 1'048'576;
+constexpr int64_t kSharedMemoryMin = 64 << 20;
+// A host that runs out of memory ends what is in nodes before anything of its own.
+constexpr int kOomScoreAdjust = 500;
+constexpr int kUmask = 0022;
+
+json::array Strings(auto&& texts) {
+  json::array array;
+  for (std::string_view text : texts) array.push_back(json::string(text));
+  return array;
+}
+
+json::object MountOf(std::string_view destination, std::string_view type, std::string_view source,
+                     std::initializer_list<std::string> options) {
+  return {{"destination", destination},
+          {"type", type},
+          {"source", source},
+          {"options", Strings(options)}};
+}
+
+// What every container has, in the order in which it is mounted.
+json::array SystemMounts(const Resources& resources) {
+  // Part of the node's memory: what lies there counts as such.
+  const int64_t shared = std::max(resources.memory_bytes / 2, kSharedMemoryMin);
+  return {MountOf("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}),
+          MountOf("/dev", "tmpfs", "tmpfs",
+                  {"nosuid", "noexec", "strictatime", "mode=755", "size=65536k"}),
+          MountOf("/dev/pts", "devpts", "devpts",
+                  {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}),
+          MountOf("/dev/shm", "tmpfs", "shm",
+                  {"nosuid", "noexec", "nodev", "mode=1777", "size=" + std::to_string(shared)}),
+          MountOf("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}),
+          MountOf("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}),
+          MountOf("/sys/fs/cgroup", "cgroup", "cgroup",
+                  {"nosuid", "noexec", "nodev", "relatime", "ro"})};
+}
+
+// Files in the place of the image's, from the directory that belongs to the node.
+json::array FileMounts(const std::filesystem::path& info) {
+  json::array mounts;
+  for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
+    mounts.push_back(MountOf(std::string("/etc/") + name, "bind", (info / "etc" / name).string(),
+                             {"bind", "ro", "nosuid", "nodev", "noexec"}));
+  }
+  return mounts;
+}
+
+void PlanMounts(json::object& config, const Resources& resources,
+                const std::filesystem::path& info) {
+  json::array planned = SystemMounts(resources);
+  const json::array files = FileMounts(info);
+  auto has = [](const json::array& mounts, const json::value& destination) {
+    return std::ranges::any_of(
+        mounts, [&](const json::value& mount) { return mount.at("destination") == destination; });
+  };
+  for (json::value& mount : config.at("mounts").as_array()) {
+    const json::value& destination = mount.at("destination");
+    if (has(planned, destination) || has(files, destination)) continue;
+    planned.push_back(std::move(mount));
+  }
+  planned.insert(planned.end(), files.begin(), files.end());
+  config["mounts"] = std::move(planned);
+}
+
+json::object Bound(std::string_view type, uint64_t soft, uint64_t hard) {
+  return {{"type", type}, {"soft", soft}, {"hard", hard}};
+}
+
+void PlanProcess(json::object& process, const HostBounds& host) {
+  const json::array capabilities = Strings(kCapabilities);
+  // Neither inheritable nor ambient: a user that is not root has none.
+  process["capabilities"] = json::object{
+      {"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}};
+  process["noNewPrivileges"] = true;
+  process["oomScoreAdj"] = kOomScoreAdjust;
+  json::value& user = process["user"];
+  if (!user.is_object()) user = json::object{{"uid", 0}, {"gid", 0}};
+  user.as_object()["umask"] = kUmask;
+  const uint64_t files = std::min(kFilesHard, host.files_max);
+  process["rlimits"] = json::array{
+      // No dump. At 0 a kernel that hands dumps to a program of the host would still call it.
+      Bound("RLIMIT_CORE", 1, 1),
+      Bound("RLIMIT_NOFILE", std::min(kFilesSoft, files), files),
+      // The kernel counts it by user over all nodes; what bounds a node is its control group.
+      Bound("RLIMIT_NPROC", host.user_tasks_max, host.user_tasks_max),
+  };
+}
+
+void PlanIsolation(json::object& config, const Resources& resources,
+                   const std::filesystem::path& info, const HostBounds& host) {
+  PlanProcess(config.at("process").as_object(), host);
+  PlanMounts(config, resources, info);
+  json::object& container = config.at("linux").as_object();
+  json::array namespaces;
+  for (std::string_view type : kNamespaces) namespaces.push_back(json::object{{"type", type}});
+  container["namespaces"] = std::move(namespaces);
+  container["seccomp"] = SeccompProfile(host.machine);
+  container["maskedPaths"] = Strings(kMasked);
+  container["readonlyPaths"] = Strings(kReadOnly);
+  container.erase("devices");
+  container.erase("sysctl");
+  json::value& limits = container["resources"];
+  if (!limits.is_object()) limits = json::object();
+  // runc adds those that every container has: null, zero, full, random, urandom, tty, terminals.
+  limits.as_object()["devices"] = json::array{json::object{{"allow", false}, {"access", "rwm"}}};
+  limits.as_object()["pids"] = json::object{{"limit", TasksMax(resources.cpu_cores, host)}};
+}
+
+}  // namespace
+
+HostBounds ReadHostBounds() {
+  HostBounds host;
+  auto number = [](const char* path, int64_t otherwise) {
+    auto text = ReadFile(path);
+    auto parsed = text ? ParseInt64(text->substr(0, text->find('\n'))) : std::nullopt;
+    return parsed && *parsed > 0 ? *parsed : otherwise;
+  };
+  host.cpu_cores = std::max<int64_t>(1, ::sysconf(_SC_NPROCESSORS_ONLN));
+  host.tasks_max = std::min(number("/proc/sys/kernel/pid_max", host.tasks_max),
+                            number("/proc/sys/kernel/threads-max", host.tasks_max));
+  rlimit own{};
+  if (::getrlimit(RLIMIT_NOFILE, &own) == 0) host.files_max = own.rlim_max;
+  if (::getrlimit(RLIMIT_NPROC, &own) == 0) host.user_tasks_max = own.rlim_max;
+  utsname name{};
+  if (::uname(&name) == 0) host.machine = name.machine;
+  return host;
+}
+
+int64_t TasksMax(int64_t cpu_cores, const HostBounds& host) {
+  const int64_t shared = host.tasks_max / 4 * 3;
+  const int64_t cores = std::clamp<int64_t>(cpu_cores, 1, host.cpu_cores);
+  return std::min(shared, std::max(kTasksMin, shared / host.cpu_cores * cores));
+}
+
+Result<IsolatedConfig> Isolate(std::string_view config_json, const std::filesystem::path& info,
+                               const HostBounds& host) {
+  ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(config_json));
+  try {
+    json::value parsed = json::parse(json::string_view(config_json.data(), config_json.size()));
+    json::object& config = parsed.as_object();
+    PlanIsolation(config, installed.resources, info, host);
+    return IsolatedConfig{.config_json = json::serialize(config),
+                          .host_name = std::string(config.at("hostname").as_string())};
+  } catch (const std::exception& error) {
+    return Fail(DataLoss("CONTAINER_UNREADABLE",
+                         std::string("the container's config.json is damaged: ") + error.what()));
+  }
+}
+
+}  // namespace tallyman

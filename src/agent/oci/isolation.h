@@ -1,0 +1,42 @@
+// What keeps a node apart from its host and from other nodes: namespaces, capabilities, system
+// calls, what of /proc, /sys and /dev it sees, and bounds on what it can take that no control group
+// counts. docs/isolation.md has each line of it as seen from inside a node. Pure, except for
+// ReadHostBounds.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace tallyman {
+
+// What a host has of things that nodes get a share of.
+struct HostBounds {
+  int64_t cpu_cores = 1;
+  int64_t tasks_max = 32'768;  // processes and threads that its kernel can number
+  // What this process may hand on: without CAP_SYS_RESOURCE nobody gets more than it has itself.
+  uint64_t files_max = 1'048'576;        // open files of a process
+  uint64_t user_tasks_max = UINT64_MAX;  // processes and threads of a user, over all nodes
+  std::string machine;                   // as uname(2) names it: "x86_64"
+};
+
+HostBounds ReadHostBounds();
+
+// Processes and threads of a node: its share, by cores, of three quarters of the host's.
+int64_t TasksMax(int64_t cpu_cores, const HostBounds& host);
+
+struct IsolatedConfig {
+  std::string config_json;
+  std::string host_name;
+};
+
+// Puts all of it into the config.json of an installed node, in the place of what is there, whatever
+// release made it: what isolates a node is that of the agent that starts it. A second time changes
+// nothing. `info` is the directory that node_files.h keeps. DATA_LOSS CONTAINER_UNREADABLE.
+Result<IsolatedConfig> Isolate(std::string_view config_json, const std::filesystem::path& info,
+                               const HostBounds& host);
+
+}  // namespace tallyman

@@ -1,0 +1,40 @@
+// Where the parts of a node are, below the data directory and below the directory of this boot.
+#pragma once
+
+#include <filesystem>
+
+#include "model/ids.h"
+
+namespace tallyman {
+
+struct NodePlaces {
+  NodePlaces(const std::filesystem::path& data, const std::filesystem::path& boot, const NodeId& id)
+      : directory(data / "nodes" / id.ToString()),
+        disk_file(directory / "disk.img"),
+        disk(directory / "disk"),
+        root(directory / "rootfs"),
+        bundle(directory / "bundle"),
+        config(bundle / "config.json"),
+        info(directory / "info"),
+        output(directory / "output"),
+        old_log(directory / "log"),
+        lock(data / "locks" / id.ToString()),
+        life(boot / "nodes" / id.ToString()) {}
+  std::filesystem::path volumes() const { return disk / "volumes"; }
+  std::filesystem::path jobs() const { return disk / "jobs"; }
+  std::filesystem::path layers() const { return disk / "layers"; }
+
+  std::filesystem::path directory;
+  std::filesystem::path disk_file;
+  std::filesystem::path disk;
+  std::filesystem::path root;
+  std::filesystem::path bundle;
+  std::filesystem::path config;
+  std::filesystem::path info;
+  std::filesystem::path output;   // the ring of what it prints
+  std::filesystem::path old_log;  // what an earlier release made of it
+  std::filesystem::path lock;
+  std::filesystem::path life;  // its monitor's, of this boot
+};
+
+}  // namespace tallyman

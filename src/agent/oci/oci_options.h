@@ -1,0 +1,40 @@
+// What the runtime of real hosts is told.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <stop_token>
+#include <string>
+
+#include "agent/oci/registry_options.h"
+
+namespace tallyman {
+
+struct OciRuntimeOptions {
+  std::filesystem::path data_directory;  // absolute
+  // What only this boot makes true goes below it, in a directory named after the data directory.
+  std::filesystem::path run_directory = "/run/tallyman-agent";
+  std::string cgroup_parent = "/tallyman";
+  std::chrono::milliseconds health_timeout = std::chrono::seconds(10);
+  std::chrono::milliseconds pull_timeout = std::chrono::hours(2);
+  std::chrono::milliseconds pull_stall_timeout = std::chrono::minutes(3);
+  // However long a grace an image asks for.
+  std::chrono::milliseconds stop_grace_max = std::chrono::minutes(10);
+  // What is kept of what a node prints, in two files of half of it.
+  int64_t log_bytes = 16 << 20;
+  // The program `tallyman-monitor`; empty: beside this program, or where the package puts it.
+  std::filesystem::path monitor_program = {};
+  // Disks take their room when they are written, not when they are made.
+  bool thin_disks = false;
+  RegistryOptions registries = {};
+  // The file system for images; 0: a share of the disk.
+  int64_t image_room_bytes = 0;
+  // Ends pulls: they are CANCELED, and begin anew the next time.
+  std::stop_token stop = {};
+};
+
+// The directory of this boot for a data directory.
+std::filesystem::path BootDirectory(const OciRuntimeOptions& options);
+
+}  // namespace tallyman

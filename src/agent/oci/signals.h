@@ -1,0 +1,13 @@
+// The signals that images name for their end.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace tallyman {
+
+// "TERM", "SIGTERM", "15", "RTMIN+3", "SIGRTMAX-2", in either case. nullopt: there is no such
+// signal.
+std::optional<int> ParseSignal(std::string_view text);
+
+}  // namespace tallyman
