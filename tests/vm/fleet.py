@@ -114,9 +114,10 @@ class Fleet:
         return commands[0]
 
     def await_settled(self, seconds=240):
-        """No command is open or under way."""
+        """No command is open, under way, or of an outcome that its host has yet to tell (as after
+        a jump of the clock that the server, too, goes by)."""
         def at_rest():
-            for state in ("open", "taken"):
+            for state in ("open", "taken", "unknown"):
                 commands = self.ask(f"command list --state {state}").get("commands", [])
                 if commands:
                     raise Failed(f"{state}: " + ", ".join(

@@ -1,7 +1,11 @@
 #include "agent/oci/mounts.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -101,27 +105,59 @@ Job<void> UnmountJob(std::filesystem::path path, std::chrono::milliseconds patie
   }
 }
 
-std::string DescribeOtherMounts(const std::string& source) {
+std::vector<OtherMount> FindOtherMounts(const std::string& source) {
   std::error_code error;
   std::set<std::string> seen = {std::filesystem::read_symlink("/proc/self/ns/mnt", error).string()};
-  std::string found;
+  std::vector<OtherMount> found;
   for (std::filesystem::directory_iterator entry("/proc", error), end; entry != end;
        entry.increment(error)) {
     const std::filesystem::path process = entry->path();
-    if (!ParseInt64(process.filename().string())) continue;
+    auto pid = ParseInt64(process.filename().string());
+    if (!pid) continue;
     const std::string names = std::filesystem::read_symlink(process / "ns" / "mnt", error).string();
     if (error || !seen.insert(names).second) continue;
+    OtherMount other{.pid = static_cast<pid_t>(*pid), .process_name = {}, .paths = {}};
     auto text = ReadFile(process / "mountinfo", kMountInfoBytesMax);
-    if (!text || !std::ranges::any_of(ParseMountInfo(*text), [&](const MountPoint& mount) {
-          return mount.source == source;
-        }))
-      continue;
-    std::string name = ReadFile(process / "comm").value_or("?\n");
-    if (!found.empty()) found += ", ";
-    found += fmt::format("process {} ({})", process.filename().string(),
-                         name.substr(0, name.find('\n')));
+    for (MountPoint& mount : ParseMountInfo(text.value_or(""))) {
+      // An overlay keeps what its layers are on.
+      const bool rests_on_it = std::ranges::any_of(other.paths, [&](const std::string& path) {
+        return mount.options.find("=" + path + "/") != std::string::npos;
+      });
+      if (mount.source == source || rests_on_it) other.paths.push_back(std::move(mount.path));
+    }
+    if (other.paths.empty()) continue;
+    const std::string name = ReadFile(process / "comm").value_or("?\n");
+    other.process_name = name.substr(0, name.find('\n'));
+    found.push_back(std::move(other));
   }
   return found;
+}
+
+std::string DescribeOtherMounts(const std::vector<OtherMount>& others) {
+  std::string text;
+  for (const OtherMount& other : others)
+    text +=
+        fmt::format("{}process {} ({})", text.empty() ? "" : ", ", other.pid, other.process_name);
+  return text;
+}
+
+bool UnmountThere(const OtherMount& other) {
+  const FileDescriptor there(
+      ::open(fmt::format("/proc/{}/ns/mnt", other.pid).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!there.is_open()) return false;
+  // Only a process of one thread may enter it. Between fork and _exit nothing but system calls.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    bool all = ::setns(there.get(), CLONE_NEWNS) == 0;
+    // The last one mounted first.
+    for (auto path = other.paths.rbegin(); all && path != other.paths.rend(); ++path)
+      all = ::umount2(path->c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0;
+    ::_exit(all ? 0 : 1);
+  }
+  int status = 1;
+  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return child > 0 && status == 0;
 }
 
 }  // namespace tallyman

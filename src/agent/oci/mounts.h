@@ -3,7 +3,9 @@
 // Free functions over the kernel's own table; thread-safe.
 #pragma once
 
+#include <sys/types.h>
 #include <chrono>
+
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -38,9 +40,18 @@ Status Unmount(const std::filesystem::path& path);
 // The same, again and again as long as `patience`.
 Job<void> UnmountJob(std::filesystem::path path, std::chrono::milliseconds patience);
 
-// The processes that have `source` (such as /dev/loop0) mounted in a mount namespace other than
-// this process's: "process 123 (prometheus)", one for each namespace, comma between. Empty: none
-// that can be seen.
-std::string DescribeOtherMounts(const std::string& source);
+// Where a file system is mounted in a mount namespace other than this process's.
+struct OtherMount {
+  pid_t pid = 0;             // a process of that namespace
+  std::string process_name;  // "prometheus"
+  std::vector<std::string> paths;
+};
+// Of `source` (such as /dev/loop0), one for each namespace that can be seen.
+std::vector<OtherMount> FindOtherMounts(const std::string& source);
+// "process 123 (prometheus)", comma between. Empty: none.
+std::string DescribeOtherMounts(const std::vector<OtherMount>& others);
+// Takes the mounts out of that namespace; whoever has a file open there keeps the file. False: not
+// all of them.
+bool UnmountThere(const OtherMount& other);
 
 }  // namespace tallyman

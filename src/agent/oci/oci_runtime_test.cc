@@ -71,6 +71,16 @@ TEST_F(OciRuntimeTest, ADiskThatAContainerBeingStartedStillHasIsWaitedFor) {
   EXPECT_EQ(Observed().config_id, small.config_id);
 }
 
+TEST_F(OciRuntimeTest, ADiskThatAnotherMountNamespaceKeepsIsTakenOutOfIt) {
+  const std::string uri = layout_->Add({.tag = "v1"});
+  Run(Spec(uri, kLarge));
+  const NodeSpec small = Spec(uri, kSmall);
+  OtherMounts other;
+  Run(small);
+  EXPECT_EQ(Observed().limits, kSmall);
+  EXPECT_EQ(Observed().config_id, small.config_id);
+}
+
 TEST_F(OciRuntimeTest, ADiskThatIsTooFullDoesNotShrinkAndStaysAsItWas) {
   std::string uri = layout_->Add({.tag = "v1"});
   NodeSpec large = Spec(uri, kLarge);

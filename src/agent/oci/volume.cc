@@ -23,6 +23,8 @@ namespace {
 
 constexpr int64_t kBlockBytes = 4096;
 constexpr int64_t kStatBlockBytes = 512;
+// A container leaves the host's mounts behind within that.
+constexpr std::chrono::seconds kCopiesPatience(3);
 constexpr std::chrono::seconds kBusyPatience(20);
 constexpr std::chrono::milliseconds kLookAgain(20);
 // Moving the data of a disk of many terabytes takes hours.
@@ -95,7 +97,7 @@ int64_t RoomOf(std::filesystem::path directory, int64_t floor_bytes) {
 }
 
 Error Busy(const std::filesystem::path& file, const std::string& device, const char* step) {
-  std::string others = DescribeOtherMounts(device);
+  const std::string others = DescribeOtherMounts(FindOtherMounts(device));
   return Error(Code::kUnavailable, "DISK_BUSY",
                fmt::format("{} {}: {} is still mounted in the mount namespace of {}: end it, or "
                            "wait until it lets go",
@@ -345,11 +347,16 @@ Job<int64_t> Volume::MinimumBytes(std::string device) {
 // Repairs what can be repaired without asking; `all`: also when nothing says that it is needed.
 Job<void> Volume::CheckFileSystem(std::string device, bool all) {
   // Unmounted here, it may still be mounted in the copy of all mounts that a container has while it
-  // is being started, until it leaves them behind.
-  const auto deadline = std::chrono::steady_clock::now() + kBusyPatience;
+  // is being started, until it leaves them behind. Whoever keeps such a copy for longer has no use
+  // for a disk of ours: it is taken out of it.
+  const auto begun = std::chrono::steady_clock::now();
+  bool taken_out = false;
   while (!IsUnused(device)) {
-    if (std::chrono::steady_clock::now() >= deadline)
-      co_return Fail(Busy(file_, device, "checking the file system of"));
+    const auto waited = std::chrono::steady_clock::now() - begun;
+    if (waited >= kBusyPatience) co_return Fail(Busy(file_, device, "checking the file system of"));
+    if (waited >= kCopiesPatience && !std::exchange(taken_out, true)) {
+      for (const OtherMount& other : FindOtherMounts(device)) (void)UnmountThere(other);
+    }
     co_await Pause(kLookAgain);
   }
   std::vector<std::string> arguments = {"e2fsck", "-p", device};

@@ -202,7 +202,7 @@ TEST_F(VolumeTest, WhoHoldsABusyDiskIsNamed) {
   auto loop = FindLoop(file());
   ASSERT_TRUE(loop && *loop);
   OtherMounts other;
-  EXPECT_THAT(DescribeOtherMounts((*loop)->path),
+  EXPECT_THAT(DescribeOtherMounts(FindOtherMounts((*loop)->path)),
               HasSubstr("process " + std::to_string(other.pid()) + " ("));
 }
 

@@ -46,7 +46,8 @@ def run(bed):
     fleet.delete("b")
     fleet.check()
     # What was made for nodes is gone with them.
-    for what, command in (("loop devices", "losetup -n -l"), ("mounts", "mount | grep nodes/ || true"),
+    for what, command in (("loop devices", "losetup -n -l | grep -v images.img || true"),
+                          ("mounts", "mount | grep nodes/ || true"),
                           ("groups", "find /sys/fs/cgroup/tallyman -mindepth 1 -type d -name '*-*-*-*-*'")):
         found = machine.must(command).strip()
         if found:
