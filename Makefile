@@ -35,6 +35,7 @@ package: deps ## make a Debian package and look at what is in it
 	@scripts/package
 
 vm-test: package ## try the package on an emulated Debian machine: reboots, power cuts, clocks, full disks
+	@scripts/build release isolation_test
 	@scripts/vm run
 
 vm-quick: package ## the shortest of that: install, create a node, reboot, still there

@@ -64,6 +64,12 @@ Status WriteFileAtomically(const std::filesystem::path& path, std::string_view t
   return SyncDirectory(path.parent_path());
 }
 
+Status OverwriteFile(const std::filesystem::path& path, std::string_view text) {
+  FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file.is_open()) return Fail(SystemError("FILE_NOT_WRITTEN", path.string()));
+  return WriteAll(file.get(), text, path.string());
+}
+
 Status MakeDirectories(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 
 from fleet import AGENT_CONF, HERE, Fleet
 from machine import Failed, Machine
@@ -48,6 +49,13 @@ class Bed:
     def cut_and_boot(self):
         self.machine.cut()
         self.boot_again()
+
+    def cut_and_boot_again_early(self, seconds):
+        """A second power cut so many seconds after the machine can be reached again."""
+        self.machine.cut()
+        self.machine.boot(self._disk)
+        time.sleep(seconds)
+        self.cut_and_boot()
 
     def await_fleet(self):
         self.fleet.await_server()

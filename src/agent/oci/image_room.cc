@@ -1,5 +1,6 @@
 #include "agent/oci/image_room.h"
 
+#include <fmt/core.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -33,14 +34,22 @@ class Turn {
   std::atomic<bool>& taken_;
 };
 
-// Counts the lives of the file system: a new one begins when the last did not end well.
+// As long whatever the number is, so that another one takes its place.
+std::string LifeText(int64_t number) { return fmt::format("{:020}", number); }
+
+// Counts the lives of the file system: a new one begins when the last did not end well. That must
+// not need room: nodes start in it, on a full disk as well.
 Result<std::string> LifeOf(const std::filesystem::path& life_file, bool ended_well) {
   auto text = ReadFile(life_file);
   if (!text && text.error().reason != "FILE_MISSING") return Fail(text.error());
   const int64_t last = text ? ParseInt64(*text).value_or(0) : 0;
   if (text && last > 0 && ended_well) return *text;
-  const std::string next = std::to_string(last + 1);
-  RETURN_IF_ERROR(WriteFileAtomically(life_file, next, 0600));
+  const std::string next = LifeText(last + 1);
+  if (text && text->size() == next.size()) {
+    RETURN_IF_ERROR(OverwriteFile(life_file, next));
+  } else {
+    RETURN_IF_ERROR(WriteFileAtomically(life_file, next, 0600));
+  }
   return next;
 }
 

@@ -33,6 +33,12 @@ class ImageRoomTest : public testing::Test {
     return life && *life ? **life : "";
   }
 
+  ino_t InodeOfLife() const {
+    struct stat info{};
+    EXPECT_EQ(::stat((data() / "images.life").c_str(), &info), 0);
+    return info.st_ino;
+  }
+
   TempDir dir_;
 };
 
@@ -55,11 +61,13 @@ TEST_F(ImageRoomTest, AnEndWithoutAnUnmountBeginsAnotherLife) {
   EXPECT_EQ(Open(), first) << "an agent that comes back to a room that is mounted";
   Leave();
   EXPECT_EQ(Open(), first) << "it was unmounted in order";
+  const ino_t inode = InodeOfLife();
   std::filesystem::copy_file(data() / "images.img", dir_.path() / "as-cut");
   Leave();
   std::filesystem::rename(dir_.path() / "as-cut", data() / "images.img");
   const std::string second = Open();
   EXPECT_NE(second, first);
+  EXPECT_EQ(InodeOfLife(), inode) << "a full disk has no room for another file";
   Leave();
   EXPECT_EQ(Open(), second);
 }

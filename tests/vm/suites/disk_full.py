@@ -8,6 +8,8 @@ LIMIT_SECONDS = 1200
 def run(bed):
     bed.start()
     fleet, machine = bed.fleet, bed.machine
+    give_server_a_disk(machine)
+    fleet.await_server()
     # Writers fill what they were given; "quiet" writes no more than it counts.
     for name, version in (("writer", "5.0.0"), ("quiet", "1.0.0"), ("gone", "1.0.0")):
         fleet.create(name, version)
@@ -37,7 +39,7 @@ def run(bed):
     found = machine.must(f"sha256sum </proc/{fleet.pid('writer')}/root/data/big").split()[0]
     if found != digest:
         raise Failed("what a node has written and synced while the host was full is not there")
-    machine.must("rm -f /var/tmp/fill*; sync")
+    machine.must("rm -rf /var/fill; sync")
     for name in ("writer", "quiet"):
         fleet.await_counting(name)
     fleet.create("after", "1.0.0")
@@ -47,13 +49,29 @@ def run(bed):
         raise Failed("file systems have errors: " + errors)
 
 
+def give_server_a_disk(machine):
+    """The host's disk is filled, the control plane's is another one, as it is where the two are
+    different machines. Its blocks are written, so that using them takes nothing of the host's. The
+    unit's private /tmp and /var/tmp are made where those are, so these are not on the full disk."""
+    machine.must("systemctl stop tallyman-server && "
+                 "dd if=/dev/zero of=/var/server.img bs=1M count=128 conv=fsync 2>/dev/null && "
+                 "mkfs.ext4 -q -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 /var/server.img && "
+                 "mount -o loop /var/server.img /mnt && cp -a /var/lib/tallyman/. /mnt/ && umount /mnt && "
+                 "{ echo '/var/server.img /var/lib/tallyman ext4 loop 0 0'; "
+                 "  echo 'tmpfs /tmp tmpfs size=64m,mode=1777 0 0'; "
+                 "  echo 'tmpfs /var/tmp tmpfs size=64m,mode=1777 0 0'; } >>/etc/fstab && "
+                 "systemctl daemon-reload && mount -a && "
+                 "chown --reference=/var/lib/tallyman/fleet.db /var/lib/tallyman && "
+                 "systemctl start tallyman-server", 300)
+
+
 def fill(machine):
     """As root, also what is kept for root: nothing is left."""
-    machine.must("i=0; while [ -e /var/tmp/fill$i ]; do i=$((i + 1)); done; "
+    machine.must("mkdir -p /var/fill; i=0; while [ -e /var/fill/$i ]; do i=$((i + 1)); done; "
                  "for kib in 1000000 100000 10000 1000 100 4; do "
-                 "  while fallocate -l ${kib}KiB /var/tmp/fill$i 2>/dev/null; do i=$((i + 1)); done; "
-                 "  rm -f /var/tmp/fill$i; "
-                 "done; dd if=/dev/zero of=/var/tmp/fill-last bs=4k conv=fsync 2>/dev/null; true", 300)
+                 "  while fallocate -l ${kib}KiB /var/fill/$i 2>/dev/null; do i=$((i + 1)); done; "
+                 "  rm -f /var/fill/$i; "
+                 "done; dd if=/dev/zero of=/var/fill/last bs=4k conv=fsync 2>/dev/null; true", 300)
 
 
 def write_inside(fleet, name, mebibytes):
