@@ -1,7 +1,7 @@
 #include "agent/file.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -62,6 +62,16 @@ Status WriteFileAtomically(const std::filesystem::path& path, std::string_view t
   if (::rename(beside.c_str(), path.c_str()) != 0)
     return Fail(SystemError("FILE_NOT_WRITTEN", path.string()));
   return SyncDirectory(path.parent_path());
+}
+
+int64_t AllocatedBytes(const struct stat& info) {
+  constexpr int64_t kBlockBytes = 512;  // whatever the file system's own are: stat(2)
+  return static_cast<int64_t>(info.st_blocks) * kBlockBytes;
+}
+
+int64_t AllocatedBytes(const std::filesystem::path& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 ? AllocatedBytes(info) : 0;
 }
 
 Status MakeDirectories(const std::filesystem::path& path) {

@@ -1,8 +1,10 @@
 // Files and descriptors of the agent's data directory.
 #pragma once
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -38,6 +40,10 @@ Result<std::string> ReadFile(const std::filesystem::path& path, size_t bytes_max
 // Replaces the file as a whole, durably: after a crash it is the old one or the new one.
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view text,
                            int mode = 0644);
+
+// What the file system has set aside for it; 0 when it is not there.
+int64_t AllocatedBytes(const std::filesystem::path& path);
+int64_t AllocatedBytes(const struct stat& info);
 
 Status MakeDirectories(const std::filesystem::path& path);
 // Removes it and what is below, symbolic links as such; nothing to do when it is not there.
