@@ -6,7 +6,7 @@
 // Uses the first AGENTS hosts of the server, makes a node on each, then upgrades all of them by
 // requests for one node from 64 clients. Prints JSON: agents, their time to join, upgrades asked
 // for a second, and settled a second, from the first request to the last report.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 

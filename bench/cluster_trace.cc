@@ -7,7 +7,7 @@
 // becomes an image (cores rounded up, at least 1; at least 1 MiB; 10 GB of disk), every task a node
 // of it, as far as they fit; then every node is upgraded to an image with other needs. Exit status
 // 1 when the books do not balance.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/id_source.h"
 #include "base/system.h"
 #include "bench/rig.h"
 #include "control/inventory.h"

@@ -26,6 +26,8 @@ function(tallyman_proto target)
 
   add_library(${target} STATIC ${sources})
   add_dependencies(${target} ${target}_sources)
+  # Generated files have the same names in them.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
   target_compile_options(${target} PRIVATE -w)
   target_include_directories(${target} SYSTEM PUBLIC "${out}")
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf)

@@ -1,16 +1,16 @@
 #include "agent/container_end.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cstring>
 
+#include "agent/told.h"
 #include "base/text.h"
 #include "tallyman/v1/agent.pb.h"
 
 namespace tallyman {
 namespace {
 
-constexpr size_t kOutputBytesMax = 2000;
 // Of the output that is part of a sentence.
 constexpr size_t kQuotedBytesMax = 600;
 

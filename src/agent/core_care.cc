@@ -1,21 +1,20 @@
 // The half of the agent that looks after nodes: those that should run, run; what is broken is made
 // again; what happens is told.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
 #include "agent/container_end.h"
 #include "agent/core.h"
 #include "agent/payload.h"
+#include "agent/told.h"
 #include "base/text.h"
 
 namespace tallyman {
 namespace {
 
-constexpr size_t kTextBytesMax = 1000;
 constexpr size_t kIncidentsMax = 1000;
 constexpr std::chrono::seconds kFirstRestartPause(1);
-constexpr std::chrono::milliseconds kLookAgainMin(10);
 // A node that has stayed up for so long is started at once when it ends again.
 constexpr std::chrono::minutes kStable(10);
 
@@ -243,9 +242,9 @@ void AgentCore::AddIncident(IncidentKind kind, const std::optional<NodeId>& node
                       .kind = kind,
                       .node_id = node_id,
                       .at = parts_.clock.Now(),
-                      .message = CleanText(message, kTextBytesMax),
+                      .message = CleanText(message, kToldBytesMax),
                       .end = end};
-  if (one.end) one.end->output = CleanText(one.end->output, 2 * kTextBytesMax);
+  if (one.end) one.end->output = CleanText(one.end->output, kOutputBytesMax);
   for (const auto& [number, other] : state_.incidents) {
     if (number <= incidents_sent_ || !alike(other)) continue;
     one.number = number;

@@ -4,6 +4,7 @@
 
 #include "agent/container_end.h"
 #include "agent/core.h"
+#include "agent/told.h"
 #include "base/text.h"
 #include "tallyman/v1/agent.pb.h"
 
@@ -13,7 +14,6 @@ namespace {
 constexpr int kRoundsMax = 50;
 constexpr int kEntriesMax = 1000;
 constexpr size_t kCommandsMax = 10'000;
-constexpr size_t kMessageBytesMax = 1000;
 // To a control plane that has not said that it takes incidents.
 constexpr int kIncidentsTried = 10;
 constexpr std::chrono::seconds kStatusPause(1);
@@ -103,7 +103,7 @@ void FillOutcome(const JournalCommand& command, v1::Outcome& to) {
   if (outcome.result == CommandResult::kBlockingJobRunning)
     to.mutable_retry_after()->set_seconds(outcome.retry_after_seconds);
   // One of the last release may be cut within a character.
-  to.set_message(CleanText(outcome.message, kMessageBytesMax));
+  to.set_message(CleanText(outcome.message, kToldBytesMax));
 }
 
 }  // namespace
@@ -216,7 +216,7 @@ void AgentCore::FillIncidents(v1::ReportRequest& request) {
     to.mutable_at()->set_seconds(micros / 1'000'000);
     to.mutable_at()->set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
     to.set_count(one.count);
-    to.set_message(CleanText(one.message, kMessageBytesMax));
+    to.set_message(CleanText(one.message, kToldBytesMax));
     if (one.end) FillEnd(*one.end, *to.mutable_end());
     incidents_sent_ = std::max(incidents_sent_, number);
   }

@@ -1,5 +1,5 @@
 // The half of the agent that works on nodes: what may be worked on now, and the commands.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
@@ -11,7 +11,6 @@ namespace {
 
 // After a failure that was not the node's (the journal's disk is full, say).
 constexpr std::chrono::seconds kRetryPause(1);
-constexpr std::chrono::milliseconds kLookAgainMin(10);
 constexpr std::chrono::minutes kTidyRetryPause(5);
 
 // Which lane the next step of a command belongs to.

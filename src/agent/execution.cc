@@ -1,6 +1,6 @@
 #include "agent/execution.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
@@ -14,8 +14,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kPauseFirst = std::chrono::seconds(1);
 constexpr milliseconds kPauseMax = std::chrono::seconds(30);
-// A runtime that asks to be looked at sooner is looked at then.
-constexpr milliseconds kLookAgainMin(10);
 
 bool IsUpgradeOrUpdate(CommandKind kind) {
   return kind == CommandKind::kUpgrade || kind == CommandKind::kUpdate;

@@ -1,18 +1,15 @@
 // What is said of a command in the end, and what the journal then knows of its node.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "agent/execution_step.h"
 #include "agent/payload.h"
+#include "agent/told.h"
 #include "base/text.h"
 
 namespace tallyman {
-namespace {
+namespace {}  // namespace
 
-constexpr size_t kMessageBytesMax = 1000;
-
-}  // namespace
-
-std::string CutMessage(std::string_view text) { return CleanText(text, kMessageBytesMax); }
+std::string CutMessage(std::string_view text) { return CleanText(text, kToldBytesMax); }
 
 NextStep Execution::Step::GoTo(Stage stage) const {
   NextStep next;

@@ -1,5 +1,5 @@
 // What is done when a step has failed: what was there before comes back.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 #include "agent/file.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -68,6 +68,16 @@ Status OverwriteFile(const std::filesystem::path& path, std::string_view text) {
   FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!file.is_open()) return Fail(SystemError("FILE_NOT_WRITTEN", path.string()));
   return WriteAll(file.get(), text, path.string());
+}
+
+int64_t AllocatedBytes(const struct stat& info) {
+  constexpr int64_t kBlockBytes = 512;  // whatever the file system's own are: stat(2)
+  return static_cast<int64_t>(info.st_blocks) * kBlockBytes;
+}
+
+int64_t AllocatedBytes(const std::filesystem::path& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 ? AllocatedBytes(info) : 0;
 }
 
 Status MakeDirectories(const std::filesystem::path& path) {

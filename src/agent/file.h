@@ -1,8 +1,10 @@
 // Files and descriptors of the agent's data directory.
 #pragma once
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -42,6 +44,10 @@ Status WriteFileAtomically(const std::filesystem::path& path, std::string_view t
 // Durably, in the place that the file has, so that a full disk does not matter; after a crash it may
 // be a mixture of both. REQUIRES: `text` is as long as what is there, and of one block at most.
 Status OverwriteFile(const std::filesystem::path& path, std::string_view text);
+
+// What the file system has set aside for it; 0 when it is not there.
+int64_t AllocatedBytes(const std::filesystem::path& path);
+int64_t AllocatedBytes(const struct stat& info);
 
 Status MakeDirectories(const std::filesystem::path& path);
 // Removes it and what is below, symbolic links as such; nothing to do when it is not there.

@@ -1,6 +1,6 @@
 #include "agent/join.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "agent/file.h"
 #include "tallyman/v1/agent.pb.h"

@@ -10,6 +10,7 @@
 #include "agent/file.h"
 #include "agent/join.h"
 #include "agent/sqlite_journal.h"
+#include "base/id_source.h"
 #include "base/system.h"
 #include "tests/support/temp_dir.h"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/told.h"
 #include "base/text.h"
 
 namespace tallyman {
@@ -12,7 +13,6 @@ using std::chrono::microseconds;
 
 constexpr const char* kMethod = "tallyman.v1.AgentService/SendLog";
 constexpr size_t kLineBytesMax = size_t{16} * 1024;
-constexpr size_t kMessageBytesMax = 1000;
 
 google::protobuf::Timestamp ToMessage(Time time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
@@ -129,7 +129,7 @@ void LogSender::MakePart(Answer& answer) {
   if (std::exchange(answer.gap, false)) part.set_lost_lines(1);
   part.set_end(answer.at_end && answer.lines.empty());
   if (!answer.refusal.empty()) {
-    part.set_error(CleanText(answer.refusal, kMessageBytesMax));
+    part.set_error(CleanText(answer.refusal, kToldBytesMax));
     part.set_end(true);
   }
   const bool is_first = answer.part_number == 0;

@@ -1,6 +1,6 @@
 #include "agent/machine.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 

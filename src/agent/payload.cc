@@ -1,6 +1,6 @@
 #include "agent/payload.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <boost/json.hpp>
 

@@ -42,6 +42,9 @@ struct NodeSpec {
   friend bool operator==(const NodeSpec&, const NodeSpec&) = default;
 };
 
+// A call that is not done is made again no sooner than this.
+inline constexpr std::chrono::milliseconds kLookAgainMin(10);
+
 // How far a call has come.
 struct Progress {
   bool done = true;

@@ -1,6 +1,6 @@
 #include "agent/simulated_runtime.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/id_source.h"
 #include "base/system.h"
 #include "tests/support/temp_dir.h"
 

@@ -1,6 +1,6 @@
 #include "agent/stop_all.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "agent/simulated_runtime.h"
-#include "base/id.h"
+#include "base/id_source.h"
 #include "base/system.h"
 
 namespace tallyman {

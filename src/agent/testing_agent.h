@@ -11,6 +11,7 @@
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
 #include "agent/testing_control.h"
+#include "base/id_source.h"
 #include "base/time.h"
 #include "model/command.h"
 #include "tests/support/temp_dir.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/id_source.h"
 #include "base/system.h"
 
 namespace tallyman {

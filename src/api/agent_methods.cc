@@ -1,5 +1,5 @@
 // AgentService: what agents call.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "api/convert.h"
 #include "api/method.h"
@@ -11,19 +11,7 @@
 namespace tallyman {
 namespace {
 
-using google::protobuf::Duration;
-
-constexpr int64_t kNanosPerMicro = 1000;
-
-Duration ToMessage(std::chrono::microseconds duration) {
-  Duration out;
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
-  out.set_seconds(seconds.count());
-  out.set_nanos(static_cast<int32_t>((duration - seconds).count() * kNanosPerMicro));
-  return out;
-}
-
-std::optional<OutcomeResult> FromMessage(v1::OutcomeResult result) {
+std::optional<OutcomeResult> FromReport(v1::OutcomeResult result) {
   if (result <= v1::OUTCOME_RESULT_UNSPECIFIED || result > v1::OUTCOME_RESULT_SERVICE_BROKEN)
     return std::nullopt;
   return static_cast<OutcomeResult>(static_cast<int>(result) - 1);
@@ -32,10 +20,10 @@ static_assert(v1::OUTCOME_RESULT_OK == 1 && static_cast<int>(OutcomeResult::kOk)
 static_assert(v1::OUTCOME_RESULT_SERVICE_BROKEN == 9 &&
               static_cast<int>(OutcomeResult::kServiceBroken) == 8);
 
-ReportedRun FromMessage(v1::RunState state) { return static_cast<ReportedRun>(state); }
-ReportedHealth FromMessage(v1::Health health) { return static_cast<ReportedHealth>(health); }
+ReportedRun FromReport(v1::RunState state) { return static_cast<ReportedRun>(state); }
+ReportedHealth FromReport(v1::Health health) { return static_cast<ReportedHealth>(health); }
 
-std::optional<ReportedIncident> FromMessage(v1::IncidentKind kind) {
+std::optional<ReportedIncident> FromReport(v1::IncidentKind kind) {
   if (kind <= v1::INCIDENT_KIND_UNSPECIFIED || kind > v1::INCIDENT_KIND_HOST_PROBLEM)
     return std::nullopt;
   return static_cast<ReportedIncident>(static_cast<int>(kind) - 1);
@@ -61,7 +49,7 @@ Status DoJoin(Control& control, Call call, const v1::JoinRequest& request, Done 
   JoinHostRequest wanted{.join_token = request.join_token(),
                          .nonce = request.nonce(),
                          .hostname = request.facts().hostname(),
-                         .capacity = tallyman::FromMessage(request.facts().capacity())};
+                         .capacity = FromMessage(request.facts().capacity())};
   auto encode = [](const JoinedHost& joined) {
     v1::JoinResponse response;
     response.set_host_id(joined.host_id.ToString());
@@ -99,18 +87,18 @@ Status DoFetchCommands(Control& control, Call call, const v1::FetchCommandsReque
   return {};
 }
 
-Result<ReportRequest::Outcome> FromMessage(const v1::Outcome& from, const std::string& field) {
+Result<ReportRequest::Outcome> FromReport(const v1::Outcome& from, const std::string& field) {
   ReportRequest::Outcome to;
   ASSIGN_OR_RETURN(to.id, IdOf<CommandId>(from.command_id(), field + ".command_id"));
   to.attempt = from.attempt();
-  auto result = FromMessage(from.result());
+  auto result = FromReport(from.result());
   if (!result)
     return Fail(InvalidField("RESULT_MISSING", field + ".result", "is not set: say how it ended"));
   to.outcome.result = *result;
   ASSIGN_OR_RETURN(to.outcome.config_id,
                    ConfigOf(from.running_config_id(), field + ".running_config_id"));
-  to.outcome.run_state = FromMessage(from.run_state());
-  auto retry_after = tallyman::FromMessage(from.retry_after());
+  to.outcome.run_state = FromReport(from.run_state());
+  auto retry_after = FromMessage(from.retry_after());
   if (!retry_after) {
     return Fail(
         InvalidField("INVALID_REPORT", field + ".retry_after", "is not from nothing to 7 days"));
@@ -120,20 +108,20 @@ Result<ReportRequest::Outcome> FromMessage(const v1::Outcome& from, const std::s
   return to;
 }
 
-Result<ReportedEnd> FromMessage(const v1::ContainerEnd& from, const std::string& field) {
+Result<ReportedEnd> FromReport(const v1::ContainerEnd& from, const std::string& field) {
   ReportedEnd to;
   to.exit_code = from.exit_code();
   to.signal = from.signal();
   to.out_of_memory = from.out_of_memory();
-  ASSIGN_OR_RETURN(to.at, tallyman::FromMessage(field + ".at", from.at()));
+  ASSIGN_OR_RETURN(to.at, FromMessage(field + ".at", from.at()));
   to.output = from.output();
   return to;
 }
 
-Result<Incident> FromMessage(const v1::Incident& from, const std::string& field) {
+Result<Incident> FromReport(const v1::Incident& from, const std::string& field) {
   Incident to;
   to.number = from.number();
-  auto kind = FromMessage(from.kind());
+  auto kind = FromReport(from.kind());
   if (!kind)
     return Fail(InvalidField("KIND_MISSING", field + ".kind", "is not set: say what happened"));
   to.kind = *kind;
@@ -141,30 +129,30 @@ Result<Incident> FromMessage(const v1::Incident& from, const std::string& field)
     ASSIGN_OR_RETURN(to.node_id, IdOf<NodeId>(from.node_id(), field + ".node_id"));
   }
   if (from.has_at()) {
-    ASSIGN_OR_RETURN(to.at, tallyman::FromMessage(field + ".at", from.at()));
+    ASSIGN_OR_RETURN(to.at, FromMessage(field + ".at", from.at()));
   }
   to.count = from.count();
   to.message = from.message();
   if (from.has_end()) {
-    ASSIGN_OR_RETURN(to.end, FromMessage(from.end(), field + ".end"));
+    ASSIGN_OR_RETURN(to.end, FromReport(from.end(), field + ".end"));
   }
   return to;
 }
 
-Result<NodeReport> FromMessage(const v1::NodeStatus& from, const std::string& field) {
+Result<NodeReport> FromReport(const v1::NodeStatus& from, const std::string& field) {
   NodeReport to;
   ASSIGN_OR_RETURN(to.node_id, IdOf<NodeId>(from.node_id(), field + ".node_id"));
   ASSIGN_OR_RETURN(to.config_id, ConfigOf(from.config_id(), field + ".config_id"));
   to.image_uri = from.image_uri();
   to.container_id = from.container_id();
-  to.run_state = FromMessage(from.run_state());
-  to.health = FromMessage(from.health());
-  to.limits = tallyman::FromMessage(from.limits());
+  to.run_state = FromReport(from.run_state());
+  to.health = FromReport(from.health());
+  to.limits = FromMessage(from.limits());
   to.pending = from.pending();
   to.remains = from.remains();
   to.restarts = from.restarts();
   if (from.has_last_end()) {
-    ASSIGN_OR_RETURN(to.last_end, FromMessage(from.last_end(), field + ".last_end"));
+    ASSIGN_OR_RETURN(to.last_end, FromReport(from.last_end(), field + ".last_end"));
   }
   to.health_message = from.health_message();
   to.problem = from.problem();
@@ -173,7 +161,7 @@ Result<NodeReport> FromMessage(const v1::NodeStatus& from, const std::string& fi
   return to;
 }
 
-Result<ReportRequest> FromMessage(const v1::ReportRequest& from) {
+Result<ReportRequest> FromReport(const v1::ReportRequest& from) {
   ReportRequest to;
   to.sequence = from.sequence();
   for (int i = 0; i < from.acks_size(); ++i) {
@@ -183,26 +171,25 @@ Result<ReportRequest> FromMessage(const v1::ReportRequest& from) {
     to.acks.push_back({.id = id, .attempt = ack.attempt()});
   }
   for (int i = 0; i < from.outcomes_size(); ++i) {
-    ASSIGN_OR_RETURN(auto outcome, FromMessage(from.outcomes(i), fmt::format("outcomes[{}]", i)));
+    ASSIGN_OR_RETURN(auto outcome, FromReport(from.outcomes(i), fmt::format("outcomes[{}]", i)));
     to.outcomes.push_back(std::move(outcome));
   }
   for (int i = 0; i < from.incidents_size(); ++i) {
     ASSIGN_OR_RETURN(Incident incident,
-                     FromMessage(from.incidents(i), fmt::format("incidents[{}]", i)));
+                     FromReport(from.incidents(i), fmt::format("incidents[{}]", i)));
     to.incidents.push_back(std::move(incident));
   }
   if (!from.has_status()) return to;
   ReportRequest::Status& status = to.status.emplace(ReportRequest::Status{});
   status.complete = from.status().complete();
-  status.capacity = tallyman::FromMessage(from.status().capacity());
+  status.capacity = FromMessage(from.status().capacity());
   status.agent_version = from.status().agent_version();
-  if (from.status().has_reserved())
-    status.reserved = tallyman::FromMessage(from.status().reserved());
+  if (from.status().has_reserved()) status.reserved = FromMessage(from.status().reserved());
   status.thin_disks = from.status().thin_disks();
   status.problem = from.status().problem();
   for (int i = 0; i < from.status().nodes_size(); ++i) {
     ASSIGN_OR_RETURN(auto node,
-                     FromMessage(from.status().nodes(i), fmt::format("status.nodes[{}]", i)));
+                     FromReport(from.status().nodes(i), fmt::format("status.nodes[{}]", i)));
     status.nodes.push_back(std::move(node));
   }
   return to;
@@ -235,7 +222,7 @@ std::string EncodeReport(const ReportAnswer& answer) {
 Status DoReport(Control& control, Call call, const v1::ReportRequest& request, Done done) {
   // Who may not call hears that first.
   RETURN_IF_ERROR(Authorize(call));
-  ASSIGN_OR_RETURN(ReportRequest report, FromMessage(request));
+  ASSIGN_OR_RETURN(ReportRequest report, FromReport(request));
   ReportOfHost(control, std::move(call), std::move(report), EncodeReport, std::move(done));
   return {};
 }

@@ -1,5 +1,5 @@
 // AuditService.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "api/convert.h"
 #include "api/list_message.h"
@@ -73,7 +73,7 @@ Result<v1::RunAuditResponse> DoRunAudit(Control& control, const Call& call,
   return response;
 }
 
-std::string Encode(const RepairAnswer& repair) {
+std::string EncodeRepair(const RepairAnswer& repair) {
   v1::RepairDriftResponse response;
   for (const Correction& correction : repair.corrections) {
     v1::Correction& out = *response.add_corrections();
@@ -91,9 +91,7 @@ std::string Encode(const RepairAnswer& repair) {
 Status DoRepairDrift(Control& control, Call call, const v1::RepairDriftRequest& request,
                      Done done) {
   RepairRequest wanted{.hosts = Texts(request.hosts()), .plan = PlanOf(request)};
-  RepairDrift(
-      control, std::move(call), wanted, [](const RepairAnswer& repair) { return Encode(repair); },
-      std::move(done));
+  RepairDrift(control, std::move(call), wanted, EncodeRepair, std::move(done));
   return {};
 }
 

@@ -1,5 +1,5 @@
 // CatalogService.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "api/convert.h"
 #include "api/list_message.h"
@@ -130,7 +130,7 @@ Result<ImageSpec> SpecOf(const std::string& field, const v1::ImageSpec& spec, Ti
   return out;
 }
 
-std::string Encode(const CreatedImages& created) {
+std::string EncodeImages(const CreatedImages& created) {
   v1::CreateImagesResponse response;
   int64_t skipped = 0;
   for (const CreatedItem& item : created.items) {
@@ -159,9 +159,7 @@ Status DoCreateImages(Control& control, Call call, const v1::CreateImagesRequest
     ASSIGN_OR_RETURN(ImageSpec spec, SpecOf(fmt::format("images[{}]", i), request.images(i), now));
     wanted.images.push_back(std::move(spec));
   }
-  CreateImages(
-      control, std::move(call), wanted,
-      [](const CreatedImages& created) { return Encode(created); }, std::move(done));
+  CreateImages(control, std::move(call), wanted, EncodeImages, std::move(done));
   return {};
 }
 

@@ -1,6 +1,6 @@
 #include "api/check_request.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <google/protobuf/descriptor.h>
 
 #include <string>

@@ -1,6 +1,6 @@
 #include "api/convert.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <chrono>
 
@@ -134,6 +134,15 @@ v1::FirewallRule ToMessage(const FirewallRule& rule) {
   }
   for (const std::string& ip : rule.ips) out.add_ips(ip);
   for (int64_t port : rule.ports) out.add_ports(static_cast<uint32_t>(port));
+  return out;
+}
+
+google::protobuf::Duration ToMessage(std::chrono::microseconds duration) {
+  google::protobuf::Duration out;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+  out.set_seconds(seconds.count());
+  out.set_nanos(static_cast<int32_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(duration - seconds).count()));
   return out;
 }
 

@@ -45,6 +45,8 @@ v1::CapacityPolicy ToMessage(std::optional<CapacityPolicy> policy);
 v1::RunState ToMessage(ReportedRun run);
 v1::Health ToMessage(ReportedHealth health);
 
+google::protobuf::Duration ToMessage(std::chrono::microseconds duration);
+
 // In whole microseconds; nullopt for what is no length of time, or too long to be counted in them.
 std::optional<std::chrono::microseconds> FromMessage(const google::protobuf::Duration& duration);
 

@@ -1,6 +1,6 @@
 #include "api/event_feed.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <list>

@@ -1,6 +1,6 @@
 #include "api/event_text.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <boost/json.hpp>
 

@@ -1,5 +1,5 @@
 // HostService.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "api/convert.h"
 #include "api/list_message.h"
@@ -46,7 +46,7 @@ v1::Host MessageOf(const HostView& view) {
   return out;
 }
 
-std::string Encode(const CreatedHosts& created) {
+std::string EncodeHosts(const CreatedHosts& created) {
   v1::CreateHostsResponse response;
   int64_t skipped = 0;
   for (const CreatedItem& item : created.items) {
@@ -72,9 +72,7 @@ Status DoCreateHosts(Control& control, Call call, const v1::CreateHostsRequest& 
                             .capacity = FromMessage(spec.capacity()),
                             .capacity_policy = FromMessage(spec.capacity_policy())});
   }
-  CreateHosts(
-      control, std::move(call), wanted, [](const CreatedHosts& created) { return Encode(created); },
-      std::move(done));
+  CreateHosts(control, std::move(call), wanted, EncodeHosts, std::move(done));
   return {};
 }
 
@@ -95,7 +93,7 @@ Result<v1::ListHostsResponse> DoListHosts(Control& control, const Call& call,
   return response;
 }
 
-std::string Encode(const UpdatedHost& updated) {
+std::string EncodeHost(const UpdatedHost& updated) {
   v1::UpdateHostResponse response;
   *response.mutable_host() = MessageOf(updated.after, updated.region, updated.warnings);
   *response.mutable_capacity_before() = ToMessage(updated.before.capacity);
@@ -115,9 +113,7 @@ Status DoUpdateHost(Control& control, Call call, const v1::UpdateHostRequest& re
   }
   wanted.expected_version = request.expected_version();
   wanted.plan = PlanOf(request);
-  UpdateHost(
-      control, std::move(call), wanted, [](const UpdatedHost& updated) { return Encode(updated); },
-      std::move(done));
+  UpdateHost(control, std::move(call), wanted, EncodeHost, std::move(done));
   return {};
 }
 

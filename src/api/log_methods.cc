@@ -1,5 +1,5 @@
 // What nodes print, from their hosts to whoever asks: both sides of the relay.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "api/convert.h"
 #include "api/event_feed.h"

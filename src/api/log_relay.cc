@@ -1,6 +1,6 @@
 #include "api/log_relay.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <deque>

@@ -1,5 +1,5 @@
 // NodeService: what changes nodes. What only shows them is in node_queries.cc.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "api/convert.h"
 #include "api/method.h"

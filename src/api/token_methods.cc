@@ -1,5 +1,5 @@
 // TokenService.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "api/convert.h"
 #include "api/list_message.h"

@@ -13,7 +13,6 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "base/random.h"
 
 namespace tallyman {
 
@@ -42,20 +41,6 @@ struct Id {
   bool is_nil() const { return uuid.is_nil(); }
 
   friend auto operator<=>(const Id&, const Id&) = default;
-};
-
-// Makes ids; thread-safe as its clock and randomness are. Owns neither.
-class IdSource {
- public:
-  IdSource(Clock& clock, Random& random) : clock_(clock), random_(random) {}
-  template <class IdType>
-  IdType New() {
-    return IdType{Uuid::V7(clock_.Now(), random_.Next(), random_.Next())};
-  }
-
- private:
-  Clock& clock_;
-  Random& random_;
 };
 
 }  // namespace tallyman

@@ -1,6 +1,6 @@
 #include "base/text.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -29,10 +29,10 @@ size_t SequenceLength(std::string_view text) {
 
 // The next eight bytes are there and are ASCII.
 bool StartsWithAscii(std::string_view text) {
-  constexpr uint64_t kHighBits = 0x8080808080808080u;
-  uint64_t eight = kHighBits;
+  constexpr uint64_t kHighestBits = 0x8080808080808080u;
+  uint64_t eight = kHighestBits;
   if (text.size() >= sizeof eight) std::memcpy(&eight, text.data(), sizeof eight);
-  return (eight & kHighBits) == 0;
+  return (eight & kHighestBits) == 0;
 }
 
 bool IsControl(char c) { return (static_cast<unsigned char>(c) < 0x20) || c == 0x7f; }

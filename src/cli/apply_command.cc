@@ -1,5 +1,5 @@
 // The command that makes the fleet what a file declares.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <boost/json.hpp>
 

@@ -1,5 +1,5 @@
 // Commands that prove the books, and set them right.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "cli/document.h"
 #include "cli/format.h"

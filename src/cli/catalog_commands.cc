@@ -1,5 +1,5 @@
 // Commands about protocols and images.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <fmt/ranges.h>
 
 #include "base/text.h"

@@ -1,5 +1,5 @@
 // Commands on the file with contexts.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <boost/json.hpp>
 

@@ -1,5 +1,5 @@
 // Commands on a database as a whole.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <boost/json.hpp>
 

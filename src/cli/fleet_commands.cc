@@ -1,5 +1,5 @@
 // Commands about orgs, regions and hosts.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 #include "cli/document.h"

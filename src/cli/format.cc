@@ -1,7 +1,7 @@
 #include "cli/format.h"
 
 #include <fmt/chrono.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Commands that take a whole CSV file or nothing of it.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/bytes.h"
 #include "cli/files.h"

@@ -1,6 +1,6 @@
 #include "cli/import_rows.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <google/protobuf/util/message_differencer.h>
 #include <algorithm>

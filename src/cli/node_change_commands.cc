@@ -1,5 +1,5 @@
 // Commands that change nodes that exist.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 #include "cli/format.h"

@@ -1,5 +1,5 @@
 // Commands that place and show nodes.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <map>
 

@@ -1,5 +1,5 @@
 // What a node printed.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <boost/json.hpp>
 

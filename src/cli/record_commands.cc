@@ -1,5 +1,5 @@
 // Commands that read the records: ledger, events, commands to hosts.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "cli/document.h"
 #include "cli/format.h"

@@ -1,5 +1,5 @@
 // Commands about who may call, and who did: tokens and the audit trail.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 #include "cli/document.h"

@@ -9,7 +9,7 @@
 namespace tallyman {
 namespace {
 
-constexpr int64_t kPage = 1000;
+constexpr int64_t kAuditRows = 1000;
 
 class Auditor {
  public:
@@ -23,15 +23,15 @@ class Auditor {
     answer_.nodes = counts.nodes;
     answer_.ledger_entries = counts.ledger_entries;
     for (NodeId after;;) {
-      ASSIGN_OR_RETURN(auto nodes, tx_.AuditNodes(after, kPage));
+      ASSIGN_OR_RETURN(auto nodes, tx_.AuditNodes(after, kAuditRows));
       for (const NodeAudit& node : nodes) RETURN_IF_ERROR(Take(CompareNode(node)));
-      if (static_cast<int64_t>(nodes.size()) < kPage) break;
+      if (static_cast<int64_t>(nodes.size()) < kAuditRows) break;
       after = nodes.back().node.id;
     }
     for (HostId after;;) {
-      ASSIGN_OR_RETURN(auto hosts, tx_.AuditHosts(after, kPage));
+      ASSIGN_OR_RETURN(auto hosts, tx_.AuditHosts(after, kAuditRows));
       for (const HostAudit& host : hosts) RETURN_IF_ERROR(Take(CompareHost(host)));
-      if (static_cast<int64_t>(hosts.size()) < kPage) break;
+      if (static_cast<int64_t>(hosts.size()) < kAuditRows) break;
       after = hosts.back().host.id;
     }
     ASSIGN_OR_RETURN(answer_.machine, CompareMachines(tx_, actor_, {}, drifts_max_));

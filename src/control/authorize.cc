@@ -1,6 +1,6 @@
 #include "control/authorize.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <string>

@@ -1,6 +1,6 @@
 #include "control/capacity.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace tallyman {
 

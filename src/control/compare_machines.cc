@@ -7,7 +7,7 @@
 namespace tallyman {
 namespace {
 
-constexpr int64_t kPage = 100;
+constexpr int64_t kMachineRows = 100;
 
 // An actor of one org hears that something is wrong, but not with whose node.
 void Hide(const Actor& actor, MachineFinding& finding) {
@@ -44,9 +44,9 @@ Result<MachineAnswer> CompareMachines(ReadTx& tx, const Actor& actor,
     if (audit) Take(*audit, actor, findings_max, answer);
   }
   for (HostId after; hosts.empty();) {
-    ASSIGN_OR_RETURN(auto page, tx.AuditMachines(after, kPage));
+    ASSIGN_OR_RETURN(auto page, tx.AuditMachines(after, kMachineRows));
     for (const MachineAudit& audit : page) Take(audit, actor, findings_max, answer);
-    if (std::ssize(page) < kPage) break;
+    if (std::ssize(page) < kMachineRows) break;
     after = page.back().host.host_id;
   }
   return answer;

@@ -1,5 +1,5 @@
 // What a host says about one node when nothing is pending there.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

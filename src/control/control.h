@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "base/clock.h"
-#include "base/id.h"
+#include "base/id_source.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"

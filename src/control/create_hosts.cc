@@ -58,9 +58,9 @@ Error Exists(const HostSpec& spec, const std::string& difference) {
       .About("host " + spec.name);
 }
 
-class Batch {
+class HostBatch {
  public:
-  Batch(Control& control, const Call& call, const CreateHostsRequest& request)
+  HostBatch(Control& control, const Call& call, const CreateHostsRequest& request)
       : control_(control), request_(request), cause_(control.CauseOf(call)) {}
 
   Result<InventoryDecision<CreatedHosts>> Decide(ReadTx& tx) {
@@ -126,7 +126,7 @@ void CreateHosts(Control& control, Call call, const CreateHostsRequest& request,
   if (Status status = CheckSpecs(request.hosts); !status) return done(Fail(status.error()));
   bool dry_run = request.dry_run;
   DecideInventory<CreatedHosts> decide = [&control, call, request](const Snapshot&, ReadTx& tx) {
-    return Batch(control, call, request).Decide(tx);
+    return HostBatch(control, call, request).Decide(tx);
   };
   RunInventory<CreatedHosts>(control, std::move(call), {}, dry_run, std::move(decide),
                              std::move(encode), std::move(done));

@@ -81,9 +81,9 @@ std::string Difference(const Image& image, const ImageSpec& spec, const std::opt
   return image.firewall_rules == spec.firewall_rules ? "" : "firewall_rules";
 }
 
-class Batch {
+class ImageBatch {
  public:
-  Batch(Control& control, const Call& call, const CreateImagesRequest& request)
+  ImageBatch(Control& control, const Call& call, const CreateImagesRequest& request)
       : control_(control), call_(call), request_(request), cause_(control.CauseOf(call)) {}
 
   Result<InventoryDecision<CreatedImages>> Decide(ReadTx& tx) {
@@ -248,7 +248,7 @@ void CreateImages(Control& control, Call call, const CreateImagesRequest& reques
   if (Status status = CheckSpecs(request.images); !status) return done(Fail(status.error()));
   bool dry_run = request.dry_run;
   DecideInventory<CreatedImages> decide = [&control, call, request](const Snapshot&, ReadTx& tx) {
-    return Batch(control, call, request).Decide(tx);
+    return ImageBatch(control, call, request).Decide(tx);
   };
   RunInventory<CreatedImages>(control, std::move(call), {}, dry_run, std::move(decide),
                               std::move(encode), std::move(done));

@@ -1,5 +1,5 @@
 // New nodes: resolved like an upgrade, placed where they fit, charged at once.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 // Deleting: the resources go back in the same transaction if nothing of the node was ever handed to
 // its host, else when the host says that nothing runs.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "control/authorize.h"
 #include "control/node_release.h"

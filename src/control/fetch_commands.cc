@@ -1,6 +1,6 @@
 // Handing out commands. A node of which something was ever handed out is marked in a transaction
 // that is committed before the answer goes out: a delete goes by the mark.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <memory>

@@ -7,7 +7,7 @@
 namespace tallyman {
 namespace {
 
-constexpr int64_t kPage = 1000;
+constexpr int64_t kTotalsRows = 1000;
 constexpr CommandState kNotEnded[] = {CommandState::kOpen, CommandState::kTaken,
                                       CommandState::kUnknown, CommandState::kFailed};
 constexpr std::array<std::chrono::seconds, 4> kAges = {
@@ -22,7 +22,7 @@ void Add(TotalAmounts& total, const Resources& amounts) {
 
 Status ReadHosts(ReadTx& tx, FleetTotals& totals) {
   std::map<std::string, RegionTotals> regions;
-  ListQuery query{.conditions = {}, .order_by = "name", .after = {}, .limit = kPage};
+  ListQuery query{.conditions = {}, .order_by = "name", .after = {}, .limit = kTotalsRows};
   while (true) {
     ASSIGN_OR_RETURN(auto rows, tx.ListHosts(query));
     for (const HostRow& row : rows) {
@@ -33,7 +33,7 @@ Status ReadHosts(ReadTx& tx, FleetTotals& totals) {
       Add(region.allocated, row.host.books.allocated);
       Add(region.held, row.host.held);
     }
-    if (rows.size() < static_cast<size_t>(kPage)) break;
+    if (rows.size() < static_cast<size_t>(kTotalsRows)) break;
     query.after = rows.back().cursor;
   }
   for (auto& [name, region] : regions) {
@@ -48,7 +48,7 @@ Status ReadTransitions(ReadTx& tx, CommandState state, Time now, FleetTotals& to
   ListQuery query{.conditions = {{"state", Comparison::kEqual, std::string(ToText(state))}},
                   .order_by = "id",
                   .after = {},
-                  .limit = kPage};
+                  .limit = kTotalsRows};
   while (true) {
     ASSIGN_OR_RETURN(auto rows, tx.ListCommands(query));
     for (const CommandRow& row : rows) {
@@ -56,7 +56,7 @@ Status ReadTransitions(ReadTx& tx, CommandState state, Time now, FleetTotals& to
       auto older = std::ranges::upper_bound(kAges, age);
       ++transitions.by_age[static_cast<size_t>(older - kAges.begin())];
     }
-    if (rows.size() < static_cast<size_t>(kPage)) break;
+    if (rows.size() < static_cast<size_t>(kTotalsRows)) break;
     query.after = rows.back().cursor;
   }
   totals.transitions.push_back(transitions);

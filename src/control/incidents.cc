@@ -1,6 +1,6 @@
 #include "control/incidents.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 // itself, alone in its lot.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <string>
 

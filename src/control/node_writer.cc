@@ -1,6 +1,6 @@
 #include "control/node_writer.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

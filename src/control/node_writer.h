@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/id_source.h"
 #include "control/changes.h"
 #include "control/nodes.h"
 #include "planner/upgrade.h"

@@ -1,6 +1,6 @@
 #include "control/page_token.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/bytes.h"
 #include "base/checked.h"

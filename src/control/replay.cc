@@ -1,6 +1,6 @@
 #include "control/replay.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/time.h"
 #include "control/lot.h"

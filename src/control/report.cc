@@ -1,7 +1,7 @@
 // Taking a host's report: what it says is applied to the nodes by planner/lifecycle, under their
 // locks. A first look, without locks, finds out which nodes there is anything new about: most
 // reports are heartbeats, and those lock no node and no host.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <map>

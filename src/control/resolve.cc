@@ -1,6 +1,6 @@
 #include "control/resolve.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <unordered_set>
 

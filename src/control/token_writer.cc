@@ -1,6 +1,6 @@
 #include "control/token_writer.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/digest.h"
 #include "base/time.h"

@@ -1,6 +1,6 @@
 // One upgrade, from the request to the rows. The order is the contract's: input and names, locks,
 // the decision for all nodes (planner/upgrade), rows for all nodes, answer.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 #include "control/authorize.h"

@@ -1,6 +1,6 @@
 #include "http/http_date.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <string_view>

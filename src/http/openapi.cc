@@ -1,6 +1,6 @@
 #include "http/openapi.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 

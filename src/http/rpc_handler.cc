@@ -1,6 +1,6 @@
 #include "http/rpc_handler.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <thread>
 #include <utility>
@@ -18,7 +18,6 @@ using google::protobuf::Message;
 using Steady = std::chrono::steady_clock;
 
 constexpr std::string_view kPackage = "tallyman.v1.";
-constexpr std::chrono::milliseconds kRetryWhenFull{1000};
 constexpr size_t kMessagesAtOnce = 64;
 constexpr size_t kMethodNameMax = 200;
 

@@ -14,7 +14,7 @@
 
 #include "api/dispatcher.h"
 #include "base/clock.h"
-#include "base/id.h"
+#include "base/id_source.h"
 #include "http/authenticator.h"
 #include "http/call_observer.h"
 #include "http/exchange.h"
@@ -75,6 +75,8 @@ Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const Ht
 // The answer that an error is, of a unary call.
 HttpResponse ErrorResponse(const Error& error, std::optional<int> status = {});
 
+// When to come again while the server is full.
+inline constexpr std::chrono::milliseconds kRetryWhenFull{1000};
 // An error that is over soon, with the fact "retry_after_ms", which becomes Retry-After.
 Error RetryLater(Error error, std::chrono::milliseconds after);
 

@@ -1,5 +1,5 @@
 // Who sent a request, and errors as answers to it.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/checked.h"
 #include "http/rpc_handler.h"

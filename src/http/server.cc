@@ -1,6 +1,6 @@
 #include "http/server.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sched.h>
 
 #include <boost/asio/executor_work_guard.hpp>

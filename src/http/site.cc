@@ -1,6 +1,6 @@
 #include "http/site.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 #include "model/ids.h"
@@ -8,7 +8,6 @@
 namespace tallyman {
 namespace {
 
-constexpr std::chrono::milliseconds kRetryWhenFull{1000};
 constexpr size_t kPathShownMax = 200;
 
 // Statuses of what is no call have no row of their own among the codes.

@@ -1,6 +1,6 @@
 #include "http/tls.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <openssl/ssl.h>
 
 #include <tuple>

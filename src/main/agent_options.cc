@@ -1,6 +1,6 @@
 #include "main/agent_options.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 
@@ -27,7 +27,7 @@ does that. The agent needs runc, skopeo, umoci, zstd, e2fsprogs, and control gro
 and pids. On a machine that has none of that, --runtime simulated takes the commands and only
 pretends.)";
 
-struct Typed {
+struct TypedAgentOptions {
   std::string data;
   std::string log = "text";
   std::string runtime = "oci";
@@ -40,7 +40,7 @@ struct Typed {
   int64_t retry_seconds = 600;
 };
 
-void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
+void Define(CLI::App& app, AgentSettings& settings, TypedAgentOptions& typed) {
   app.footer(kFooter);
   app.add_option("--server", settings.server,
                  "The control plane, https://HOST[:PORT]; else TALLYMAN_SERVER");
@@ -97,7 +97,7 @@ void Define(CLI::App& app, AgentSettings& settings, Typed& typed) {
 }
 
 // Named ones are spoken to without TLS; the option without a value stands for all.
-void ReadPlainHttp(const Typed& typed, bool given, RegistryOptions& registries) {
+void ReadPlainHttp(const TypedAgentOptions& typed, bool given, RegistryOptions& registries) {
   for (const std::string& registry : typed.plain_http) {
     if (!registry.empty()) registries.plain_http.insert(registry);
   }
@@ -114,7 +114,7 @@ void ReadProxies(const std::function<std::optional<std::string>(std::string_view
   }
 }
 
-Status Read(const Typed& typed, AgentSettings& settings) {
+Status Read(const TypedAgentOptions& typed, AgentSettings& settings) {
   RETURN_IF_ERROR(ReadWord("--log", typed.log, settings.log));
   RETURN_IF_ERROR(ReadWord("--runtime", typed.runtime, settings.runtime));
   RETURN_IF_ERROR(ReadWord("--disks", typed.disks, settings.disks));
@@ -139,7 +139,7 @@ Result<ParsedAgentOptions> ParseAgentOptions(
     const std::vector<std::string>& arguments,
     const std::function<std::optional<std::string>(std::string_view)>& variable) {
   AgentSettings settings;
-  Typed typed;
+  TypedAgentOptions typed;
   CLI::App app("Run the nodes of this machine as the control plane says", "tallyman agent");
   Define(app, settings, typed);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

@@ -1,6 +1,6 @@
 #include "main/call_log.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace tallyman {
 

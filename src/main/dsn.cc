@@ -1,6 +1,6 @@
 #include "main/dsn.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 #include "store/postgres/dsn.h"

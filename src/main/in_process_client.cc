@@ -1,6 +1,6 @@
 #include "main/in_process_client.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <google/protobuf/message.h>
 
 #include <algorithm>

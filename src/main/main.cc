@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "base/checked.h"
-#include "base/id.h"
+#include "base/id_source.h"
 #include "base/system.h"
 #include "base/text.h"
 #include "cli/cli.h"

@@ -1,6 +1,6 @@
 #include "main/open_store.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"

@@ -1,6 +1,6 @@
 #include "main/server_command.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "api/dispatcher.h"
+#include "base/id_source.h"
 #include "base/metrics.h"
 #include "base/system.h"
 #include "base/text.h"

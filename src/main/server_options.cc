@@ -1,7 +1,7 @@
 #include "main/server_options.h"
 
 #include <arpa/inet.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kPortMax = 65535;
 
-struct Typed {
+struct TypedServerOptions {
   std::string listen = "127.0.0.1:8080";
   std::string log = "text";
   std::string drift = "heal";
@@ -46,7 +46,7 @@ Status ReadListen(const std::string& text, ServerOptions& server) {
 
 bool IsLoopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
 
-Status ReadEncryption(const Typed& typed, ServerOptions& server) {
+Status ReadEncryption(const TypedServerOptions& typed, ServerOptions& server) {
   if (server.cert_file.empty() != server.key_file.empty()) {
     return Fail(InvalidArgument("TLS_FILES", "--tls-cert and --tls-key go together"));
   }
@@ -59,7 +59,7 @@ Status ReadEncryption(const Typed& typed, ServerOptions& server) {
   return {};
 }
 
-void Define(CLI::App& app, ServerSettings& settings, Typed& typed) {
+void Define(CLI::App& app, ServerSettings& settings, TypedServerOptions& typed) {
   app.add_option("--db", settings.dsn,
                  "The database, sqlite:PATH or postgres://...; else TALLYMAN_DB");
   app.add_option("--listen", typed.listen, "IP address and port")->capture_default_str();
@@ -103,7 +103,7 @@ void Define(CLI::App& app, ServerSettings& settings, Typed& typed) {
       ->capture_default_str();
 }
 
-Status Read(const Typed& typed, ServerSettings& settings) {
+Status Read(const TypedServerOptions& typed, ServerSettings& settings) {
   RETURN_IF_ERROR(ReadListen(typed.listen, settings.server));
   RETURN_IF_ERROR(ReadEncryption(typed, settings.server));
   RETURN_IF_ERROR(ReadWord("--log", typed.log, settings.log));
@@ -122,7 +122,7 @@ Result<ParsedServerOptions> ParseServerOptions(
     const std::vector<std::string>& arguments,
     const std::function<std::optional<std::string>(std::string_view)>& variable) {
   ServerSettings settings;
-  Typed typed;
+  TypedServerOptions typed;
   CLI::App app("Serve the operations over the network", "tallyman server");
   Define(app, settings, typed);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

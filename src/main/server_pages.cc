@@ -1,6 +1,6 @@
 #include "main/server_pages.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <chrono>
 #include <mutex>

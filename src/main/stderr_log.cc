@@ -1,6 +1,6 @@
 #include "main/stderr_log.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include "base/text.h"

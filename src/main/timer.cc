@@ -1,12 +1,12 @@
 #include "main/timer.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
 namespace tallyman {
 
-using SteadyTime = std::chrono::steady_clock::time_point;
+using Instant = std::chrono::steady_clock::time_point;
 
 Timer::Timer(std::vector<Job> jobs, Log& log) : jobs_(std::move(jobs)), log_(log) {
   if (!jobs_.empty()) thread_ = std::thread([this] { Run(); });
@@ -22,8 +22,8 @@ Timer::~Timer() {
 }
 
 void Timer::Run() {
-  std::vector<SteadyTime> due;
-  const SteadyTime begun = std::chrono::steady_clock::now();
+  std::vector<Instant> due;
+  const Instant begun = std::chrono::steady_clock::now();
   for (const Job& job : jobs_) due.push_back(begun + job.period);
   std::unique_lock lock(mutex_);
   while (!stopping_) {

@@ -1,6 +1,6 @@
 #include "model/reference.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/checked.h"
 #include "base/semver.h"

@@ -1,6 +1,6 @@
 #include "planner/books_plan.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "planner/audit.h"
 

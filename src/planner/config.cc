@@ -1,6 +1,6 @@
 #include "planner/config.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

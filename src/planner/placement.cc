@@ -1,6 +1,6 @@
 #include "planner/placement.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <queue>
 #include <tuple>

@@ -1,6 +1,6 @@
 #include "planner/upgrade.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "planner/hold.h"
 

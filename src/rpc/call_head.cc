@@ -1,6 +1,6 @@
 #include "rpc/call_head.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 #include "rpc/envelope.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace tallyman {
 namespace {

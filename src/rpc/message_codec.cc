@@ -1,6 +1,6 @@
 #include "rpc/message_codec.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/util/json_util.h>
 

@@ -1,6 +1,6 @@
 #include "sqlite/sqlite_error.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sqlite3.h>
 
 #include <string>

@@ -1,6 +1,6 @@
 #include "store/refusals.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 

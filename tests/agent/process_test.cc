@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "agent/file.h"
+#include "base/id_source.h"
 #include "base/system.h"
 #include "model/command.h"
 #include "tests/agent/control_server.h"

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
-#include "base/id.h"
+#include "base/id_source.h"
 #include "base/random.h"
 #include "model/change_set.h"
 #include "store/store.h"

@@ -1,6 +1,6 @@
 #include "tests/differential/generator.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <google/protobuf/descriptor.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "tests/differential/plain_fleet.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

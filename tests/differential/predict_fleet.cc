@@ -1,5 +1,5 @@
 // What operations on hosts, images and orgs, and repairs come to.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

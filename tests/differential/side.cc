@@ -1,6 +1,6 @@
 #include "tests/differential/side.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <future>
 

@@ -1,6 +1,6 @@
 #include "e2e/machine.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <thread>
 

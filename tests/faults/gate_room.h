@@ -2,7 +2,7 @@
 // beside it that goes straight there, to see what is really so.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <memory>
 #include <string>

@@ -27,6 +27,7 @@
 #include "agent/oci/oci_runtime.h"
 #include "agent/oci/process.h"
 #include "base/bytes.h"
+#include "base/id_source.h"
 #include "base/system.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_image.h"

@@ -1,6 +1,6 @@
 #include "tests/operations/api_room.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <stdexcept>
 

@@ -1,5 +1,5 @@
 // Bad input over every method: a typed error that says which field, no crash, nothing changed.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <limits>
 #include <set>

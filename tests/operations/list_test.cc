@@ -1,5 +1,5 @@
 // Lists through the API: pages, filters by name and id, and who sees what.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <set>
 

@@ -1,6 +1,6 @@
 // Requests that nobody should send: each gets an error that says what is wrong, or an end, soon;
 // and the server goes on.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/descriptor.h>
 

@@ -1,5 +1,5 @@
 // The pages for machines: alive, ready, numbers, API.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <sqlite3.h>
 

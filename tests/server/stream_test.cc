@@ -1,5 +1,5 @@
 // Streams over real sockets: first message, events, resuming, ends, and the other side going away.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 
 #include <csignal>

@@ -1,5 +1,5 @@
 // What must hold after every step, and what must hold in the end.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <set>
 

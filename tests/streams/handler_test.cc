@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/id_source.h"
 #include "http/rpc_handler.h"
 #include "rpc/envelope.h"
 #include "support/api_room.h"

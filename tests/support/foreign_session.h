@@ -1,7 +1,7 @@
 // A session of somebody else on a PostgreSQL database: what locks rows under Tallyman's hands.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
 

@@ -1,6 +1,6 @@
 #include "agent/oci/bundle_image.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

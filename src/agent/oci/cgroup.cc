@@ -1,7 +1,7 @@
 #include "agent/oci/cgroup.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,14 +26,6 @@ bool HasWord(std::string_view list, std::string_view word) {
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
   return false;
-}
-
-// A path in the hierarchy as seen through a mount that shows the hierarchy from `root` on.
-std::filesystem::path Below(const MountPoint& mount, std::string_view path) {
-  if (mount.root != "/" && path.starts_with(mount.root)) path.remove_prefix(mount.root.size());
-  while (path.starts_with('/')) path.remove_prefix(1);
-  return path.empty() ? std::filesystem::path(mount.path)
-                      : std::filesystem::path(mount.path) / path;
 }
 
 Result<std::vector<std::string>> ReadWords(const std::filesystem::path& path) {

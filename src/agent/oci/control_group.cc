@@ -1,7 +1,7 @@
 #include "agent/oci/control_group.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,13 +18,6 @@ namespace tallyman {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain(10);
-
-// A path in the hierarchy as seen through a mount that shows the hierarchy from its root on.
-std::filesystem::path Below(const MountPoint& mount, std::string_view path) {
-  if (mount.root != "/" && path.starts_with(mount.root)) path.remove_prefix(mount.root.size());
-  while (path.starts_with('/')) path.remove_prefix(1);
-  return std::filesystem::path(mount.path) / path;
-}
 
 std::vector<std::filesystem::path> WithThoseBelow(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> found = {directory};

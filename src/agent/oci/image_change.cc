@@ -1,6 +1,6 @@
 #include "agent/oci/image_change.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 #include "agent/oci/image_errors.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 namespace tallyman {
 namespace {
 
-constexpr size_t kMessageBytesMax = 300;
+constexpr size_t kSaidBytesMax = 300;
 
 struct Rule {
   std::string_view sign;  // in lower case
@@ -149,7 +149,7 @@ std::string MessageOf(std::string_view said) {
     std::string_view line = said.substr(panic + 7);
     for (std::string_view after : {"\n", " goroutine ", " [recovered]"})
       line = line.substr(0, line.find(after));
-    return "the tool broke down: " + std::string(line.substr(0, kMessageBytesMax));
+    return "the tool broke down: " + std::string(line.substr(0, kSaidBytesMax));
   }
   // time="..." level=fatal msg="..."
   if (size_t msg = said.rfind("msg=\""); msg != std::string_view::npos) {
@@ -159,7 +159,7 @@ std::string MessageOf(std::string_view said) {
       text += said[i];
     }
     said = text;
-    return std::string(said.substr(0, kMessageBytesMax));
+    return std::string(said.substr(0, kSaidBytesMax));
   }
   constexpr std::string_view kStatus = " ended with status ";
   if (size_t status = said.find(kStatus); status != std::string_view::npos) {
@@ -168,7 +168,7 @@ std::string MessageOf(std::string_view said) {
   }
   // umoci prints its steps before what failed.
   if (size_t last = said.rfind("   "); last != std::string_view::npos) said = said.substr(last + 3);
-  return std::string(said.substr(0, kMessageBytesMax));
+  return std::string(said.substr(0, kSaidBytesMax));
 }
 
 Error PullFailed(const std::string& uri, const Error& cause) {

@@ -1,6 +1,6 @@
 #include "agent/oci/image_facts.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/utsname.h>
 
 #include <algorithm>

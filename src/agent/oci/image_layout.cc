@@ -1,6 +1,6 @@
 #include "agent/oci/image_layout.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <boost/json.hpp>

@@ -1,7 +1,7 @@
 #include "agent/oci/image_pull.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "agent/file.h"
+#include "base/id_source.h"
 #include "base/system.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_image.h"

@@ -1,5 +1,5 @@
 // ResolveUser() of image_facts.h.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

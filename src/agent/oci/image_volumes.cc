@@ -1,6 +1,6 @@
 #include "agent/oci/image_volumes.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 #include "agent/oci/known_holes.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 #include "agent/oci/mounts.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -57,6 +57,13 @@ std::vector<MountPoint> ParseMountInfo(std::string_view text) {
     mounts.push_back(std::move(mount));
   }
   return mounts;
+}
+
+std::filesystem::path Below(const MountPoint& mount, std::string_view path) {
+  if (mount.root != "/" && path.starts_with(mount.root)) path.remove_prefix(mount.root.size());
+  while (path.starts_with('/')) path.remove_prefix(1);
+  return path.empty() ? std::filesystem::path(mount.path)
+                      : std::filesystem::path(mount.path) / path;
 }
 
 Result<std::vector<MountPoint>> ListMounts() {

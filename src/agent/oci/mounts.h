@@ -4,8 +4,8 @@
 #pragma once
 
 #include <sys/types.h>
-#include <chrono>
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -27,6 +27,9 @@ struct MountPoint {
 // Reads the form of /proc/self/mountinfo; lines that are not of it are left out.
 std::vector<MountPoint> ParseMountInfo(std::string_view text);
 Result<std::vector<MountPoint>> ListMounts();
+
+// A path in the file system as it is seen through a mount that shows it from `root` on.
+std::filesystem::path Below(const MountPoint& mount, std::string_view path);
 
 // REQUIRES: `path` is absolute and has no symbolic links in it.
 Result<bool> IsMounted(const std::filesystem::path& path);

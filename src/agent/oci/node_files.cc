@@ -1,7 +1,7 @@
 #include "agent/oci/node_files.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 
 #include <tuple>

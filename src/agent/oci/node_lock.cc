@@ -1,7 +1,7 @@
 #include "agent/oci/node_lock.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 

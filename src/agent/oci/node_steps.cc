@@ -1,6 +1,6 @@
 #include "agent/oci/node_steps.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +18,7 @@
 #include "agent/oci/node_volumes.h"
 #include "agent/oci/process.h"
 #include "agent/oci/signals.h"
+#include "agent/oci/volume.h"
 #include "agent/system_error.h"
 #include "base/text.h"
 
@@ -28,7 +29,6 @@ constexpr std::chrono::minutes kLockPatience(10);
 constexpr std::chrono::seconds kUnmountPatience(20);
 // Trees of millions of files.
 constexpr std::chrono::hours kRemoveTimeout(6);
-constexpr std::chrono::minutes kSyncTimeout(60);
 // However long an image wants its health command to take, and to be waited after one that failed.
 constexpr std::chrono::minutes kHealthTimeoutMax(10);
 constexpr std::chrono::seconds kRetryPauseMax(10);

@@ -1,6 +1,6 @@
 #include "agent/oci/node_volumes.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

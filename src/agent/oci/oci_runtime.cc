@@ -1,13 +1,14 @@
 #include "agent/oci/oci_runtime.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "agent/container_end.h"
+#include "agent/file.h"
 #include "agent/machine.h"
 #include "agent/oci/cgroup.h"
 #include "agent/oci/mounts.h"
@@ -24,7 +25,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int64_t kPageBytes = 4096;
-constexpr int64_t kStatBlockBytes = 512;
 constexpr size_t kBlockingJobBytesMax = 1024;
 constexpr int64_t kRetryAfterSecondsMax = 7 * 24 * 3600;
 // Enough for two data directories on one host to have different names.
@@ -114,11 +114,6 @@ HealthReport NotRunning(const std::optional<ContainerEnd>& end) {
       .health = NodeHealth::kNotRunning, .message = {}, .end = end, .start_period = {}};
   report.message = end ? DescribeEnd(*end) : "how its container ended is not known";
   return report;
-}
-
-int64_t AllocatedBytes(const std::filesystem::path& path) {
-  struct stat info{};
-  return ::stat(path.c_str(), &info) == 0 ? info.st_blocks * kStatBlockBytes : 0;
 }
 
 // One image has at most half of the room, packed and unpacked each.

@@ -1,6 +1,6 @@
 #include "agent/oci/remover.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <fts.h>
 #include <unistd.h>
 

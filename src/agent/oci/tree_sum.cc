@@ -1,7 +1,7 @@
 #include "agent/oci/tree_sum.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <fts.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>

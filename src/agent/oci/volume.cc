@@ -1,7 +1,7 @@
 #include "agent/oci/volume.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -22,14 +22,12 @@ namespace tallyman {
 namespace {
 
 constexpr int64_t kBlockBytes = 4096;
-constexpr int64_t kStatBlockBytes = 512;
 // A container leaves the host's mounts behind within that.
 constexpr std::chrono::seconds kCopiesPatience(3);
 constexpr std::chrono::seconds kBusyPatience(20);
 constexpr std::chrono::milliseconds kLookAgain(20);
 // Moving the data of a disk of many terabytes takes hours.
 constexpr std::chrono::hours kResizeTimeout(12);
-constexpr std::chrono::minutes kSyncTimeout(60);
 // What is allocated at once, between two looks at anything else.
 constexpr int64_t kReserveStepBytes = int64_t{8} << 30;
 
@@ -79,10 +77,6 @@ Error NotAllocated(const std::filesystem::path& file, int64_t bytes, int error) 
   }
   return SystemError(error == ENOSPC ? "HOST_DISK_FULL" : "FILE_NOT_WRITTEN",
                      fmt::format("giving {} a size of {} bytes", file.string(), bytes), error);
-}
-
-int64_t AllocatedBytes(const struct stat& info) {
-  return static_cast<int64_t>(info.st_blocks) * kStatBlockBytes;
 }
 
 // What a file in `directory` can be given without going below the floor.

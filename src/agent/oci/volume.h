@@ -11,6 +11,7 @@
 // volume, which outlives its jobs.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -24,6 +25,9 @@
 #include "base/result.h"
 
 namespace tallyman {
+
+// How long writing out a file system may take.
+inline constexpr std::chrono::minutes kSyncTimeout(60);
 
 struct VolumeOptions {
   bool thin = false;

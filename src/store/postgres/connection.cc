@@ -1,6 +1,6 @@
 #include "store/postgres/connection.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <poll.h>
 
 #include <algorithm>

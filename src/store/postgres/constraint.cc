@@ -1,6 +1,6 @@
 #include "store/postgres/constraint.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 

@@ -1,6 +1,6 @@
 #include "store/postgres/failure.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace tallyman {
 namespace {

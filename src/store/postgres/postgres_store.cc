@@ -1,6 +1,6 @@
 #include "store/postgres/postgres_store.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <thread>

@@ -1,6 +1,6 @@
 #include "store/postgres/schema.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "store/postgres/migrations.h"
 

@@ -1,6 +1,6 @@
 #include "store/postgres/transaction.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <utility>

@@ -1,6 +1,6 @@
 #include "store/postgres/values.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <array>
 

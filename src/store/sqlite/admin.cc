@@ -1,6 +1,6 @@
 // The database as a whole: schema, backup, integrity.
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <cerrno>

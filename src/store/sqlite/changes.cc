@@ -1,6 +1,6 @@
 #include "store/sqlite/changes.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 #include "model/config.h"

@@ -1,6 +1,6 @@
 #include "store/sqlite/schema.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "store/sqlite/migrations.h"
 

@@ -1,6 +1,6 @@
 #include "store/sqlite/sqlite_store.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <filesystem>
 

@@ -1,6 +1,6 @@
 #include "store/sqlite/sums.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "store/refusals.h"
 #include "store/sqlite/rows.h"
