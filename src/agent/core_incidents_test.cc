@@ -116,6 +116,17 @@ TEST_F(CoreIncidentsTest, HealthIsToldWhenItChangesForGood) {
   EXPECT_EQ(StatusOf(node_).health(), v1::HEALTH_HEALTHY);
 }
 
+TEST_F(CoreIncidentsTest, WhileANodeBeginsItMayBeUnhealthy) {
+  Create(Spec(node_));
+  machine_.SetUnhealthy(node_, "exit code 1: no peers", minutes(5));
+  Pass(minutes(4));
+  EXPECT_TRUE(Heard().empty());
+  EXPECT_NE(StatusOf(node_).health(), v1::HEALTH_UNHEALTHY);
+  Pass(minutes(3));
+  EXPECT_EQ(Count(v1::INCIDENT_KIND_NODE_UNHEALTHY), 1);
+  EXPECT_EQ(StatusOf(node_).health(), v1::HEALTH_UNHEALTHY);
+}
+
 TEST_F(CoreIncidentsTest, DiskErrorsAndProblemsOfTheHostAreToldOncePerChange) {
   Create(Spec(node_));
   machine_.SetDiskProblem(node_, "its file system has errors");

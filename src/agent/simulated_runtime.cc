@@ -154,6 +154,7 @@ Result<std::optional<HealthReport>> SimulatedRuntime::CheckHealth(const NodeId& 
   } else if (!node.unhealthy.empty()) {
     report.health = NodeHealth::kUnhealthy;
     report.message = node.unhealthy;
+    report.start_period = node.start_period;
   }
   return report;
 }
@@ -269,9 +270,11 @@ void SimulatedRuntime::SetDataBytes(const NodeId& node_id, int64_t bytes) {
   nodes_[node_id].data_bytes = bytes;
 }
 
-void SimulatedRuntime::SetUnhealthy(const NodeId& node_id, std::string message) {
+void SimulatedRuntime::SetUnhealthy(const NodeId& node_id, std::string message,
+                                    std::chrono::milliseconds start_period) {
   std::lock_guard lock(mutex_);
   nodes_[node_id].unhealthy = std::move(message);
+  nodes_[node_id].start_period = start_period;
 }
 
 void SimulatedRuntime::SetDiskProblem(const NodeId& node_id, std::string problem) {

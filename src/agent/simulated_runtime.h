@@ -41,7 +41,9 @@ class SimulatedRuntime final : public Runtime {
   // How much of its disk the node has used.
   void SetDataBytes(const NodeId& node_id, int64_t bytes);
   // Why its health command fails; empty: it does not.
-  void SetUnhealthy(const NodeId& node_id, std::string message);
+  // Empty: it is healthy. `start_period` is how long after its start that does not count.
+  void SetUnhealthy(const NodeId& node_id, std::string message,
+                    std::chrono::milliseconds start_period = {});
   void SetDiskProblem(const NodeId& node_id, std::string problem);
   // The container ends by itself. Nothing happens where none runs.
   void Crash(const NodeId& node_id, ContainerEnd end = {.exit_code = 1, .at = {}, .output = {}});
@@ -76,6 +78,7 @@ class SimulatedRuntime final : public Runtime {
     bool unreadable = false;
     int64_t data_bytes = 0;
     std::string unhealthy;
+    std::chrono::milliseconds start_period{0};
     std::string disk_problem;
     std::optional<BlockingJob> job;
     std::optional<ContainerEnd> end;

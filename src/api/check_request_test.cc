@@ -56,6 +56,8 @@ TEST(CheckRequest, BoundsTextsAndKeepsTheMessageShort) {
   v1::GetNodeRequest request;
   request.set_node(std::string(kTextBytesMax, 'x'));
   EXPECT_TRUE(CheckRequest(request));
+  request.set_node(std::string(kTextBytesMax + 1, 'x'));
+  EXPECT_EQ(RefusalOf(request).reason, "TEXT_TOO_LONG");
   request.set_node(std::string(size_t{10} << 20, 'x'));
   Error error = RefusalOf(request);
   EXPECT_EQ(error.reason, "TEXT_TOO_LONG");

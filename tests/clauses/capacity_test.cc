@@ -71,6 +71,15 @@ TEST_F(Capacity, EnforceRefusesByTheNetEffectOfTheRequestOnly) {
   room.ExpectBalanced();
 }
 
+TEST_F(Capacity, EnforceLetsANodeGoBackWithinWhatIsHeldForIt) {
+  ASSERT_OK(Set(v1::CAPACITY_POLICY_ENFORCE));
+  ASSERT_OK(room.Upgrade({"a"}, "chain/full@3.0.0"));
+  EXPECT_EQ(room.Host("host-1").held().cpu_cores(), 8);
+  ASSERT_OK(room.Upgrade({"a"}, "chain/full@1.0.0"));
+  EXPECT_EQ(room.Host("host-1").free().cpu_cores(), 0);
+  room.ExpectBalanced();
+}
+
 TEST_F(Capacity, ACounterThatIsTooHighRefusesNobody) {
   ASSERT_OK(Set(v1::CAPACITY_POLICY_ENFORCE));
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@3.0.0"));

@@ -2,10 +2,12 @@
 // never does, and what becomes of the others when one is refused.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "clauses/gate.h"
 #include "control/combiner.h"
+#include "control/reports.h"
 #include "support/api_room.h"
 
 namespace tallyman {
@@ -66,13 +68,47 @@ class Lots : public testing::Test {
 TEST_F(Lots, WhatWaitsTogetherIsCommittedTogether) {
   Answered first = StartFirst();
   Answered a = Start("a"), b = Start("b"), c = Start("c");
+  const size_t events = room.Events("").size();
   gate.Open();
   for (Answered* answer : {&first, &a, &b, &c}) ASSERT_OK(answer->get());
   EXPECT_EQ(room.metrics.lots - lots, 2) << "one lot of one, one of three";
   EXPECT_EQ(room.metrics.second_runs, 0) << "each saw the host as the one before left it";
   EXPECT_EQ(room.metrics.single_retries, 0);
   EXPECT_EQ(FromMessage(room.Host("host-1").books()), (Books{3, Needs(12, 24, 600)}));
+  EXPECT_EQ(room.Events("").size() - events, 4u) << "one for each upgrade";
   room.ExpectBalanced();
+}
+
+// The fetch read it before a delete that was committed first.
+TEST_F(Lots, ACommandThatWasWithdrawnMeanwhileIsNotHandedOut) {
+  Answered first = StartFirst();
+  struct Call call;
+  call.actor = room.actor;
+  call.method = "NodeService/DeleteNodes";
+  auto [deleted, deletion] = Expect();
+  DeleteNodes(
+      *room.control, std::move(call), {.nodes = {"a"}, .plan = {}},
+      [](const Changes&) { return std::string("done"); }, std::move(deleted));
+  struct Call fetch;
+  fetch.actor = {.id = "agent.host-1",
+                 .org_id = {},
+                 .role = Role::kHost,
+                 .host_id = *HostId::Parse(room.Host("host-1").id())};
+  fetch.method = "AgentService/FetchCommands";
+  auto [fetched, handed] = Expect();
+  FetchCommands(
+      *room.control, std::move(fetch), 100,
+      [](const HandedCommands& commands) {
+        std::string names;
+        for (const auto& entry : commands.commands) names += entry.node;
+        std::ranges::sort(names);
+        return names;
+      },
+      std::move(fetched));
+  gate.Open();
+  ASSERT_OK(first.get());
+  ASSERT_OK(deletion.get());
+  EXPECT_EQ(handed.get().value_or(""), "bc");
 }
 
 TEST_F(Lots, ARefusedRequestLeavesNothingBehindAndDisturbsNobody) {
@@ -420,6 +456,25 @@ TEST_F(TwoWriters, ARequestForAHostThatIsBusyWaitsOutsideOfOtherLots) {
   Submit("other host", {IdOf("a")});
   EXPECT_EQ(RequestsOfLots(2), 2) << "the first, and the one that need not wait for it";
   // Which of the two waits longer for the database's one writer is its own affair.
+  EXPECT_THAT(Run(), testing::SizeIs(3));
+}
+
+// A host that the combiner does not know yet keeps nobody apart; the node does.
+TEST_F(TwoWriters, ANodeIsInOneLotAtATimeWhereverItIs) {
+  Run();
+  answers.clear();
+  order.clear();
+  combiner = std::make_unique<Combiner>(
+      LotRunner(*room.store, room.clock, room.log, room.metrics, {}, std::chrono::seconds(1)),
+      room.clock, CombinerOptions{.writers = 2});
+  gate.Shut();
+  lots = room.metrics.lots;
+  requests = room.metrics.lot_requests;
+  Submit("once", {IdOf("a")});
+  gate.WaitUntilReached();
+  Submit("again", {IdOf("a")});
+  Submit("another", {IdOf("first")});
+  EXPECT_EQ(RequestsOfLots(2), 2);
   EXPECT_THAT(Run(), testing::SizeIs(3));
 }
 

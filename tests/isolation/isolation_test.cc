@@ -85,6 +85,8 @@ class AbstractListener {
 class IsolationTest : public OciRuntimeTest {
  protected:
   void SetUp() override {
+    // What is tried takes its time on a busy machine.
+    options_.health_timeout = std::chrono::seconds(20);
     OciRuntimeTest::SetUp();
     if (!runtime_) return;
     // An agent that was started with another mask.
