@@ -34,6 +34,8 @@ function(tallyman_test target)
     set(needs ${cluster})
   endif()
   add_executable(${target} ${arg_SOURCES})
+  # Tests of one program call their own things alike.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target}
     PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main tallyman_warnings)

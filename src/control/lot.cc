@@ -6,6 +6,7 @@
 #include <chrono>
 #include <iterator>
 #include <map>
+#include <stdexcept>
 #include <thread>
 #include <unordered_map>
 
@@ -157,6 +158,40 @@ void LotRunner::ReportDone(const Attempt& attempt) {
   }
 }
 
+Result<Decision> LotRunner::Decide(const Mutation& mutation, const Snapshot& snapshot,
+                                   WriteTx& tx) {
+  const auto failed = [&](Error error) -> std::unexpected<Error> {
+    log_.Write({LogLevel::kError,
+                "decision_failed",
+                mutation.call.method + ": " + error.message,
+                {{"method", mutation.call.method}, {"request_id", mutation.call.request_id}}});
+    return Fail(std::move(error).With("request_id", mutation.call.request_id));
+  };
+  try {
+    return mutation.decide(snapshot, tx);
+  } catch (const std::out_of_range& e) {
+    return failed(DataLoss(
+        "ROW_MISSING", fmt::format("a row that others refer to is missing in the database ({}): "
+                                   "`tallyman audit` looks for what else is wrong",
+                                   e.what())));
+  } catch (const std::exception& e) {
+    return failed(Internal(
+        "DECISION_FAILED",
+        fmt::format("a fault of the server: {}; nothing was changed, its log has more", e.what())));
+  }
+}
+
+Status LotRunner::GuardedBody(Attempt& attempt, WriteTx& tx) {
+  try {
+    return Body(attempt, tx);
+  } catch (const std::exception& e) {
+    log_.Write({LogLevel::kError, "lot_failed", e.what(), {}});
+    return Fail(Internal(
+        "LOT_FAILED",
+        fmt::format("a fault of the server: {}; nothing was changed, its log has more", e.what())));
+  }
+}
+
 Status LotRunner::Body(Attempt& attempt, WriteTx& tx) {
   attempt.answers.clear();
   attempt.decisions.clear();
@@ -176,7 +211,7 @@ Status LotRunner::Body(Attempt& attempt, WriteTx& tx) {
       attempt.answers.push_back(std::move(*before));
       continue;
     }
-    Result<Decision> decided = mutation->decide(snapshot, tx);
+    Result<Decision> decided = Decide(*mutation, snapshot, tx);
     if (!decided) {
       if (decided.error().reason == kDriftSuspected ||
           (!locks.with_sums && RestsOnCounters(decided.error()))) {
@@ -216,7 +251,7 @@ Status LotRunner::Body(Attempt& attempt, WriteTx& tx) {
 }
 
 void LotRunner::RunOnce(Attempt& attempt) {
-  attempt.committed = store_.Write([&](WriteTx& tx) { return Body(attempt, tx); });
+  attempt.committed = store_.Write([&](WriteTx& tx) { return GuardedBody(attempt, tx); });
   if (attempt.committed || !MayBeAnswered(attempt.committed.error())) return;
   // The row of the request id waits for, or finds, whoever was first: the same lot runs again, and
   // what is done already is answered as it was.
@@ -225,7 +260,7 @@ void LotRunner::RunOnce(Attempt& attempt) {
   std::chrono::milliseconds pause(25);
   for (std::chrono::milliseconds waited(0); waited <= patience_; waited += pause, pause *= 2) {
     if (IsUnknown(attempt.committed.error())) unknown = attempt.committed.error();
-    attempt.committed = store_.Write([&](WriteTx& tx) { return Body(attempt, tx); });
+    attempt.committed = store_.Write([&](WriteTx& tx) { return GuardedBody(attempt, tx); });
     if (attempt.committed) return;
     const Error& error = attempt.committed.error();
     // A database that cannot be reached says nothing of what it had done.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <functional>
+#include <stdexcept>
 #include <thread>
 
 #include "clauses/gate.h"
@@ -328,6 +330,21 @@ class Combining : public testing::Test {
     gate.WaitUntilReached();
   }
 
+  // A request whose decision has a fault.
+  Answered SubmitFaulty(const std::string& name,
+                        std::function<Result<Decision>(const Snapshot&)> decide) {
+    Mutation mutation{.call = {}, .locks = {}, .solo = false, .rows = 1, .decide = {}};
+    mutation.call.actor = room.actor;
+    mutation.call.method = "NodeService/UpgradeNodes";
+    mutation.call.request_id = name;
+    mutation.decide = [decide = std::move(decide)](const Snapshot& snapshot, ReadTx&) {
+      return decide(snapshot);
+    };
+    auto [done, future] = Expect();
+    combiner->Submit(std::move(mutation), std::move(done));
+    return std::move(future);
+  }
+
   void Submit(const std::string& name, std::vector<NodeId> names_nodes, bool solo = false,
               int64_t rows = 1) {
     Mutation mutation{.call = {}, .locks = {}, .solo = solo, .rows = rows, .decide = {}};
@@ -373,6 +390,25 @@ TEST_F(Combining, RequestsThatNameOneNodeNeverShareALotAndKeepTheirOrder) {
   Submit("c", {nodes[1]});  // may not overtake b
   Submit("d", {nodes[2]});  // may
   EXPECT_EQ(Run(), (Order{"first:1", "a:2", "d:2", "b:3", "c:4"}));
+}
+
+TEST_F(Combining, ADecisionThatThrowsIsAnErrorOfItsRequestAlone) {
+  Begin({});
+  Submit("a", {nodes[0]});
+  Answered missing = SubmitFaulty("missing", [](const Snapshot& snapshot) -> Result<Decision> {
+    Decision decision;
+    decision.hosts.push_back(snapshot.hosts.at(HostId{}).host);
+    return decision;
+  });
+  Answered broken = SubmitFaulty("broken", [](const Snapshot&) -> Result<Decision> {
+    throw std::logic_error("a fault of a test");
+  });
+  Submit("b", {nodes[1]});
+  EXPECT_EQ(Run(), (Order{"first:1", "a:2", "b:2"}));
+  EXPECT_REFUSED(missing.get(), Code::kDataLoss, "ROW_MISSING");
+  EXPECT_REFUSED(broken.get(), Code::kInternal, "DECISION_FAILED");
+  Submit("c", {nodes[2]});
+  EXPECT_TRUE(answers.back().get().has_value()) << "the thread that commits goes on";
 }
 
 TEST_F(Combining, ARequestThatRunsAloneRunsAlone) {
