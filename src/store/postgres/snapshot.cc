@@ -39,14 +39,14 @@ constexpr char kLockNodes[] =
     "SELECT count(*) FROM (SELECT 1 FROM nodes n WHERE n.id = ANY ($1::uuid[]) ORDER BY n.id "
     "FOR NO KEY UPDATE) locked";
 constexpr char kHosts[] =
-    "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id IN (" TALLYMAN_HOSTS_WANTED ")";
+    "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id IN (" TALLYMAN_HOSTS_WANTED ")";
 constexpr char kNodes[] =
-    "SELECT " TALLYMAN_NODE_COLUMNS
+    "SELECT " TALLYMAN_NODE_COLUMNS("n.")
     ", coalesce(o.name, ''), r.cpu_cores, r.memory_bytes, r.disk_bytes, "
     "c.image_id, c.json, c.cpu_cores, c.memory_bytes, c.disk_bytes, c.created_at FROM nodes n "
     "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN configs c ON c.id = n.config_id "
     "LEFT JOIN configs r ON r.id = n.running_config_id WHERE n.id = ANY ($1::uuid[])";
-constexpr char kOrgs[] = "SELECT " TALLYMAN_ORG_COLUMNS " FROM orgs o WHERE o.id = ANY ($1)";
+constexpr char kOrgs[] = "SELECT " TALLYMAN_ORG_COLUMNS("o.") " FROM orgs o WHERE o.id = ANY ($1)";
 constexpr char kNodeNames[] =
     "SELECT name, id FROM nodes WHERE name = ANY ($1) AND deleted_at IS NULL";
 constexpr char kRequests[] =
@@ -57,8 +57,8 @@ constexpr char kRequests[] =
 constexpr char kLockHostReports[] =
     "SELECT count(*) FROM (SELECT 1 FROM host_reports r WHERE r.host_id = ANY ($1::uuid[]) "
     "ORDER BY r.host_id FOR NO KEY UPDATE) locked";
-constexpr char kHostReports[] = "SELECT " TALLYMAN_HOST_REPORT_COLUMNS
-                                " FROM host_reports r WHERE r.host_id = ANY ($1::uuid[])";
+constexpr char kHostReports[] = "SELECT " TALLYMAN_HOST_REPORT_COLUMNS(
+    "r.") " FROM host_reports r WHERE r.host_id = ANY ($1::uuid[])";
 constexpr char kPlaces[] =
     "SELECT id, node_id, host_id, state FROM commands WHERE id = ANY ($1::uuid[])";
 constexpr char kEndedSeq[] =

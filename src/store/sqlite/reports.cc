@@ -4,13 +4,12 @@
 
 #include "store/refusals.h"
 #include "store/sqlite/rows.h"
-#include "store/sqlite/transaction.h"
 
 namespace tallyman {
 namespace {
 
 constexpr char kHostReport[] =
-    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS " FROM host_reports r WHERE r.host_id = ?1";
+    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS("r.") " FROM host_reports r WHERE r.host_id = ?1";
 constexpr char kPlace[] = "SELECT node_id, host_id, state FROM commands WHERE id = ?1";
 constexpr char kEndedSeq[] =
     "SELECT seq FROM commands INDEXED BY commands_ended WHERE node_id = ?1 "
@@ -24,26 +23,6 @@ constexpr char kHadConfig[] =
     "AND state IN ('open', 'taken', 'unknown', 'failed') AND to_config_id = ?2) "
     "OR EXISTS (SELECT 1 FROM commands INDEXED BY commands_ended WHERE node_id = ?1 "
     "AND state IN ('settled', 'reverted', 'superseded', 'cancelled') AND to_config_id = ?2)";
-
-// The oldest open command of each node.
-#define TALLYMAN_HEADS                                                       \
-  "WHERE c.host_id = ?1 AND c.state = 'open' AND NOT EXISTS "                \
-  "(SELECT 1 FROM commands e INDEXED BY commands_open WHERE e.host_id = ?1 " \
-  "AND e.node_id = c.node_id AND e.seq < c.seq AND e.state = 'open') "
-constexpr char kReady[] =
-    "SELECT " TALLYMAN_COMMAND_COLUMNS
-    ", n.name, n.handed_out FROM commands c INDEXED BY commands_open "
-    "JOIN nodes n ON n.id = c.node_id " TALLYMAN_HEADS
-    "AND (c.not_before IS NULL OR c.not_before <= ?2) ORDER BY c.node_id LIMIT ?3";
-constexpr char kNextAt[] =
-    "SELECT min(c.not_before) FROM commands c INDEXED BY commands_open " TALLYMAN_HEADS
-    "AND c.not_before > ?2";
-constexpr char kOverdue[] =
-    "SELECT id, node_id FROM commands INDEXED BY commands_taken "
-    "WHERE state = 'taken' AND taken_at < ?1 ORDER BY taken_at LIMIT ?2";
-constexpr char kLiveNodes[] =
-    "SELECT id FROM nodes INDEXED BY nodes_live WHERE host_id = ?1 AND released_at IS NULL "
-    "AND deleted_at IS NULL ORDER BY id";
 
 constexpr char kWriteHost[] =
     "INSERT INTO host_reports (host_id, sequence, heard_at, status_at, cpu_cores, memory_bytes, "
@@ -216,50 +195,6 @@ Status WriteReport(SqliteConnection& connection, const StatusReport& report) {
     RETURN_IF_ERROR(query.Run());
   }
   return {};
-}
-
-Result<HandOut> SqliteTransaction::FindCommandsFor(const HandOutQuery& wanted) {
-  RETURN_IF_ERROR(CheckReadable());
-  HandOut out;
-  RETURN_IF_ERROR(ReadHostReport(connection_, wanted.host_id, out.last_heard));
-  SqliteQuery ready = connection_.Query(kReady);
-  ready.Bind(wanted.host_id, wanted.now, wanted.limit);
-  while (true) {
-    ASSIGN_OR_RETURN(bool more, ready.Next());
-    if (!more) break;
-    HandOut::Entry& entry = out.commands.emplace_back();
-    RETURN_IF_ERROR(ready.Read(entry.command, entry.node, entry.handed_out));
-  }
-  SqliteQuery next = connection_.Query(kNextAt);
-  next.Bind(wanted.host_id, wanted.now);
-  ASSIGN_OR_RETURN(bool found, next.Next());
-  if (found) RETURN_IF_ERROR(next.Read(out.next_at));
-  return out;
-}
-
-Result<std::vector<CommandOfNode>> SqliteTransaction::FindOverdue(Time before, int64_t limit) {
-  RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kOverdue);
-  query.Bind(before, limit);
-  std::vector<CommandOfNode> overdue;
-  while (true) {
-    ASSIGN_OR_RETURN(bool more, query.Next());
-    if (!more) return overdue;
-    CommandOfNode& command = overdue.emplace_back();
-    RETURN_IF_ERROR(query.Read(command.id, command.node_id));
-  }
-}
-
-Result<std::vector<NodeId>> SqliteTransaction::LiveNodesOf(const HostId& host) {
-  RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kLiveNodes);
-  query.Bind(host);
-  std::vector<NodeId> nodes;
-  while (true) {
-    ASSIGN_OR_RETURN(bool more, query.Next());
-    if (!more) return nodes;
-    RETURN_IF_ERROR(query.Read(nodes.emplace_back()));
-  }
 }
 
 }  // namespace tallyman

@@ -11,7 +11,7 @@ namespace tallyman {
 namespace {
 
 constexpr char kNode[] =
-    "SELECT " TALLYMAN_NODE_COLUMNS
+    "SELECT " TALLYMAN_NODE_COLUMNS("n.")
     ", ifnull(o.name, ''), r.cpu_cores, r.memory_bytes, r.disk_bytes, "
     "c.image_id, c.json, c.cpu_cores, c.memory_bytes, c.disk_bytes, c.created_at FROM nodes n "
     "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN configs c ON c.id = n.config_id "
@@ -28,8 +28,8 @@ constexpr char kTransitions[] =
     "AND l.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
     "AND l.kind IN ('node_create', 'node_upgrade', 'node_update'))) "
     "ORDER BY c.seq";
-constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id = ?1";
-constexpr char kOrg[] = "SELECT " TALLYMAN_ORG_COLUMNS " FROM orgs o WHERE o.id = ?1";
+constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = ?1";
+constexpr char kOrg[] = "SELECT " TALLYMAN_ORG_COLUMNS("o.") " FROM orgs o WHERE o.id = ?1";
 constexpr char kNodeName[] = "SELECT id FROM nodes WHERE name = ?1 AND deleted_at IS NULL";
 constexpr char kLedgerBalance[] =
     "SELECT balance_node_count, balance_cpu_cores, balance_memory_bytes, balance_disk_bytes "
