@@ -183,6 +183,16 @@ auto Fields(Is<ReportedEnd> auto& end) {
 // Where a count of incidents stays.
 #define TALLYMAN_COUNT_MAX "4611686018427387904"
 
+// A row as it is first written, without what it only gets later.
+template <class Row>
+struct AsNew {
+  const Row& row;
+};
+template <class Row>
+auto Fields(const AsNew<Row>& made) {
+  return NewFields(made.row);
+}
+
 template <class Row>
 concept HasFields = requires(Row& row) { Fields(row); };
 

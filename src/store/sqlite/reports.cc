@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "store/insert_sql.h"
 #include "store/refusals.h"
 #include "store/sqlite/rows.h"
 
@@ -24,11 +25,9 @@ constexpr char kHadConfig[] =
     "OR EXISTS (SELECT 1 FROM commands INDEXED BY commands_ended WHERE node_id = ?1 "
     "AND state IN ('settled', 'reverted', 'superseded', 'cancelled') AND to_config_id = ?2)";
 
-constexpr char kWriteHost[] =
-    "INSERT INTO host_reports (host_id, sequence, heard_at, status_at, cpu_cores, memory_bytes, "
-    "disk_bytes, agent_version, reserved_cpu_cores, reserved_memory_bytes, reserved_disk_bytes, "
-    "thin_disks, problem, incident_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
+constexpr const char* kWriteHost = kInsertSql<
+    "INSERT INTO host_reports", TALLYMAN_HOST_REPORT_COLUMNS(""), "VALUES",
+    " ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
     "heard_at = excluded.heard_at, status_at = ifnull(excluded.status_at, status_at), "
     "cpu_cores = ifnull(excluded.cpu_cores, cpu_cores), "
     "memory_bytes = ifnull(excluded.memory_bytes, memory_bytes), "
@@ -40,33 +39,13 @@ constexpr char kWriteHost[] =
     "thin_disks = ifnull(excluded.thin_disks, thin_disks), "
     "problem = ifnull(excluded.problem, problem), "
     "incident_number = excluded.incident_number "
-    "WHERE sequence < excluded.sequence";
+    "WHERE sequence < excluded.sequence">.data();
 // A row that says what it said before is not written again.
-constexpr char kWriteNode[] =
-    "INSERT INTO node_reports AS r (host_id, node_id, config_id, image_uri, container_id, "
-    "run_state, health, cpu_cores, memory_bytes, disk_bytes, pending, remains, changed_at, "
-    "restarts, health_message, problem, image_digest, disk_used_bytes, end_exit_code, end_signal, "
-    "end_out_of_memory, end_at, end_output) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (host_id, node_id) DO UPDATE SET config_id = excluded.config_id, "
-    "image_uri = excluded.image_uri, container_id = excluded.container_id, "
-    "run_state = excluded.run_state, health = excluded.health, cpu_cores = excluded.cpu_cores, "
-    "memory_bytes = excluded.memory_bytes, disk_bytes = excluded.disk_bytes, "
-    "pending = excluded.pending, remains = excluded.remains, changed_at = excluded.changed_at, "
-    "restarts = excluded.restarts, health_message = excluded.health_message, "
-    "problem = excluded.problem, image_digest = excluded.image_digest, "
-    "disk_used_bytes = excluded.disk_used_bytes, end_exit_code = excluded.end_exit_code, "
-    "end_signal = excluded.end_signal, end_out_of_memory = excluded.end_out_of_memory, "
-    "end_at = excluded.end_at, end_output = excluded.end_output "
-    "WHERE (r.config_id, r.image_uri, r.container_id, r.run_state, r.health, r.cpu_cores, "
-    "r.memory_bytes, r.disk_bytes, r.pending, r.remains, r.restarts, r.health_message, r.problem, "
-    "r.image_digest, r.disk_used_bytes, r.end_exit_code, r.end_signal, r.end_out_of_memory, "
-    "r.end_at, r.end_output) IS NOT (excluded.config_id, "
-    "excluded.image_uri, excluded.container_id, excluded.run_state, excluded.health, "
-    "excluded.cpu_cores, excluded.memory_bytes, excluded.disk_bytes, excluded.pending, "
-    "excluded.remains, excluded.restarts, excluded.health_message, excluded.problem, "
-    "excluded.image_digest, excluded.disk_used_bytes, excluded.end_exit_code, "
-    "excluded.end_signal, excluded.end_out_of_memory, excluded.end_at, excluded.end_output)";
+constexpr const char* kWriteNode = kInsertSql<
+    "INSERT INTO node_reports AS r", "host_id, node_id, changed_at, " TALLYMAN_NODE_REPORT_COLUMNS(""), "VALUES",
+    " ON CONFLICT (host_id, node_id) DO UPDATE SET (changed_at, " TALLYMAN_NODE_REPORT_COLUMNS("")
+    ") = (excluded.changed_at, " TALLYMAN_NODE_REPORT_COLUMNS("excluded.")
+    ") WHERE (" TALLYMAN_NODE_REPORT_COLUMNS("r.") ") IS NOT (" TALLYMAN_NODE_REPORT_COLUMNS("excluded.") ")">.data();
 constexpr char kAddIncidents[] =
     "INSERT INTO node_incidents AS i (node_id, kind, count) VALUES (?1, ?2, ?3) "
     "ON CONFLICT (node_id, kind) DO UPDATE SET count = min(i.count + "
@@ -147,9 +126,7 @@ Status ReadForReports(SqliteConnection& connection, ImageCache& images, const Lo
 
 Status WriteReport(SqliteConnection& connection, const HostReport& report) {
   SqliteQuery query = connection.Query(kWriteHost);
-  query.Bind(report.host_id, report.sequence, report.heard_at, report.status_at, report.capacity,
-             report.agent_version, report.reserved, report.thin_disks, report.problem,
-             report.incident_number);
+  query.Bind(report);
   RETURN_IF_ERROR(query.Run());
   if (connection.changes() == 1) return {};
   return Fail(ReportOutdated(report.host_id));
@@ -183,10 +160,7 @@ Status WriteReport(SqliteConnection& connection, const StatusReport& report) {
   for (const NodeReport& node : report.nodes) {
     gone.erase(node.node_id);
     SqliteQuery query = connection.Query(kWriteNode);
-    query.Bind(report.host_id, node.node_id, node.config_id, node.image_uri, node.container_id,
-               node.run_state, node.health, node.limits, node.pending, node.remains, report.at,
-               node.restarts, node.health_message, node.problem, node.image_digest,
-               node.disk_used_bytes, node.last_end);
+    query.Bind(report.host_id, node.node_id, report.at, node);
     RETURN_IF_ERROR(query.Run());
   }
   for (const NodeId& id : gone) {
