@@ -26,7 +26,8 @@ using FieldValue = std::variant<int64_t, std::string>;
 enum class FieldType { kInteger, kText };
 enum class Comparison { kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
 
-// What a list may be filtered and ordered by. Each backend maps every field to an expression.
+// What a list may be filtered and ordered by. A field whose name ends in _id takes an id in text
+// form; the others take names, which are unique. `org` is empty where a row is everybody's.
 struct ListField {
   std::string_view name;
   FieldType type;

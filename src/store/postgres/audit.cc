@@ -15,8 +15,8 @@ namespace tallyman {
 namespace {
 
 constexpr char kHosts[] =
-    "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id > $1 ORDER BY h.id LIMIT $2";
-constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id = $1";
+    "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id > $1 ORDER BY h.id LIMIT $2";
+constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = $1";
 constexpr char kSums[] =
     "SELECT " TALLYMAN_SUM_COLUMNS
     " FROM hosts h JOIN nodes n ON n.host_id = h.id "
@@ -69,14 +69,11 @@ constexpr char kNodesOfHost[] =
     "SELECT n.id FROM nodes n WHERE n.host_id = $1 AND n.released_at IS NULL "
     "AND n.deleted_at IS NULL ORDER BY n.id";
 constexpr char kNodes[] =
-    "SELECT " TALLYMAN_NODE_COLUMNS
+    "SELECT " TALLYMAN_NODE_COLUMNS("n.")
     ", coalesce(h.name, ''), c.image_id, c.cpu_cores, c.memory_bytes, c.disk_bytes, r.cpu_cores, "
     "r.memory_bytes, r.disk_bytes FROM nodes n LEFT JOIN hosts h ON h.id = n.host_id "
     "LEFT JOIN configs c ON c.id = n.config_id LEFT JOIN configs r ON r.id = n.running_config_id "
     "WHERE n.id = ANY ($1::uuid[]) ORDER BY n.id";
-constexpr char kCounts[] =
-    "SELECT (SELECT count(*) FROM nodes WHERE released_at IS NULL AND deleted_at IS NULL), "
-    "(SELECT count(*) FROM hosts), (SELECT count(*) FROM ledger)";
 
 constexpr int64_t kSuspectsAtOnce = 500;
 
@@ -206,13 +203,6 @@ Result<std::vector<NodeAudit>> PgTransaction::AuditNodesOf(const HostId& host) {
   ASSIGN_OR_RETURN(PgResult result, RunOne(kNodesOfHost, PgParams::Of(host)));
   ASSIGN_OR_RETURN(std::vector<NodeId> ids, TakeIds(result));
   return CheckNodes(ids);
-}
-
-Result<AuditCounts> PgTransaction::CountForAudit() {
-  ASSIGN_OR_RETURN(PgResult result, RunOne(kCounts, {}));
-  AuditCounts counts;
-  RETURN_IF_ERROR(result.row(0).Read(counts.nodes, counts.hosts, counts.ledger_entries));
-  return counts;
 }
 
 }  // namespace tallyman

@@ -6,6 +6,7 @@
 
 #include "model/config.h"
 #include "store/corrections.h"
+#include "store/insert_sql.h"
 #include "store/postgres/constraint.h"
 #include "store/postgres/rows.h"
 #include "store/proof.h"
@@ -14,53 +15,34 @@
 namespace tallyman {
 namespace {
 
-constexpr char kInsertRequests[] =
-    "INSERT INTO requests (org_id, actor_id, request_id, method, address, body_digest, response, "
-    "created_at) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], "
-    "$6::text[], $7::bytea[], $8::bigint[])";
-constexpr char kInsertOrgs[] =
-    "INSERT INTO orgs (id, name, created_at) "
-    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])";
-constexpr char kInsertRegions[] =
-    "INSERT INTO regions (id, name, created_at) "
-    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])";
-constexpr char kInsertProtocols[] =
-    "INSERT INTO protocols (id, key, name, org_id, created_at) "
-    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::bigint[])";
-constexpr char kInsertVersions[] =
-    "INSERT INTO protocol_versions (id, protocol_id, variant, semantic_version, org_id, "
-    "created_at) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], "
-    "$6::bigint[])";
-constexpr char kInsertImages[] =
-    "INSERT INTO images (id, protocol_version_id, build, org_id, uri, cpu_cores, memory_bytes, "
-    "disk_bytes, firewall_rules, committed_at, created_at) "
-    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], "
-    "$6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[])";
-constexpr char kInsertProperties[] =
-    "INSERT INTO image_properties (image_id, key, description, default_value, add_cpu_cores, "
-    "add_memory_bytes, add_disk_bytes) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], "
-    "$4::text[], $5::bigint[], $6::bigint[], $7::bigint[])";
-constexpr char kInsertHosts[] =
-    "INSERT INTO hosts (id, name, region_id, cpu_cores, memory_bytes, disk_bytes, "
-    "capacity_policy, node_count, node_cpu_cores, node_memory_bytes, node_disk_bytes, "
-    "held_cpu_cores, held_memory_bytes, held_disk_bytes, ledger_seq, version, created_at, "
-    "updated_at) SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], "
-    "$5::bigint[], $6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], "
-    "$11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], "
-    "$17::bigint[], $18::bigint[])";
-constexpr char kInsertConfigs[] =
-    "INSERT INTO configs (id, image_id, json, cpu_cores, memory_bytes, disk_bytes, created_at) "
-    "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], "
-    "$6::bigint[], $7::bigint[])";
-constexpr char kInsertNodes[] =
-    "INSERT INTO nodes (id, name, org_id, host_id, image_id, config_id, protocol_id, "
-    "protocol_version_id, semantic_version, auto_upgrade, node_state, next_state, cpu_cores, "
-    "memory_bytes, disk_bytes, held_cpu_cores, held_memory_bytes, held_disk_bytes, "
-    "running_config_id, handed_out, version, created_at, updated_at, released_at, deleted_at) "
-    "SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], "
-    "$7::uuid[], $8::uuid[], $9::text[], $10::boolean[], $11::text[], $12::text[], $13::bigint[], "
-    "$14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::uuid[], "
-    "$20::boolean[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[])";
+// One array a column.
+template <SqlLiteral kInto, SqlLiteral kColumns, SqlLiteral kAfter = "">
+constexpr const char* kInsert = kInsertSql<kInto, kColumns, "SELECT * FROM unnest", kAfter>.data();
+
+constexpr const char* kInsertRequests =
+    kInsert<"INSERT INTO requests", TALLYMAN_REQUEST_COLUMNS("") ", response">;
+constexpr const char* kInsertOrgs = kInsert<"INSERT INTO orgs", TALLYMAN_ORG_COLUMNS("")>;
+constexpr const char* kInsertRegions = kInsert<"INSERT INTO regions", TALLYMAN_REGION_COLUMNS("")>;
+constexpr const char* kInsertProtocols =
+    kInsert<"INSERT INTO protocols", TALLYMAN_PROTOCOL_COLUMNS("")>;
+constexpr const char* kInsertVersions =
+    kInsert<"INSERT INTO protocol_versions", TALLYMAN_VERSION_COLUMNS("")>;
+constexpr const char* kInsertImages =
+    kInsert<"INSERT INTO images",
+            TALLYMAN_IMAGE_COLUMNS("") ", protocol_version_id, firewall_rules">;
+constexpr const char* kInsertProperties =
+    kInsert<"INSERT INTO image_properties", "image_id, " TALLYMAN_PROPERTY_COLUMNS("")>;
+constexpr const char* kInsertHosts = kInsert<"INSERT INTO hosts", TALLYMAN_HOST_COLUMNS("")>;
+constexpr const char* kInsertConfigs =
+    kInsert<"INSERT INTO configs", "id, " TALLYMAN_CONFIG_COLUMNS("")>;
+constexpr const char* kInsertNodes = kInsert<"INSERT INTO nodes", TALLYMAN_NODE_COLUMNS("")>;
+constexpr const char* kInsertLedger =
+    kInsert<"INSERT INTO ledger", TALLYMAN_LEDGER_COLUMNS("") ", corrections">;
+constexpr const char* kInsertCommands =
+    kInsert<"INSERT INTO commands", TALLYMAN_NEW_COMMAND_COLUMNS("")>;
+constexpr const char* kInsertEvents = kInsert<"INSERT INTO events", TALLYMAN_NEW_EVENT_COLUMNS("")>;
+constexpr const char* kInsertTokens = kInsert<"INSERT INTO tokens", TALLYMAN_TOKEN_COLUMNS("")>;
+
 // Only what varies in length or may be null is unnested in the two widest updates; the rest is
 // taken by its place. An array that is unnested costs a statement 5 us, one that is not costs 1 us;
 // but to find a place in an array of texts, all before it are walked over.
@@ -92,13 +74,6 @@ constexpr char kUpdateHosts[] =
     "FROM unnest($6::text[]) WITH ORDINALITY AS v (capacity_policy, k) "
     "WHERE h.id = ($1::uuid[])[v.k] AND h.version = ($2::bigint[])[v.k] RETURNING h.id) "
     "SELECT tallyman_require('HOST_UPDATE_FAILED', $1::uuid[], (SELECT array_agg(id) FROM done))";
-constexpr char kInsertLedger[] =
-    "INSERT INTO ledger (host_id, seq, node_id, kind, delta_node_count, delta_cpu_cores, "
-    "delta_memory_bytes, delta_disk_bytes, balance_node_count, balance_cpu_cores, "
-    "balance_memory_bytes, balance_disk_bytes, corrections, request_id, actor_id, created_at) "
-    "SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::bigint[], "
-    "$6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
-    "$12::bigint[], $13::text[], $14::text[], $15::text[], $16::bigint[])";
 constexpr char kUpdateCommands[] =
     "WITH done AS (UPDATE commands c SET state = v.state, ended_at = v.ended_at, "
     "attempt = coalesce(v.attempt, c.attempt), taken_at = coalesce(v.taken_at, c.taken_at), "
@@ -110,15 +85,6 @@ constexpr char kUpdateCommands[] =
     "WHERE c.id = v.id RETURNING c.id) "
     "SELECT tallyman_require('COMMAND_UPDATE_FAILED', $1::uuid[], "
     "(SELECT array_agg(id) FROM done))";
-constexpr char kInsertCommands[] =
-    "INSERT INTO commands (id, node_id, host_id, kind, state, seq, attempt, from_config_id, "
-    "to_config_id, payload, created_at, ended_at) SELECT * FROM unnest($1::uuid[], $2::uuid[], "
-    "$3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::uuid[], $9::uuid[], "
-    "$10::text[], $11::bigint[], $12::bigint[])";
-constexpr char kInsertEvents[] =
-    "INSERT INTO events (kind, org_id, host_id, node_id, actor_id, request_id, detail, "
-    "created_at) SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], "
-    "$6::text[], $7::text[], $8::bigint[])";
 constexpr char kUpdateTokens[] =
     "WITH done AS (UPDATE tokens t SET revoked_at = v.revoked_at, used_at = v.used_at, "
     "nonce_digest = v.nonce_digest, host_id = coalesce(v.host_id, t.host_id) "
@@ -127,19 +93,9 @@ constexpr char kUpdateTokens[] =
     "WHERE t.id = v.id AND t.revoked_at IS NULL "
     "AND (t.used_at IS NULL OR t.nonce_digest = v.nonce_digest) RETURNING t.id) "
     "SELECT tallyman_require('TOKEN_CHANGED', $1::uuid[], (SELECT array_agg(id) FROM done))";
-constexpr char kInsertTokens[] =
-    "INSERT INTO tokens (id, name, secret_digest, role, org_id, host_id, created_by, created_at, "
-    "expires_at, revoked_at, used_at, nonce_digest) SELECT * FROM unnest($1::uuid[], $2::text[], "
-    "$3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::bigint[], $9::bigint[], "
-    "$10::bigint[], $11::bigint[], $12::text[])";
-constexpr char kWriteHostReports[] =
-    "WITH done AS (INSERT INTO host_reports AS r (host_id, sequence, heard_at, status_at, "
-    "cpu_cores, memory_bytes, disk_bytes, agent_version, reserved_cpu_cores, "
-    "reserved_memory_bytes, reserved_disk_bytes, thin_disks, problem, incident_number) "
-    "SELECT * FROM unnest($1::uuid[], "
-    "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], "
-    "$8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::text[], "
-    "$14::bigint[]) ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
+constexpr const char* kWriteHostReports = kInsert<
+    "WITH done AS (INSERT INTO host_reports AS r", TALLYMAN_HOST_REPORT_COLUMNS(""),
+    " ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
     "heard_at = excluded.heard_at, status_at = coalesce(excluded.status_at, r.status_at), "
     "cpu_cores = coalesce(excluded.cpu_cores, r.cpu_cores), "
     "memory_bytes = coalesce(excluded.memory_bytes, r.memory_bytes), "
@@ -152,36 +108,13 @@ constexpr char kWriteHostReports[] =
     "problem = coalesce(excluded.problem, r.problem), "
     "incident_number = excluded.incident_number "
     "WHERE r.sequence < excluded.sequence RETURNING r.host_id) "
-    "SELECT tallyman_require('REPORT_OUTDATED', $1::uuid[], (SELECT array_agg(host_id) FROM done))";
+    "SELECT tallyman_require('REPORT_OUTDATED', $1, (SELECT array_agg(host_id) FROM done))">;
 // A row that says what it said before is not written again.
-constexpr char kWriteNodeReports[] =
-    "INSERT INTO node_reports AS r (host_id, node_id, config_id, image_uri, container_id, "
-    "run_state, health, cpu_cores, memory_bytes, disk_bytes, pending, remains, changed_at, "
-    "restarts, health_message, problem, image_digest, disk_used_bytes, end_exit_code, end_signal, "
-    "end_out_of_memory, end_at, end_output) SELECT * FROM unnest($1::uuid[], $2::uuid[], "
-    "$3::uuid[], $4::text[], $5::text[], $6::text[], "
-    "$7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::boolean[], $12::boolean[], "
-    "$13::bigint[], $14::bigint[], $15::text[], $16::text[], $17::text[], $18::bigint[], "
-    "$19::bigint[], $20::bigint[], $21::boolean[], $22::bigint[], $23::text[]) "
-    "ON CONFLICT (host_id, node_id) DO UPDATE SET config_id = excluded.config_id, "
-    "image_uri = excluded.image_uri, container_id = excluded.container_id, "
-    "run_state = excluded.run_state, health = excluded.health, cpu_cores = excluded.cpu_cores, "
-    "memory_bytes = excluded.memory_bytes, disk_bytes = excluded.disk_bytes, "
-    "pending = excluded.pending, remains = excluded.remains, changed_at = excluded.changed_at, "
-    "restarts = excluded.restarts, health_message = excluded.health_message, "
-    "problem = excluded.problem, image_digest = excluded.image_digest, "
-    "disk_used_bytes = excluded.disk_used_bytes, end_exit_code = excluded.end_exit_code, "
-    "end_signal = excluded.end_signal, end_out_of_memory = excluded.end_out_of_memory, "
-    "end_at = excluded.end_at, end_output = excluded.end_output "
-    "WHERE (r.config_id, r.image_uri, r.container_id, r.run_state, r.health, r.cpu_cores, "
-    "r.memory_bytes, r.disk_bytes, r.pending, r.remains, r.restarts, r.health_message, r.problem, "
-    "r.image_digest, r.disk_used_bytes, r.end_exit_code, r.end_signal, r.end_out_of_memory, "
-    "r.end_at, r.end_output) IS DISTINCT FROM (excluded.config_id, "
-    "excluded.image_uri, excluded.container_id, excluded.run_state, excluded.health, "
-    "excluded.cpu_cores, excluded.memory_bytes, excluded.disk_bytes, excluded.pending, "
-    "excluded.remains, excluded.restarts, excluded.health_message, excluded.problem, "
-    "excluded.image_digest, excluded.disk_used_bytes, excluded.end_exit_code, "
-    "excluded.end_signal, excluded.end_out_of_memory, excluded.end_at, excluded.end_output)";
+constexpr const char* kWriteNodeReports = kInsert<
+    "INSERT INTO node_reports AS r", "host_id, node_id, changed_at, " TALLYMAN_NODE_REPORT_COLUMNS(""),
+    " ON CONFLICT (host_id, node_id) DO UPDATE SET (changed_at, " TALLYMAN_NODE_REPORT_COLUMNS("")
+    ") = ROW (excluded.changed_at, " TALLYMAN_NODE_REPORT_COLUMNS("excluded.")
+    ") WHERE (" TALLYMAN_NODE_REPORT_COLUMNS("r.") ") IS DISTINCT FROM (" TALLYMAN_NODE_REPORT_COLUMNS("excluded.") ")">;
 constexpr char kAddNodeIncidents[] =
     "INSERT INTO node_incidents AS i (node_id, kind, count) "
     "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[]) ON CONFLICT (node_id, kind) "
@@ -316,69 +249,37 @@ PendingChanges::PendingChanges(std::span<const ChangeSet> sets)
 
 void PendingChanges::Collect(const ChangeSet& set) {
   for (const RequestRecord& r : set.requests) {
-    requests_.AddRow(r.key.org_id, r.key.actor_id, r.key.request_id, r.method, r.address,
-                     r.body_digest, PgBytes{r.response}, r.created_at);
+    requests_.AddRow(r, PgBytes{r.response});
   }
-  for (const Org& o : set.new_orgs) orgs_.AddRow(o.id, o.name, o.created_at);
-  for (const Region& r : set.new_regions) regions_.AddRow(r.id, r.name, r.created_at);
-  for (const Protocol& p : set.new_protocols) {
-    protocols_.AddRow(p.id, p.key, p.name, p.org_id, p.created_at);
-  }
-  for (const ProtocolVersion& v : set.new_versions) {
-    versions_.AddRow(v.id, v.protocol_id, v.variant, v.semantic_version, v.org_id, v.created_at);
-  }
+  for (const Org& o : set.new_orgs) orgs_.AddRow(o);
+  for (const Region& r : set.new_regions) regions_.AddRow(r);
+  for (const Protocol& p : set.new_protocols) protocols_.AddRow(p);
+  for (const ProtocolVersion& v : set.new_versions) versions_.AddRow(v);
   for (const Image& i : set.new_images) {
-    images_.AddRow(i.id, i.version.id, i.build, i.org_id, i.uri, i.minimum,
-                   FirewallRulesToJson(i.firewall_rules), i.committed_at, i.created_at);
-    for (const Property& p : i.properties) {
-      properties_.AddRow(i.id, p.key, p.description, p.default_value, p.add);
-    }
+    images_.AddRow(i, i.version.id, FirewallRulesToJson(i.firewall_rules));
+    for (const Property& p : i.properties) properties_.AddRow(i.id, p);
   }
-  for (const Host& h : set.new_hosts) {
-    hosts_.AddRow(h.id, h.name, h.region_id, h.capacity, h.capacity_policy, h.books, h.held,
-                  h.ledger_seq, h.version, h.created_at, h.updated_at);
-  }
+  for (const Host& h : set.new_hosts) hosts_.AddRow(h);
   for (const NodeConfig& c : set.new_configs) {
     configs_.AddRow(c.id, c.image_id, ConfigToJson(c), c.resources, c.created_at);
   }
-  for (const Node& n : set.new_nodes) {
-    nodes_.AddRow(n.id, n.name, n.org_id, n.host_id, n.image_id, n.config_id, n.protocol_id,
-                  n.protocol_version_id, n.semantic_version, n.auto_upgrade, n.node_state,
-                  n.next_state, n.resources, n.held, n.running_config_id, n.handed_out, n.version,
-                  n.created_at, n.updated_at, n.released_at, n.deleted_at);
-  }
+  for (const Node& n : set.new_nodes) nodes_.AddRow(n);
   for (const LedgerEntry& l : set.ledger) {
     std::optional<std::string> corrections;
     if (!l.corrections.empty()) corrections = CorrectionsToJson(l.corrections);
-    ledger_.AddRow(l.host_id, l.seq, l.node_id, l.kind, l.delta, l.balance, corrections,
-                   l.request_id, l.actor_id, l.created_at);
+    ledger_.AddRow(l, corrections);
   }
-  for (const Command& c : set.new_commands) {
-    commands_.AddRow(c.id, c.node_id, c.host_id, c.kind, c.state, c.seq, c.attempt,
-                     c.from_config_id, c.to_config_id, c.payload, c.created_at, c.ended_at);
-  }
-  for (const Event& e : set.events) {
-    events_.AddRow(e.kind, e.org_id, e.host_id, e.node_id, e.actor_id, e.request_id, e.detail,
-                   e.created_at);
-  }
+  for (const Command& c : set.new_commands) commands_.AddRow(AsNew{c});
+  for (const Event& e : set.events) events_.AddRow(AsNew{e});
   for (const TokenUpdate& t : set.token_updates) {
     token_updates_.AddRow(t.id, t.revoked_at, t.used_at, t.nonce_digest, t.host_id);
   }
-  for (const Token& t : set.new_tokens) {
-    tokens_.AddRow(t.id, t.name, t.secret_digest, t.role, t.org_id, t.host_id, t.created_by,
-                   t.created_at, t.expires_at, t.revoked_at, t.used_at, t.nonce_digest);
-  }
-  for (const HostReport& r : set.host_reports) {
-    host_reports_.AddRow(r.host_id, r.sequence, r.heard_at, r.status_at, r.capacity,
-                         r.agent_version, r.reserved, r.thin_disks, r.problem, r.incident_number);
-  }
+  for (const Token& t : set.new_tokens) tokens_.AddRow(t);
+  for (const HostReport& r : set.host_reports) host_reports_.AddRow(r);
   for (const StatusReport& s : set.status_reports) {
     if (s.complete) complete_hosts_.push_back(s.host_id);
     for (const NodeReport& n : s.nodes) {
-      node_reports_.AddRow(s.host_id, n.node_id, n.config_id, n.image_uri, n.container_id,
-                           n.run_state, n.health, n.limits, n.pending, n.remains, s.at, n.restarts,
-                           n.health_message, n.problem, n.image_digest, n.disk_used_bytes,
-                           n.last_end);
+      node_reports_.AddRow(s.host_id, n.node_id, s.at, n);
       if (!s.complete) continue;
       reported_hosts_.push_back(s.host_id);
       reported_nodes_.push_back(n.node_id);

@@ -10,14 +10,12 @@ namespace tallyman {
 namespace {
 
 constexpr char kImages[] =
-    "SELECT i.id, i.build, i.org_id, i.uri, i.cpu_cores, i.memory_bytes, i.disk_bytes, "
-    "i.committed_at, i.created_at, i.firewall_rules, " TALLYMAN_PROTOCOL_COLUMNS
-    ", " TALLYMAN_VERSION_COLUMNS
+    "SELECT " TALLYMAN_IMAGE_COLUMNS("i.") ", i.firewall_rules, " TALLYMAN_PROTOCOL_COLUMNS("p.")
+    ", " TALLYMAN_VERSION_COLUMNS("v.")
     " FROM images i JOIN protocol_versions v ON v.id = i.protocol_version_id "
     "JOIN protocols p ON p.id = v.protocol_id WHERE i.id = ANY ($1)";
-constexpr char kProperties[] =
-    "SELECT image_id, key, description, default_value, add_cpu_cores, add_memory_bytes, "
-    "add_disk_bytes FROM image_properties WHERE image_id = ANY ($1) ORDER BY image_id, key";
+constexpr char kProperties[] = "SELECT image_id, " TALLYMAN_PROPERTY_COLUMNS(
+    "") " FROM image_properties WHERE image_id = ANY ($1) ORDER BY image_id, key";
 
 }  // namespace
 
@@ -46,17 +44,14 @@ Status PgImageCache::Take(const PgResult& images, const PgResult& properties) {
   for (int i = 0; i < images.rows(); ++i) {
     auto image = std::make_shared<Image>();
     std::string rules;
-    RETURN_IF_ERROR(images.row(i).Read(image->id, image->build, image->org_id, image->uri,
-                                       image->minimum, image->committed_at, image->created_at,
-                                       rules, image->protocol, image->version));
+    RETURN_IF_ERROR(images.row(i).Read(*image, rules, image->protocol, image->version));
     ASSIGN_OR_RETURN(image->firewall_rules, FirewallRulesFromJson(rules));
     read.emplace(image->id, std::move(image));
   }
   for (int i = 0; i < properties.rows(); ++i) {
     ImageId id;
     Property property;
-    RETURN_IF_ERROR(properties.row(i).Read(id, property.key, property.description,
-                                           property.default_value, property.add));
+    RETURN_IF_ERROR(properties.row(i).Read(id, property));
     if (auto image = read.find(id); image != read.end()) {
       image->second->properties.push_back(std::move(property));
     }

@@ -39,26 +39,26 @@ constexpr char kLockNodes[] =
     "SELECT count(*) FROM (SELECT 1 FROM nodes n WHERE n.id = ANY ($1::uuid[]) ORDER BY n.id "
     "FOR NO KEY UPDATE) locked";
 constexpr char kHosts[] =
-    "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id IN (" TALLYMAN_HOSTS_WANTED ")";
+    "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id IN (" TALLYMAN_HOSTS_WANTED ")";
 constexpr char kNodes[] =
-    "SELECT " TALLYMAN_NODE_COLUMNS
+    "SELECT " TALLYMAN_NODE_COLUMNS("n.")
     ", coalesce(o.name, ''), r.cpu_cores, r.memory_bytes, r.disk_bytes, "
-    "c.image_id, c.json, c.cpu_cores, c.memory_bytes, c.disk_bytes, c.created_at FROM nodes n "
+    TALLYMAN_CONFIG_COLUMNS("c.") " FROM nodes n "
     "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN configs c ON c.id = n.config_id "
     "LEFT JOIN configs r ON r.id = n.running_config_id WHERE n.id = ANY ($1::uuid[])";
-constexpr char kOrgs[] = "SELECT " TALLYMAN_ORG_COLUMNS " FROM orgs o WHERE o.id = ANY ($1)";
+constexpr char kOrgs[] = "SELECT " TALLYMAN_ORG_COLUMNS("o.") " FROM orgs o WHERE o.id = ANY ($1)";
 constexpr char kNodeNames[] =
     "SELECT name, id FROM nodes WHERE name = ANY ($1) AND deleted_at IS NULL";
 constexpr char kRequests[] =
-    "SELECT r.org_id, r.actor_id, r.request_id, r.method, r.address, r.body_digest, r.response, "
-    "r.created_at FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (org_id, actor_id, id) "
+    "SELECT " TALLYMAN_REQUEST_COLUMNS("r.")
+    ", r.response FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (org_id, actor_id, id) "
     "JOIN requests r ON r.org_id = k.org_id AND r.actor_id = k.actor_id AND r.request_id = k.id";
 
 constexpr char kLockHostReports[] =
     "SELECT count(*) FROM (SELECT 1 FROM host_reports r WHERE r.host_id = ANY ($1::uuid[]) "
     "ORDER BY r.host_id FOR NO KEY UPDATE) locked";
-constexpr char kHostReports[] = "SELECT " TALLYMAN_HOST_REPORT_COLUMNS
-                                " FROM host_reports r WHERE r.host_id = ANY ($1::uuid[])";
+constexpr char kHostReports[] = "SELECT " TALLYMAN_HOST_REPORT_COLUMNS(
+    "r.") " FROM host_reports r WHERE r.host_id = ANY ($1::uuid[])";
 constexpr char kPlaces[] =
     "SELECT id, node_id, host_id, state FROM commands WHERE id = ANY ($1::uuid[])";
 constexpr char kEndedSeq[] =
@@ -139,9 +139,7 @@ Status TakeHosts(const PgResult& hosts, Snapshot& snapshot) {
 Status TakeRequests(const PgResult& requests, Snapshot& snapshot) {
   for (int i = 0; i < requests.rows(); ++i) {
     RequestRecord record;
-    RETURN_IF_ERROR(requests.row(i).Read(record.key.org_id, record.key.actor_id,
-                                         record.key.request_id, record.method, record.address,
-                                         record.body_digest, record.response, record.created_at));
+    RETURN_IF_ERROR(requests.row(i).Read(record, record.response));
     RequestKey key = record.key;
     snapshot.requests.emplace(std::move(key), std::move(record));
   }

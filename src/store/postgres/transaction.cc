@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "store/corrections.h"
 #include "store/postgres/changes.h"
 #include "store/postgres/rows.h"
 #include "store/proof.h"
 #include "store/refusals.h"
+#include "store/sql_reads_definitions.h"
 
 namespace tallyman {
 namespace {
@@ -19,32 +19,24 @@ constexpr char kBeginWrite[] = "BEGIN";
 constexpr char kCommit[] = "COMMIT";
 constexpr char kLimit[] = "SELECT set_config('statement_timeout', $1, true)";
 constexpr std::string_view kCanceled = "57014";
-constexpr char kHostLedger[] =
-    "SELECT " TALLYMAN_LEDGER_COLUMNS
-    " FROM ledger l WHERE l.host_id = $1 AND l.seq > $2 ORDER BY l.seq LIMIT $3";
-// A node has no index of its own here: one row fewer to write in every upgrade. Its host's entries
-// lie side by side.
-constexpr char kNodeLedger[] =
-    "SELECT " TALLYMAN_LEDGER_COLUMNS
-    " FROM ledger l WHERE l.host_id = (SELECT host_id FROM nodes WHERE id = $1) AND l.seq > $2 "
-    "AND l.node_id = $1 ORDER BY l.seq LIMIT $3";
-constexpr char kOrgUsage[] =
-    "SELECT count(*), coalesce(sum(cpu_cores), 0)::bigint, coalesce(sum(memory_bytes), 0)::bigint, "
-    "coalesce(sum(disk_bytes), 0)::bigint FROM nodes "
-    "WHERE org_id = $1 AND released_at IS NULL AND deleted_at IS NULL";
+// The horizon has to be older than the snapshot that the events are read from.
+constexpr char kSetHorizon[] =
+    "SELECT set_config('tallyman.event_horizon', tallyman_event_horizon()::text, false)";
+constexpr char kConditions[] =
+    "SELECT r.node_id, r.run_state, r.health, r.problem, r.restarts "
+    "FROM unnest($1::uuid[], $2::uuid[]) AS w (host_id, node_id) "
+    "JOIN node_reports r ON r.host_id = w.host_id AND r.node_id = w.node_id";
 
-Result<std::vector<LedgerEntry>> ReadLedger(const PgResult& result) {
-  std::vector<LedgerEntry> entries(static_cast<size_t>(result.rows()));
-  for (int i = 0; i < result.rows(); ++i) {
-    LedgerEntry& entry = entries[static_cast<size_t>(i)];
-    std::optional<std::string> corrections;
-    RETURN_IF_ERROR(result.row(i).Read(entry, corrections));
-    if (corrections && !CorrectionsFromJson(*corrections, entry.corrections)) {
-      return Fail(UnreadableCorrections(entry));
-    }
-  }
-  return entries;
-}
+constexpr ListDialect kLists = {
+    .commands_of =
+        "c.id IN (SELECT id FROM commands WHERE node_id IN {0} "
+        "AND state IN ('open', 'taken', 'unknown', 'failed') UNION ALL "
+        "SELECT id FROM commands WHERE node_id IN {0} "
+        "AND state IN ('settled', 'reverted', 'superseded', 'cancelled'))",
+    .request_key = "(q.request_id || '/' || q.org_id::text || '/' || q.actor_id)",
+    .settled_events = "e.cursor <= current_setting('tallyman.event_horizon')::bigint"};
+// The statistics and the session's settings choose the index.
+#define TALLYMAN_BY_INDEX(name) ""
 
 Error OverTime(const std::string& database) {
   return Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
@@ -55,6 +47,9 @@ Error OverTime(const std::string& database) {
 }
 
 }  // namespace
+
+constexpr ReadSql PgTransaction::kReadSql = TALLYMAN_READ_SQL(kLists, TALLYMAN_BY_INDEX);
+template class SqlReads<PgTransaction>;
 
 void PgTransaction::LimitTime(std::chrono::milliseconds left) {
   deadline_ = std::chrono::steady_clock::now() + left;
@@ -70,7 +65,7 @@ void PgTransaction::AddLimit(PgBatch& batch, std::chrono::steady_clock::time_poi
 }
 
 Result<std::vector<PgResult>> PgTransaction::Run(PgBatch batch) {
-  if (has_written()) return Fail(ReadAfterWrite());
+  RETURN_IF_ERROR(CheckReadable());
   if (failure_) return Fail(ErrorOf(*failure_, connection_.shown()));
   const auto now = std::chrono::steady_clock::now();
   if (deadline_ && now >= *deadline_) return Fail(OverTime(connection_.shown()));
@@ -140,28 +135,53 @@ Status PgTransaction::EnsureImages(std::vector<ImageId> ids) {
   return images_.Take(results[0], results[1]);
 }
 
-std::string PgTransaction::ImageName(const ImageId& id) const {
-  const ImagePointer image = images_.Find(id);
-  return image == nullptr ? id.ToString() : image->Reference();
+Status PgTransaction::CheckReadable() const {
+  if (has_written()) return Fail(ReadAfterWrite());
+  return {};
 }
 
-Result<std::vector<LedgerEntry>> PgTransaction::HostLedger(const HostId& host, int64_t after_seq,
-                                                           int64_t limit) {
-  ASSIGN_OR_RETURN(PgResult result, RunOne(kHostLedger, PgParams::Of(host, after_seq, limit)));
-  return ReadLedger(result);
+Result<PgRows> PgTransaction::SelectList(const ListSql& list) {
+  PgParams params;
+  BindListParameters(list, [&](const auto& value) { AppendValue(params, value); });
+  PgBatch batch;
+  if (list.by_cursor) AddHorizon(batch);
+  batch.AddOnce(list.text, std::move(params));
+  ASSIGN_OR_RETURN(std::vector<PgResult> results, Run(std::move(batch)));
+  return PgRows(std::move(results.back()));
 }
 
-Result<std::vector<LedgerEntry>> PgTransaction::NodeLedger(const NodeId& node, int64_t after_seq,
-                                                           int64_t limit) {
-  ASSIGN_OR_RETURN(PgResult result, RunOne(kNodeLedger, PgParams::Of(node, after_seq, limit)));
-  return ReadLedger(result);
+// A transaction that writes sees in each statement what was committed before it; one that only
+// reads has to begin behind the horizon.
+void PgTransaction::AddHorizon(PgBatch& batch) {
+  if (access_ == PgAccess::kWrite) {
+    batch.Add(kSetHorizon);
+    return;
+  }
+  if (begun_) batch.Add(kCommit);
+  batch.Add(kSetHorizon);
+  batch.EndImplicitTransaction();
+  batch.Add(kBeginRead);
+  begun_ = true;
+  // A limit is one of its transaction.
+  limit_is_new_ = deadline_.has_value();
+  AddLimit(batch, std::chrono::steady_clock::now());
 }
 
-Result<Books> PgTransaction::OrgUsage(const OrgId& org) {
-  ASSIGN_OR_RETURN(PgResult result, RunOne(kOrgUsage, PgParams::Of(org)));
-  Books usage;
-  RETURN_IF_ERROR(result.row(0).Read(usage));
-  return usage;
+Result<std::unordered_map<NodeId, NodeCondition>> PgTransaction::FindConditions(
+    const std::vector<NodePlace>& nodes) {
+  std::unordered_map<NodeId, NodeCondition> conditions;
+  if (nodes.empty()) return conditions;
+  PgColumns wanted;
+  for (const NodePlace& node : nodes) wanted.AddRow(node.host_id, node.node_id);
+  ASSIGN_OR_RETURN(PgResult result, RunOne(kConditions, PgParams::Of(wanted)));
+  for (int i = 0; i < result.rows(); ++i) {
+    NodeId id;
+    NodeCondition condition;
+    RETURN_IF_ERROR(result.row(i).Read(id, condition.run_state, condition.health, condition.problem,
+                                       condition.restarts));
+    conditions[id] = std::move(condition);
+  }
+  return conditions;
 }
 
 }  // namespace tallyman

@@ -6,11 +6,12 @@
 // Reading after Apply() is a programmer error and gives INTERNAL READ_AFTER_WRITE.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <vector>
 
 #include "store/postgres/image_cache.h"
-#include "store/store.h"
+#include "store/sql_reads.h"
 
 namespace tallyman {
 
@@ -19,7 +20,7 @@ enum class PgAccess {
   kWrite,  // the database's default isolation: READ COMMITTED, or what its owner set
 };
 
-class PgTransaction final : public WriteTx {
+class PgTransaction final : public SqlReads<PgTransaction> {
  public:
   // Owns neither; both outlive it.
   PgTransaction(PgConnection& connection, PgImageCache& images, PgAccess access)
@@ -47,65 +48,43 @@ class PgTransaction final : public WriteTx {
   Result<std::vector<PgResult>> Run(PgBatch batch);
   Result<PgResult> RunOne(const char* sql, PgParams params);
 
-  Result<std::optional<Org>> FindOrg(std::string_view id_or_name) override;
-  Result<std::optional<Region>> FindRegion(std::string_view id_or_name) override;
-  Result<std::optional<HostRow>> FindHost(std::string_view id_or_name) override;
-  Result<std::optional<Protocol>> FindProtocol(std::string_view id_or_key) override;
-  Result<std::optional<ProtocolVersion>> FindVersion(const ProtocolId& protocol,
-                                                     std::string_view variant,
-                                                     std::string_view semantic_version) override;
-  Result<std::optional<NodeRow>> FindNode(std::string_view id_or_name) override;
-  Result<std::optional<NodeAndConfig>> FindNodeAndConfig(std::string_view id_or_name) override;
-  Result<int64_t> NextNodeNumber(std::string_view prefix) override;
-  Result<std::optional<NodeConfig>> FindConfig(const ConfigId& id) override;
-  Result<std::shared_ptr<const Image>> FindImage(const ImageId& id) override;
-  Result<std::vector<std::shared_ptr<const Image>>> FindBuilds(
-      std::string_view protocol, std::string_view variant,
-      std::string_view semantic_version) override;
-  Result<std::optional<CommandRow>> FindCommand(const CommandId& id) override;
-  Result<HandOut> FindCommandsFor(const HandOutQuery& wanted) override;
-  Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) override;
-  Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) override;
-  Result<std::optional<ReportedNode>> FindReported(const NodePlace& node) override;
+  // For SqlReads.
+  static const ReadSql kReadSql;
+  template <class... T>
+  Result<PgRows> Select(const char* sql, const T&... values) {
+    if ((HasNul(values) || ...)) return PgRows();
+    ASSIGN_OR_RETURN(PgResult result, RunOne(sql, PgParams::Of(values...)));
+    return PgRows(std::move(result));
+  }
+  template <class... T>
+  Result<std::array<PgRows, sizeof...(T)>> SelectTogether(const T&... asked) {
+    PgBatch batch;
+    (batch.Add(asked.sql,
+               std::apply([](const auto&... v) { return PgParams::Of(v...); }, asked.values)),
+     ...);
+    ASSIGN_OR_RETURN(std::vector<PgResult> results, Run(std::move(batch)));
+    std::array<PgRows, sizeof...(T)> rows;
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] = PgRows(std::move(results[i]));
+    return rows;
+  }
+  // Events by cursor are only those below which nothing can appear any more, from a snapshot of
+  // their own if the transaction has read before.
+  Result<PgRows> SelectList(const ListSql& list);
+  Status CheckReadable() const;
+  Status EnsureImages(std::vector<ImageId> ids);
+  ImagePointer FindRead(const ImageId& id) const { return images_.Find(id); }
+
   Result<std::unordered_map<NodeId, NodeCondition>> FindConditions(
       const std::vector<NodePlace>& nodes) override;
-  Result<ReportedTotals> CountReported() override;
-  Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) override;
-
-  Result<std::vector<OrgRow>> ListOrgs(const ListQuery& query) override;
-  Result<std::vector<RegionRow>> ListRegions(const ListQuery& query) override;
-  Result<std::vector<HostRow>> ListHosts(const ListQuery& query) override;
-  Result<std::vector<ProtocolRow>> ListProtocols(const ListQuery& query) override;
-  Result<std::vector<VersionRow>> ListVersions(const ListQuery& query) override;
-  Result<std::vector<ImageRow>> ListImages(const ListQuery& query) override;
-  Result<std::vector<NodeRow>> ListNodes(const ListQuery& query) override;
-  Result<std::vector<CommandRow>> ListCommands(const ListQuery& query) override;
-  // By cursor only those below which nothing can appear any more, from a snapshot of their own if
-  // the transaction has read before.
-  Result<std::vector<EventRow>> ListEvents(const ListQuery& query) override;
-  Result<std::vector<TokenRow>> ListTokens(const ListQuery& query) override;
-  Result<std::vector<RequestRow>> ListRequests(const ListQuery& query) override;
-
-  Result<std::vector<LedgerEntry>> HostLedger(const HostId& host, int64_t after_seq,
-                                              int64_t limit) override;
-  Result<std::vector<LedgerEntry>> NodeLedger(const NodeId& node, int64_t after_seq,
-                                              int64_t limit) override;
-  Result<Books> OrgUsage(const OrgId& org) override;
-
   Result<std::vector<HostAudit>> AuditHosts(const HostId& after, int64_t limit) override;
   Result<std::optional<HostAudit>> AuditHost(const HostId& host) override;
   Result<std::vector<NodeAudit>> AuditNodes(const NodeId& after, int64_t limit) override;
   Result<std::vector<NodeAudit>> AuditNodesOf(const HostId& host) override;
-  Result<AuditCounts> CountForAudit() override;
   Result<std::vector<MachineAudit>> AuditMachines(const HostId& after, int64_t limit) override;
   Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) override;
 
  private:
   Result<Snapshot> ReadSnapshot(const LockSet& wanted, bool lock);
-  // Reads these images, where they have not been read before.
-  Status EnsureImages(std::vector<ImageId> ids);
-  // The reference of an image that EnsureImages() was called for.
-  std::string ImageName(const ImageId& id) const;
   // Adds sums and ledgers to hosts in id order.
   Result<std::vector<HostAudit>> CompleteAudits(std::vector<HostAudit> audits);
   Result<std::vector<NodeAudit>> CheckNodes(const std::vector<NodeId>& ids);
@@ -114,9 +93,14 @@ class PgTransaction final : public WriteTx {
   void AddHorizon(PgBatch& batch);
   // REQUIRES: the deadline, if there is one, is after `now`; the server takes 0 for no limit.
   void AddLimit(PgBatch& batch, std::chrono::steady_clock::time_point now);
-  // Reads a listing; `read` takes the columns of one row. In list.cc.
-  template <class Row, class Reader>
-  Result<std::vector<Row>> ReadList(Listing listing, const ListQuery& wanted, const Reader& read);
+  // PostgreSQL's text has no NUL, so nothing is called by one that has.
+  template <class T>
+  static bool HasNul(const T& value) {
+    if constexpr (std::is_convertible_v<const T&, std::string_view>) {
+      return std::string_view(value).contains('\0');
+    }
+    return false;
+  }
 
   PgConnection& connection_;
   PgImageCache& images_;
@@ -129,5 +113,7 @@ class PgTransaction final : public WriteTx {
   bool outcome_is_unknown_ = false;
   bool lost_a_race_ = false;
 };
+
+extern template class SqlReads<PgTransaction>;
 
 }  // namespace tallyman

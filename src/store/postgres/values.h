@@ -291,4 +291,33 @@ class PgResult {
   std::unique_ptr<PGresult, Clear> result_;
 };
 
+// The rows of a result, one after the other, as an SqliteQuery gives them.
+class PgRows {
+ public:
+  PgRows() = default;  // none
+  explicit PgRows(PgResult result) : result_(std::move(result)), rows_(result_->rows()) {}
+
+  Result<bool> Next() {
+    if (at_ == rows_) return false;
+    row_ = result_->row(at_++);
+    return true;
+  }
+  // The columns of the current row, from the left, or behind the one that was read last.
+  template <class... T>
+  Status Read(T&... values) {
+    row_ = result_->row(at_ - 1);
+    return row_.Read(values...);
+  }
+  template <class... T>
+  Status ReadMore(T&... values) {
+    return row_.Read(values...);
+  }
+
+ private:
+  std::optional<PgResult> result_;
+  int rows_ = 0;
+  int at_ = 0;
+  PgRow row_{nullptr, 0};
+};
+
 }  // namespace tallyman

@@ -16,8 +16,8 @@ namespace tallyman {
 namespace {
 
 constexpr char kHosts[] =
-    "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id > ?1 ORDER BY h.id LIMIT ?2";
-constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id = ?1";
+    "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id > ?1 ORDER BY h.id LIMIT ?2";
+constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = ?1";
 constexpr char kSums[] =
     "SELECT host_id, count(*), sum(cpu_cores), sum(memory_bytes), sum(disk_bytes), "
     "sum(held_cpu_cores), sum(held_memory_bytes), sum(held_disk_bytes) "
@@ -48,15 +48,11 @@ constexpr char kNodesOfHost[] =
     "SELECT id FROM nodes INDEXED BY nodes_live WHERE host_id = ?1 AND released_at IS NULL "
     "AND deleted_at IS NULL ORDER BY id";
 constexpr char kNode[] =
-    "SELECT " TALLYMAN_NODE_COLUMNS
+    "SELECT " TALLYMAN_NODE_COLUMNS("n.")
     ", ifnull(h.name, ''), c.image_id, c.cpu_cores, c.memory_bytes, c.disk_bytes, r.cpu_cores, "
     "r.memory_bytes, r.disk_bytes FROM nodes n LEFT JOIN hosts h ON h.id = n.host_id "
     "LEFT JOIN configs c ON c.id = n.config_id LEFT JOIN configs r ON r.id = n.running_config_id "
     "WHERE n.id = ?1";
-constexpr char kCounts[] =
-    "SELECT (SELECT count(*) FROM nodes INDEXED BY nodes_live "
-    "WHERE released_at IS NULL AND deleted_at IS NULL), (SELECT count(*) FROM hosts), "
-    "(SELECT count(*) FROM ledger)";
 
 // The next id of a stream of ids; nil at its end.
 template <class IdType>
@@ -208,15 +204,6 @@ Result<std::vector<NodeAudit>> SqliteTransaction::AuditNodesOf(const HostId& hos
     if (id.is_nil()) return wrong;
     RETURN_IF_ERROR(CheckNode(connection_, id, wrong));
   }
-}
-
-Result<AuditCounts> SqliteTransaction::CountForAudit() {
-  RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kCounts);
-  AuditCounts counts;
-  ASSIGN_OR_RETURN(bool found, query.Next());
-  if (found) RETURN_IF_ERROR(query.Read(counts.nodes, counts.hosts, counts.ledger_entries));
-  return counts;
 }
 
 }  // namespace tallyman

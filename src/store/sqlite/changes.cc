@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "model/config.h"
 #include "store/corrections.h"
+#include "store/insert_sql.h"
 #include "store/refusals.h"
 #include "store/sqlite/constraint.h"
 #include "store/sqlite/reports.h"
@@ -13,34 +14,32 @@
 namespace tallyman {
 namespace {
 
-constexpr char kInsertOrg[] = "INSERT INTO orgs (id, name, created_at) VALUES (?, ?, ?)";
-constexpr char kInsertRegion[] = "INSERT INTO regions (id, name, created_at) VALUES (?, ?, ?)";
-constexpr char kInsertProtocol[] =
-    "INSERT INTO protocols (id, key, name, org_id, created_at) VALUES (?, ?, ?, ?, ?)";
-constexpr char kInsertVersion[] =
-    "INSERT INTO protocol_versions (id, protocol_id, variant, semantic_version, org_id, "
-    "created_at) VALUES (?, ?, ?, ?, ?, ?)";
-constexpr char kInsertImage[] =
-    "INSERT INTO images (id, protocol_version_id, build, org_id, uri, cpu_cores, memory_bytes, "
-    "disk_bytes, firewall_rules, committed_at, created_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr char kInsertProperty[] =
-    "INSERT INTO image_properties (image_id, key, description, default_value, add_cpu_cores, "
-    "add_memory_bytes, add_disk_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)";
-constexpr char kInsertHost[] =
-    "INSERT INTO hosts (id, name, region_id, cpu_cores, memory_bytes, disk_bytes, "
-    "capacity_policy, node_count, node_cpu_cores, node_memory_bytes, node_disk_bytes, "
-    "held_cpu_cores, held_memory_bytes, held_disk_bytes, ledger_seq, version, created_at, "
-    "updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr char kInsertConfig[] =
-    "INSERT INTO configs (id, image_id, json, cpu_cores, memory_bytes, disk_bytes, created_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)";
-constexpr char kInsertNode[] =
-    "INSERT INTO nodes (id, name, org_id, host_id, image_id, config_id, protocol_id, "
-    "protocol_version_id, semantic_version, auto_upgrade, node_state, next_state, cpu_cores, "
-    "memory_bytes, disk_bytes, held_cpu_cores, held_memory_bytes, held_disk_bytes, "
-    "running_config_id, handed_out, version, created_at, updated_at, released_at, deleted_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+template <SqlLiteral kInto, SqlLiteral kColumns>
+constexpr const char* kInsert = kInsertSql<kInto, kColumns, "VALUES">.data();
+
+constexpr const char* kInsertOrg = kInsert<"INSERT INTO orgs", TALLYMAN_ORG_COLUMNS("")>;
+constexpr const char* kInsertRegion = kInsert<"INSERT INTO regions", TALLYMAN_REGION_COLUMNS("")>;
+constexpr const char* kInsertProtocol =
+    kInsert<"INSERT INTO protocols", TALLYMAN_PROTOCOL_COLUMNS("")>;
+constexpr const char* kInsertVersion =
+    kInsert<"INSERT INTO protocol_versions", TALLYMAN_VERSION_COLUMNS("")>;
+constexpr const char* kInsertImage =
+    kInsert<"INSERT INTO images",
+            TALLYMAN_IMAGE_COLUMNS("") ", protocol_version_id, firewall_rules">;
+constexpr const char* kInsertProperty =
+    kInsert<"INSERT INTO image_properties", "image_id, " TALLYMAN_PROPERTY_COLUMNS("")>;
+constexpr const char* kInsertHost = kInsert<"INSERT INTO hosts", TALLYMAN_HOST_COLUMNS("")>;
+constexpr const char* kInsertConfig =
+    kInsert<"INSERT INTO configs", "id, " TALLYMAN_CONFIG_COLUMNS("")>;
+constexpr const char* kInsertNode = kInsert<"INSERT INTO nodes", TALLYMAN_NODE_COLUMNS("")>;
+constexpr const char* kInsertLedger =
+    kInsert<"INSERT INTO ledger", TALLYMAN_LEDGER_COLUMNS("") ", corrections">;
+constexpr const char* kInsertCommand =
+    kInsert<"INSERT INTO commands", TALLYMAN_NEW_COMMAND_COLUMNS("")>;
+constexpr const char* kInsertEvent = kInsert<"INSERT INTO events", TALLYMAN_NEW_EVENT_COLUMNS("")>;
+constexpr const char* kInsertRequest =
+    kInsert<"INSERT INTO requests", TALLYMAN_REQUEST_COLUMNS("") ", response">;
+constexpr const char* kInsertToken = kInsert<"INSERT INTO tokens", TALLYMAN_TOKEN_COLUMNS("")>;
 
 #define TALLYMAN_UPDATE_NODE                                                                 \
   "UPDATE nodes SET image_id = ?, config_id = ?, protocol_id = ?, protocol_version_id = ?, " \
@@ -60,28 +59,10 @@ constexpr char kUpdateHost[] =
     "node_count = ?, node_cpu_cores = ?, node_memory_bytes = ?, node_disk_bytes = ?, "
     "held_cpu_cores = ?, held_memory_bytes = ?, held_disk_bytes = ?, ledger_seq = ?, version = ?, "
     "updated_at = ? WHERE id = ? AND version = ?";
-constexpr char kInsertLedger[] =
-    "INSERT INTO ledger (host_id, seq, node_id, kind, delta_node_count, delta_cpu_cores, "
-    "delta_memory_bytes, delta_disk_bytes, balance_node_count, balance_cpu_cores, "
-    "balance_memory_bytes, balance_disk_bytes, corrections, request_id, actor_id, created_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr char kUpdateCommand[] =
     "UPDATE commands SET state = ?, ended_at = ?, attempt = ifnull(?, attempt), "
     "taken_at = ifnull(?, taken_at), not_before = ifnull(?, not_before), "
     "outcome = ifnull(?, outcome), from_config_id = ifnull(?, from_config_id) WHERE id = ?";
-constexpr char kInsertCommand[] =
-    "INSERT INTO commands (id, node_id, host_id, kind, state, seq, attempt, from_config_id, "
-    "to_config_id, payload, created_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr char kInsertEvent[] =
-    "INSERT INTO events (kind, org_id, host_id, node_id, actor_id, request_id, detail, "
-    "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr char kInsertRequest[] =
-    "INSERT INTO requests (org_id, actor_id, request_id, method, address, body_digest, response, "
-    "created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-
-constexpr char kInsertToken[] =
-    "INSERT INTO tokens (id, name, secret_digest, role, org_id, host_id, created_by, created_at, "
-    "expires_at, revoked_at, used_at, nonce_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr char kUpdateToken[] =
     "UPDATE tokens SET revoked_at = ?1, used_at = ?2, nonce_digest = ?3, "
     "host_id = ifnull(?5, host_id) "
@@ -104,38 +85,36 @@ Status RunFor(SqliteQuery& query, std::string_view kind, const Uuid& id) {
 
 Status Write(SqliteConnection& connection, const Org& org) {
   SqliteQuery query = connection.Query(kInsertOrg);
-  query.Bind(org.id, org.name, org.created_at);
+  query.Bind(org);
   return RunFor(query, "org", org.name);
 }
 
 Status Write(SqliteConnection& connection, const Region& region) {
   SqliteQuery query = connection.Query(kInsertRegion);
-  query.Bind(region.id, region.name, region.created_at);
+  query.Bind(region);
   return RunFor(query, "region", region.name);
 }
 
 Status Write(SqliteConnection& connection, const Protocol& protocol) {
   SqliteQuery query = connection.Query(kInsertProtocol);
-  query.Bind(protocol.id, protocol.key, protocol.name, protocol.org_id, protocol.created_at);
+  query.Bind(protocol);
   return RunFor(query, "protocol", protocol.key);
 }
 
 Status Write(SqliteConnection& connection, const ProtocolVersion& version) {
   SqliteQuery query = connection.Query(kInsertVersion);
-  query.Bind(version.id, version.protocol_id, version.variant, version.semantic_version,
-             version.org_id, version.created_at);
+  query.Bind(version);
   return RunFor(query, "version", version.variant + "@" + version.semantic_version);
 }
 
 Status Write(SqliteConnection& connection, const Image& image) {
   std::string rules = FirewallRulesToJson(image.firewall_rules);
   SqliteQuery query = connection.Query(kInsertImage);
-  query.Bind(image.id, image.version.id, image.build, image.org_id, image.uri, image.minimum, rules,
-             image.committed_at, image.created_at);
+  query.Bind(image, image.version.id, rules);
   RETURN_IF_ERROR(RunFor(query, "image", image.Reference()));
   for (const Property& property : image.properties) {
     SqliteQuery insert = connection.Query(kInsertProperty);
-    insert.Bind(image.id, property.key, property.description, property.default_value, property.add);
+    insert.Bind(image.id, property);
     RETURN_IF_ERROR(RunFor(insert, "property", property.key));
   }
   return {};
@@ -143,8 +122,7 @@ Status Write(SqliteConnection& connection, const Image& image) {
 
 Status Write(SqliteConnection& connection, const Host& host) {
   SqliteQuery query = connection.Query(kInsertHost);
-  query.Bind(host.id, host.name, host.region_id, host.capacity, host.capacity_policy, host.books,
-             host.held, host.ledger_seq, host.version, host.created_at, host.updated_at);
+  query.Bind(host);
   return RunFor(query, "host", host.name);
 }
 
@@ -157,11 +135,7 @@ Status Write(SqliteConnection& connection, const NodeConfig& config) {
 
 Status Write(SqliteConnection& connection, const Node& node) {
   SqliteQuery query = connection.Query(kInsertNode);
-  query.Bind(node.id, node.name, node.org_id, node.host_id, node.image_id, node.config_id,
-             node.protocol_id, node.protocol_version_id, node.semantic_version, node.auto_upgrade,
-             node.node_state, node.next_state, node.resources, node.held, node.running_config_id,
-             node.handed_out, node.version, node.created_at, node.updated_at, node.released_at,
-             node.deleted_at);
+  query.Bind(node);
   return RunFor(query, "node", node.name);
 }
 
@@ -203,8 +177,7 @@ Status Write(SqliteConnection& connection, const LedgerEntry& entry) {
   std::optional<std::string> corrections;
   if (!entry.corrections.empty()) corrections = CorrectionsToJson(entry.corrections);
   SqliteQuery query = connection.Query(kInsertLedger);
-  query.Bind(entry.host_id, entry.seq, entry.node_id, entry.kind, entry.delta, entry.balance,
-             corrections, entry.request_id, entry.actor_id, entry.created_at);
+  query.Bind(entry, corrections);
   return RunFor(query, "ledger entry of host", entry.host_id.uuid);
 }
 
@@ -219,32 +192,25 @@ Status Write(SqliteConnection& connection, const CommandUpdate& update) {
 
 Status Write(SqliteConnection& connection, const Command& command) {
   SqliteQuery query = connection.Query(kInsertCommand);
-  query.Bind(command.id, command.node_id, command.host_id, command.kind, command.state, command.seq,
-             command.attempt, command.from_config_id, command.to_config_id, command.payload,
-             command.created_at, command.ended_at);
+  query.Bind(AsNew{command});
   return RunFor(query, "command", command.id.uuid);
 }
 
 Status Write(SqliteConnection& connection, const Event& event) {
   SqliteQuery query = connection.Query(kInsertEvent);
-  query.Bind(event.kind, event.org_id, event.host_id, event.node_id, event.actor_id,
-             event.request_id, event.detail, event.created_at);
+  query.Bind(AsNew{event});
   return RunFor(query, "event", ToText(event.kind));
 }
 
 Status Write(SqliteConnection& connection, const RequestRecord& request) {
   SqliteQuery query = connection.Query(kInsertRequest);
-  query.Bind(request.key.org_id, request.key.actor_id, request.key.request_id, request.method,
-             request.address, request.body_digest, SqliteBlob{request.response},
-             request.created_at);
+  query.Bind(request, SqliteBlob{request.response});
   return RunFor(query, "request", request.key.request_id);
 }
 
 Status Write(SqliteConnection& connection, const Token& token) {
   SqliteQuery query = connection.Query(kInsertToken);
-  query.Bind(token.id, token.name, token.secret_digest, token.role, token.org_id, token.host_id,
-             token.created_by, token.created_at, token.expires_at, token.revoked_at, token.used_at,
-             token.nonce_digest);
+  query.Bind(token);
   return RunFor(query, "token", token.name);
 }
 

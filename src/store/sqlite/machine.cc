@@ -6,11 +6,11 @@ namespace tallyman {
 namespace {
 
 constexpr char kReporters[] =
-    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS
+    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS("r.")
     ", ifnull(h.name, '') FROM host_reports r LEFT JOIN hosts h ON h.id = r.host_id "
     "WHERE r.host_id > ?1 AND r.status_at IS NOT NULL ORDER BY r.host_id LIMIT ?2";
 constexpr char kReporter[] =
-    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS
+    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS("r.")
     ", ifnull(h.name, '') FROM host_reports r LEFT JOIN hosts h ON h.id = r.host_id "
     "WHERE r.host_id = ?1 AND r.status_at IS NOT NULL";
 constexpr char kBooked[] =

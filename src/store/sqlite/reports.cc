@@ -2,15 +2,15 @@
 
 #include <set>
 
+#include "store/insert_sql.h"
 #include "store/refusals.h"
 #include "store/sqlite/rows.h"
-#include "store/sqlite/transaction.h"
 
 namespace tallyman {
 namespace {
 
 constexpr char kHostReport[] =
-    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS " FROM host_reports r WHERE r.host_id = ?1";
+    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS("r.") " FROM host_reports r WHERE r.host_id = ?1";
 constexpr char kPlace[] = "SELECT node_id, host_id, state FROM commands WHERE id = ?1";
 constexpr char kEndedSeq[] =
     "SELECT seq FROM commands INDEXED BY commands_ended WHERE node_id = ?1 "
@@ -25,31 +25,9 @@ constexpr char kHadConfig[] =
     "OR EXISTS (SELECT 1 FROM commands INDEXED BY commands_ended WHERE node_id = ?1 "
     "AND state IN ('settled', 'reverted', 'superseded', 'cancelled') AND to_config_id = ?2)";
 
-// The oldest open command of each node.
-#define TALLYMAN_HEADS                                                       \
-  "WHERE c.host_id = ?1 AND c.state = 'open' AND NOT EXISTS "                \
-  "(SELECT 1 FROM commands e INDEXED BY commands_open WHERE e.host_id = ?1 " \
-  "AND e.node_id = c.node_id AND e.seq < c.seq AND e.state = 'open') "
-constexpr char kReady[] =
-    "SELECT " TALLYMAN_COMMAND_COLUMNS
-    ", n.name, n.handed_out FROM commands c INDEXED BY commands_open "
-    "JOIN nodes n ON n.id = c.node_id " TALLYMAN_HEADS
-    "AND (c.not_before IS NULL OR c.not_before <= ?2) ORDER BY c.node_id LIMIT ?3";
-constexpr char kNextAt[] =
-    "SELECT min(c.not_before) FROM commands c INDEXED BY commands_open " TALLYMAN_HEADS
-    "AND c.not_before > ?2";
-constexpr char kOverdue[] =
-    "SELECT id, node_id FROM commands INDEXED BY commands_taken "
-    "WHERE state = 'taken' AND taken_at < ?1 ORDER BY taken_at LIMIT ?2";
-constexpr char kLiveNodes[] =
-    "SELECT id FROM nodes INDEXED BY nodes_live WHERE host_id = ?1 AND released_at IS NULL "
-    "AND deleted_at IS NULL ORDER BY id";
-
-constexpr char kWriteHost[] =
-    "INSERT INTO host_reports (host_id, sequence, heard_at, status_at, cpu_cores, memory_bytes, "
-    "disk_bytes, agent_version, reserved_cpu_cores, reserved_memory_bytes, reserved_disk_bytes, "
-    "thin_disks, problem, incident_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
+constexpr const char* kWriteHost = kInsertSql<
+    "INSERT INTO host_reports", TALLYMAN_HOST_REPORT_COLUMNS(""), "VALUES",
+    " ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
     "heard_at = excluded.heard_at, status_at = ifnull(excluded.status_at, status_at), "
     "cpu_cores = ifnull(excluded.cpu_cores, cpu_cores), "
     "memory_bytes = ifnull(excluded.memory_bytes, memory_bytes), "
@@ -61,33 +39,13 @@ constexpr char kWriteHost[] =
     "thin_disks = ifnull(excluded.thin_disks, thin_disks), "
     "problem = ifnull(excluded.problem, problem), "
     "incident_number = excluded.incident_number "
-    "WHERE sequence < excluded.sequence";
+    "WHERE sequence < excluded.sequence">.data();
 // A row that says what it said before is not written again.
-constexpr char kWriteNode[] =
-    "INSERT INTO node_reports AS r (host_id, node_id, config_id, image_uri, container_id, "
-    "run_state, health, cpu_cores, memory_bytes, disk_bytes, pending, remains, changed_at, "
-    "restarts, health_message, problem, image_digest, disk_used_bytes, end_exit_code, end_signal, "
-    "end_out_of_memory, end_at, end_output) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (host_id, node_id) DO UPDATE SET config_id = excluded.config_id, "
-    "image_uri = excluded.image_uri, container_id = excluded.container_id, "
-    "run_state = excluded.run_state, health = excluded.health, cpu_cores = excluded.cpu_cores, "
-    "memory_bytes = excluded.memory_bytes, disk_bytes = excluded.disk_bytes, "
-    "pending = excluded.pending, remains = excluded.remains, changed_at = excluded.changed_at, "
-    "restarts = excluded.restarts, health_message = excluded.health_message, "
-    "problem = excluded.problem, image_digest = excluded.image_digest, "
-    "disk_used_bytes = excluded.disk_used_bytes, end_exit_code = excluded.end_exit_code, "
-    "end_signal = excluded.end_signal, end_out_of_memory = excluded.end_out_of_memory, "
-    "end_at = excluded.end_at, end_output = excluded.end_output "
-    "WHERE (r.config_id, r.image_uri, r.container_id, r.run_state, r.health, r.cpu_cores, "
-    "r.memory_bytes, r.disk_bytes, r.pending, r.remains, r.restarts, r.health_message, r.problem, "
-    "r.image_digest, r.disk_used_bytes, r.end_exit_code, r.end_signal, r.end_out_of_memory, "
-    "r.end_at, r.end_output) IS NOT (excluded.config_id, "
-    "excluded.image_uri, excluded.container_id, excluded.run_state, excluded.health, "
-    "excluded.cpu_cores, excluded.memory_bytes, excluded.disk_bytes, excluded.pending, "
-    "excluded.remains, excluded.restarts, excluded.health_message, excluded.problem, "
-    "excluded.image_digest, excluded.disk_used_bytes, excluded.end_exit_code, "
-    "excluded.end_signal, excluded.end_out_of_memory, excluded.end_at, excluded.end_output)";
+constexpr const char* kWriteNode = kInsertSql<
+    "INSERT INTO node_reports AS r", "host_id, node_id, changed_at, " TALLYMAN_NODE_REPORT_COLUMNS(""), "VALUES",
+    " ON CONFLICT (host_id, node_id) DO UPDATE SET (changed_at, " TALLYMAN_NODE_REPORT_COLUMNS("")
+    ") = (excluded.changed_at, " TALLYMAN_NODE_REPORT_COLUMNS("excluded.")
+    ") WHERE (" TALLYMAN_NODE_REPORT_COLUMNS("r.") ") IS NOT (" TALLYMAN_NODE_REPORT_COLUMNS("excluded.") ")">.data();
 constexpr char kAddIncidents[] =
     "INSERT INTO node_incidents AS i (node_id, kind, count) VALUES (?1, ?2, ?3) "
     "ON CONFLICT (node_id, kind) DO UPDATE SET count = min(i.count + "
@@ -168,9 +126,7 @@ Status ReadForReports(SqliteConnection& connection, ImageCache& images, const Lo
 
 Status WriteReport(SqliteConnection& connection, const HostReport& report) {
   SqliteQuery query = connection.Query(kWriteHost);
-  query.Bind(report.host_id, report.sequence, report.heard_at, report.status_at, report.capacity,
-             report.agent_version, report.reserved, report.thin_disks, report.problem,
-             report.incident_number);
+  query.Bind(report);
   RETURN_IF_ERROR(query.Run());
   if (connection.changes() == 1) return {};
   return Fail(ReportOutdated(report.host_id));
@@ -204,10 +160,7 @@ Status WriteReport(SqliteConnection& connection, const StatusReport& report) {
   for (const NodeReport& node : report.nodes) {
     gone.erase(node.node_id);
     SqliteQuery query = connection.Query(kWriteNode);
-    query.Bind(report.host_id, node.node_id, node.config_id, node.image_uri, node.container_id,
-               node.run_state, node.health, node.limits, node.pending, node.remains, report.at,
-               node.restarts, node.health_message, node.problem, node.image_digest,
-               node.disk_used_bytes, node.last_end);
+    query.Bind(report.host_id, node.node_id, report.at, node);
     RETURN_IF_ERROR(query.Run());
   }
   for (const NodeId& id : gone) {
@@ -216,50 +169,6 @@ Status WriteReport(SqliteConnection& connection, const StatusReport& report) {
     RETURN_IF_ERROR(query.Run());
   }
   return {};
-}
-
-Result<HandOut> SqliteTransaction::FindCommandsFor(const HandOutQuery& wanted) {
-  RETURN_IF_ERROR(CheckReadable());
-  HandOut out;
-  RETURN_IF_ERROR(ReadHostReport(connection_, wanted.host_id, out.last_heard));
-  SqliteQuery ready = connection_.Query(kReady);
-  ready.Bind(wanted.host_id, wanted.now, wanted.limit);
-  while (true) {
-    ASSIGN_OR_RETURN(bool more, ready.Next());
-    if (!more) break;
-    HandOut::Entry& entry = out.commands.emplace_back();
-    RETURN_IF_ERROR(ready.Read(entry.command, entry.node, entry.handed_out));
-  }
-  SqliteQuery next = connection_.Query(kNextAt);
-  next.Bind(wanted.host_id, wanted.now);
-  ASSIGN_OR_RETURN(bool found, next.Next());
-  if (found) RETURN_IF_ERROR(next.Read(out.next_at));
-  return out;
-}
-
-Result<std::vector<CommandOfNode>> SqliteTransaction::FindOverdue(Time before, int64_t limit) {
-  RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kOverdue);
-  query.Bind(before, limit);
-  std::vector<CommandOfNode> overdue;
-  while (true) {
-    ASSIGN_OR_RETURN(bool more, query.Next());
-    if (!more) return overdue;
-    CommandOfNode& command = overdue.emplace_back();
-    RETURN_IF_ERROR(query.Read(command.id, command.node_id));
-  }
-}
-
-Result<std::vector<NodeId>> SqliteTransaction::LiveNodesOf(const HostId& host) {
-  RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kLiveNodes);
-  query.Bind(host);
-  std::vector<NodeId> nodes;
-  while (true) {
-    ASSIGN_OR_RETURN(bool more, query.Next());
-    if (!more) return nodes;
-    RETURN_IF_ERROR(query.Read(nodes.emplace_back()));
-  }
 }
 
 }  // namespace tallyman

@@ -11,16 +11,14 @@ namespace tallyman {
 namespace {
 
 constexpr char kNode[] =
-    "SELECT " TALLYMAN_NODE_COLUMNS
+    "SELECT " TALLYMAN_NODE_COLUMNS("n.")
     ", ifnull(o.name, ''), r.cpu_cores, r.memory_bytes, r.disk_bytes, "
-    "c.image_id, c.json, c.cpu_cores, c.memory_bytes, c.disk_bytes, c.created_at FROM nodes n "
+    TALLYMAN_CONFIG_COLUMNS("c.") " FROM nodes n "
     "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN configs c ON c.id = n.config_id "
     "LEFT JOIN configs r ON r.id = n.running_config_id WHERE n.id = ?1";
 constexpr char kTransitions[] =
-    "SELECT c.id, c.kind, c.state, c.seq, c.from_config_id, c.to_config_id, f.cpu_cores, "
-    "f.memory_bytes, f.disk_bytes, t.cpu_cores, t.memory_bytes, t.disk_bytes, c.attempt, "
-    "c.taken_at "
-    "FROM commands c INDEXED BY commands_pending "
+    "SELECT " TALLYMAN_TRANSITION_COLUMNS
+    " FROM commands c INDEXED BY commands_pending "
     "LEFT JOIN configs f ON f.id = c.from_config_id LEFT JOIN configs t ON t.id = c.to_config_id "
     "WHERE c.node_id = ?1 AND c.state IN ('open', 'taken', 'unknown', 'failed') "
     "AND (c.state <> 'failed' OR NOT EXISTS (SELECT 1 FROM commands l INDEXED BY commands_ended "
@@ -28,15 +26,15 @@ constexpr char kTransitions[] =
     "AND l.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
     "AND l.kind IN ('node_create', 'node_upgrade', 'node_update'))) "
     "ORDER BY c.seq";
-constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id = ?1";
-constexpr char kOrg[] = "SELECT " TALLYMAN_ORG_COLUMNS " FROM orgs o WHERE o.id = ?1";
+constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = ?1";
+constexpr char kOrg[] = "SELECT " TALLYMAN_ORG_COLUMNS("o.") " FROM orgs o WHERE o.id = ?1";
 constexpr char kNodeName[] = "SELECT id FROM nodes WHERE name = ?1 AND deleted_at IS NULL";
 constexpr char kLedgerBalance[] =
     "SELECT balance_node_count, balance_cpu_cores, balance_memory_bytes, balance_disk_bytes "
     "FROM ledger WHERE host_id = ?1 ORDER BY seq DESC LIMIT 1";
 constexpr char kRequest[] =
-    "SELECT method, address, body_digest, response, created_at FROM requests "
-    "WHERE org_id = ?1 AND actor_id = ?2 AND request_id = ?3";
+    "SELECT " TALLYMAN_REQUEST_COLUMNS("q.")
+    ", q.response FROM requests q WHERE q.org_id = ?1 AND q.actor_id = ?2 AND q.request_id = ?3";
 
 // The query stands at the columns of the config.
 Status ReadConfig(SqliteQuery& query, NodeSnapshot& snapshot) {
@@ -106,10 +104,9 @@ Status ReadRequest(SqliteConnection& connection, const RequestKey& key, Snapshot
   ASSIGN_OR_RETURN(bool found, query.Next());
   if (!found) return {};
   RequestRecord& record = snapshot.requests[key];
-  record.key = key;
-  RETURN_IF_ERROR(query.Read(record.method, record.address, record.body_digest));
+  RETURN_IF_ERROR(query.Read(record));
   record.response = query.TakeBlob();
-  return query.ReadMore(record.created_at);
+  return {};
 }
 
 Status ReadTheRest(SqliteConnection& connection, ImageCache& images, const LockSet& wanted,
@@ -145,13 +142,7 @@ Result<std::vector<Transition>> ReadTransitions(SqliteConnection& connection, co
   while (true) {
     ASSIGN_OR_RETURN(bool more, query.Next());
     if (!more) return transitions;
-    Transition& transition = transitions.emplace_back();
-    std::optional<Resources> from, to;
-    RETURN_IF_ERROR(query.Read(transition.id, transition.kind, transition.state, transition.seq,
-                               transition.from_config_id, transition.to_config_id, from, to,
-                               transition.attempt, transition.taken_at));
-    transition.from = from.value_or(Resources{});
-    transition.to = to.value_or(Resources{});
+    RETURN_IF_ERROR(query.Read(transitions.emplace_back()));
   }
 }
 

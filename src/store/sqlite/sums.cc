@@ -19,7 +19,7 @@ constexpr char kSums[] = TALLYMAN_SUMS;
 constexpr char kProof[] =
     "SELECT (node_count, node_cpu_cores, node_memory_bytes, node_disk_bytes, held_cpu_cores, "
     "held_memory_bytes, held_disk_bytes) = (" TALLYMAN_SUMS ") FROM hosts WHERE id = ?1";
-constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS " FROM hosts h WHERE h.id = ?1";
+constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = ?1";
 
 bool IsOverflow(const Error& error) { return error.Fact("sqlite_message") == "integer overflow"; }
 

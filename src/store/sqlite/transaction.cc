@@ -1,45 +1,35 @@
 #include "store/sqlite/transaction.h"
 
-#include "store/corrections.h"
 #include "store/proof.h"
 #include "store/refusals.h"
+#include "store/sql_reads_definitions.h"
 #include "store/sqlite/changes.h"
-#include "store/sqlite/rows.h"
 #include "store/sqlite/snapshot.h"
 #include "store/sqlite/sums.h"
 
 namespace tallyman {
 namespace {
 
-constexpr char kHostLedger[] =
-    "SELECT " TALLYMAN_LEDGER_COLUMNS
-    " FROM ledger l WHERE l.host_id = ?1 AND l.seq > ?2 ORDER BY l.seq LIMIT ?3";
-// A node has no index of its own here: one row fewer to write in every upgrade. Its host's entries
-// lie side by side.
-constexpr char kNodeLedger[] =
-    "SELECT " TALLYMAN_LEDGER_COLUMNS
-    " FROM ledger l WHERE l.host_id = (SELECT host_id FROM nodes WHERE id = ?1) AND l.seq > ?2 "
-    "AND l.node_id = ?1 ORDER BY l.seq LIMIT ?3";
-constexpr char kOrgUsage[] =
-    "SELECT count(*), ifnull(sum(cpu_cores), 0), ifnull(sum(memory_bytes), 0), "
-    "ifnull(sum(disk_bytes), 0) FROM nodes "
-    "WHERE org_id = ?1 AND released_at IS NULL AND deleted_at IS NULL";
+constexpr char kCondition[] =
+    "SELECT run_state, health, problem, restarts FROM node_reports "
+    "WHERE host_id = $1 AND node_id = $2";
 
-Result<std::vector<LedgerEntry>> ReadLedger(SqliteQuery& query) {
-  std::vector<LedgerEntry> entries;
-  while (true) {
-    ASSIGN_OR_RETURN(bool more, query.Next());
-    if (!more) return entries;
-    LedgerEntry& entry = entries.emplace_back();
-    std::optional<std::string> corrections;
-    RETURN_IF_ERROR(query.Read(entry, corrections));
-    if (corrections && !CorrectionsFromJson(*corrections, entry.corrections)) {
-      return Fail(UnreadableCorrections(entry));
-    }
-  }
-}
+constexpr ListDialect kLists = {
+    .commands_of =
+        "c.rowid IN (SELECT rowid FROM commands INDEXED BY commands_pending WHERE node_id IN {0} "
+        "AND state IN ('open', 'taken', 'unknown', 'failed') UNION ALL "
+        "SELECT rowid FROM commands INDEXED BY commands_ended WHERE node_id IN {0} "
+        "AND state IN ('settled', 'reverted', 'superseded', 'cancelled'))",
+    .request_key = "q.request_id || '/' || hex(q.org_id) || '/' || q.actor_id",
+    .settled_events = "",
+    .limit_is_parameter = true};
+// There are no statistics to choose an index by.
+#define TALLYMAN_BY_INDEX(name) " INDEXED BY " name
 
 }  // namespace
+
+constexpr ReadSql SqliteTransaction::kReadSql = TALLYMAN_READ_SQL(kLists, TALLYMAN_BY_INDEX);
+template class SqlReads<SqliteTransaction>;
 
 Result<Snapshot> SqliteTransaction::Load(const LockSet& wanted) {
   RETURN_IF_ERROR(CheckReadable());
@@ -61,30 +51,42 @@ Status SqliteTransaction::CheckReadable() const {
   return Fail(ReadAfterWrite());
 }
 
-Result<std::vector<LedgerEntry>> SqliteTransaction::HostLedger(const HostId& host,
-                                                               int64_t after_seq, int64_t limit) {
+Result<SqliteQuery> SqliteTransaction::SelectList(const ListSql& list) {
   RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kHostLedger);
-  query.Bind(host, after_seq, limit);
-  return ReadLedger(query);
+  SqliteQuery query = connection_.QueryOnce(list.text);
+  query.Bind();
+  BindListParameters(list, [&](const auto& value) {
+    if constexpr (requires { value.uuid; }) {
+      const auto& bytes = value.uuid.bytes;
+      query.BindBlobCopy({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    } else {
+      BindValue(query, value);
+    }
+  });
+  return query;
 }
 
-Result<std::vector<LedgerEntry>> SqliteTransaction::NodeLedger(const NodeId& node,
-                                                               int64_t after_seq, int64_t limit) {
-  RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kNodeLedger);
-  query.Bind(node, after_seq, limit);
-  return ReadLedger(query);
+Status SqliteTransaction::EnsureImages(const std::vector<ImageId>& ids) {
+  for (const ImageId& id : ids) {
+    ASSIGN_OR_RETURN(const std::shared_ptr<const Image> read, images_.Get(connection_, id));
+  }
+  return {};
 }
 
-Result<Books> SqliteTransaction::OrgUsage(const OrgId& org) {
+Result<std::unordered_map<NodeId, NodeCondition>> SqliteTransaction::FindConditions(
+    const std::vector<NodePlace>& nodes) {
   RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kOrgUsage);
-  query.Bind(org);
-  Books usage;
-  ASSIGN_OR_RETURN(bool found, query.Next());
-  if (found) RETURN_IF_ERROR(query.Read(usage));
-  return usage;
+  std::unordered_map<NodeId, NodeCondition> conditions;
+  for (const NodePlace& node : nodes) {
+    SqliteQuery query = connection_.Query(kCondition);
+    query.Bind(node.host_id, node.node_id);
+    ASSIGN_OR_RETURN(const bool found, query.Next());
+    if (!found) continue;
+    NodeCondition& condition = conditions[node.node_id];
+    RETURN_IF_ERROR(
+        query.Read(condition.run_state, condition.health, condition.problem, condition.restarts));
+  }
+  return conditions;
 }
 
 }  // namespace tallyman

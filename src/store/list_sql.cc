@@ -1,32 +1,35 @@
-#include "store/postgres/list_sql.h"
+#include "store/list_sql.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <span>
 
 #include "base/checked.h"
-#include "store/postgres/rows.h"
 #include "store/refusals.h"
+#include "store/row_shapes.h"
 
 namespace tallyman {
 namespace {
 
-using enum PgListKind;
+using enum ListValueKind;
 
 struct FieldSql {
   std::string_view name;
-  PgListKind kind;
+  ListValueKind kind;
   std::string_view expression;
   // For "=" where that lets an index be used; each {0} is the value. Empty: none.
   std::string_view equals = "";
+  bool equals_nodes = false;  // `equals` is the nodes whose commands are meant
 };
 
 struct ListingSql {
   std::string_view select;  // columns and joins
-  std::string_view key;     // unique, breaks ties of the order
-  PgListKind key_kind;
+  std::string_view key;     // unique, breaks ties of the order; "": the dialect's
+  ListValueKind key_kind;
   std::span<const FieldSql> fields;
+  std::span<const ListField> names;
 };
 
 // LEFT JOINs to the rows that names come from: they keep the listed table in the outer loop, so
@@ -88,22 +91,15 @@ constexpr FieldSql kNodeFields[] = {
     {"disk_bytes", kInteger, "n.disk_bytes"},
     {"created_at", kInteger, "n.created_at"},
     {"updated_at", kInteger, "n.updated_at"}};
-// The commands of a node lie in two partial indexes, by state.
-#define TALLYMAN_COMMANDS_OF(nodes)                                 \
-  "c.id IN (SELECT id FROM commands WHERE node_id IN " nodes        \
-  " AND state IN ('open', 'taken', 'unknown', 'failed') UNION ALL " \
-  "SELECT id FROM commands WHERE node_id IN " nodes                 \
-  " AND state IN ('settled', 'reverted', 'superseded', 'cancelled'))"
 constexpr FieldSql kCommandFields[] = {
     {"id", kUuid, "c.id"},
-    {"node", kText, "coalesce(n.name, '')",
-     TALLYMAN_COMMANDS_OF("(SELECT id FROM nodes WHERE name = {0})")},
+    {"node", kText, "coalesce(n.name, '')", "(SELECT id FROM nodes WHERE name = {0})", true},
     {"host", kText, "coalesce(h.name, '')", "c.host_id = (SELECT id FROM hosts WHERE name = {0})"},
     {"kind", kText, "c.kind"},
     {"state", kText, "c.state"},
     {"created_at", kInteger, "c.created_at"},
     {"org", kText, "coalesce((SELECT name FROM orgs WHERE id = n.org_id), '')"},
-    {"node_id", kUuid, "c.node_id", TALLYMAN_COMMANDS_OF("({0})")}};
+    {"node_id", kUuid, "c.node_id", "({0})", true}};
 constexpr FieldSql kEventFields[] = {
     {"cursor", kInteger, "e.cursor"},
     {"node", kText, "coalesce(n.name, '')", "e.node_id IN (SELECT id FROM nodes WHERE name = {0})"},
@@ -128,43 +124,59 @@ constexpr FieldSql kRequestFields[] = {{"created_at", kInteger, "q.created_at"},
                                        {"org", kText, "coalesce(o.name, '')"},
                                        {"request_id", kText, "q.request_id"}};
 
+template <const auto& kFields>
+constexpr auto kNamesOf = [] {
+  std::array<ListField, std::size(kFields)> names;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const bool is_number = kFields[i].kind == kInteger;
+    names[i] = {kFields[i].name, is_number ? FieldType::kInteger : FieldType::kText};
+  }
+  return names;
+}();
+
 // In the order of the enumerators of Listing. `{}` is where the order and the key are selected.
 constexpr ListingSql kListings[] = {
-    {"SELECT " TALLYMAN_ORG_COLUMNS "{} FROM orgs o", "o.id", kUuid, kOrgFields},
-    {"SELECT " TALLYMAN_REGION_COLUMNS "{} FROM regions r", "r.id", kUuid, kRegionFields},
-    {"SELECT " TALLYMAN_HOST_COLUMNS
-     ", coalesce(r.name, ''){} FROM hosts h LEFT JOIN regions r ON r.id = h.region_id",
-     "h.id", kUuid, kHostFields},
-    {"SELECT " TALLYMAN_PROTOCOL_COLUMNS "{} FROM protocols p", "p.id", kUuid, kProtocolFields},
-    {"SELECT " TALLYMAN_VERSION_COLUMNS ", coalesce(p.key, ''){} FROM protocol_versions v LEFT "
-     "JOIN protocols p ON p.id = v.protocol_id",
-     "v.id", kUuid, kVersionFields},
+    {"SELECT " TALLYMAN_ORG_COLUMNS("o.") "{} FROM orgs o", "o.id", kUuid, kOrgFields,
+     kNamesOf<kOrgFields>},
+    {"SELECT " TALLYMAN_REGION_COLUMNS("r.") "{} FROM regions r", "r.id", kUuid, kRegionFields,
+     kNamesOf<kRegionFields>},
+    {"SELECT " TALLYMAN_HOST_COLUMNS(
+         "h.") ", coalesce(r.name, ''){} FROM hosts h LEFT JOIN regions r ON r.id = h.region_id",
+     "h.id", kUuid, kHostFields, kNamesOf<kHostFields>},
+    {"SELECT " TALLYMAN_PROTOCOL_COLUMNS("p.") "{} FROM protocols p", "p.id", kUuid,
+     kProtocolFields, kNamesOf<kProtocolFields>},
+    {"SELECT " TALLYMAN_VERSION_COLUMNS(
+         "v.") ", coalesce(p.key, ''){} FROM protocol_versions v LEFT "
+               "JOIN protocols p ON p.id = v.protocol_id",
+     "v.id", kUuid, kVersionFields, kNamesOf<kVersionFields>},
     {"SELECT i.id{} FROM images i LEFT JOIN protocol_versions v ON v.id = i.protocol_version_id "
      "LEFT JOIN protocols p ON p.id = v.protocol_id",
-     "i.id", kUuid, kImageFields},
-    {"SELECT " TALLYMAN_NODE_COLUMNS
-     ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id{} FROM nodes n "
-     "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN hosts h ON h.id = n.host_id "
-     "LEFT JOIN regions r ON r.id = h.region_id LEFT JOIN protocols p ON p.id = n.protocol_id "
-     "LEFT JOIN protocol_versions v ON v.id = n.protocol_version_id",
-     "n.id", kUuid, kNodeFields},
-    {"SELECT " TALLYMAN_COMMAND_COLUMNS
-     ", coalesce(n.name, ''), coalesce(h.name, ''){} FROM commands c "
-     "LEFT JOIN nodes n ON n.id = c.node_id LEFT JOIN hosts h ON h.id = c.host_id",
-     "c.id", kUuid, kCommandFields},
-    {"SELECT " TALLYMAN_EVENT_COLUMNS
-     ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(n.name, ''){} FROM events e "
-     "LEFT JOIN orgs o ON o.id = e.org_id LEFT JOIN hosts h ON h.id = e.host_id "
-     "LEFT JOIN nodes n ON n.id = e.node_id",
-     "e.cursor", kInteger, kEventFields},
-    {"SELECT " TALLYMAN_TOKEN_COLUMNS
-     ", coalesce(o.name, ''), coalesce(h.name, ''){} FROM tokens t "
-     "LEFT JOIN orgs o ON o.id = t.org_id LEFT JOIN hosts h ON h.id = t.host_id",
-     "t.id", kUuid, kTokenFields},
+     "i.id", kUuid, kImageFields, kNamesOf<kImageFields>},
+    {"SELECT " TALLYMAN_NODE_COLUMNS(
+         "n.") ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id{} FROM "
+               "nodes n "
+               "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN hosts h ON h.id = n.host_id "
+               "LEFT JOIN regions r ON r.id = h.region_id LEFT JOIN protocols p ON p.id = "
+               "n.protocol_id "
+               "LEFT JOIN protocol_versions v ON v.id = n.protocol_version_id",
+     "n.id", kUuid, kNodeFields, kNamesOf<kNodeFields>},
+    {"SELECT " TALLYMAN_COMMAND_COLUMNS(
+         "c.") ", coalesce(n.name, ''), coalesce(h.name, ''){} FROM commands c "
+               "LEFT JOIN nodes n ON n.id = c.node_id LEFT JOIN hosts h ON h.id = c.host_id",
+     "c.id", kUuid, kCommandFields, kNamesOf<kCommandFields>},
+    {"SELECT " TALLYMAN_EVENT_COLUMNS(
+         "e.") ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(n.name, ''){} FROM events e "
+               "LEFT JOIN orgs o ON o.id = e.org_id LEFT JOIN hosts h ON h.id = e.host_id "
+               "LEFT JOIN nodes n ON n.id = e.node_id",
+     "e.cursor", kInteger, kEventFields, kNamesOf<kEventFields>},
+    {"SELECT " TALLYMAN_TOKEN_COLUMNS(
+         "t.") ", coalesce(o.name, ''), coalesce(h.name, ''){} FROM tokens t "
+               "LEFT JOIN orgs o ON o.id = t.org_id LEFT JOIN hosts h ON h.id = t.host_id",
+     "t.id", kUuid, kTokenFields, kNamesOf<kTokenFields>},
     // The key of a request has three parts; as one text they still tell rows apart.
-    {"SELECT " TALLYMAN_REQUEST_COLUMNS
-     ", coalesce(o.name, ''){} FROM requests q LEFT JOIN orgs o ON o.id = q.org_id",
-     "(q.request_id || '/' || q.org_id::text || '/' || q.actor_id)", kText, kRequestFields},
+    {"SELECT " TALLYMAN_REQUEST_COLUMNS(
+         "q.") ", coalesce(o.name, ''){} FROM requests q LEFT JOIN orgs o ON o.id = q.org_id",
+     "", kText, kRequestFields, kNamesOf<kRequestFields>},
 };
 
 constexpr std::string_view kOperators[] = {"=", "<>", "<", "<=", ">", ">="};
@@ -174,29 +186,22 @@ const FieldSql* FindField(const ListingSql& listing, std::string_view name) {
   return it == listing.fields.end() ? nullptr : &*it;
 }
 
-FieldValue KeyValue(const std::string& key, PgListKind kind) {
+FieldValue KeyValue(const std::string& key, ListValueKind kind) {
   if (kind == kInteger) return ParseInt64(key).value_or(0);
   return key;
 }
 
 struct Builder {
   std::string where;
-  PgParams params;
+  std::vector<ListParameter> params;
 
   void Require(std::string_view condition) {
     where += where.empty() ? " WHERE " : " AND ";
     where += condition;
   }
-  // Adds a parameter and gives its name. An id stands as text in a list and as a UUID in the table.
-  std::string Add(const FieldValue& value, PgListKind kind) {
-    if (const auto* number = std::get_if<int64_t>(&value)) {
-      AppendValue(params, *number);
-    } else if (kind == kUuid) {
-      const auto uuid = Uuid::Parse(std::get<std::string>(value));
-      AppendValue(params, Id<struct AnyTag>{uuid.value_or(Uuid{})});
-    } else {
-      AppendValue(params, std::get<std::string>(value));
-    }
+  // Adds a parameter and gives its name.
+  std::string Add(FieldValue value, ListValueKind kind) {
+    params.push_back({std::move(value), kind});
     return fmt::format("${}", params.size());
   }
 };
@@ -216,7 +221,7 @@ void RequireAfter(Builder& builder, const ListingSql& listing, const FieldSql& o
 }
 
 // Text that is no id equals none, and stands before all of them.
-std::string_view CompareWithNoId(Comparison comparison) {
+std::string CompareWithNoId(const FieldSql& field, Comparison comparison) {
   switch (comparison) {
     case Comparison::kEqual:
     case Comparison::kLess:
@@ -227,36 +232,32 @@ std::string_view CompareWithNoId(Comparison comparison) {
     case Comparison::kGreaterOrEqual:
       break;
   }
-  return "true";
+  return fmt::format("{} IS NOT NULL", field.expression);
 }
 
-Status RequireConditions(Builder& builder, const ListingSql& listing, const ListQuery& wanted) {
+std::string Compare(Builder& builder, const ListDialect& dialect, const FieldSql& field,
+                    const Condition& condition) {
+  const auto* text = std::get_if<std::string>(&condition.value);
+  if (field.kind == kUuid && text != nullptr && !Uuid::Parse(*text)) {
+    return CompareWithNoId(field, condition.comparison);
+  }
+  const std::string parameter = builder.Add(condition.value, field.kind);
+  if (condition.comparison != Comparison::kEqual || field.equals.empty()) {
+    return fmt::format("{} {} {}", field.expression,
+                       kOperators[static_cast<size_t>(condition.comparison)], parameter);
+  }
+  std::string equals = fmt::format(fmt::runtime(field.equals), parameter);
+  if (!field.equals_nodes) return equals;
+  return fmt::format(fmt::runtime(dialect.commands_of), equals);
+}
+
+Status RequireConditions(Builder& builder, const ListDialect& dialect, const ListingSql& listing,
+                         const ListQuery& wanted) {
   for (const Condition& condition : wanted.conditions) {
     const FieldSql* field = FindField(listing, condition.field);
     if (field == nullptr) return Fail(UnknownListField(condition.field));
-    const auto* text = std::get_if<std::string>(&condition.value);
-    if (field->kind == kUuid && text != nullptr && !Uuid::Parse(*text)) {
-      builder.Require(CompareWithNoId(condition.comparison));
-      continue;
-    }
-    const std::string parameter = builder.Add(condition.value, field->kind);
-    if (condition.comparison == Comparison::kEqual && !field->equals.empty()) {
-      builder.Require(fmt::format(fmt::runtime(field->equals), parameter));
-    } else {
-      builder.Require(fmt::format("{} {} {}", field->expression,
-                                  kOperators[static_cast<size_t>(condition.comparison)],
-                                  parameter));
-    }
+    builder.Require(Compare(builder, dialect, *field, condition));
   }
-  return {};
-}
-
-Status ReadAs(PgRow& row, PgListKind kind, FieldValue& value) {
-  if (kind == kInteger) return row.Read(value.emplace<int64_t>());
-  if (kind == kText) return row.Read(value.emplace<std::string>());
-  Id<struct AnyTag> id;
-  RETURN_IF_ERROR(row.Read(id));
-  value = id.ToString();
   return {};
 }
 
@@ -266,21 +267,20 @@ const FieldSql* OrderOf(const ListingSql& listing, const ListQuery& wanted) {
 
 }  // namespace
 
-bool IsByCursor(Listing listing, const ListQuery& wanted) {
-  if (listing != Listing::kEvents) return false;
-  return wanted.order_by.empty() || wanted.order_by == kEventFields[0].name;
+std::span<const ListField> FieldsOf(Listing listing) {
+  return kListings[static_cast<size_t>(listing)].names;
 }
 
-Result<PgListSql> MakeListSql(Listing which, const ListQuery& wanted) {
-  const ListingSql& listing = kListings[static_cast<size_t>(which)];
+Result<ListSql> MakeListSql(const ListDialect& dialect, Listing which, const ListQuery& wanted) {
+  ListingSql listing = kListings[static_cast<size_t>(which)];
+  if (listing.key.empty()) listing.key = dialect.request_key;
   const FieldSql* order = OrderOf(listing, wanted);
   if (order == nullptr) return Fail(UnknownListField(wanted.order_by));
+  const bool by_cursor = which == Listing::kEvents && order->expression == listing.key;
   Builder builder;
   if (which == Listing::kNodes && !wanted.with_deleted) builder.Require("n.deleted_at IS NULL");
-  if (IsByCursor(which, wanted)) {
-    builder.Require("e.cursor <= current_setting('tallyman.event_horizon')::bigint");
-  }
-  RETURN_IF_ERROR(RequireConditions(builder, listing, wanted));
+  if (by_cursor && !dialect.settled_events.empty()) builder.Require(dialect.settled_events);
+  RETURN_IF_ERROR(RequireConditions(builder, dialect, listing, wanted));
   if (wanted.after) RequireAfter(builder, listing, *order, wanted);
 
   std::string sql = fmt::format(fmt::runtime(listing.select),
@@ -289,18 +289,10 @@ Result<PgListSql> MakeListSql(Listing which, const ListQuery& wanted) {
   const char* direction = wanted.descending ? " DESC" : "";
   sql += fmt::format(" ORDER BY {}{}", order->expression, direction);
   if (order->expression != listing.key) sql += fmt::format(", {}{}", listing.key, direction);
-  // As a number and not as a parameter, so that the planner knows how few rows are wanted.
-  sql += fmt::format(" LIMIT {}", wanted.limit);
-  return PgListSql{std::move(sql), std::move(builder.params), order->kind, listing.key_kind};
-}
-
-Status ReadListCursor(PgRow& row, const PgListSql& list, ListCursor& cursor) {
-  FieldValue key;
-  RETURN_IF_ERROR(ReadAs(row, list.order_kind, cursor.value));
-  RETURN_IF_ERROR(ReadAs(row, list.key_kind, key));
-  const auto* number = std::get_if<int64_t>(&key);
-  cursor.key = number != nullptr ? std::to_string(*number) : std::get<std::string>(std::move(key));
-  return {};
+  sql += fmt::format(" LIMIT {}", dialect.limit_is_parameter ? builder.Add(wanted.limit, kInteger)
+                                                             : std::to_string(wanted.limit));
+  return ListSql{std::move(sql), std::move(builder.params), order->kind, listing.key_kind,
+                 by_cursor};
 }
 
 }  // namespace tallyman

@@ -1,0 +1,100 @@
+// The texts of look-ups, the same for every database; see sql_reads.h.
+#pragma once
+
+#include "store/row_shapes.h"
+
+namespace tallyman::sql {
+
+inline constexpr char kOrgById[] =
+    "SELECT " TALLYMAN_ORG_COLUMNS("o.") " FROM orgs o WHERE o.id = $1";
+inline constexpr char kOrgByName[] =
+    "SELECT " TALLYMAN_ORG_COLUMNS("o.") " FROM orgs o WHERE o.name = $1";
+inline constexpr char kRegionById[] =
+    "SELECT " TALLYMAN_REGION_COLUMNS("r.") " FROM regions r WHERE r.id = $1";
+inline constexpr char kRegionByName[] =
+    "SELECT " TALLYMAN_REGION_COLUMNS("r.") " FROM regions r WHERE r.name = $1";
+inline constexpr char kProtocolById[] =
+    "SELECT " TALLYMAN_PROTOCOL_COLUMNS("p.") " FROM protocols p WHERE p.id = $1";
+inline constexpr char kProtocolByKey[] =
+    "SELECT " TALLYMAN_PROTOCOL_COLUMNS("p.") " FROM protocols p WHERE p.key = $1";
+inline constexpr char kVersion[] =
+    "SELECT " TALLYMAN_VERSION_COLUMNS("v.")
+    " FROM protocol_versions v "
+    "WHERE v.protocol_id = $1 AND v.variant = $2 AND v.semantic_version = $3";
+
+#define TALLYMAN_HOST_ROW          \
+  "SELECT " TALLYMAN_HOST_COLUMNS( \
+      "h.") ", coalesce(r.name, '') FROM hosts h LEFT JOIN regions r ON r.id = h.region_id "
+inline constexpr char kHostById[] = TALLYMAN_HOST_ROW "WHERE h.id = $1";
+inline constexpr char kHostByName[] = TALLYMAN_HOST_ROW "WHERE h.name = $1";
+
+#define TALLYMAN_NODE_ROW     \
+  TALLYMAN_NODE_COLUMNS("n.") \
+  ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id"
+#define TALLYMAN_FROM_NODES                            \
+  " FROM nodes n LEFT JOIN orgs o ON o.id = n.org_id " \
+  "LEFT JOIN hosts h ON h.id = n.host_id "             \
+  "LEFT JOIN regions r ON r.id = h.region_id "
+#define TALLYMAN_NODE_BY_ID "WHERE n.id = $1"
+#define TALLYMAN_NODE_BY_NAME "WHERE n.name = $1 AND n.deleted_at IS NULL"
+inline constexpr char kNodeById[] =
+    "SELECT " TALLYMAN_NODE_ROW TALLYMAN_FROM_NODES TALLYMAN_NODE_BY_ID;
+inline constexpr char kNodeByName[] =
+    "SELECT " TALLYMAN_NODE_ROW TALLYMAN_FROM_NODES TALLYMAN_NODE_BY_NAME;
+#define TALLYMAN_NODE_AND_CONFIG                                                  \
+  "SELECT " TALLYMAN_NODE_ROW                                                     \
+  ", " TALLYMAN_CONFIG_COLUMNS("c.") ", run.image_id" TALLYMAN_FROM_NODES         \
+                                     "LEFT JOIN configs c ON c.id = n.config_id " \
+                                     "LEFT JOIN configs run ON run.id = n.running_config_id "
+inline constexpr char kNodeAndConfigById[] = TALLYMAN_NODE_AND_CONFIG TALLYMAN_NODE_BY_ID;
+inline constexpr char kNodeAndConfigByName[] = TALLYMAN_NODE_AND_CONFIG TALLYMAN_NODE_BY_NAME;
+
+inline constexpr char kConfig[] =
+    "SELECT " TALLYMAN_CONFIG_COLUMNS("c.") " FROM configs c WHERE c.id = $1";
+inline constexpr char kBuilds[] =
+    "SELECT i.id FROM protocols p JOIN protocol_versions v ON v.protocol_id = p.id "
+    "JOIN images i ON i.protocol_version_id = v.id "
+    "WHERE p.key = $1 AND v.variant = $2 AND v.semantic_version = $3 ORDER BY i.build";
+inline constexpr char kCommand[] =
+    "SELECT " TALLYMAN_COMMAND_COLUMNS("c.")
+    ", coalesce(n.name, ''), coalesce(h.name, '') FROM commands c "
+    "LEFT JOIN nodes n ON n.id = c.node_id LEFT JOIN hosts h ON h.id = c.host_id WHERE c.id = $1";
+
+#define TALLYMAN_TOKEN_ROW \
+  "SELECT " TALLYMAN_TOKEN_COLUMNS("t.")                              \
+  ", coalesce(o.name, ''), coalesce(h.name, '') FROM tokens t " \
+  "LEFT JOIN orgs o ON o.id = t.org_id LEFT JOIN hosts h ON h.id = t.host_id "
+inline constexpr char kTokenById[] = TALLYMAN_TOKEN_ROW "WHERE t.id = $1";
+inline constexpr char kTokenByName[] =
+    TALLYMAN_TOKEN_ROW "WHERE t.name = $1 AND t.revoked_at IS NULL AND t.used_at IS NULL";
+
+inline constexpr char kHostReport[] =
+    "SELECT " TALLYMAN_HOST_REPORT_COLUMNS("r.") " FROM host_reports r WHERE r.host_id = $1";
+inline constexpr char kReported[] = "SELECT " TALLYMAN_NODE_REPORT_COLUMNS(
+    "r.") ", r.changed_at FROM node_reports r WHERE r.host_id = $1 AND r.node_id = $2";
+inline constexpr char kIncidents[] =
+    "SELECT kind, count FROM node_incidents WHERE node_id = $1 "
+    "AND kind IN ('node_crashed', 'node_out_of_memory')";
+inline constexpr char kNodeTotals[] =
+    "SELECT count(*) FILTER (WHERE r.health = 'unhealthy'), "
+    "count(*) FILTER (WHERE r.problem <> ''), CAST(coalesce(sum(r.restarts), 0) AS bigint) "
+    "FROM node_reports r JOIN nodes n ON n.id = r.node_id AND n.host_id = r.host_id "
+    "WHERE (r.health = 'unhealthy' OR r.problem <> '' OR r.restarts > 0) "
+    "AND n.released_at IS NULL AND n.deleted_at IS NULL";
+inline constexpr char kHostTotals[] = "SELECT count(*) FROM host_reports WHERE problem <> ''";
+
+inline constexpr char kHostLedger[] =
+    "SELECT " TALLYMAN_LEDGER_COLUMNS("l.")
+    ", l.corrections FROM ledger l WHERE l.host_id = $1 AND l.seq > $2 ORDER BY l.seq LIMIT $3";
+// A node has no index of its own here: one row fewer to write in every upgrade. Its host's entries
+// lie side by side.
+inline constexpr char kNodeLedger[] =
+    "SELECT " TALLYMAN_LEDGER_COLUMNS("l.")
+    ", l.corrections FROM ledger l WHERE l.host_id = (SELECT host_id FROM nodes WHERE id = $1) "
+    "AND l.seq > $2 AND l.node_id = $1 ORDER BY l.seq LIMIT $3";
+inline constexpr char kOrgUsage[] =
+    "SELECT count(*), CAST(coalesce(sum(cpu_cores), 0) AS bigint), "
+    "CAST(coalesce(sum(memory_bytes), 0) AS bigint), CAST(coalesce(sum(disk_bytes), 0) AS bigint) "
+    "FROM nodes WHERE org_id = $1 AND released_at IS NULL AND deleted_at IS NULL";
+
+}  // namespace tallyman::sql

@@ -1,0 +1,133 @@
+// What reads by a key, a name or a page, written once for the databases that are spoken to in SQL.
+//
+// SqlReads<Tx> is the part of a transaction that is the same everywhere; a database's own
+// transaction derives from it, instantiates it in one file with sql_reads_definitions.h, and gives:
+//   kReadSql                    the texts that differ
+//   Select(sql, values...)      a statement's rows: Next(), Read(), ReadMore(). `sql` is kept
+//                               prepared. Text among the values outlives the rows.
+//   SelectTogether(Ask()...)    the same of several statements, in one round trip
+//   SelectList(list)            a statement that is made for one time
+//   CheckReadable()             nothing was written yet
+//   EnsureImages(ids), FindRead(id)   reads images, and finds one that was read
+//
+// Both databases take these texts: parameters are $1, $2, ..., each first met behind the one before
+// it (SQLite numbers them as it meets them), with coalesce() and CAST().
+#pragma once
+
+#include <tuple>
+
+#include "store/list_sql.h"
+#include "store/row_shapes.h"
+#include "store/store.h"
+
+namespace tallyman {
+
+struct ReadSql {
+  ListDialect lists;
+  const char* largest_number;
+  const char* ready;
+  const char* next_at;
+  const char* overdue;
+  const char* live_nodes;
+  const char* audit_counts;
+};
+
+// The oldest open command of each node.
+#define TALLYMAN_HEADS(by_index) \
+  "WHERE c.host_id = $1 AND c.state = 'open' AND NOT EXISTS (SELECT 1 FROM commands e" by_index( \
+      "commands_open") " WHERE e.host_id = $1 AND e.node_id = c.node_id AND e.seq < c.seq " \
+                       "AND e.state = 'open') "
+
+// ReadSql where `by_index("NAME")`, behind a table, names the index to use. The largest number is
+// that of the names from PREFIX- up to, but not including, PREFIX. ('.' follows '-') that end in
+// digits only.
+#define TALLYMAN_READ_SQL(list_dialect, by_index) \
+  {list_dialect,                                                                                \
+   "SELECT coalesce(max(CAST(substr(name, CAST($1 AS integer)) AS bigint)), 0) FROM nodes"      \
+   by_index("nodes_any_name") " WHERE name > $2 AND name < $3 "                                 \
+   "AND ltrim(substr(name, CAST($1 AS integer)), '0123456789') = '' "                           \
+   "AND length(name) < CAST($1 AS integer) + 18",                                               \
+   "SELECT " TALLYMAN_COMMAND_COLUMNS("c.") ", n.name, n.handed_out FROM commands c"            \
+   by_index("commands_open") " JOIN nodes n ON n.id = c.node_id " TALLYMAN_HEADS(by_index)      \
+   "AND (c.not_before IS NULL OR c.not_before <= $2) ORDER BY c.node_id LIMIT $3",              \
+   "SELECT min(c.not_before) FROM commands c" by_index("commands_open") " "                     \
+   TALLYMAN_HEADS(by_index) "AND c.not_before > $2",                                            \
+   "SELECT id, node_id FROM commands" by_index("commands_taken")                                \
+   " WHERE state = 'taken' AND taken_at < $1 ORDER BY taken_at LIMIT $2",                       \
+   "SELECT id FROM nodes" by_index("nodes_live")                                                \
+   " WHERE host_id = $1 AND released_at IS NULL AND deleted_at IS NULL ORDER BY id",            \
+   "SELECT (SELECT count(*) FROM nodes" by_index("nodes_live")                                  \
+   " WHERE released_at IS NULL AND deleted_at IS NULL), (SELECT count(*) FROM hosts), "         \
+   "(SELECT count(*) FROM ledger)"}
+
+// A statement and its values, until the end of the expression that it is made in.
+template <class... T>
+struct SqlAsk {
+  const char* sql;
+  std::tuple<const T&...> values;
+};
+template <class... T>
+SqlAsk<T...> Ask(const char* sql, const T&... values) {
+  return {sql, {values...}};
+}
+
+template <class Tx>
+class SqlReads : public WriteTx {
+ public:
+  Result<std::optional<Org>> FindOrg(std::string_view id_or_name) final;
+  Result<std::optional<Region>> FindRegion(std::string_view id_or_name) final;
+  Result<std::optional<HostRow>> FindHost(std::string_view id_or_name) final;
+  Result<std::optional<Protocol>> FindProtocol(std::string_view id_or_key) final;
+  Result<std::optional<ProtocolVersion>> FindVersion(const ProtocolId& protocol,
+                                                     std::string_view variant,
+                                                     std::string_view semantic_version) final;
+  Result<std::optional<NodeRow>> FindNode(std::string_view id_or_name) final;
+  Result<std::optional<NodeAndConfig>> FindNodeAndConfig(std::string_view id_or_name) final;
+  Result<int64_t> NextNodeNumber(std::string_view prefix) final;
+  Result<std::optional<NodeConfig>> FindConfig(const ConfigId& id) final;
+  Result<std::shared_ptr<const Image>> FindImage(const ImageId& id) final;
+  Result<std::vector<std::shared_ptr<const Image>>> FindBuilds(
+      std::string_view protocol, std::string_view variant, std::string_view semantic_version) final;
+  Result<std::optional<CommandRow>> FindCommand(const CommandId& id) final;
+  Result<HandOut> FindCommandsFor(const HandOutQuery& wanted) final;
+  Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) final;
+  Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) final;
+  Result<std::optional<ReportedNode>> FindReported(const NodePlace& node) final;
+  Result<ReportedTotals> CountReported() final;
+  Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) final;
+
+  Result<std::vector<OrgRow>> ListOrgs(const ListQuery& query) final;
+  Result<std::vector<RegionRow>> ListRegions(const ListQuery& query) final;
+  Result<std::vector<HostRow>> ListHosts(const ListQuery& query) final;
+  Result<std::vector<ProtocolRow>> ListProtocols(const ListQuery& query) final;
+  Result<std::vector<VersionRow>> ListVersions(const ListQuery& query) final;
+  Result<std::vector<ImageRow>> ListImages(const ListQuery& query) final;
+  Result<std::vector<NodeRow>> ListNodes(const ListQuery& query) final;
+  Result<std::vector<CommandRow>> ListCommands(const ListQuery& query) final;
+  Result<std::vector<EventRow>> ListEvents(const ListQuery& query) final;
+  Result<std::vector<TokenRow>> ListTokens(const ListQuery& query) final;
+  Result<std::vector<RequestRow>> ListRequests(const ListQuery& query) final;
+
+  Result<std::vector<LedgerEntry>> HostLedger(const HostId& host, int64_t after_seq,
+                                              int64_t limit) final;
+  Result<std::vector<LedgerEntry>> NodeLedger(const NodeId& node, int64_t after_seq,
+                                              int64_t limit) final;
+  Result<Books> OrgUsage(const OrgId& org) final;
+  Result<AuditCounts> CountForAudit() final;
+
+ private:
+  Tx& tx() { return static_cast<Tx&>(*this); }
+  // The reference of an image that was read, for rows that people read.
+  std::string ImageName(const ImageId& id);
+  // By id where the text is one and names a row, else by name.
+  template <class IdType, class... T>
+  Result<bool> ReadByIdOrName(const char* by_id, const char* by_name, std::string_view id_or_name,
+                              T&... values);
+  Result<std::vector<LedgerEntry>> ReadEntries(const char* statement, const auto& of,
+                                               int64_t after_seq, int64_t limit);
+  // `fields` gives those that the listing's columns are read into.
+  template <class Row, class Fields>
+  Result<std::vector<Row>> ReadList(Listing listing, const ListQuery& wanted, const Fields& fields);
+};
+
+}  // namespace tallyman

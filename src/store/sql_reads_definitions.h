@@ -1,0 +1,402 @@
+// The members of SqlReads, for the one file of each database that instantiates them.
+#pragma once
+
+#include "model/config.h"
+#include "store/corrections.h"
+#include "store/look_up_sql.h"
+#include "store/refusals.h"
+#include "store/sql_reads.h"
+
+namespace tallyman {
+namespace sql {
+
+// The first row, if there is one.
+template <class Rows, class... T>
+Result<bool> ReadFirst(Rows& rows, T&... values) {
+  ASSIGN_OR_RETURN(const bool found, rows.Next());
+  if (found) RETURN_IF_ERROR(rows.Read(values...));
+  return found;
+}
+
+template <class Rows, class... T>
+Result<bool> ReadFirst(Result<Rows> rows, T&... values) {
+  if (!rows) return Fail(std::move(rows).error());
+  return ReadFirst(*rows, values...);
+}
+
+template <class T>
+Result<std::optional<T>> IfFound(Result<bool> found, T& value) {
+  ASSIGN_OR_RETURN(const bool is_there, std::move(found));
+  std::optional<T> out;
+  if (is_there) out = std::move(value);
+  return out;
+}
+
+}  // namespace sql
+
+template <class Tx>
+std::string SqlReads<Tx>::ImageName(const ImageId& id) {
+  const std::shared_ptr<const Image> image = tx().FindRead(id);
+  return image == nullptr ? id.ToString() : image->Reference();
+}
+
+template <class Tx>
+template <class IdType, class... T>
+Result<bool> SqlReads<Tx>::ReadByIdOrName(const char* by_id, const char* by_name,
+                                          std::string_view id_or_name, T&... values) {
+  if (const auto id = IdType::Parse(id_or_name)) {
+    ASSIGN_OR_RETURN(const bool found, sql::ReadFirst(tx().Select(by_id, *id), values...));
+    if (found) return true;
+  }
+  return sql::ReadFirst(tx().Select(by_name, id_or_name), values...);
+}
+
+template <class Tx>
+Result<std::optional<Org>> SqlReads<Tx>::FindOrg(std::string_view id_or_name) {
+  Org org;
+  return sql::IfFound(ReadByIdOrName<OrgId>(sql::kOrgById, sql::kOrgByName, id_or_name, org), org);
+}
+
+template <class Tx>
+Result<std::optional<Region>> SqlReads<Tx>::FindRegion(std::string_view id_or_name) {
+  Region region;
+  return sql::IfFound(
+      ReadByIdOrName<RegionId>(sql::kRegionById, sql::kRegionByName, id_or_name, region), region);
+}
+
+template <class Tx>
+Result<std::optional<HostRow>> SqlReads<Tx>::FindHost(std::string_view id_or_name) {
+  HostRow row;
+  return sql::IfFound(
+      ReadByIdOrName<HostId>(sql::kHostById, sql::kHostByName, id_or_name, row.host, row.region),
+      row);
+}
+
+template <class Tx>
+Result<std::optional<Protocol>> SqlReads<Tx>::FindProtocol(std::string_view id_or_key) {
+  Protocol protocol;
+  return sql::IfFound(
+      ReadByIdOrName<ProtocolId>(sql::kProtocolById, sql::kProtocolByKey, id_or_key, protocol),
+      protocol);
+}
+
+template <class Tx>
+Result<std::optional<ProtocolVersion>> SqlReads<Tx>::FindVersion(
+    const ProtocolId& protocol, std::string_view variant, std::string_view semantic_version) {
+  ProtocolVersion version;
+  return sql::IfFound(
+      sql::ReadFirst(tx().Select(sql::kVersion, protocol, variant, semantic_version), version),
+      version);
+}
+
+template <class Tx>
+Result<std::optional<NodeRow>> SqlReads<Tx>::FindNode(std::string_view id_or_name) {
+  NodeRow row;
+  ASSIGN_OR_RETURN(const bool found,
+                   ReadByIdOrName<NodeId>(sql::kNodeById, sql::kNodeByName, id_or_name, row.node,
+                                          row.org, row.host, row.region, row.region_id));
+  if (!found) return std::optional<NodeRow>();
+  RETURN_IF_ERROR(tx().EnsureImages({row.node.image_id}));
+  row.image = ImageName(row.node.image_id);
+  return row;
+}
+
+template <class Tx>
+Result<std::optional<NodeAndConfig>> SqlReads<Tx>::FindNodeAndConfig(std::string_view id_or_name) {
+  NodeAndConfig found;
+  NodeRow& row = found.row;
+  NodeConfig& config = found.config;
+  std::string json;
+  std::optional<ImageId> running;
+  ASSIGN_OR_RETURN(
+      const bool is_there,
+      ReadByIdOrName<NodeId>(sql::kNodeAndConfigById, sql::kNodeAndConfigByName, id_or_name,
+                             row.node, row.org, row.host, row.region, row.region_id,
+                             config.image_id, json, config.resources, config.created_at, running));
+  if (!is_there) return std::optional<NodeAndConfig>();
+  config.id = row.node.config_id;
+  RETURN_IF_ERROR(ConfigFromJson(json, config));
+  RETURN_IF_ERROR(tx().EnsureImages({row.node.image_id, running.value_or(row.node.image_id)}));
+  row.image = ImageName(row.node.image_id);
+  if (running) found.running_image = ImageName(*running);
+  return found;
+}
+
+template <class Tx>
+Result<int64_t> SqlReads<Tx>::NextNodeNumber(std::string_view prefix) {
+  const std::string from = std::string(prefix) + '-';
+  const std::string to = std::string(prefix) + '.';
+  const int64_t first_digit = static_cast<int64_t>(from.size()) + 1;
+  int64_t largest = 0;
+  RETURN_IF_ERROR(
+      sql::ReadFirst(tx().Select(Tx::kReadSql.largest_number, first_digit, from, to), largest));
+  return largest + 1;
+}
+
+template <class Tx>
+Result<std::optional<NodeConfig>> SqlReads<Tx>::FindConfig(const ConfigId& id) {
+  NodeConfig config;
+  std::string json;
+  ASSIGN_OR_RETURN(const bool found, sql::ReadFirst(tx().Select(sql::kConfig, id), config.image_id,
+                                                    json, config.resources, config.created_at));
+  if (!found) return std::optional<NodeConfig>();
+  config.id = id;
+  RETURN_IF_ERROR(ConfigFromJson(json, config));
+  return config;
+}
+
+template <class Tx>
+Result<std::shared_ptr<const Image>> SqlReads<Tx>::FindImage(const ImageId& id) {
+  RETURN_IF_ERROR(tx().CheckReadable());
+  RETURN_IF_ERROR(tx().EnsureImages({id}));
+  return tx().FindRead(id);
+}
+
+template <class Tx>
+Result<std::vector<std::shared_ptr<const Image>>> SqlReads<Tx>::FindBuilds(
+    std::string_view protocol, std::string_view variant, std::string_view semantic_version) {
+  ASSIGN_OR_RETURN(auto rows, tx().Select(sql::kBuilds, protocol, variant, semantic_version));
+  std::vector<ImageId> ids;
+  while (true) {
+    ImageId id;
+    ASSIGN_OR_RETURN(const bool found, sql::ReadFirst(rows, id));
+    if (!found) break;
+    ids.push_back(id);
+  }
+  RETURN_IF_ERROR(tx().EnsureImages(ids));
+  std::vector<std::shared_ptr<const Image>> builds;
+  for (const ImageId& id : ids) builds.push_back(tx().FindRead(id));
+  return builds;
+}
+
+template <class Tx>
+Result<std::optional<CommandRow>> SqlReads<Tx>::FindCommand(const CommandId& id) {
+  CommandRow row;
+  return sql::IfFound(
+      sql::ReadFirst(tx().Select(sql::kCommand, id), row.command, row.node, row.host), row);
+}
+
+template <class Tx>
+Result<HandOut> SqlReads<Tx>::FindCommandsFor(const HandOutQuery& wanted) {
+  ASSIGN_OR_RETURN(
+      auto results,
+      tx().SelectTogether(Ask(sql::kHostReport, wanted.host_id),
+                          Ask(Tx::kReadSql.ready, wanted.host_id, wanted.now, wanted.limit),
+                          Ask(Tx::kReadSql.next_at, wanted.host_id, wanted.now)));
+  auto& [heard, ready, next] = results;
+  HandOut out;
+  HostReport report;
+  ASSIGN_OR_RETURN(const bool was_heard, sql::ReadFirst(heard, report));
+  if (was_heard) out.last_heard = std::move(report);
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, ready.Next());
+    if (!more) break;
+    HandOut::Entry& entry = out.commands.emplace_back();
+    RETURN_IF_ERROR(ready.Read(entry.command, entry.node, entry.handed_out));
+  }
+  RETURN_IF_ERROR(sql::ReadFirst(next, out.next_at));
+  return out;
+}
+
+template <class Tx>
+Result<std::vector<CommandOfNode>> SqlReads<Tx>::FindOverdue(Time before, int64_t limit) {
+  ASSIGN_OR_RETURN(auto rows, tx().Select(Tx::kReadSql.overdue, before, limit));
+  std::vector<CommandOfNode> overdue;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return overdue;
+    CommandOfNode& command = overdue.emplace_back();
+    RETURN_IF_ERROR(rows.Read(command.id, command.node_id));
+  }
+}
+
+template <class Tx>
+Result<std::vector<NodeId>> SqlReads<Tx>::LiveNodesOf(const HostId& host) {
+  ASSIGN_OR_RETURN(auto rows, tx().Select(Tx::kReadSql.live_nodes, host));
+  std::vector<NodeId> nodes;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return nodes;
+    RETURN_IF_ERROR(rows.Read(nodes.emplace_back()));
+  }
+}
+
+template <class Tx>
+Result<std::optional<ReportedNode>> SqlReads<Tx>::FindReported(const NodePlace& node) {
+  ASSIGN_OR_RETURN(auto results,
+                   tx().SelectTogether(Ask(sql::kReported, node.host_id, node.node_id),
+                                       Ask(sql::kIncidents, node.node_id)));
+  auto& [report, incidents] = results;
+  ReportedNode reported;
+  ASSIGN_OR_RETURN(bool is_known, sql::ReadFirst(report, reported.report, reported.changed_at));
+  while (true) {
+    ReportedIncident kind{};
+    int64_t count = 0;
+    ASSIGN_OR_RETURN(const bool more, sql::ReadFirst(incidents, kind, count));
+    if (!more) break;
+    is_known = true;
+    (kind == ReportedIncident::kNodeCrashed ? reported.crashes : reported.out_of_memory) = count;
+  }
+  reported.report.node_id = node.node_id;
+  return sql::IfFound(Result<bool>(is_known), reported);
+}
+
+template <class Tx>
+Result<ReportedTotals> SqlReads<Tx>::CountReported() {
+  ASSIGN_OR_RETURN(auto results, tx().SelectTogether(Ask(sql::kNodeTotals), Ask(sql::kHostTotals)));
+  auto& [nodes, hosts] = results;
+  ReportedTotals totals;
+  RETURN_IF_ERROR(
+      sql::ReadFirst(nodes, totals.unhealthy_nodes, totals.nodes_with_problems, totals.restarts));
+  RETURN_IF_ERROR(sql::ReadFirst(hosts, totals.hosts_with_problems));
+  return totals;
+}
+
+template <class Tx>
+Result<std::optional<TokenRow>> SqlReads<Tx>::FindToken(std::string_view id_or_name) {
+  TokenRow row;
+  return sql::IfFound(ReadByIdOrName<TokenId>(sql::kTokenById, sql::kTokenByName, id_or_name,
+                                              row.token, row.org, row.host),
+                      row);
+}
+
+template <class Tx>
+template <class Row, class Fields>
+Result<std::vector<Row>> SqlReads<Tx>::ReadList(Listing listing, const ListQuery& wanted,
+                                                const Fields& fields) {
+  ASSIGN_OR_RETURN(const ListSql list, MakeListSql(Tx::kReadSql.lists, listing, wanted));
+  ASSIGN_OR_RETURN(auto rows, tx().SelectList(list));
+  std::vector<Row> out;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return out;
+    Row& row = out.emplace_back();
+    RETURN_IF_ERROR(std::apply([&](auto&... values) { return rows.Read(values...); }, fields(row)));
+    RETURN_IF_ERROR(ReadListCursor(rows, list, row.cursor));
+  }
+}
+
+template <class Tx>
+Result<std::vector<OrgRow>> SqlReads<Tx>::ListOrgs(const ListQuery& query) {
+  return ReadList<OrgRow>(Listing::kOrgs, query, [](OrgRow& row) { return std::tie(row.org); });
+}
+
+template <class Tx>
+Result<std::vector<RegionRow>> SqlReads<Tx>::ListRegions(const ListQuery& query) {
+  return ReadList<RegionRow>(Listing::kRegions, query,
+                             [](RegionRow& row) { return std::tie(row.region); });
+}
+
+template <class Tx>
+Result<std::vector<HostRow>> SqlReads<Tx>::ListHosts(const ListQuery& query) {
+  return ReadList<HostRow>(Listing::kHosts, query,
+                           [](HostRow& row) { return std::tie(row.host, row.region); });
+}
+
+template <class Tx>
+Result<std::vector<ProtocolRow>> SqlReads<Tx>::ListProtocols(const ListQuery& query) {
+  return ReadList<ProtocolRow>(Listing::kProtocols, query,
+                               [](ProtocolRow& row) { return std::tie(row.protocol); });
+}
+
+template <class Tx>
+Result<std::vector<VersionRow>> SqlReads<Tx>::ListVersions(const ListQuery& query) {
+  return ReadList<VersionRow>(Listing::kVersions, query,
+                              [](VersionRow& row) { return std::tie(row.version, row.protocol); });
+}
+
+template <class Tx>
+Result<std::vector<ImageRow>> SqlReads<Tx>::ListImages(const ListQuery& query) {
+  std::vector<ImageId> ids;
+  ASSIGN_OR_RETURN(std::vector<ImageRow> rows,
+                   ReadList<ImageRow>(Listing::kImages, query,
+                                      [&](ImageRow&) { return std::tie(ids.emplace_back()); }));
+  RETURN_IF_ERROR(tx().EnsureImages(ids));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].image = tx().FindRead(ids[i]);
+  return rows;
+}
+
+template <class Tx>
+Result<std::vector<NodeRow>> SqlReads<Tx>::ListNodes(const ListQuery& query) {
+  ASSIGN_OR_RETURN(std::vector<NodeRow> rows,
+                   ReadList<NodeRow>(Listing::kNodes, query, [](NodeRow& row) {
+                     return std::tie(row.node, row.org, row.host, row.region, row.region_id);
+                   }));
+  std::vector<ImageId> ids;
+  for (const NodeRow& row : rows) ids.push_back(row.node.image_id);
+  RETURN_IF_ERROR(tx().EnsureImages(std::move(ids)));
+  for (NodeRow& row : rows) row.image = ImageName(row.node.image_id);
+  return rows;
+}
+
+template <class Tx>
+Result<std::vector<CommandRow>> SqlReads<Tx>::ListCommands(const ListQuery& query) {
+  return ReadList<CommandRow>(Listing::kCommands, query, [](CommandRow& row) {
+    return std::tie(row.command, row.node, row.host);
+  });
+}
+
+template <class Tx>
+Result<std::vector<EventRow>> SqlReads<Tx>::ListEvents(const ListQuery& query) {
+  return ReadList<EventRow>(Listing::kEvents, query, [](EventRow& row) {
+    return std::tie(row.event, row.org, row.host, row.node);
+  });
+}
+
+template <class Tx>
+Result<std::vector<TokenRow>> SqlReads<Tx>::ListTokens(const ListQuery& query) {
+  return ReadList<TokenRow>(Listing::kTokens, query,
+                            [](TokenRow& row) { return std::tie(row.token, row.org, row.host); });
+}
+
+template <class Tx>
+Result<std::vector<RequestRow>> SqlReads<Tx>::ListRequests(const ListQuery& query) {
+  return ReadList<RequestRow>(Listing::kRequests, query,
+                              [](RequestRow& row) { return std::tie(row.record, row.org); });
+}
+
+template <class Tx>
+Result<std::vector<LedgerEntry>> SqlReads<Tx>::ReadEntries(const char* statement, const auto& of,
+                                                           int64_t after_seq, int64_t limit) {
+  ASSIGN_OR_RETURN(auto rows, tx().Select(statement, of, after_seq, limit));
+  std::vector<LedgerEntry> entries;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return entries;
+    LedgerEntry& entry = entries.emplace_back();
+    std::optional<std::string> corrections;
+    RETURN_IF_ERROR(rows.Read(entry, corrections));
+    if (corrections && !CorrectionsFromJson(*corrections, entry.corrections)) {
+      return Fail(UnreadableCorrections(entry));
+    }
+  }
+}
+
+template <class Tx>
+Result<std::vector<LedgerEntry>> SqlReads<Tx>::HostLedger(const HostId& host, int64_t after_seq,
+                                                          int64_t limit) {
+  return ReadEntries(sql::kHostLedger, host, after_seq, limit);
+}
+
+template <class Tx>
+Result<std::vector<LedgerEntry>> SqlReads<Tx>::NodeLedger(const NodeId& node, int64_t after_seq,
+                                                          int64_t limit) {
+  return ReadEntries(sql::kNodeLedger, node, after_seq, limit);
+}
+
+template <class Tx>
+Result<Books> SqlReads<Tx>::OrgUsage(const OrgId& org) {
+  Books usage;
+  RETURN_IF_ERROR(sql::ReadFirst(tx().Select(sql::kOrgUsage, org), usage));
+  return usage;
+}
+
+template <class Tx>
+Result<AuditCounts> SqlReads<Tx>::CountForAudit() {
+  AuditCounts counts;
+  RETURN_IF_ERROR(sql::ReadFirst(tx().Select(Tx::kReadSql.audit_counts), counts.nodes, counts.hosts,
+                                 counts.ledger_entries));
+  return counts;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,161 @@
+#include "tests/store/reads.h"
+
+#include <algorithm>
+
+namespace tallyman {
+namespace {
+
+template <class T>
+Status Ignore(const Result<T>& result) {
+  if (!result) return Fail(result.error());
+  return {};
+}
+
+Status List(ReadTx& tx, Listing listing, const ListQuery& query) {
+  switch (listing) {
+    case Listing::kOrgs:
+      return Ignore(tx.ListOrgs(query));
+    case Listing::kRegions:
+      return Ignore(tx.ListRegions(query));
+    case Listing::kHosts:
+      return Ignore(tx.ListHosts(query));
+    case Listing::kProtocols:
+      return Ignore(tx.ListProtocols(query));
+    case Listing::kVersions:
+      return Ignore(tx.ListVersions(query));
+    case Listing::kImages:
+      return Ignore(tx.ListImages(query));
+    case Listing::kNodes:
+      return Ignore(tx.ListNodes(query));
+    case Listing::kCommands:
+      return Ignore(tx.ListCommands(query));
+    case Listing::kEvents:
+      return Ignore(tx.ListEvents(query));
+    case Listing::kTokens:
+      return Ignore(tx.ListTokens(query));
+    case Listing::kRequests:
+      break;
+  }
+  return Ignore(tx.ListRequests(query));
+}
+
+const std::string& AnyId() {
+  static const std::string id = NodeId{}.ToString();
+  return id;
+}
+
+FieldValue ValueOf(const ListField& field) {
+  if (field.type == FieldType::kInteger) return int64_t{1};
+  return field.name.ends_with("id") ? AnyId() : std::string("eth");
+}
+
+void AddOrders(std::vector<NamedRead>& reads, Listing listing, const std::string& name,
+               const ListField& field) {
+  for (const bool descending : {false, true}) {
+    for (const bool from_start : {true, false}) {
+      ListQuery query;
+      query.order_by = field.name;
+      query.descending = descending;
+      if (!from_start) {
+        const bool by_number = listing == Listing::kEvents;
+        query.after = ListCursor{ValueOf(field), by_number ? "1" : AnyId()};
+      }
+      reads.push_back({name + " by " + std::string(field.name) + (descending ? " down" : " up") +
+                           (from_start ? "" : ", next page"),
+                       [=](ReadTx& tx) { return List(tx, listing, query); }});
+    }
+  }
+}
+
+void AddConditions(std::vector<NamedRead>& reads, Listing listing, const std::string& name,
+                   const ListField& field) {
+  for (const Comparison comparison : {Comparison::kEqual, Comparison::kLess}) {
+    ListQuery query;
+    query.conditions = {{std::string(field.name), comparison, ValueOf(field)}};
+    query.with_deleted = comparison == Comparison::kLess;
+    reads.push_back({name + " where " + std::string(field.name) +
+                         (comparison == Comparison::kEqual ? " = " : " < "),
+                     [=](ReadTx& tx) { return List(tx, listing, query); }});
+  }
+}
+
+}  // namespace
+
+std::vector<NamedRead> Lists() {
+  constexpr std::pair<Listing, const char*> kNames[] = {
+      {Listing::kOrgs, "orgs"},         {Listing::kRegions, "regions"},
+      {Listing::kHosts, "hosts"},       {Listing::kProtocols, "protocols"},
+      {Listing::kVersions, "versions"}, {Listing::kImages, "images"},
+      {Listing::kNodes, "nodes"},       {Listing::kCommands, "commands"},
+      {Listing::kEvents, "events"},     {Listing::kTokens, "tokens"},
+      {Listing::kRequests, "requests"}};
+  std::vector<NamedRead> reads;
+  for (const auto& [listing, name] : kNames) {
+    for (const ListField& field : FieldsOf(listing)) {
+      AddOrders(reads, listing, name, field);
+      AddConditions(reads, listing, name, field);
+    }
+  }
+  return reads;
+}
+
+std::vector<NamedRead> LookUps(const Fleet& fleet, const Node& node) {
+  const NodePlace place = {node.host_id, node.id};
+  const std::string id = AnyId();
+  const ProtocolId protocol = fleet.protocol.id;
+  const ImageId image = fleet.small.id;
+  return {
+      {"org", [=](ReadTx& tx) { return Ignore(tx.FindOrg(id)); }},
+      {"region", [=](ReadTx& tx) { return Ignore(tx.FindRegion(id)); }},
+      {"host", [=](ReadTx& tx) { return Ignore(tx.FindHost(id)); }},
+      {"protocol", [=](ReadTx& tx) { return Ignore(tx.FindProtocol(id)); }},
+      {"version", [=](ReadTx& tx) { return Ignore(tx.FindVersion(protocol, "a", "1.0.0")); }},
+      {"node", [=](ReadTx& tx) { return Ignore(tx.FindNode(id)); }},
+      {"node and config", [=](ReadTx& tx) { return Ignore(tx.FindNodeAndConfig(id)); }},
+      {"node number", [](ReadTx& tx) { return Ignore(tx.NextNodeNumber("eth")); }},
+      {"config", [=](ReadTx& tx) { return Ignore(tx.FindConfig(node.config_id)); }},
+      {"image", [=](ReadTx& tx) { return Ignore(tx.FindImage(image)); }},
+      {"builds", [](ReadTx& tx) { return Ignore(tx.FindBuilds("ethereum", "a", "1.0.0")); }},
+      {"command", [](ReadTx& tx) { return Ignore(tx.FindCommand(CommandId{})); }},
+      {"commands for a host",
+       [=](ReadTx& tx) { return Ignore(tx.FindCommandsFor({node.host_id, node.created_at, 10})); }},
+      {"overdue", [=](ReadTx& tx) { return Ignore(tx.FindOverdue(node.created_at, 10)); }},
+      {"live nodes", [=](ReadTx& tx) { return Ignore(tx.LiveNodesOf(node.host_id)); }},
+      {"reported", [=](ReadTx& tx) { return Ignore(tx.FindReported(place)); }},
+      {"conditions", [=](ReadTx& tx) { return Ignore(tx.FindConditions({place})); }},
+      {"token", [=](ReadTx& tx) { return Ignore(tx.FindToken(id)); }},
+      {"host's ledger", [=](ReadTx& tx) { return Ignore(tx.HostLedger(node.host_id, 0, 10)); }},
+      {"node's ledger", [=](ReadTx& tx) { return Ignore(tx.NodeLedger(node.id, 0, 10)); }},
+      {"org's usage", [=](ReadTx& tx) { return Ignore(tx.OrgUsage(node.org_id)); }},
+  };
+}
+
+std::vector<NamedRead> Walks(const Fleet& fleet, const Node& node) {
+  LockSet locks;
+  locks.nodes = {node.id};
+  locks.hosts = {node.host_id};
+  locks.images = {fleet.big.id};
+  locks.orgs = {node.org_id};
+  locks.node_names = {"eth-2"};
+  locks.requests = {fleet.Request("r").key};
+  locks.placement = PlacementQuery{.region_id = fleet.region.id, .need = kSmall};
+  locks.with_sums = true;
+  locks.report_hosts = {node.host_id};
+  locks.commands = {CommandId{}};
+  locks.with_history = true;
+  locks.node_configs = {{node.id, node.config_id}};
+  return {
+      {"what a decision needs", [=](ReadTx& tx) { return Ignore(tx.Load(locks)); }},
+      {"audit of hosts", [](ReadTx& tx) { return Ignore(tx.AuditHosts({}, 10)); }},
+      {"audit of a host", [=](ReadTx& tx) { return Ignore(tx.AuditHost(node.host_id)); }},
+      {"audit of nodes", [](ReadTx& tx) { return Ignore(tx.AuditNodes({}, 10)); }},
+      {"audit of a host's nodes",
+       [=](ReadTx& tx) { return Ignore(tx.AuditNodesOf(node.host_id)); }},
+      {"counts", [](ReadTx& tx) { return Ignore(tx.CountForAudit()); }},
+      {"audit of machines", [](ReadTx& tx) { return Ignore(tx.AuditMachines({}, 10)); }},
+      {"audit of a machine", [=](ReadTx& tx) { return Ignore(tx.AuditMachine(node.host_id)); }},
+      {"reported totals", [](ReadTx& tx) { return Ignore(tx.CountReported()); }},
+  };
+}
+
+}  // namespace tallyman
