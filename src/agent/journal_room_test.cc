@@ -68,7 +68,7 @@ class JournalRoomTest : public testing::Test {
     return command;
   }
 
-  TempDir dir_;
+  TempDir dir_{TempDir::Fast()};
   bool mounted_ = false;
   SystemClock clock_;
   SeededRandom random_{SystemSeed()};

@@ -43,7 +43,10 @@ void LogEnd(const Waiting& node, Log& log) {
 
 }  // namespace
 
-Status StopAllNodes(Runtime& runtime, Log& log) {
+void SleepFor(std::chrono::milliseconds pause) { std::this_thread::sleep_for(pause); }
+
+Status StopAllNodes(Runtime& runtime, Log& log,
+                    const std::function<void(std::chrono::milliseconds)>& wait) {
   ASSIGN_OR_RETURN(const std::vector<ObservedNode> nodes, runtime.List());
   std::vector<Waiting> waiting;
   for (const ObservedNode& node : nodes) {
@@ -66,7 +69,7 @@ Status StopAllNodes(Runtime& runtime, Log& log) {
       if (!node.stopped) ++failed;
     }
     std::erase_if(waiting, [](const Waiting& node) { return !node.goes_on(); });
-    if (!waiting.empty()) std::this_thread::sleep_for(pause);
+    if (!waiting.empty()) wait(pause);
   }
   if (failed == 0) return {};
   return Fail(Internal("NODES_NOT_STOPPED",

@@ -67,8 +67,10 @@ TEST_F(StopAllTest, TriesAgainWhatMayPass) {
       return Fail(Error(Code::kUnavailable, "MOUNT_BUSY", "somebody holds on"));
     return {};
   });
-  EXPECT_TRUE(StopAllNodes(runtime_, log_).has_value());
+  std::chrono::milliseconds waited{0};
+  EXPECT_TRUE(StopAllNodes(runtime_, log_, [&](auto pause) { waited += pause; }).has_value());
   EXPECT_EQ(Running(), 0u);
+  EXPECT_GT(waited.count(), 0);
 }
 
 TEST_F(StopAllTest, AMachineWithoutNodesIsStoppedAtOnce) {

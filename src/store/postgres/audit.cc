@@ -14,7 +14,7 @@
 namespace tallyman {
 namespace {
 
-constexpr char kHosts[] =
+constexpr char kAuditedHosts[] =
     "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id > $1 ORDER BY h.id LIMIT $2";
 constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = $1";
 constexpr char kSums[] =
@@ -68,7 +68,7 @@ constexpr char kSuspects[] =
 constexpr char kNodesOfHost[] =
     "SELECT n.id FROM nodes n WHERE n.host_id = $1 AND n.released_at IS NULL "
     "AND n.deleted_at IS NULL ORDER BY n.id";
-constexpr char kNodes[] =
+constexpr char kAuditedNodes[] =
     "SELECT " TALLYMAN_NODE_COLUMNS("n.")
     ", coalesce(h.name, ''), c.image_id, c.cpu_cores, c.memory_bytes, c.disk_bytes, r.cpu_cores, "
     "r.memory_bytes, r.disk_bytes FROM nodes n LEFT JOIN hosts h ON h.id = n.host_id "
@@ -137,7 +137,7 @@ Result<std::vector<HostAudit>> PgTransaction::CompleteAudits(std::vector<HostAud
 }
 
 Result<std::vector<HostAudit>> PgTransaction::AuditHosts(const HostId& after, int64_t limit) {
-  ASSIGN_OR_RETURN(PgResult hosts, RunOne(kHosts, PgParams::Of(after, limit)));
+  ASSIGN_OR_RETURN(PgResult hosts, RunOne(kAuditedHosts, PgParams::Of(after, limit)));
   ASSIGN_OR_RETURN(std::vector<HostAudit> audits, TakeHosts(hosts));
   return CompleteAudits(std::move(audits));
 }
@@ -158,7 +158,7 @@ Result<std::vector<NodeAudit>> PgTransaction::CheckNodes(const std::vector<NodeI
   PgParams params;
   params.AddList(ids);
   PgBatch batch;
-  batch.Add(kNodes, params);
+  batch.Add(kAuditedNodes, params);
   batch.Add(kTransitions, std::move(params));
   ASSIGN_OR_RETURN(std::vector<PgResult> results, Run(std::move(batch)));
   std::unordered_map<NodeId, std::vector<Transition>> transitions;

@@ -4,6 +4,10 @@
 #include "store/postgres/values.h"
 #include "store/row_shapes.h"
 
+// The hosts $1, and those of the nodes $2.
+#define TALLYMAN_HOSTS_WANTED \
+  "SELECT unnest($1::uuid[]) UNION SELECT m.host_id FROM nodes m WHERE m.id = ANY ($2::uuid[])"
+
 namespace tallyman {
 
 // Five columns that are null together.

@@ -28,10 +28,6 @@ const char kTransitions[] =
 
 namespace {
 
-// $1: hosts, $2: nodes, whose hosts are meant as well: a node's host never changes.
-#define TALLYMAN_HOSTS_WANTED \
-  "SELECT unnest($1::uuid[]) UNION SELECT n.host_id FROM nodes n WHERE n.id = ANY ($2::uuid[])"
-
 constexpr char kLockHosts[] =
     "SELECT count(*) FROM (SELECT 1 FROM hosts h WHERE h.id IN (" TALLYMAN_HOSTS_WANTED
     ") ORDER BY h.id FOR NO KEY UPDATE) locked";

@@ -5,9 +5,6 @@
 namespace tallyman {
 namespace {
 
-#define TALLYMAN_HOSTS_WANTED \
-  "SELECT unnest($1::uuid[]) UNION SELECT m.host_id FROM nodes m WHERE m.id = ANY ($2::uuid[])"
-
 }  // namespace
 
 const char kHostSums[] = "SELECT " TALLYMAN_SUM_COLUMNS

@@ -17,8 +17,7 @@ namespace {
 
 constexpr char kHosts[] =
     "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id > ?1 ORDER BY h.id LIMIT ?2";
-constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = ?1";
-constexpr char kSums[] =
+constexpr char kTrueSums[] =
     "SELECT host_id, count(*), sum(cpu_cores), sum(memory_bytes), sum(disk_bytes), "
     "sum(held_cpu_cores), sum(held_memory_bytes), sum(held_disk_bytes) "
     "FROM nodes INDEXED BY nodes_live "
@@ -47,7 +46,7 @@ constexpr char kSuspectsByTransitions[] =
 constexpr char kNodesOfHost[] =
     "SELECT id FROM nodes INDEXED BY nodes_live WHERE host_id = ?1 AND released_at IS NULL "
     "AND deleted_at IS NULL ORDER BY id";
-constexpr char kNode[] =
+constexpr char kAuditedNode[] =
     "SELECT " TALLYMAN_NODE_COLUMNS("n.")
     ", ifnull(h.name, ''), c.image_id, c.cpu_cores, c.memory_bytes, c.disk_bytes, r.cpu_cores, "
     "r.memory_bytes, r.disk_bytes FROM nodes n LEFT JOIN hosts h ON h.id = n.host_id "
@@ -64,7 +63,7 @@ Status Step(SqliteQuery& query, IdType& id) {
 }
 
 Status ReadSums(SqliteConnection& connection, std::vector<HostAudit>& audits) {
-  SqliteQuery query = connection.Query(kSums);
+  SqliteQuery query = connection.Query(kTrueSums);
   query.Bind(audits.front().host.id, audits.back().host.id);
   auto audit = audits.begin();
   while (true) {
@@ -125,7 +124,7 @@ Status ReadLedger(SqliteConnection& connection, HostAudit& audit) {
 
 // Works out one node; appends it if it is wrong.
 Status CheckNode(SqliteConnection& connection, const NodeId& id, std::vector<NodeAudit>& wrong) {
-  SqliteQuery query = connection.Query(kNode);
+  SqliteQuery query = connection.Query(kAuditedNode);
   query.Bind(id);
   ASSIGN_OR_RETURN(bool found, query.Next());
   if (!found) return {};
@@ -161,7 +160,7 @@ Result<std::vector<HostAudit>> SqliteTransaction::AuditHosts(const HostId& after
 
 Result<std::optional<HostAudit>> SqliteTransaction::AuditHost(const HostId& host) {
   RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kHost);
+  SqliteQuery query = connection_.Query(kHostRow);
   query.Bind(host);
   ASSIGN_OR_RETURN(bool found, query.Next());
   if (!found) return std::optional<HostAudit>();

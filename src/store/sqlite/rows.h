@@ -6,6 +6,9 @@
 
 namespace tallyman {
 
+inline constexpr char kHostRow[] =
+    "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = ?1";
+
 inline void BindValue(SqliteQuery& query, const Resources& value) {
   query.BindInteger(value.cpu_cores);
   query.BindInteger(value.memory_bytes);

@@ -26,7 +26,6 @@ constexpr char kTransitions[] =
     "AND l.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
     "AND l.kind IN ('node_create', 'node_upgrade', 'node_update'))) "
     "ORDER BY c.seq";
-constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = ?1";
 constexpr char kOrg[] = "SELECT " TALLYMAN_ORG_COLUMNS("o.") " FROM orgs o WHERE o.id = ?1";
 constexpr char kNodeName[] = "SELECT id FROM nodes WHERE name = ?1 AND deleted_at IS NULL";
 constexpr char kLedgerBalance[] =
@@ -85,7 +84,7 @@ Result<Books> LedgerBalance(SqliteConnection& connection, const HostId& host) {
 
 Status ReadHost(SqliteConnection& connection, const HostId& id, bool with_sums,
                 Snapshot& snapshot) {
-  SqliteQuery query = connection.Query(kHost);
+  SqliteQuery query = connection.Query(kHostRow);
   query.Bind(id);
   ASSIGN_OR_RETURN(bool found, query.Next());
   if (!found) return {};

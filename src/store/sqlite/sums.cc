@@ -19,7 +19,6 @@ constexpr char kSums[] = TALLYMAN_SUMS;
 constexpr char kProof[] =
     "SELECT (node_count, node_cpu_cores, node_memory_bytes, node_disk_bytes, held_cpu_cores, "
     "held_memory_bytes, held_disk_bytes) = (" TALLYMAN_SUMS ") FROM hosts WHERE id = ?1";
-constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = ?1";
 
 bool IsOverflow(const Error& error) { return error.Fact("sqlite_message") == "integer overflow"; }
 
@@ -42,7 +41,7 @@ std::string Describe(std::string_view dimension, int64_t stored, int64_t sum) {
 
 // The first difference of a host, in words.
 Result<std::string> Explain(SqliteConnection& connection, const HostId& id, std::string& name) {
-  SqliteQuery query = connection.Query(kHost);
+  SqliteQuery query = connection.Query(kHostRow);
   query.Bind(id);
   ASSIGN_OR_RETURN(bool found, query.Next());
   if (!found) return "it is not there";
