@@ -23,6 +23,7 @@
 
 #include "agent/core.h"
 #include "agent/simulated_runtime.h"
+#include "base/random.h"
 #include "base/system.h"
 #include "bench/fleet.h"
 #include "client/network_client.h"

@@ -13,6 +13,7 @@
 
 #include "api/dispatcher.h"
 #include "base/metrics.h"
+#include "base/random.h"
 #include "base/system.h"
 #include "control/audit.h"
 #include "control/control.h"

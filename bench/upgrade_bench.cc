@@ -22,6 +22,7 @@
 
 #include "bench/rig.h"
 
+#include "base/random.h"
 namespace tallyman {
 namespace {
 

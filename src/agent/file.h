@@ -41,8 +41,8 @@ Result<std::string> ReadFile(const std::filesystem::path& path, size_t bytes_max
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view text,
                            int mode = 0644);
 
-// Durably, in the place that the file has, so that a full disk does not matter; after a crash it may
-// be a mixture of both. REQUIRES: `text` is as long as what is there, and of one block at most.
+// Durably, in the place that the file has, so that a full disk does not matter; after a crash it
+// may be a mixture of both. REQUIRES: `text` is as long as what is there, and of one block at most.
 Status OverwriteFile(const std::filesystem::path& path, std::string_view text);
 
 // What the file system has set aside for it; 0 when it is not there.

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "agent/file.h"
+#include "base/random.h"
 #include "tallyman/v1/agent.pb.h"
 
 namespace tallyman {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "agent/file.h"
+#include "base/random.h"
 #include "base/system.h"
 #include "tallyman/v1/agent.pb.h"
 #include "tests/support/temp_dir.h"

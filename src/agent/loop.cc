@@ -4,6 +4,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/random.h"
 #include "tallyman/v1/agent.pb.h"
 
 namespace tallyman {

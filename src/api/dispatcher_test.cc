@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/random.h"
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/event.pb.h"
 #include "tallyman/v1/node.pb.h"

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/random.h"
 #include "base/text.h"
 #include "rpc/envelope.h"
 #include "rpc/message_codec.h"

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "base/random.h"
 #include "base/system.h"
 #include "rpc/envelope.h"
 #include "rpc/wire_error.h"

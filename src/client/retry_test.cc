@@ -1,6 +1,7 @@
 #include "client/retry.h"
 
 #include <gtest/gtest.h>
+#include "base/random.h"
 
 namespace tallyman {
 namespace {

@@ -1,5 +1,6 @@
 #include "control/control.h"
 
+#include "base/random.h"
 #include "base/text.h"
 #include "control/combiner.h"
 

@@ -25,6 +25,7 @@
 #include "agent/stop_all.h"
 #include "agent/system_error.h"
 #include "base/bytes.h"
+#include "base/random.h"
 #include "client/network_client.h"
 #include "main/agent_options.h"
 #include "main/signals.h"

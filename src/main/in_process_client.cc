@@ -11,6 +11,7 @@
 
 #include "api/dispatcher.h"
 #include "base/metrics.h"
+#include "base/random.h"
 #include "base/system.h"
 #include "main/open_store.h"
 

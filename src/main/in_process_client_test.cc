@@ -6,6 +6,7 @@
 #include <fstream>
 #include <thread>
 
+#include "base/random.h"
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"

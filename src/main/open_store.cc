@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/random.h"
 #include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
 

@@ -5,6 +5,7 @@
 
 #include "support/api_room.h"
 
+#include "base/random.h"
 namespace tallyman {
 namespace {
 

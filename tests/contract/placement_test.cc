@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/random.h"
 #include "base/system.h"
 #include "tests/contract/contract.h"
 

@@ -9,6 +9,7 @@
 #include "api/dispatcher.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/random.h"
 #include "base/time.h"
 #include "control/control.h"
 #include "tests/contract/backend.h"

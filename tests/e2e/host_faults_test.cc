@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/checked.h"
+#include "base/random.h"
 #include "base/system.h"
 #include "e2e/machine.h"
 

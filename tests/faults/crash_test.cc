@@ -12,6 +12,7 @@
 
 #include "support/control_fixture.h"
 
+#include "base/random.h"
 extern char** environ;
 
 namespace tallyman {

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/random.h"
 #include "base/system.h"
 #include "control/nodes.h"
 #include "store/sqlite/sqlite_store.h"

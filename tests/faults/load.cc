@@ -4,6 +4,7 @@
 #include <iostream>
 #include <thread>
 
+#include "base/random.h"
 #include "tests/support/wait.h"
 
 namespace tallyman {

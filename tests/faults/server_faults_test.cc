@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "base/random.h"
 #include "tests/faults/cluster_room.h"
 #include "tests/faults/load.h"
 #include "tests/support/temp_dir.h"

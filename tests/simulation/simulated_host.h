@@ -7,6 +7,7 @@
 #include "agent/core.h"
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
+#include "base/random.h"
 
 namespace tallyman {
 

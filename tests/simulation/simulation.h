@@ -16,6 +16,7 @@
 
 #include "api/dispatcher.h"
 #include "base/bytes.h"
+#include "base/random.h"
 #include "base/time.h"
 #include "store/sqlite/sqlite_store.h"
 #include "tests/simulation/simulated_host.h"

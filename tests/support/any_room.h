@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "base/random.h"
 #include "base/system.h"
 #include "tests/contract/backend.h"
 #include "tests/support/control_calls.h"

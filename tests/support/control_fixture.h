@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/random.h"
 #include "base/system.h"
 #include "store/sqlite/sqlite_store.h"
 #include "tests/support/control_calls.h"

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/random.h"
 #include "tests/support/api_calls.h"
 #include "tests/support/pausing_store.h"
 #include "tests/support/shared_database.h"

@@ -1,11 +1,10 @@
 #include "store/postgres/sums.h"
 
+#include "store/postgres/rows.h"
 #include "store/refusals.h"
 
 namespace tallyman {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 const char kHostSums[] = "SELECT " TALLYMAN_SUM_COLUMNS
                          " FROM hosts h LEFT JOIN nodes n "
