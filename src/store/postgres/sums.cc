@@ -4,7 +4,6 @@
 #include "store/refusals.h"
 
 namespace tallyman {
-namespace {}  // namespace
 
 const char kHostSums[] = "SELECT " TALLYMAN_SUM_COLUMNS
                          " FROM hosts h LEFT JOIN nodes n "
