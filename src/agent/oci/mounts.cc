@@ -85,8 +85,25 @@ Status Mount(const std::string& source, const std::filesystem::path& target,
                                   "root, or with --runtime simulated",
                                   target.string())));
   }
+  if (errno == EBUSY) {
+    return Fail(Error(Code::kUnavailable, "DEVICE_BUSY",
+                      fmt::format("{} cannot be mounted on {} while something else has it to "
+                                  "itself: see what with \"fuser -v {}\"",
+                                  source, target.string(), source)));
+  }
   return Fail(SystemError("MOUNT_FAILED",
                           fmt::format("mounting {} on {} as {}", source, target.string(), type)));
+}
+
+Job<void> MountJob(std::string source, std::filesystem::path target, std::string type,
+                   unsigned long flags, std::string options, std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    Status mounted = Mount(source, target, type, flags, options);
+    const bool busy = !mounted && mounted.error().reason == "DEVICE_BUSY";
+    if (!busy || std::chrono::steady_clock::now() >= deadline) co_return mounted;
+    co_await Pause(std::chrono::milliseconds(20));
+  }
 }
 
 Status Unmount(const std::filesystem::path& path) {

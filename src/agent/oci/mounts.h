@@ -34,9 +34,15 @@ std::filesystem::path Below(const MountPoint& mount, std::string_view path);
 // REQUIRES: `path` is absolute and has no symbolic links in it.
 Result<bool> IsMounted(const std::filesystem::path& path);
 
-// PERMISSION_DENIED NOT_PRIVILEGED when this process may not mount.
+// PERMISSION_DENIED NOT_PRIVILEGED when this process may not mount, UNAVAILABLE DEVICE_BUSY while
+// somebody else has the source to himself.
 Status Mount(const std::string& source, const std::filesystem::path& target,
              const std::string& type, unsigned long flags, const std::string& options);
+
+// The same, again and again as long as `patience` while somebody else has the device: whoever looks
+// for a free loop device may for a moment take hold of one that was found by another.
+Job<void> MountJob(std::string source, std::filesystem::path target, std::string type,
+                   unsigned long flags, std::string options, std::chrono::milliseconds patience);
 
 // Nothing to do when it is not mounted. UNAVAILABLE MOUNT_BUSY while somebody uses it.
 Status Unmount(const std::filesystem::path& path);

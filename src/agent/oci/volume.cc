@@ -26,6 +26,7 @@ constexpr int64_t kBlockBytes = 4096;
 constexpr std::chrono::seconds kCopiesPatience(3);
 constexpr std::chrono::seconds kBusyPatience(20);
 constexpr std::chrono::milliseconds kLookAgain(20);
+constexpr std::chrono::seconds kMountPatience(5);
 // Moving the data of a disk of many terabytes takes hours.
 constexpr std::chrono::hours kResizeTimeout(12);
 // What is allocated at once, between two looks at anything else.
@@ -381,8 +382,9 @@ Job<void> Volume::Mount() {
     CO_ASSIGN_OR_RETURN(auto state, ReadExt4State(file_));
     if (!state || !state->clean) CO_RETURN_IF_ERROR(co_await CheckFileSystem(loop.path, false));
   }
-  CO_RETURN_IF_ERROR(tallyman::Mount(loop.path, mount_point_, "ext4", MS_NOSUID | MS_NODEV,
-                                     "minixdf,noinit_itable,errors=remount-ro"));
+  std::string options = "minixdf,noinit_itable,errors=remount-ro";
+  CO_RETURN_IF_ERROR(co_await MountJob(loop.path, mount_point_, "ext4", MS_NOSUID | MS_NODEV,
+                                       std::move(options), kMountPatience));
   KeepAllocated(loop.path);
   co_return Status();
 }
