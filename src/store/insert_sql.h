@@ -1,4 +1,4 @@
-// INSERT statements from lists of columns, put together by the compiler.
+// INSERT statements from the columns of row_shapes.h, put together by the compiler.
 //
 //   kInsertSql<"INSERT INTO orgs", "id, name", "VALUES">.data()
 //     -> INSERT INTO orgs (id, name) VALUES ($1, $2)
@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+
+#include "store/row_shapes.h"
 
 namespace tallyman {
 
@@ -53,5 +55,37 @@ inline constexpr auto kInsertSql = [] {
   writer.Add(kAfter.view());
   return writer.text;
 }();
+
+// A new row of each table; kFrom is how a database is given the values, "VALUES".
+template <SqlLiteral kFrom>
+struct InsertSql {
+  template <SqlLiteral kTable, SqlLiteral kColumns>
+  static constexpr const char* kInto = kInsertSql<kTable, kColumns, kFrom>.data();
+
+  static constexpr const char* kOrgs = kInto<"INSERT INTO orgs", TALLYMAN_ORG_COLUMNS("")>;
+  static constexpr const char* kRegions = kInto<"INSERT INTO regions", TALLYMAN_REGION_COLUMNS("")>;
+  static constexpr const char* kProtocols =
+      kInto<"INSERT INTO protocols", TALLYMAN_PROTOCOL_COLUMNS("")>;
+  static constexpr const char* kVersions =
+      kInto<"INSERT INTO protocol_versions", TALLYMAN_VERSION_COLUMNS("")>;
+  static constexpr const char* kImages =
+      kInto<"INSERT INTO images",
+            TALLYMAN_IMAGE_COLUMNS("") ", protocol_version_id, firewall_rules">;
+  static constexpr const char* kProperties =
+      kInto<"INSERT INTO image_properties", "image_id, " TALLYMAN_PROPERTY_COLUMNS("")>;
+  static constexpr const char* kHosts = kInto<"INSERT INTO hosts", TALLYMAN_HOST_COLUMNS("")>;
+  static constexpr const char* kConfigs =
+      kInto<"INSERT INTO configs", "id, " TALLYMAN_CONFIG_COLUMNS("")>;
+  static constexpr const char* kNodes = kInto<"INSERT INTO nodes", TALLYMAN_NODE_COLUMNS("")>;
+  static constexpr const char* kLedger =
+      kInto<"INSERT INTO ledger", TALLYMAN_LEDGER_COLUMNS("") ", corrections">;
+  static constexpr const char* kCommands =
+      kInto<"INSERT INTO commands", TALLYMAN_NEW_COMMAND_COLUMNS("")>;
+  static constexpr const char* kEvents =
+      kInto<"INSERT INTO events", TALLYMAN_NEW_EVENT_COLUMNS("")>;
+  static constexpr const char* kTokens = kInto<"INSERT INTO tokens", TALLYMAN_TOKEN_COLUMNS("")>;
+  static constexpr const char* kRequests =
+      kInto<"INSERT INTO requests", TALLYMAN_REQUEST_COLUMNS("") ", response">;
+};
 
 }  // namespace tallyman

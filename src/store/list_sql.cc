@@ -7,8 +7,8 @@
 #include <span>
 
 #include "base/checked.h"
+#include "store/look_up_sql.h"
 #include "store/refusals.h"
-#include "store/row_shapes.h"
 
 namespace tallyman {
 namespace {
@@ -140,9 +140,8 @@ constexpr ListingSql kListings[] = {
      kNamesOf<kOrgFields>},
     {"SELECT " TALLYMAN_REGION_COLUMNS("r.") "{} FROM regions r", "r.id", kUuid, kRegionFields,
      kNamesOf<kRegionFields>},
-    {"SELECT " TALLYMAN_HOST_COLUMNS(
-         "h.") ", coalesce(r.name, ''){} FROM hosts h LEFT JOIN regions r ON r.id = h.region_id",
-     "h.id", kUuid, kHostFields, kNamesOf<kHostFields>},
+    {"SELECT " TALLYMAN_HOST_ROW "{}" TALLYMAN_FROM_HOSTS, "h.id", kUuid, kHostFields,
+     kNamesOf<kHostFields>},
     {"SELECT " TALLYMAN_PROTOCOL_COLUMNS("p.") "{} FROM protocols p", "p.id", kUuid,
      kProtocolFields, kNamesOf<kProtocolFields>},
     {"SELECT " TALLYMAN_VERSION_COLUMNS(
@@ -152,27 +151,19 @@ constexpr ListingSql kListings[] = {
     {"SELECT i.id{} FROM images i LEFT JOIN protocol_versions v ON v.id = i.protocol_version_id "
      "LEFT JOIN protocols p ON p.id = v.protocol_id",
      "i.id", kUuid, kImageFields, kNamesOf<kImageFields>},
-    {"SELECT " TALLYMAN_NODE_COLUMNS(
-         "n.") ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id{} FROM "
-               "nodes n "
-               "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN hosts h ON h.id = n.host_id "
-               "LEFT JOIN regions r ON r.id = h.region_id LEFT JOIN protocols p ON p.id = "
-               "n.protocol_id "
-               "LEFT JOIN protocol_versions v ON v.id = n.protocol_version_id",
+    {"SELECT " TALLYMAN_NODE_ROW "{}" TALLYMAN_FROM_NODES
+     "LEFT JOIN protocols p ON p.id = n.protocol_id "
+     "LEFT JOIN protocol_versions v ON v.id = n.protocol_version_id",
      "n.id", kUuid, kNodeFields, kNamesOf<kNodeFields>},
-    {"SELECT " TALLYMAN_COMMAND_COLUMNS(
-         "c.") ", coalesce(n.name, ''), coalesce(h.name, ''){} FROM commands c "
-               "LEFT JOIN nodes n ON n.id = c.node_id LEFT JOIN hosts h ON h.id = c.host_id",
-     "c.id", kUuid, kCommandFields, kNamesOf<kCommandFields>},
+    {"SELECT " TALLYMAN_COMMAND_ROW "{}" TALLYMAN_FROM_COMMANDS, "c.id", kUuid, kCommandFields,
+     kNamesOf<kCommandFields>},
     {"SELECT " TALLYMAN_EVENT_COLUMNS(
          "e.") ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(n.name, ''){} FROM events e "
                "LEFT JOIN orgs o ON o.id = e.org_id LEFT JOIN hosts h ON h.id = e.host_id "
                "LEFT JOIN nodes n ON n.id = e.node_id",
      "e.cursor", kInteger, kEventFields, kNamesOf<kEventFields>},
-    {"SELECT " TALLYMAN_TOKEN_COLUMNS(
-         "t.") ", coalesce(o.name, ''), coalesce(h.name, ''){} FROM tokens t "
-               "LEFT JOIN orgs o ON o.id = t.org_id LEFT JOIN hosts h ON h.id = t.host_id",
-     "t.id", kUuid, kTokenFields, kNamesOf<kTokenFields>},
+    {"SELECT " TALLYMAN_TOKEN_ROW "{}" TALLYMAN_FROM_TOKENS, "t.id", kUuid, kTokenFields,
+     kNamesOf<kTokenFields>},
     // The key of a request has three parts; as one text they still tell rows apart.
     {"SELECT " TALLYMAN_REQUEST_COLUMNS(
          "q.") ", coalesce(o.name, ''){} FROM requests q LEFT JOIN orgs o ON o.id = q.org_id",

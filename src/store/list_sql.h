@@ -35,7 +35,7 @@ struct ListParameter {
 // ReadListCursor() takes.
 struct ListSql {
   std::string text;                   // made for this one time
-  std::vector<ListParameter> params;  // $1, $2, ...: each appears first behind the one before it
+  std::vector<ListParameter> params;  // $1, $2, ...: each appears first after the one before it
   ListValueKind order_kind;
   ListValueKind key_kind;
   bool by_cursor = false;  // events, as a follower reads them, and whoever asks where to begin
@@ -54,7 +54,7 @@ Status ReadListValue(Rows& rows, ListValueKind kind, FieldValue& value) {
   return {};
 }
 
-// REQUIRES: the row stands behind the listing's columns.
+// REQUIRES: the listing's columns of the row were read.
 template <class Rows>
 Status ReadListCursor(Rows& rows, const ListSql& list, ListCursor& cursor) {
   FieldValue key;

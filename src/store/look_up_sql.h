@@ -1,4 +1,5 @@
-// The texts of look-ups, the same for every database; see sql_reads.h.
+// The texts of look-ups, the same for every database (see sql_reads.h), and the rows that lists
+// show as well.
 #pragma once
 
 #include "store/row_shapes.h"
@@ -22,11 +23,12 @@ inline constexpr char kVersion[] =
     " FROM protocol_versions v "
     "WHERE v.protocol_id = $1 AND v.variant = $2 AND v.semantic_version = $3";
 
-#define TALLYMAN_HOST_ROW          \
-  "SELECT " TALLYMAN_HOST_COLUMNS( \
-      "h.") ", coalesce(r.name, '') FROM hosts h LEFT JOIN regions r ON r.id = h.region_id "
-inline constexpr char kHostById[] = TALLYMAN_HOST_ROW "WHERE h.id = $1";
-inline constexpr char kHostByName[] = TALLYMAN_HOST_ROW "WHERE h.name = $1";
+#define TALLYMAN_HOST_ROW TALLYMAN_HOST_COLUMNS("h.") ", coalesce(r.name, '')"
+#define TALLYMAN_FROM_HOSTS " FROM hosts h LEFT JOIN regions r ON r.id = h.region_id "
+inline constexpr char kHostById[] =
+    "SELECT " TALLYMAN_HOST_ROW TALLYMAN_FROM_HOSTS "WHERE h.id = $1";
+inline constexpr char kHostByName[] =
+    "SELECT " TALLYMAN_HOST_ROW TALLYMAN_FROM_HOSTS "WHERE h.name = $1";
 
 #define TALLYMAN_NODE_ROW     \
   TALLYMAN_NODE_COLUMNS("n.") \
@@ -55,18 +57,24 @@ inline constexpr char kBuilds[] =
     "SELECT i.id FROM protocols p JOIN protocol_versions v ON v.protocol_id = p.id "
     "JOIN images i ON i.protocol_version_id = v.id "
     "WHERE p.key = $1 AND v.variant = $2 AND v.semantic_version = $3 ORDER BY i.build";
+#define TALLYMAN_COMMAND_ROW \
+  TALLYMAN_COMMAND_COLUMNS("c.") ", coalesce(n.name, ''), coalesce(h.name, '')"
+#define TALLYMAN_FROM_COMMANDS                              \
+  " FROM commands c LEFT JOIN nodes n ON n.id = c.node_id " \
+  "LEFT JOIN hosts h ON h.id = c.host_id "
 inline constexpr char kCommand[] =
-    "SELECT " TALLYMAN_COMMAND_COLUMNS("c.")
-    ", coalesce(n.name, ''), coalesce(h.name, '') FROM commands c "
-    "LEFT JOIN nodes n ON n.id = c.node_id LEFT JOIN hosts h ON h.id = c.host_id WHERE c.id = $1";
+    "SELECT " TALLYMAN_COMMAND_ROW TALLYMAN_FROM_COMMANDS "WHERE c.id = $1";
 
 #define TALLYMAN_TOKEN_ROW \
-  "SELECT " TALLYMAN_TOKEN_COLUMNS("t.")                              \
-  ", coalesce(o.name, ''), coalesce(h.name, '') FROM tokens t " \
-  "LEFT JOIN orgs o ON o.id = t.org_id LEFT JOIN hosts h ON h.id = t.host_id "
-inline constexpr char kTokenById[] = TALLYMAN_TOKEN_ROW "WHERE t.id = $1";
+  TALLYMAN_TOKEN_COLUMNS("t.") ", coalesce(o.name, ''), coalesce(h.name, '')"
+#define TALLYMAN_FROM_TOKENS                            \
+  " FROM tokens t LEFT JOIN orgs o ON o.id = t.org_id " \
+  "LEFT JOIN hosts h ON h.id = t.host_id "
+inline constexpr char kTokenById[] =
+    "SELECT " TALLYMAN_TOKEN_ROW TALLYMAN_FROM_TOKENS "WHERE t.id = $1";
 inline constexpr char kTokenByName[] =
-    TALLYMAN_TOKEN_ROW "WHERE t.name = $1 AND t.revoked_at IS NULL AND t.used_at IS NULL";
+    "SELECT " TALLYMAN_TOKEN_ROW TALLYMAN_FROM_TOKENS
+    "WHERE t.name = $1 AND t.revoked_at IS NULL AND t.used_at IS NULL";
 
 inline constexpr char kHostReport[] =
     "SELECT " TALLYMAN_HOST_REPORT_COLUMNS("r.") " FROM host_reports r WHERE r.host_id = $1";

@@ -8,9 +8,9 @@
 //   SelectTogether(Ask()...)    the same of several statements, in one round trip
 //   SelectList(list)            a statement that is made for one time
 //   CheckReadable()             nothing was written yet
-//   EnsureImages(ids), FindRead(id)   reads images, and finds one that was read
+//   ReadImages(ids)             the images in that order; null where there is none
 //
-// Both databases take these texts: parameters are $1, $2, ..., each first met behind the one before
+// Both databases take these texts: parameters are $1, $2, ..., each first met after the one before
 // it (SQLite numbers them as it meets them), with coalesce() and CAST().
 #pragma once
 
@@ -38,7 +38,7 @@ struct ReadSql {
       "commands_open") " WHERE e.host_id = $1 AND e.node_id = c.node_id AND e.seq < c.seq " \
                        "AND e.state = 'open') "
 
-// ReadSql where `by_index("NAME")`, behind a table, names the index to use. The largest number is
+// ReadSql where `by_index("NAME")`, after a table, names the index to use. The largest number is
 // that of the names from PREFIX- up to, but not including, PREFIX. ('.' follows '-') that end in
 // digits only.
 #define TALLYMAN_READ_SQL(list_dialect, by_index) \
@@ -117,8 +117,6 @@ class SqlReads : public WriteTx {
 
  private:
   Tx& tx() { return static_cast<Tx&>(*this); }
-  // The reference of an image that was read, for rows that people read.
-  std::string ImageName(const ImageId& id);
   // By id where the text is one and names a row, else by name.
   template <class IdType, class... T>
   Result<bool> ReadByIdOrName(const char* by_id, const char* by_name, std::string_view id_or_name,

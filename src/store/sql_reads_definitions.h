@@ -1,6 +1,9 @@
 // The members of SqlReads, for the one file of each database that instantiates them.
 #pragma once
 
+#include <array>
+#include <span>
+
 #include "model/config.h"
 #include "store/corrections.h"
 #include "store/look_up_sql.h"
@@ -24,6 +27,28 @@ Result<bool> ReadFirst(Result<Rows> rows, T&... values) {
   return ReadFirst(*rows, values...);
 }
 
+// Every row, as `read(rows, T&)` reads it.
+template <class T, class Rows, class Read>
+Result<std::vector<T>> ReadAll(Rows& rows, const Read& read) {
+  std::vector<T> out;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return out;
+    RETURN_IF_ERROR(read(rows, out.emplace_back()));
+  }
+}
+
+template <class T, class Rows, class Read>
+Result<std::vector<T>> ReadAll(Result<Rows> rows, const Read& read) {
+  if (!rows) return Fail(std::move(rows).error());
+  return ReadAll<T>(*rows, read);
+}
+
+// The reference of an image, for rows that people read; its id where there is none.
+inline std::string NameOf(const std::shared_ptr<const Image>& image, const ImageId& id) {
+  return image == nullptr ? id.ToString() : image->Reference();
+}
+
 template <class T>
 Result<std::optional<T>> IfFound(Result<bool> found, T& value) {
   ASSIGN_OR_RETURN(const bool is_there, std::move(found));
@@ -33,12 +58,6 @@ Result<std::optional<T>> IfFound(Result<bool> found, T& value) {
 }
 
 }  // namespace sql
-
-template <class Tx>
-std::string SqlReads<Tx>::ImageName(const ImageId& id) {
-  const std::shared_ptr<const Image> image = tx().FindRead(id);
-  return image == nullptr ? id.ToString() : image->Reference();
-}
 
 template <class Tx>
 template <class IdType, class... T>
@@ -96,8 +115,8 @@ Result<std::optional<NodeRow>> SqlReads<Tx>::FindNode(std::string_view id_or_nam
                    ReadByIdOrName<NodeId>(sql::kNodeById, sql::kNodeByName, id_or_name, row.node,
                                           row.org, row.host, row.region, row.region_id));
   if (!found) return std::optional<NodeRow>();
-  RETURN_IF_ERROR(tx().EnsureImages({row.node.image_id}));
-  row.image = ImageName(row.node.image_id);
+  ASSIGN_OR_RETURN(const auto images, tx().ReadImages(std::array{row.node.image_id}));
+  row.image = sql::NameOf(images[0], row.node.image_id);
   return row;
 }
 
@@ -116,9 +135,10 @@ Result<std::optional<NodeAndConfig>> SqlReads<Tx>::FindNodeAndConfig(std::string
   if (!is_there) return std::optional<NodeAndConfig>();
   config.id = row.node.config_id;
   RETURN_IF_ERROR(ConfigFromJson(json, config));
-  RETURN_IF_ERROR(tx().EnsureImages({row.node.image_id, running.value_or(row.node.image_id)}));
-  row.image = ImageName(row.node.image_id);
-  if (running) found.running_image = ImageName(*running);
+  const std::array ids = {row.node.image_id, running.value_or(row.node.image_id)};
+  ASSIGN_OR_RETURN(const auto images, tx().ReadImages(std::span(ids).first(running ? 2 : 1)));
+  row.image = sql::NameOf(images[0], ids[0]);
+  if (running) found.running_image = sql::NameOf(images[1], ids[1]);
   return found;
 }
 
@@ -148,25 +168,18 @@ Result<std::optional<NodeConfig>> SqlReads<Tx>::FindConfig(const ConfigId& id) {
 template <class Tx>
 Result<std::shared_ptr<const Image>> SqlReads<Tx>::FindImage(const ImageId& id) {
   RETURN_IF_ERROR(tx().CheckReadable());
-  RETURN_IF_ERROR(tx().EnsureImages({id}));
-  return tx().FindRead(id);
+  ASSIGN_OR_RETURN(auto images, tx().ReadImages(std::array{id}));
+  return std::move(images.front());
 }
 
 template <class Tx>
 Result<std::vector<std::shared_ptr<const Image>>> SqlReads<Tx>::FindBuilds(
     std::string_view protocol, std::string_view variant, std::string_view semantic_version) {
-  ASSIGN_OR_RETURN(auto rows, tx().Select(sql::kBuilds, protocol, variant, semantic_version));
-  std::vector<ImageId> ids;
-  while (true) {
-    ImageId id;
-    ASSIGN_OR_RETURN(const bool found, sql::ReadFirst(rows, id));
-    if (!found) break;
-    ids.push_back(id);
-  }
-  RETURN_IF_ERROR(tx().EnsureImages(ids));
-  std::vector<std::shared_ptr<const Image>> builds;
-  for (const ImageId& id : ids) builds.push_back(tx().FindRead(id));
-  return builds;
+  ASSIGN_OR_RETURN(
+      const std::vector<ImageId> ids,
+      sql::ReadAll<ImageId>(tx().Select(sql::kBuilds, protocol, variant, semantic_version),
+                            [](auto& rows, ImageId& id) { return rows.Read(id); }));
+  return tx().ReadImages(ids);
 }
 
 template <class Tx>
@@ -188,37 +201,25 @@ Result<HandOut> SqlReads<Tx>::FindCommandsFor(const HandOutQuery& wanted) {
   HostReport report;
   ASSIGN_OR_RETURN(const bool was_heard, sql::ReadFirst(heard, report));
   if (was_heard) out.last_heard = std::move(report);
-  while (true) {
-    ASSIGN_OR_RETURN(const bool more, ready.Next());
-    if (!more) break;
-    HandOut::Entry& entry = out.commands.emplace_back();
-    RETURN_IF_ERROR(ready.Read(entry.command, entry.node, entry.handed_out));
-  }
+  ASSIGN_OR_RETURN(out.commands,
+                   sql::ReadAll<HandOut::Entry>(ready, [](auto& rows, HandOut::Entry& entry) {
+                     return rows.Read(entry.command, entry.node, entry.handed_out);
+                   }));
   RETURN_IF_ERROR(sql::ReadFirst(next, out.next_at));
   return out;
 }
 
 template <class Tx>
 Result<std::vector<CommandOfNode>> SqlReads<Tx>::FindOverdue(Time before, int64_t limit) {
-  ASSIGN_OR_RETURN(auto rows, tx().Select(Tx::kReadSql.overdue, before, limit));
-  std::vector<CommandOfNode> overdue;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool more, rows.Next());
-    if (!more) return overdue;
-    CommandOfNode& command = overdue.emplace_back();
-    RETURN_IF_ERROR(rows.Read(command.id, command.node_id));
-  }
+  return sql::ReadAll<CommandOfNode>(
+      tx().Select(Tx::kReadSql.overdue, before, limit),
+      [](auto& rows, CommandOfNode& command) { return rows.Read(command.id, command.node_id); });
 }
 
 template <class Tx>
 Result<std::vector<NodeId>> SqlReads<Tx>::LiveNodesOf(const HostId& host) {
-  ASSIGN_OR_RETURN(auto rows, tx().Select(Tx::kReadSql.live_nodes, host));
-  std::vector<NodeId> nodes;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool more, rows.Next());
-    if (!more) return nodes;
-    RETURN_IF_ERROR(rows.Read(nodes.emplace_back()));
-  }
+  return sql::ReadAll<NodeId>(tx().Select(Tx::kReadSql.live_nodes, host),
+                              [](auto& rows, NodeId& node) { return rows.Read(node); });
 }
 
 template <class Tx>
@@ -265,15 +266,10 @@ template <class Row, class Fields>
 Result<std::vector<Row>> SqlReads<Tx>::ReadList(Listing listing, const ListQuery& wanted,
                                                 const Fields& fields) {
   ASSIGN_OR_RETURN(const ListSql list, MakeListSql(Tx::kReadSql.lists, listing, wanted));
-  ASSIGN_OR_RETURN(auto rows, tx().SelectList(list));
-  std::vector<Row> out;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool more, rows.Next());
-    if (!more) return out;
-    Row& row = out.emplace_back();
+  return sql::ReadAll<Row>(tx().SelectList(list), [&](auto& rows, Row& row) -> Status {
     RETURN_IF_ERROR(std::apply([&](auto&... values) { return rows.Read(values...); }, fields(row)));
-    RETURN_IF_ERROR(ReadListCursor(rows, list, row.cursor));
-  }
+    return ReadListCursor(rows, list, row.cursor);
+  });
 }
 
 template <class Tx>
@@ -311,8 +307,8 @@ Result<std::vector<ImageRow>> SqlReads<Tx>::ListImages(const ListQuery& query) {
   ASSIGN_OR_RETURN(std::vector<ImageRow> rows,
                    ReadList<ImageRow>(Listing::kImages, query,
                                       [&](ImageRow&) { return std::tie(ids.emplace_back()); }));
-  RETURN_IF_ERROR(tx().EnsureImages(ids));
-  for (size_t i = 0; i < rows.size(); ++i) rows[i].image = tx().FindRead(ids[i]);
+  ASSIGN_OR_RETURN(auto images, tx().ReadImages(ids));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].image = std::move(images[i]);
   return rows;
 }
 
@@ -324,8 +320,8 @@ Result<std::vector<NodeRow>> SqlReads<Tx>::ListNodes(const ListQuery& query) {
                    }));
   std::vector<ImageId> ids;
   for (const NodeRow& row : rows) ids.push_back(row.node.image_id);
-  RETURN_IF_ERROR(tx().EnsureImages(std::move(ids)));
-  for (NodeRow& row : rows) row.image = ImageName(row.node.image_id);
+  ASSIGN_OR_RETURN(const auto images, tx().ReadImages(ids));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].image = sql::NameOf(images[i], ids[i]);
   return rows;
 }
 
@@ -358,18 +354,15 @@ Result<std::vector<RequestRow>> SqlReads<Tx>::ListRequests(const ListQuery& quer
 template <class Tx>
 Result<std::vector<LedgerEntry>> SqlReads<Tx>::ReadEntries(const char* statement, const auto& of,
                                                            int64_t after_seq, int64_t limit) {
-  ASSIGN_OR_RETURN(auto rows, tx().Select(statement, of, after_seq, limit));
-  std::vector<LedgerEntry> entries;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool more, rows.Next());
-    if (!more) return entries;
-    LedgerEntry& entry = entries.emplace_back();
-    std::optional<std::string> corrections;
-    RETURN_IF_ERROR(rows.Read(entry, corrections));
-    if (corrections && !CorrectionsFromJson(*corrections, entry.corrections)) {
-      return Fail(UnreadableCorrections(entry));
-    }
-  }
+  return sql::ReadAll<LedgerEntry>(
+      tx().Select(statement, of, after_seq, limit), [](auto& rows, LedgerEntry& entry) -> Status {
+        std::optional<std::string> corrections;
+        RETURN_IF_ERROR(rows.Read(entry, corrections));
+        if (corrections && !CorrectionsFromJson(*corrections, entry.corrections)) {
+          return Fail(UnreadableCorrections(entry));
+        }
+        return {};
+      });
 }
 
 template <class Tx>

@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 #include "tests/contract/contract.h"
+#include "tests/contract/each_list.h"
 
 namespace tallyman {
 namespace {
@@ -48,44 +49,15 @@ class ListContract : public StoreContract {
       for (const auto& row : *rows) out.push_back(row.cursor);
       return out;
     };
-    switch (listing) {
-      case Listing::kOrgs:
-        return cursors(tx.ListOrgs(query));
-      case Listing::kRegions:
-        return cursors(tx.ListRegions(query));
-      case Listing::kHosts:
-        return cursors(tx.ListHosts(query));
-      case Listing::kProtocols:
-        return cursors(tx.ListProtocols(query));
-      case Listing::kVersions:
-        return cursors(tx.ListVersions(query));
-      case Listing::kImages:
-        return cursors(tx.ListImages(query));
-      case Listing::kNodes:
-        return cursors(tx.ListNodes(query));
-      case Listing::kCommands:
-        return cursors(tx.ListCommands(query));
-      case Listing::kEvents:
-        return cursors(tx.ListEvents(query));
-      case Listing::kTokens:
-        return cursors(tx.ListTokens(query));
-      case Listing::kRequests:
-        break;
-    }
-    return cursors(tx.ListRequests(query));
+    return ReadListing(tx, listing, query, cursors);
   }
   std::vector<Row> List(Listing listing, const ListQuery& query) {
     return Read([&](ReadTx& tx) { return List(tx, listing, query); });
   }
 };
 
-constexpr Listing kAll[] = {Listing::kOrgs,      Listing::kRegions,  Listing::kHosts,
-                            Listing::kProtocols, Listing::kVersions, Listing::kImages,
-                            Listing::kNodes,     Listing::kCommands, Listing::kEvents,
-                            Listing::kTokens,    Listing::kRequests};
-
 TEST_P(ListContract, EveryFieldOrdersBothWaysAndPagesAreTheWhole) {
-  for (Listing listing : kAll) {
+  for (const auto& [listing, name] : kAllListings) {
     for (const ListField& field : FieldsOf(listing)) {
       ListQuery query;
       query.order_by = field.name;
@@ -134,7 +106,7 @@ bool Holds(const FieldValue& stored, Comparison comparison, const FieldValue& va
 }
 
 TEST_P(ListContract, EveryFieldFiltersByEveryComparison) {
-  for (Listing listing : kAll) {
+  for (const auto& [listing, name] : kAllListings) {
     for (const ListField& field : FieldsOf(listing)) {
       ListQuery query;
       query.order_by = field.name;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/contract/each_list.h"
+
 namespace tallyman {
 namespace {
 
@@ -12,31 +14,7 @@ Status Ignore(const Result<T>& result) {
 }
 
 Status List(ReadTx& tx, Listing listing, const ListQuery& query) {
-  switch (listing) {
-    case Listing::kOrgs:
-      return Ignore(tx.ListOrgs(query));
-    case Listing::kRegions:
-      return Ignore(tx.ListRegions(query));
-    case Listing::kHosts:
-      return Ignore(tx.ListHosts(query));
-    case Listing::kProtocols:
-      return Ignore(tx.ListProtocols(query));
-    case Listing::kVersions:
-      return Ignore(tx.ListVersions(query));
-    case Listing::kImages:
-      return Ignore(tx.ListImages(query));
-    case Listing::kNodes:
-      return Ignore(tx.ListNodes(query));
-    case Listing::kCommands:
-      return Ignore(tx.ListCommands(query));
-    case Listing::kEvents:
-      return Ignore(tx.ListEvents(query));
-    case Listing::kTokens:
-      return Ignore(tx.ListTokens(query));
-    case Listing::kRequests:
-      break;
-  }
-  return Ignore(tx.ListRequests(query));
+  return ReadListing(tx, listing, query, [](const auto& rows) { return Ignore(rows); });
 }
 
 const std::string& AnyId() {
@@ -82,15 +60,8 @@ void AddConditions(std::vector<NamedRead>& reads, Listing listing, const std::st
 }  // namespace
 
 std::vector<NamedRead> Lists() {
-  constexpr std::pair<Listing, const char*> kNames[] = {
-      {Listing::kOrgs, "orgs"},         {Listing::kRegions, "regions"},
-      {Listing::kHosts, "hosts"},       {Listing::kProtocols, "protocols"},
-      {Listing::kVersions, "versions"}, {Listing::kImages, "images"},
-      {Listing::kNodes, "nodes"},       {Listing::kCommands, "commands"},
-      {Listing::kEvents, "events"},     {Listing::kTokens, "tokens"},
-      {Listing::kRequests, "requests"}};
   std::vector<NamedRead> reads;
-  for (const auto& [listing, name] : kNames) {
+  for (const auto& [listing, name] : kAllListings) {
     for (const ListField& field : FieldsOf(listing)) {
       AddOrders(reads, listing, name, field);
       AddConditions(reads, listing, name, field);

@@ -16,32 +16,8 @@ namespace tallyman {
 namespace {
 
 // One array a column.
-template <SqlLiteral kInto, SqlLiteral kColumns, SqlLiteral kAfter = "">
-constexpr const char* kInsert = kInsertSql<kInto, kColumns, "SELECT * FROM unnest", kAfter>.data();
-
-constexpr const char* kInsertRequests =
-    kInsert<"INSERT INTO requests", TALLYMAN_REQUEST_COLUMNS("") ", response">;
-constexpr const char* kInsertOrgs = kInsert<"INSERT INTO orgs", TALLYMAN_ORG_COLUMNS("")>;
-constexpr const char* kInsertRegions = kInsert<"INSERT INTO regions", TALLYMAN_REGION_COLUMNS("")>;
-constexpr const char* kInsertProtocols =
-    kInsert<"INSERT INTO protocols", TALLYMAN_PROTOCOL_COLUMNS("")>;
-constexpr const char* kInsertVersions =
-    kInsert<"INSERT INTO protocol_versions", TALLYMAN_VERSION_COLUMNS("")>;
-constexpr const char* kInsertImages =
-    kInsert<"INSERT INTO images",
-            TALLYMAN_IMAGE_COLUMNS("") ", protocol_version_id, firewall_rules">;
-constexpr const char* kInsertProperties =
-    kInsert<"INSERT INTO image_properties", "image_id, " TALLYMAN_PROPERTY_COLUMNS("")>;
-constexpr const char* kInsertHosts = kInsert<"INSERT INTO hosts", TALLYMAN_HOST_COLUMNS("")>;
-constexpr const char* kInsertConfigs =
-    kInsert<"INSERT INTO configs", "id, " TALLYMAN_CONFIG_COLUMNS("")>;
-constexpr const char* kInsertNodes = kInsert<"INSERT INTO nodes", TALLYMAN_NODE_COLUMNS("")>;
-constexpr const char* kInsertLedger =
-    kInsert<"INSERT INTO ledger", TALLYMAN_LEDGER_COLUMNS("") ", corrections">;
-constexpr const char* kInsertCommands =
-    kInsert<"INSERT INTO commands", TALLYMAN_NEW_COMMAND_COLUMNS("")>;
-constexpr const char* kInsertEvents = kInsert<"INSERT INTO events", TALLYMAN_NEW_EVENT_COLUMNS("")>;
-constexpr const char* kInsertTokens = kInsert<"INSERT INTO tokens", TALLYMAN_TOKEN_COLUMNS("")>;
+constexpr SqlLiteral kArrays = "SELECT * FROM unnest";
+using Insert = InsertSql<kArrays>;
 
 // Only what varies in length or may be null is unnested in the two widest updates; the rest is
 // taken by its place. An array that is unnested costs a statement 5 us, one that is not costs 1 us;
@@ -93,8 +69,8 @@ constexpr char kUpdateTokens[] =
     "WHERE t.id = v.id AND t.revoked_at IS NULL "
     "AND (t.used_at IS NULL OR t.nonce_digest = v.nonce_digest) RETURNING t.id) "
     "SELECT tallyman_require('TOKEN_CHANGED', $1::uuid[], (SELECT array_agg(id) FROM done))";
-constexpr const char* kWriteHostReports = kInsert<
-    "WITH done AS (INSERT INTO host_reports AS r", TALLYMAN_HOST_REPORT_COLUMNS(""),
+constexpr const char* kWriteHostReports = kInsertSql<
+    "WITH done AS (INSERT INTO host_reports AS r", TALLYMAN_HOST_REPORT_COLUMNS(""), kArrays,
     " ON CONFLICT (host_id) DO UPDATE SET sequence = excluded.sequence, "
     "heard_at = excluded.heard_at, status_at = coalesce(excluded.status_at, r.status_at), "
     "cpu_cores = coalesce(excluded.cpu_cores, r.cpu_cores), "
@@ -108,13 +84,14 @@ constexpr const char* kWriteHostReports = kInsert<
     "problem = coalesce(excluded.problem, r.problem), "
     "incident_number = excluded.incident_number "
     "WHERE r.sequence < excluded.sequence RETURNING r.host_id) "
-    "SELECT tallyman_require('REPORT_OUTDATED', $1, (SELECT array_agg(host_id) FROM done))">;
+    "SELECT tallyman_require('REPORT_OUTDATED', $1, (SELECT array_agg(host_id) FROM done))">.data();
 // A row that says what it said before is not written again.
-constexpr const char* kWriteNodeReports = kInsert<
-    "INSERT INTO node_reports AS r", "host_id, node_id, changed_at, " TALLYMAN_NODE_REPORT_COLUMNS(""),
+constexpr const char* kWriteNodeReports = kInsertSql<
+    "INSERT INTO node_reports AS r",
+    "host_id, node_id, changed_at, " TALLYMAN_NODE_REPORT_COLUMNS(""), kArrays,
     " ON CONFLICT (host_id, node_id) DO UPDATE SET (changed_at, " TALLYMAN_NODE_REPORT_COLUMNS("")
     ") = ROW (excluded.changed_at, " TALLYMAN_NODE_REPORT_COLUMNS("excluded.")
-    ") WHERE (" TALLYMAN_NODE_REPORT_COLUMNS("r.") ") IS DISTINCT FROM (" TALLYMAN_NODE_REPORT_COLUMNS("excluded.") ")">;
+    ") WHERE (" TALLYMAN_NODE_REPORT_COLUMNS("r.") ") IS DISTINCT FROM (" TALLYMAN_NODE_REPORT_COLUMNS("excluded.") ")">.data();
 constexpr char kAddNodeIncidents[] =
     "INSERT INTO node_incidents AS i (node_id, kind, count) "
     "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[]) ON CONFLICT (node_id, kind) "
@@ -293,25 +270,25 @@ void PendingChanges::Collect(const ChangeSet& set) {
 }
 
 void PendingChanges::AddTo(PgBatch& batch) {
-  AddRows(batch, kInsertRequests, requests_);
-  AddRows(batch, kInsertOrgs, orgs_);
-  AddRows(batch, kInsertRegions, regions_);
-  AddRows(batch, kInsertProtocols, protocols_);
-  AddRows(batch, kInsertVersions, versions_);
-  AddRows(batch, kInsertImages, images_);
-  AddRows(batch, kInsertProperties, properties_);
-  AddRows(batch, kInsertHosts, hosts_);
-  AddRows(batch, kInsertConfigs, configs_);
-  AddRows(batch, kInsertNodes, nodes_);
+  AddRows(batch, Insert::kRequests, requests_);
+  AddRows(batch, Insert::kOrgs, orgs_);
+  AddRows(batch, Insert::kRegions, regions_);
+  AddRows(batch, Insert::kProtocols, protocols_);
+  AddRows(batch, Insert::kVersions, versions_);
+  AddRows(batch, Insert::kImages, images_);
+  AddRows(batch, Insert::kProperties, properties_);
+  AddRows(batch, Insert::kHosts, hosts_);
+  AddRows(batch, Insert::kConfigs, configs_);
+  AddRows(batch, Insert::kNodes, nodes_);
   AddRows(batch, kUpdateNodes, ColumnsOf(node_updates_));
   AddRows(batch, kUpdateHosts, ColumnsOf(host_updates_));
-  AddRows(batch, kInsertLedger, ledger_);
+  AddRows(batch, Insert::kLedger, ledger_);
   // An upgrade that is superseded makes room for the one that supersedes it.
   AddRows(batch, kUpdateCommands, ColumnsOf(command_updates_));
-  AddRows(batch, kInsertCommands, commands_);
+  AddRows(batch, Insert::kCommands, commands_);
   // A token that is revoked makes room for one of its name.
   AddRows(batch, kUpdateTokens, token_updates_);
-  AddRows(batch, kInsertTokens, tokens_);
+  AddRows(batch, Insert::kTokens, tokens_);
   AddRows(batch, kWriteHostReports, host_reports_);
   if (!complete_hosts_.empty()) {
     PgParams reported;
@@ -335,7 +312,7 @@ void PendingChanges::AddTo(PgBatch& batch) {
     batch.Add(kProve, std::move(hosts));
   }
   // Last, so that cursors are taken late, and not at all by what the proof refuses.
-  AddRows(batch, kInsertEvents, events_);
+  AddRows(batch, Insert::kEvents, events_);
 }
 
 Error PendingChanges::ExplainMissedRow(const PgFailure& failure, Error error) const {

@@ -135,6 +135,14 @@ Status PgTransaction::EnsureImages(std::vector<ImageId> ids) {
   return images_.Take(results[0], results[1]);
 }
 
+Result<std::vector<ImagePointer>> PgTransaction::ReadImages(std::span<const ImageId> ids) {
+  RETURN_IF_ERROR(EnsureImages({ids.begin(), ids.end()}));
+  std::vector<ImagePointer> images;
+  images.reserve(ids.size());
+  for (const ImageId& id : ids) images.push_back(images_.Find(id));
+  return images;
+}
+
 Status PgTransaction::CheckReadable() const {
   if (has_written()) return Fail(ReadAfterWrite());
   return {};
@@ -151,7 +159,7 @@ Result<PgRows> PgTransaction::SelectList(const ListSql& list) {
 }
 
 // A transaction that writes sees in each statement what was committed before it; one that only
-// reads has to begin behind the horizon.
+// reads has to begin after the horizon.
 void PgTransaction::AddHorizon(PgBatch& batch) {
   if (access_ == PgAccess::kWrite) {
     batch.Add(kSetHorizon);

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "store/postgres/image_cache.h"
@@ -71,8 +72,7 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   // their own if the transaction has read before.
   Result<PgRows> SelectList(const ListSql& list);
   Status CheckReadable() const;
-  Status EnsureImages(std::vector<ImageId> ids);
-  ImagePointer FindRead(const ImageId& id) const { return images_.Find(id); }
+  Result<std::vector<ImagePointer>> ReadImages(std::span<const ImageId> ids);
 
   Result<std::unordered_map<NodeId, NodeCondition>> FindConditions(
       const std::vector<NodePlace>& nodes) override;
@@ -84,6 +84,8 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) override;
 
  private:
+  // Puts those that are not there yet into the cache.
+  Status EnsureImages(std::vector<ImageId> ids);
   Result<Snapshot> ReadSnapshot(const LockSet& wanted, bool lock);
   // Adds sums and ledgers to hosts in id order.
   Result<std::vector<HostAudit>> CompleteAudits(std::vector<HostAudit> audits);

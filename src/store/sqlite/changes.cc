@@ -14,32 +14,7 @@
 namespace tallyman {
 namespace {
 
-template <SqlLiteral kInto, SqlLiteral kColumns>
-constexpr const char* kInsert = kInsertSql<kInto, kColumns, "VALUES">.data();
-
-constexpr const char* kInsertOrg = kInsert<"INSERT INTO orgs", TALLYMAN_ORG_COLUMNS("")>;
-constexpr const char* kInsertRegion = kInsert<"INSERT INTO regions", TALLYMAN_REGION_COLUMNS("")>;
-constexpr const char* kInsertProtocol =
-    kInsert<"INSERT INTO protocols", TALLYMAN_PROTOCOL_COLUMNS("")>;
-constexpr const char* kInsertVersion =
-    kInsert<"INSERT INTO protocol_versions", TALLYMAN_VERSION_COLUMNS("")>;
-constexpr const char* kInsertImage =
-    kInsert<"INSERT INTO images",
-            TALLYMAN_IMAGE_COLUMNS("") ", protocol_version_id, firewall_rules">;
-constexpr const char* kInsertProperty =
-    kInsert<"INSERT INTO image_properties", "image_id, " TALLYMAN_PROPERTY_COLUMNS("")>;
-constexpr const char* kInsertHost = kInsert<"INSERT INTO hosts", TALLYMAN_HOST_COLUMNS("")>;
-constexpr const char* kInsertConfig =
-    kInsert<"INSERT INTO configs", "id, " TALLYMAN_CONFIG_COLUMNS("")>;
-constexpr const char* kInsertNode = kInsert<"INSERT INTO nodes", TALLYMAN_NODE_COLUMNS("")>;
-constexpr const char* kInsertLedger =
-    kInsert<"INSERT INTO ledger", TALLYMAN_LEDGER_COLUMNS("") ", corrections">;
-constexpr const char* kInsertCommand =
-    kInsert<"INSERT INTO commands", TALLYMAN_NEW_COMMAND_COLUMNS("")>;
-constexpr const char* kInsertEvent = kInsert<"INSERT INTO events", TALLYMAN_NEW_EVENT_COLUMNS("")>;
-constexpr const char* kInsertRequest =
-    kInsert<"INSERT INTO requests", TALLYMAN_REQUEST_COLUMNS("") ", response">;
-constexpr const char* kInsertToken = kInsert<"INSERT INTO tokens", TALLYMAN_TOKEN_COLUMNS("")>;
+using Insert = InsertSql<"VALUES">;
 
 #define TALLYMAN_UPDATE_NODE                                                                 \
   "UPDATE nodes SET image_id = ?, config_id = ?, protocol_id = ?, protocol_version_id = ?, " \
@@ -84,36 +59,36 @@ Status RunFor(SqliteQuery& query, std::string_view kind, const Uuid& id) {
 }
 
 Status Write(SqliteConnection& connection, const Org& org) {
-  SqliteQuery query = connection.Query(kInsertOrg);
+  SqliteQuery query = connection.Query(Insert::kOrgs);
   query.Bind(org);
   return RunFor(query, "org", org.name);
 }
 
 Status Write(SqliteConnection& connection, const Region& region) {
-  SqliteQuery query = connection.Query(kInsertRegion);
+  SqliteQuery query = connection.Query(Insert::kRegions);
   query.Bind(region);
   return RunFor(query, "region", region.name);
 }
 
 Status Write(SqliteConnection& connection, const Protocol& protocol) {
-  SqliteQuery query = connection.Query(kInsertProtocol);
+  SqliteQuery query = connection.Query(Insert::kProtocols);
   query.Bind(protocol);
   return RunFor(query, "protocol", protocol.key);
 }
 
 Status Write(SqliteConnection& connection, const ProtocolVersion& version) {
-  SqliteQuery query = connection.Query(kInsertVersion);
+  SqliteQuery query = connection.Query(Insert::kVersions);
   query.Bind(version);
   return RunFor(query, "version", version.variant + "@" + version.semantic_version);
 }
 
 Status Write(SqliteConnection& connection, const Image& image) {
   std::string rules = FirewallRulesToJson(image.firewall_rules);
-  SqliteQuery query = connection.Query(kInsertImage);
+  SqliteQuery query = connection.Query(Insert::kImages);
   query.Bind(image, image.version.id, rules);
   RETURN_IF_ERROR(RunFor(query, "image", image.Reference()));
   for (const Property& property : image.properties) {
-    SqliteQuery insert = connection.Query(kInsertProperty);
+    SqliteQuery insert = connection.Query(Insert::kProperties);
     insert.Bind(image.id, property);
     RETURN_IF_ERROR(RunFor(insert, "property", property.key));
   }
@@ -121,20 +96,20 @@ Status Write(SqliteConnection& connection, const Image& image) {
 }
 
 Status Write(SqliteConnection& connection, const Host& host) {
-  SqliteQuery query = connection.Query(kInsertHost);
+  SqliteQuery query = connection.Query(Insert::kHosts);
   query.Bind(host);
   return RunFor(query, "host", host.name);
 }
 
 Status Write(SqliteConnection& connection, const NodeConfig& config) {
   std::string json = ConfigToJson(config);
-  SqliteQuery query = connection.Query(kInsertConfig);
+  SqliteQuery query = connection.Query(Insert::kConfigs);
   query.Bind(config.id, config.image_id, json, config.resources, config.created_at);
   return RunFor(query, "config", config.id.uuid);
 }
 
 Status Write(SqliteConnection& connection, const Node& node) {
-  SqliteQuery query = connection.Query(kInsertNode);
+  SqliteQuery query = connection.Query(Insert::kNodes);
   query.Bind(node);
   return RunFor(query, "node", node.name);
 }
@@ -176,7 +151,7 @@ Status Write(SqliteConnection& connection, const HostUpdate& update) {
 Status Write(SqliteConnection& connection, const LedgerEntry& entry) {
   std::optional<std::string> corrections;
   if (!entry.corrections.empty()) corrections = CorrectionsToJson(entry.corrections);
-  SqliteQuery query = connection.Query(kInsertLedger);
+  SqliteQuery query = connection.Query(Insert::kLedger);
   query.Bind(entry, corrections);
   return RunFor(query, "ledger entry of host", entry.host_id.uuid);
 }
@@ -191,25 +166,25 @@ Status Write(SqliteConnection& connection, const CommandUpdate& update) {
 }
 
 Status Write(SqliteConnection& connection, const Command& command) {
-  SqliteQuery query = connection.Query(kInsertCommand);
+  SqliteQuery query = connection.Query(Insert::kCommands);
   query.Bind(AsNew{command});
   return RunFor(query, "command", command.id.uuid);
 }
 
 Status Write(SqliteConnection& connection, const Event& event) {
-  SqliteQuery query = connection.Query(kInsertEvent);
+  SqliteQuery query = connection.Query(Insert::kEvents);
   query.Bind(AsNew{event});
   return RunFor(query, "event", ToText(event.kind));
 }
 
 Status Write(SqliteConnection& connection, const RequestRecord& request) {
-  SqliteQuery query = connection.Query(kInsertRequest);
+  SqliteQuery query = connection.Query(Insert::kRequests);
   query.Bind(request, SqliteBlob{request.response});
   return RunFor(query, "request", request.key.request_id);
 }
 
 Status Write(SqliteConnection& connection, const Token& token) {
-  SqliteQuery query = connection.Query(kInsertToken);
+  SqliteQuery query = connection.Query(Insert::kTokens);
   query.Bind(token);
   return RunFor(query, "token", token.name);
 }

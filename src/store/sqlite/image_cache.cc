@@ -36,15 +36,12 @@ Result<std::shared_ptr<const Image>> Load(SqliteConnection& connection, const Im
 
 }  // namespace
 
-std::shared_ptr<const Image> ImageCache::Find(const ImageId& id) const {
-  std::shared_lock lock(mutex_);
-  auto found = images_.find(id);
-  return found == images_.end() ? nullptr : found->second;
-}
-
 Result<std::shared_ptr<const Image>> ImageCache::Get(SqliteConnection& connection,
                                                      const ImageId& id) {
-  if (auto known = Find(id)) return known;
+  {
+    std::shared_lock lock(mutex_);
+    if (auto it = images_.find(id); it != images_.end()) return it->second;
+  }
   ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, Load(connection, id));
   if (image != nullptr) {
     std::unique_lock lock(mutex_);

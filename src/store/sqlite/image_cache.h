@@ -17,11 +17,9 @@ class ImageCache {
  public:
   // Null: there is no such image.
   Result<std::shared_ptr<const Image>> Get(SqliteConnection& connection, const ImageId& id);
-  // Null: Get() has not read it.
-  std::shared_ptr<const Image> Find(const ImageId& id) const;
 
  private:
-  mutable std::shared_mutex mutex_;
+  std::shared_mutex mutex_;
   std::unordered_map<ImageId, std::shared_ptr<const Image>> images_;
 };
 

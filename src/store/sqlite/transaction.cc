@@ -66,11 +66,14 @@ Result<SqliteQuery> SqliteTransaction::SelectList(const ListSql& list) {
   return query;
 }
 
-Status SqliteTransaction::EnsureImages(const std::vector<ImageId>& ids) {
+Result<std::vector<std::shared_ptr<const Image>>> SqliteTransaction::ReadImages(
+    std::span<const ImageId> ids) {
+  std::vector<std::shared_ptr<const Image>> images;
+  images.reserve(ids.size());
   for (const ImageId& id : ids) {
-    ASSIGN_OR_RETURN(const std::shared_ptr<const Image> read, images_.Get(connection_, id));
+    ASSIGN_OR_RETURN(images.emplace_back(), images_.Get(connection_, id));
   }
-  return {};
+  return images;
 }
 
 Result<std::unordered_map<NodeId, NodeCondition>> SqliteTransaction::FindConditions(

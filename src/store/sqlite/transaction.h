@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <vector>
 
 #include "store/sql_reads.h"
@@ -53,8 +54,7 @@ class SqliteTransaction final : public SqlReads<SqliteTransaction> {
   }
   Result<SqliteQuery> SelectList(const ListSql& list);
   Status CheckReadable() const;
-  Status EnsureImages(const std::vector<ImageId>& ids);
-  std::shared_ptr<const Image> FindRead(const ImageId& id) const { return images_.Find(id); }
+  Result<std::vector<std::shared_ptr<const Image>>> ReadImages(std::span<const ImageId> ids);
 
   Result<std::unordered_map<NodeId, NodeCondition>> FindConditions(
       const std::vector<NodePlace>& nodes) override;
