@@ -242,7 +242,7 @@ void AgentCore::AddIncident(IncidentKind kind, const std::optional<NodeId>& node
                       .kind = kind,
                       .node_id = node_id,
                       .at = parts_.clock.Now(),
-                      .message = CleanText(message, kToldBytesMax),
+                      .message = Told(message),
                       .end = end};
   if (one.end) one.end->output = CleanText(one.end->output, kOutputBytesMax);
   for (const auto& [number, other] : state_.incidents) {

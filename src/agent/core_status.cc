@@ -23,9 +23,9 @@ void FillSeen(const ObservedNode& seen, const JournalNode* meant, v1::NodeStatus
   const bool in_place = seen.running || (meant != nullptr && !meant->failed);
   if (seen.config_id && in_place) to.set_config_id(seen.config_id->ToString());
   to.set_remains(to.config_id().empty());
-  to.set_image_uri(CleanText(seen.image_uri, kToldBytesMax));
-  to.set_container_id(CleanText(seen.container_id, kToldBytesMax));
-  to.set_image_digest(CleanText(seen.image_digest, kToldBytesMax));
+  to.set_image_uri(Told(seen.image_uri));
+  to.set_container_id(Told(seen.container_id));
+  to.set_image_digest(Told(seen.image_digest));
   to.set_disk_used_bytes(seen.disk_used_bytes);
   FillResources(seen.limits, *to.mutable_limits());
   if (seen.running) {
@@ -57,7 +57,7 @@ Status AgentCore::FillStatus(v1::HostStatus& status) {
   const std::string what = "its nodes cannot be listed: " + seen.error().message;
   parts_.log.Write({LogLevel::kError, "nodes_not_listed", what, seen.error().facts});
   const std::string and_what = status.problem().empty() ? "" : "; " + status.problem();
-  status.set_problem(CleanText(what + and_what, kToldBytesMax));
+  status.set_problem(Told(what + and_what));
   return {};
 }
 
@@ -70,8 +70,7 @@ Status AgentCore::FillCapacity(v1::HostStatus& status) {
   FillResources(capacity_->reserved, *status.mutable_reserved());
   status.set_thin_disks(capacity_->thin_disks);
   const std::string problem =
-      CleanText(measured ? measured->problem : "it cannot be measured: " + measured.error().message,
-                kToldBytesMax);
+      Told(measured ? measured->problem : "it cannot be measured: " + measured.error().message);
   status.set_problem(problem);
   // Its words may have a number in them, which changes each time.
   const bool begins = host_problem_.empty() && !problem.empty();
@@ -115,11 +114,11 @@ void AgentCore::FillNodes(const std::vector<ObservedNode>& seen, const std::set<
       const auto& end = node.end ? node.end : meant->second.last_end;
       if (end) FillEnd(*end, *to.mutable_last_end());
     }
-    to.set_problem(CleanText(node.disk_problem, kToldBytesMax));
+    to.set_problem(Told(node.disk_problem));
     if (!node.unreadable.empty()) {
       // Nothing that is said of it would be true.
       to.set_pending(true);
-      to.set_problem(CleanText("it cannot be read: " + node.unreadable, kToldBytesMax));
+      to.set_problem(Told("it cannot be read: " + node.unreadable));
       continue;
     }
     FillSeen(node, known ? &meant->second : nullptr, to);
@@ -128,7 +127,7 @@ void AgentCore::FillNodes(const std::vector<ObservedNode>& seen, const std::set<
     if (care == care_.end() || !node.running || !care->second.health) continue;
     to.set_health(*care->second.health == NodeHealth::kHealthy ? v1::HEALTH_HEALTHY
                                                                : v1::HEALTH_UNHEALTHY);
-    to.set_health_message(CleanText(care->second.health_message, kToldBytesMax));
+    to.set_health_message(Told(care->second.health_message));
   }
   // Of these there is nothing on the machine.
   for (const NodeId& id : left) {

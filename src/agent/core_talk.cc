@@ -103,7 +103,7 @@ void FillOutcome(const JournalCommand& command, v1::Outcome& to) {
   if (outcome.result == CommandResult::kBlockingJobRunning)
     to.mutable_retry_after()->set_seconds(outcome.retry_after_seconds);
   // One of the last release may be cut within a character.
-  to.set_message(CleanText(outcome.message, kToldBytesMax));
+  to.set_message(Told(outcome.message));
 }
 
 }  // namespace
@@ -216,7 +216,7 @@ void AgentCore::FillIncidents(v1::ReportRequest& request) {
     to.mutable_at()->set_seconds(micros / 1'000'000);
     to.mutable_at()->set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
     to.set_count(one.count);
-    to.set_message(CleanText(one.message, kToldBytesMax));
+    to.set_message(Told(one.message));
     if (one.end) FillEnd(*one.end, *to.mutable_end());
     incidents_sent_ = std::max(incidents_sent_, number);
   }

@@ -7,9 +7,6 @@
 #include "base/text.h"
 
 namespace tallyman {
-namespace {}  // namespace
-
-std::string CutMessage(std::string_view text) { return CleanText(text, kToldBytesMax); }
 
 NextStep Execution::Step::GoTo(Stage stage) const {
   NextStep next;
@@ -35,7 +32,7 @@ std::string Execution::Step::Installing(const NodeSpec& from, const NodeSpec& to
 }
 
 NextStep Execution::Step::Finish(CommandOutcome outcome) const {
-  outcome.message = CutMessage(outcome.message);
+  outcome.message = Told(outcome.message);
   NextStep next = GoTo(Stage::kDone);
   next.change.put_commands.back().outcome = std::move(outcome);
   return next;

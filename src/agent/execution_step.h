@@ -83,7 +83,4 @@ struct Execution::Step {
   Awaited AwaitHealth(std::string& why) const;
 };
 
-// Of messages to people, as the control plane takes them.
-std::string CutMessage(std::string_view text);
-
 }  // namespace tallyman

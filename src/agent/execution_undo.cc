@@ -5,12 +5,13 @@
 
 #include "agent/container_end.h"
 #include "agent/execution_step.h"
+#include "agent/told.h"
 
 namespace tallyman {
 
 NextStep Execution::Step::Undo(const Error& why) const {
   NextStep next = GoTo(Stage::kUndoStop);
-  next.change.put_commands.back().failure = CutMessage(why.message);
+  next.change.put_commands.back().failure = Told(why.message);
   return next;
 }
 

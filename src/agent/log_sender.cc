@@ -129,7 +129,7 @@ void LogSender::MakePart(Answer& answer) {
   if (std::exchange(answer.gap, false)) part.set_lost_lines(1);
   part.set_end(answer.at_end && answer.lines.empty());
   if (!answer.refusal.empty()) {
-    part.set_error(CleanText(answer.refusal, kToldBytesMax));
+    part.set_error(Told(answer.refusal));
     part.set_end(true);
   }
   const bool is_first = answer.part_number == 0;

@@ -40,8 +40,8 @@ class SimulatedRuntime final : public Runtime {
   void SetBlockingJob(const NodeId& node_id, std::optional<BlockingJob> job);
   // How much of its disk the node has used.
   void SetDataBytes(const NodeId& node_id, int64_t bytes);
-  // Why its health command fails; empty: it does not.
-  // Empty: it is healthy. `start_period` is how long after its start that does not count.
+  // Why its health command fails; empty: it does not. In the `start_period` after a start that does
+  // not count.
   void SetUnhealthy(const NodeId& node_id, std::string message,
                     std::chrono::milliseconds start_period = {});
   void SetDiskProblem(const NodeId& node_id, std::string problem);

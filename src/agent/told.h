@@ -1,13 +1,18 @@
-// How much of a text the agent tells: the server refuses a report with a longer one.
+// Texts as the agent tells them: the server refuses a report with a longer one, or with one that is
+// not well-formed.
 #pragma once
 
-#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "base/text.h"
 
 namespace tallyman {
 
-// A message, a problem, a name.
-inline constexpr size_t kToldBytesMax = 1000;
 // What a container printed last.
 inline constexpr size_t kOutputBytesMax = 2000;
+
+// A message, a problem, a name.
+inline std::string Told(std::string_view text) { return CleanText(text, 1000); }
 
 }  // namespace tallyman

@@ -34,9 +34,6 @@ class Turn {
   std::atomic<bool>& taken_;
 };
 
-// As long whatever the number is, so that another one takes its place.
-std::string LifeText(int64_t number) { return fmt::format("{:020}", number); }
-
 // Counts the lives of the file system: a new one begins when the last did not end well. That must
 // not need room: nodes start in it, on a full disk as well.
 Result<std::string> LifeOf(const std::filesystem::path& life_file, bool ended_well) {
@@ -44,7 +41,8 @@ Result<std::string> LifeOf(const std::filesystem::path& life_file, bool ended_we
   if (!text && text.error().reason != "FILE_MISSING") return Fail(text.error());
   const int64_t last = text ? ParseInt64(*text).value_or(0) : 0;
   if (text && last > 0 && ended_well) return *text;
-  const std::string next = LifeText(last + 1);
+  // As long whatever the number is, so that another one takes its place.
+  const std::string next = fmt::format("{:020}", last + 1);
   if (text && text->size() == next.size()) {
     RETURN_IF_ERROR(OverwriteFile(life_file, next));
   } else {
@@ -70,9 +68,7 @@ int64_t ImageRoom::Bytes() const {
 }
 
 int64_t ImageRoom::BytesToCome() const {
-  struct stat info{};
-  const int64_t now = ::stat(file().c_str(), &info) == 0 ? int64_t{info.st_blocks} * 512 : 0;
-  return std::max<int64_t>(Bytes() - now, 0);
+  return std::max<int64_t>(Bytes() - AllocatedBytes(file()), 0);
 }
 
 Job<std::string> ImageRoom::Open() {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <sstream>
 
@@ -35,6 +36,18 @@ std::string Unescape(const std::string& text) {
     }
   }
   return out;
+}
+
+// Tries again and again, as long as `patience`, while it fails with that reason.
+Job<void> WhileBusy(std::function<Status()> attempt, std::string reason,
+                    std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    Status tried = attempt();
+    const bool busy = !tried && tried.error().reason == reason;
+    if (!busy || std::chrono::steady_clock::now() >= deadline) co_return tried;
+    co_await Pause(std::chrono::milliseconds(20));
+  }
 }
 
 }  // namespace
@@ -97,13 +110,8 @@ Status Mount(const std::string& source, const std::filesystem::path& target,
 
 Job<void> MountJob(std::string source, std::filesystem::path target, std::string type,
                    unsigned long flags, std::string options, std::chrono::milliseconds patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (true) {
-    Status mounted = Mount(source, target, type, flags, options);
-    const bool busy = !mounted && mounted.error().reason == "DEVICE_BUSY";
-    if (!busy || std::chrono::steady_clock::now() >= deadline) co_return mounted;
-    co_await Pause(std::chrono::milliseconds(20));
-  }
+  return WhileBusy([=] { return Mount(source, target, type, flags, options); }, "DEVICE_BUSY",
+                   patience);
 }
 
 Status Unmount(const std::filesystem::path& path) {
@@ -120,13 +128,7 @@ Status Unmount(const std::filesystem::path& path) {
 }
 
 Job<void> UnmountJob(std::filesystem::path path, std::chrono::milliseconds patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (true) {
-    Status unmounted = Unmount(path);
-    const bool busy = !unmounted && unmounted.error().reason == "MOUNT_BUSY";
-    if (!busy || std::chrono::steady_clock::now() >= deadline) co_return unmounted;
-    co_await Pause(std::chrono::milliseconds(20));
-  }
+  return WhileBusy([=] { return Unmount(path); }, "MOUNT_BUSY", patience);
 }
 
 std::vector<OtherMount> FindOtherMounts(const std::string& source) {

@@ -35,12 +35,12 @@ std::filesystem::path Below(const MountPoint& mount, std::string_view path);
 Result<bool> IsMounted(const std::filesystem::path& path);
 
 // PERMISSION_DENIED NOT_PRIVILEGED when this process may not mount, UNAVAILABLE DEVICE_BUSY while
-// somebody else has the source to himself.
+// something else has the source to itself.
 Status Mount(const std::string& source, const std::filesystem::path& target,
              const std::string& type, unsigned long flags, const std::string& options);
 
-// The same, again and again as long as `patience` while somebody else has the device: whoever looks
-// for a free loop device may for a moment take hold of one that was found by another.
+// The same, again and again as long as `patience` while something else has the device: a
+// program that looks for a free loop device may for a moment hold one that another has found.
 Job<void> MountJob(std::string source, std::filesystem::path target, std::string type,
                    unsigned long flags, std::string options, std::chrono::milliseconds patience);
 

@@ -13,7 +13,7 @@
 namespace tallyman {
 namespace {
 
-TEST(MountJob, WaitsForWhoeverHasTheDevice) {
+TEST(MountJob, WaitsUntilTheDeviceIsFree) {
   if (std::string why = WhyNoContainers(); !why.empty()) GTEST_SKIP() << why;
   TempDir dir;
   const std::string file = (dir.path() / "disk.img").string();
