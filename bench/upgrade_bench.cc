@@ -20,9 +20,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/random.h"
 #include "bench/rig.h"
 
-#include "base/random.h"
 namespace tallyman {
 namespace {
 

@@ -101,6 +101,12 @@ bool MayBeAnswered(const Error& error) {
   return IsUnknown(error) || error.reason == "REQUEST_RACED";
 }
 
+Error FaultOfServer(std::string reason, const std::exception& e) {
+  return Internal(
+      std::move(reason),
+      fmt::format("a fault of the server: {}; nothing was changed, its log has more", e.what()));
+}
+
 // What one caller of an unknown lot is told: his own request id decides.
 Error Unknown(const Error& error, const Call& call) {
   Error unknown = error;
@@ -175,9 +181,7 @@ Result<Decision> LotRunner::Decide(const Mutation& mutation, const Snapshot& sna
                                    "`tallyman audit` looks for what else is wrong",
                                    e.what())));
   } catch (const std::exception& e) {
-    return failed(Internal(
-        "DECISION_FAILED",
-        fmt::format("a fault of the server: {}; nothing was changed, its log has more", e.what())));
+    return failed(FaultOfServer("DECISION_FAILED", e));
   }
 }
 
@@ -186,9 +190,7 @@ Status LotRunner::GuardedBody(Attempt& attempt, WriteTx& tx) {
     return Body(attempt, tx);
   } catch (const std::exception& e) {
     log_.Write({LogLevel::kError, "lot_failed", e.what(), {}});
-    return Fail(Internal(
-        "LOT_FAILED",
-        fmt::format("a fault of the server: {}; nothing was changed, its log has more", e.what())));
+    return Fail(FaultOfServer("LOT_FAILED", e));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <exception>
 
 namespace tallyman {
 
@@ -21,6 +22,15 @@ Timer::~Timer() {
   if (thread_.joinable()) thread_.join();
 }
 
+// One that throws failed like another: the thread goes on.
+Result<bool> Timer::Do(const Job& job) {
+  try {
+    return job.work();
+  } catch (const std::exception& e) {
+    return Fail(Internal("UNEXPECTED_EXCEPTION", e.what()));
+  }
+}
+
 void Timer::Run() {
   std::vector<Instant> due;
   const Instant begun = std::chrono::steady_clock::now();
@@ -31,14 +41,14 @@ void Timer::Run() {
     if (stopped_.wait_until(lock, *next, [&] { return stopping_; })) return;
     const Job& job = jobs_[static_cast<size_t>(next - due.begin())];
     lock.unlock();
-    const auto more = job.work();
+    const auto more = Do(job);
     if (!more) {
       log_.Write({LogLevel::kWarning,
                   "background_failed",
                   fmt::format("{}: {}", job.name, more.error().message),
                   {{"job", job.name}, {"reason", more.error().reason}}});
     }
-    // Behind the others that are due by now.
+    // After the others that are due by now.
     const auto pause = more && *more ? std::chrono::milliseconds(1) : job.period;
     *next = std::chrono::steady_clock::now() + pause;
     lock.lock();

@@ -36,6 +36,7 @@ class Timer {
 
  private:
   void Run();
+  static Result<bool> Do(const Job& job);
 
   std::vector<Job> jobs_;
   Log& log_;

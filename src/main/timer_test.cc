@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <latch>
+#include <stdexcept>
 
 namespace tallyman {
 namespace {
@@ -58,6 +59,22 @@ TEST(Timer, SaysWhatFailedAndTriesAgain) {
   }
   ASSERT_GE(log.lines().size(), 2u);
   EXPECT_EQ(log.lines().front().event, "background_failed");
+  EXPECT_EQ(log.lines().front().message, "prune: the disk sang");
+}
+
+TEST(Timer, GoesOnAfterAJobThatThrows) {
+  MemoryLog log;
+  std::latch tried(2);
+  {
+    Timer timer({{"prune", milliseconds(1),
+                  [&]() -> Result<bool> {
+                    if (!tried.try_wait()) tried.count_down();
+                    throw std::runtime_error("the disk sang");
+                  }}},
+                log);
+    tried.wait();
+  }
+  ASSERT_GE(log.lines().size(), 2u);
   EXPECT_EQ(log.lines().front().message, "prune: the disk sang");
 }
 

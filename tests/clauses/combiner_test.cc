@@ -322,47 +322,56 @@ class Combining : public testing::Test {
 
   void Begin(CombinerOptions options) {
     options.queue_max = queue_max;
+    MakeCombiner(options);
+    StopAt("first", {});
+  }
+  void MakeCombiner(const CombinerOptions& options) {
     combiner = std::make_unique<Combiner>(
         LotRunner(*room.store, room.clock, room.log, room.metrics, {}, std::chrono::seconds(1)),
         room.clock, options);
+  }
+  // The request is under way, and stopped before it writes.
+  void StopAt(const std::string& name, std::vector<NodeId> names_nodes) {
     gate.Shut();
     lots = room.metrics.lots;
-    Submit("first", {});
+    Submit(name, std::move(names_nodes));
     gate.WaitUntilReached();
   }
 
-  // A request whose decision has a fault.
-  Answered SubmitFaulty(const std::string& name,
-                        std::function<Result<Decision>(const Snapshot&)> decide) {
+  using Decide = std::function<Result<Decision>(const Snapshot&, ReadTx&)>;
+
+  Mutation MakeMutation(const std::string& name, Decide decide) {
     Mutation mutation{.call = {}, .locks = {}, .solo = false, .rows = 1, .decide = {}};
     mutation.call.actor = room.actor;
     mutation.call.method = "NodeService/UpgradeNodes";
     mutation.call.request_id = name;
-    mutation.decide = [decide = std::move(decide)](const Snapshot& snapshot, ReadTx&) {
-      return decide(snapshot);
-    };
+    mutation.decide = std::move(decide);
+    return mutation;
+  }
+  // Says when it ran, and changes nothing.
+  Mutation MakeNoted(const std::string& name, std::vector<NodeId> names_nodes) {
+    Mutation mutation =
+        MakeMutation(name, [this, name](const Snapshot&, ReadTx&) -> Result<Decision> {
+          order.push_back(name + ":" + std::to_string(room.metrics.lots - lots));
+          Decision decision;
+          decision.answer = name;
+          return decision;
+        });
+    mutation.locks.nodes = std::move(names_nodes);
+    return mutation;
+  }
+  Answered Send(Mutation mutation) {
     auto [done, future] = Expect();
     combiner->Submit(std::move(mutation), std::move(done));
     return std::move(future);
   }
 
   void Submit(const std::string& name, std::vector<NodeId> names_nodes, bool solo = false,
-              int64_t rows = 1, std::shared_ptr<std::atomic<bool>> cancelled = nullptr) {
-    Mutation mutation{.call = {}, .locks = {}, .solo = solo, .rows = rows, .decide = {}};
-    mutation.call.cancelled = std::move(cancelled);
-    mutation.call.actor = room.actor;
-    mutation.call.method = "NodeService/UpgradeNodes";
-    mutation.call.request_id = name;
-    mutation.locks.nodes = std::move(names_nodes);
-    mutation.decide = [this, name](const Snapshot&, ReadTx&) -> Result<Decision> {
-      order.push_back(name + ":" + std::to_string(room.metrics.lots - lots));
-      Decision decision;
-      decision.answer = name;
-      return decision;
-    };
-    auto [done, future] = Expect();
-    answers.push_back(std::move(future));
-    combiner->Submit(std::move(mutation), std::move(done));
+              int64_t rows = 1) {
+    Mutation mutation = MakeNoted(name, std::move(names_nodes));
+    mutation.solo = solo;
+    mutation.rows = rows;
+    answers.push_back(Send(std::move(mutation)));
   }
 
   // Which request ran in which lot, in the order in which they ran.
@@ -397,14 +406,15 @@ TEST_F(Combining, RequestsThatNameOneNodeNeverShareALotAndKeepTheirOrder) {
 TEST_F(Combining, ADecisionThatThrowsIsAnErrorOfItsRequestAlone) {
   Begin({});
   Submit("a", {nodes[0]});
-  Answered missing = SubmitFaulty("missing", [](const Snapshot& snapshot) -> Result<Decision> {
-    Decision decision;
-    decision.hosts.push_back(snapshot.hosts.at(HostId{}).host);
-    return decision;
-  });
-  Answered broken = SubmitFaulty("broken", [](const Snapshot&) -> Result<Decision> {
+  Answered missing =
+      Send(MakeMutation("missing", [](const Snapshot& snapshot, ReadTx&) -> Result<Decision> {
+        Decision decision;
+        decision.hosts.push_back(snapshot.hosts.at(HostId{}).host);
+        return decision;
+      }));
+  Answered broken = Send(MakeMutation("broken", [](const Snapshot&, ReadTx&) -> Result<Decision> {
     throw std::logic_error("a fault of a test");
-  });
+  }));
   Submit("b", {nodes[1]});
   EXPECT_EQ(Run(), (Order{"first:1", "a:2", "b:2"}));
   EXPECT_REFUSED(missing.get(), Code::kDataLoss, "ROW_MISSING");
@@ -459,22 +469,22 @@ class TwoWriters : public Combining {
     room.AddImage("1.0.0", Needs(2, 4, 100));
     for (const char* name : {"a", "b"}) ASSERT_OK(room.Create(name, "host-1", "1.0.0"));
     for (const char* name : {"first", "second"}) ASSERT_OK(room.Create(name, "host-3", "1.0.0"));
-    combiner = std::make_unique<Combiner>(
-        LotRunner(*room.store, room.clock, room.log, room.metrics, {}, std::chrono::seconds(1)),
-        room.clock, CombinerOptions{.writers = 2});
+    MakeCombiner({.writers = 2});
     for (const std::string name : {"a", "b", "first", "second"}) {
       Submit("seen " + name, {IdOf(name)});
     }
     for (Answered& answer : answers) ASSERT_OK(answer.get());
-    answers.clear();
-    order.clear();
-    gate.Shut();
-    lots = room.metrics.lots;
-    requests = room.metrics.lot_requests;
-    Submit("first", {IdOf("first")});
-    gate.WaitUntilReached();
+    Hold("first");
   }
   void TearDown() override { gate.Open(); }
+
+  // A request for the node is under way, and no other yet.
+  void Hold(const std::string& node) {
+    answers.clear();
+    order.clear();
+    requests = room.metrics.lot_requests;
+    StopAt(node, {IdOf(node)});
+  }
 
   NodeId IdOf(const std::string& node) { return *NodeId::Parse(room.Node(node).id()); }
   // Waits until so many lots were begun, and says of how many requests.
@@ -500,26 +510,18 @@ TEST_F(TwoWriters, ARequestForAHostThatIsBusyWaitsOutsideOfOtherLots) {
 // A host that the combiner does not know yet keeps nobody apart; the node does.
 TEST_F(TwoWriters, ANodeIsInOneLotAtATimeWhereverItIs) {
   Run();
-  answers.clear();
-  order.clear();
-  combiner = std::make_unique<Combiner>(
-      LotRunner(*room.store, room.clock, room.log, room.metrics, {}, std::chrono::seconds(1)),
-      room.clock, CombinerOptions{.writers = 2});
-  gate.Shut();
-  lots = room.metrics.lots;
-  requests = room.metrics.lot_requests;
-  Submit("once", {IdOf("a")});
-  gate.WaitUntilReached();
+  MakeCombiner({.writers = 2});
+  Hold("a");
   // Nobody looks at this once the request was begun.
   auto cancelled = std::make_shared<std::atomic<bool>>(false);
-  Submit("again", {IdOf("a")}, false, 1, cancelled);
+  Mutation again = MakeNoted("again", {IdOf("a")});
+  again.call.cancelled = cancelled;
+  Answered refused = Send(std::move(again));
   Submit("another", {IdOf("first")});
   EXPECT_EQ(RequestsOfLots(2), 2);
   *cancelled = true;
-  gate.Open();
-  ASSERT_OK(answers[0].get());
-  EXPECT_REFUSED(answers[1].get(), Code::kCanceled, "CANCELLED");
-  ASSERT_OK(answers[2].get());
+  EXPECT_THAT(Run(), testing::SizeIs(2));
+  EXPECT_REFUSED(refused.get(), Code::kCanceled, "CANCELLED");
 }
 
 TEST_F(TwoWriters, NothingOvertakesARequestThatWaitsForABusyHost) {

@@ -3,9 +3,9 @@
 #include <iostream>
 #include <thread>
 
+#include "base/random.h"
 #include "support/api_room.h"
 
-#include "base/random.h"
 namespace tallyman {
 namespace {
 
