@@ -43,15 +43,29 @@ class Drain : public ::testing::Test {
     peer.Send(bytes);
     return peer.Receive();
   }
+  std::string Numbers() {
+    return Ask("GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + server.token() +
+               "\r\n\r\n")
+        .body;
+  }
   // Waits until the numbers of the server have this line.
   bool Until(const std::string& line) {
-    std::string get =
-        "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + server.token() + "\r\n\r\n";
     auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (std::chrono::steady_clock::now() < until) {
-      if (Ask(get).body.find("\n" + line + "\n") != std::string::npos) return true;
+      if (Numbers().find("\n" + line + "\n") != std::string::npos) return true;
     }
     return false;
+  }
+  // Its transaction has begun, and waits for the lock: what is sent from here on waits for it. Two
+  // calls that are only in flight may still be carried out by one transaction.
+  void SendAndAwaitItsLot(HttpPeer& peer, const std::string& name) {
+    const std::string lots = "\ntallyman_lots_total ";
+    const std::string before = Numbers();
+    const size_t at = before.find(lots);
+    ASSERT_NE(at, std::string::npos);
+    peer.Send(Create(name));
+    ASSERT_TRUE(
+        Until(lots.substr(1) + std::to_string(std::stoll(before.substr(at + lots.size())) + 1)));
   }
   ServerProcess server;
 };
@@ -117,8 +131,7 @@ TEST_F(Drain, ACallWhoseClientIsGoneIsNotBegun) {
   auto lock = std::make_unique<WriteLock>(server.PathOf("fleet.db"));
   // The first is begun, and waits for the lock; the second waits for the first.
   HttpPeer first(server.port());
-  first.Send(Create("first"));
-  ASSERT_TRUE(Until("tallyman_calls_in_flight 1"));
+  SendAndAwaitItsLot(first, "first");
   {
     HttpPeer second(server.port());
     second.Send(Create("second"));
@@ -137,8 +150,7 @@ TEST_F(Drain, ADeadlineEndsACallThatWaits) {
   Start();
   auto lock = std::make_unique<WriteLock>(server.PathOf("fleet.db"));
   HttpPeer first(server.port()), second(server.port());
-  first.Send(Create("first"));
-  ASSERT_TRUE(Until("tallyman_calls_in_flight 1"));
+  SendAndAwaitItsLot(first, "first");
   auto sent = std::chrono::steady_clock::now();
   second.Send(PostOf("OrgService/CreateOrg", server.token(), R"({"name": "second"})",
                      "application/json", "Connect-Timeout-Ms: 200\r\n"));
