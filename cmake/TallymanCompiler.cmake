@@ -18,7 +18,7 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 if(CMAKE_UNITY_BUILD)
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # It takes what a file has for itself for something of a header.
+    # In a batch g++ cannot tell what a file defines for itself from what a header defines.
     add_compile_options(-Wno-subobject-linkage)
   endif()
 endif()

@@ -26,7 +26,7 @@ function(tallyman_proto target)
 
   add_library(${target} STATIC ${sources})
   add_dependencies(${target} ${target}_sources)
-  # Generated files have the same names in them.
+  # Generated files define the same internal names.
   set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
   target_compile_options(${target} PRIVATE -w)
   target_include_directories(${target} SYSTEM PUBLIC "${out}")

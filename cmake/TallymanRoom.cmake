@@ -34,7 +34,7 @@ function(tallyman_test target)
     set(needs ${cluster})
   endif()
   add_executable(${target} ${arg_SOURCES})
-  # Tests of one program call their own things alike.
+  # Test files of one program use the same names for their own helpers.
   set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target}

@@ -24,7 +24,7 @@ def run(bed):
 
 
 class Night:
-    """Rounds of wishes, a blow in the middle of them, and the look at everything afterwards."""
+    """Each round makes requests, strikes in the middle of them, and checks everything afterwards."""
 
     def __init__(self, bed, chance):
         self.bed = bed
