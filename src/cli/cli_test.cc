@@ -6,8 +6,7 @@
 
 #include <sstream>
 
-#include "cli/completion.h"
-#include "cli/parse.h"
+#include "cli/nearest.h"
 
 namespace tallyman {
 namespace {

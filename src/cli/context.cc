@@ -63,6 +63,15 @@ void Context::Detail(const Table& table) {
                                    colour_on());
 }
 
+int Context::Answer(const google::protobuf::Message& answer, const std::function<void()>& show) {
+  if (is_table()) {
+    show();
+  } else {
+    PrintDocument(answer);
+  }
+  return kExitDone;
+}
+
 void Context::PrintDocument(const boost::json::value& document) {
   environment_.out << (globals_.output == OutputFormat::kJson ? ToJsonText(document)
                                                               : ToYamlText(document));

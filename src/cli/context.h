@@ -85,6 +85,10 @@ class Context {
   // That a small change was made: the line, or a document of one key.
   void Confirm(std::string_view key, std::string_view value, std::string_view line);
 
+  // The answer of a method as JSON or YAML, or as `show` prints it in table format. Gives
+  // kExitDone.
+  int Answer(const google::protobuf::Message& answer, const std::function<void()>& show);
+
   // The document as JSON or YAML. REQUIRES: !is_table().
   void PrintDocument(const boost::json::value& document);
   void PrintDocument(const google::protobuf::Message& message);

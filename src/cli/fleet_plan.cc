@@ -258,11 +258,8 @@ class Planner {
     }
     if (!same_policy) {
       request->set_capacity_policy(host.spec.capacity_policy());
-      auto word = [](v1::CapacityPolicy policy) {
-        return EnumWord(v1::CapacityPolicy_Name(policy), "CAPACITY_POLICY_");
-      };
       text += fmt::format("{}capacity policy {} -> {}", text.empty() ? "" : "; ",
-                          word(there.capacity_policy()), word(host.spec.capacity_policy()));
+                          EnumWord(there.capacity_policy()), EnumWord(host.spec.capacity_policy()));
     }
     Change(false, "host", there.name(), std::move(text));
     updates.push_back(NewStep<v1::UpdateHostRequest, v1::UpdateHostResponse>(

@@ -25,6 +25,9 @@ void PrintBlock(Context& context, std::string_view title, std::string_view text,
 // The table, or `when_empty`.
 void PrintList(Context& context, const Table& table, std::string_view when_empty);
 
+// An empty line and the table; nothing when it is empty.
+void PrintBelow(Context& context, const Table& table);
+
 void PrintWarnings(Context& context,
                    const google::protobuf::RepeatedPtrField<v1::Warning>& warnings);
 
@@ -38,7 +41,8 @@ Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts);
 Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& rules);
 
 enum class NodeTableOf { kFleet, kOneHost };
-Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of);
+std::vector<Column> NodeColumns(NodeTableOf of);
+std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of);
 
 // What a request on nodes did or would do: a row per node, rows per host, warnings, corrections,
 // the plan token. `done` is the verb: "Upgraded".

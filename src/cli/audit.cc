@@ -1,9 +1,9 @@
-// Commands that prove the books, and set them right.
+// The words that prove the books, set them right, and show who changed what.
 #include <fmt/core.h>
 
-#include "cli/document.h"
 #include "cli/format.h"
-#include "cli/progress.h"
+#include "cli/list.h"
+#include "cli/nouns.h"
 #include "cli/requests.h"
 #include "cli/views.h"
 #include "tallyman/v1/audit.pb.h"
@@ -23,7 +23,7 @@ Table MachineTable(const google::protobuf::RepeatedPtrField<v1::MachineFinding>&
   if (with_mend) columns.push_back({"MEND WITH"});
   Table table(columns);
   for (const v1::MachineFinding& finding : findings) {
-    std::vector<Cell> row = {{EnumWord(v1::MachineKind_Name(finding.kind()), "MACHINE_KIND_")},
+    std::vector<Cell> row = {{EnumWord(finding.kind())},
                              {finding.host()},
                              {finding.node().empty() ? finding.node_id() : finding.node()},
                              {finding.dimension()},
@@ -59,35 +59,22 @@ void PrintMachines(Context& context, const v1::RunAuditResponse& response) {
       Colour::kDim);
 }
 
-CommandResult RunAudit(Context& context, const AuditOptions& options) {
-  v1::RunAuditRequest request;
-  for (const std::string& host : options.hosts) request.add_hosts(host);
-  if (!options.limit.empty()) {
-    ASSIGN_OR_RETURN(const int64_t limit, ParseCount("--limit", options.limit));
-    if (limit < 1 || limit > INT32_MAX) {
-      return Fail(InvalidArgument("INVALID_NUMBER",
-                                  fmt::format("--limit is {}: write 1 to {}", limit, INT32_MAX)));
-    }
-    request.set_max_drifts(static_cast<int32_t>(limit));
-  }
-  v1::RunAuditResponse response;
-  {
-    const Progress progress(context, "auditing");
-    RETURN_IF_ERROR(context.Call("tallyman.v1.AuditService/RunAudit", request, response));
-  }
-  const int status = response.balanced() ? kExitDone : kExitDrift;
-  if (!context.is_table()) {
-    context.PrintDocument(response);
-    return status;
-  }
+struct AuditOptions {
+  v1::RunAuditRequest audit;
+  std::string limit;
+  v1::RepairDriftRequest repair;
+  bool repairs = false;
+  bool yes = false;
+};
+
+void PrintAudit(Context& context, const v1::RunAuditResponse& response) {
   const std::string compared =
       fmt::format("{}, {} and {} were compared", Counted(response.host_count(), "host"),
                   Counted(response.node_count(), "node"),
                   Counted(response.ledger_entry_count(), "ledger entry", "ledger entries"));
   if (response.balanced()) {
     context.Line(fmt::format("Balanced: {}.", compared), Colour::kGreen);
-    PrintMachines(context, response);
-    return status;
+    return PrintMachines(context, response);
   }
   if (response.total_drifts() > 0) context.Detail(DriftTable(response.drifts()));
   if (response.total_drifts() > response.drifts_size()) {
@@ -104,7 +91,21 @@ CommandResult RunAudit(Context& context, const AuditOptions& options) {
                            compared),
                Colour::kRed);
   context.Detail("See what a repair would do with \"tallyman audit --repair\".");
-  return status;
+}
+
+CommandResult RunAudit(Context& context, AuditOptions& options) {
+  v1::RunAuditRequest& request = options.audit;
+  if (!options.limit.empty()) {
+    ASSIGN_OR_RETURN(const int64_t limit, ParsePositive("--limit", options.limit, INT32_MAX));
+    request.set_max_drifts(static_cast<int32_t>(limit));
+  }
+  v1::RunAuditResponse response;
+  {
+    const Progress progress(context, "auditing");
+    RETURN_IF_ERROR(context.Call("tallyman.v1.AuditService/RunAudit", request, response));
+  }
+  context.Answer(response, [&] { PrintAudit(context, response); });
+  return response.balanced() ? kExitDone : kExitDrift;
 }
 
 Table CorrectionTable(const v1::RepairDriftResponse& response) {
@@ -118,7 +119,7 @@ Table CorrectionTable(const v1::RepairDriftResponse& response) {
                {"LEDGER ENTRY", Align::kRight}});
   for (const v1::Correction& correction : response.corrections()) {
     const v1::Drift& drift = correction.drift();
-    table.AddRow({{EnumWord(v1::DriftKind_Name(drift.kind()), "DRIFT_KIND_")},
+    table.AddRow({{EnumWord(drift.kind())},
                   {drift.host()},
                   {drift.node()},
                   {drift.dimension()},
@@ -130,36 +131,17 @@ Table CorrectionTable(const v1::RepairDriftResponse& response) {
   return table;
 }
 
-CommandResult RepairDrift(Context& context, const AuditOptions& options) {
-  v1::RepairDriftRequest request;
-  SetChange(context, options.change, request);
-  for (const std::string& host : options.hosts) request.add_hosts(host);
-  const bool confirmed = options.change.yes && !options.change.dry_run;
-  request.set_dry_run(!confirmed);
-  v1::RepairDriftResponse response;
-  {
-    const Progress progress(context, "repairing");
-    RETURN_IF_ERROR(context.Call("tallyman.v1.AuditService/RepairDrift", request, response));
-  }
-  const bool drift_left =
-      (!response.applied() && !response.corrections().empty()) || !response.machine().empty();
-  const int status = drift_left ? kExitDrift : kExitDone;
-  if (!context.is_table()) {
-    context.PrintDocument(response);
-    return status;
-  }
+void PrintRepair(Context& context, const v1::RepairDriftResponse& response) {
   if (!response.machine().empty()) {
     context.Detail(MachineTable(response.machine(), true));
     context.Detail("");
   }
   if (response.corrections().empty()) {
-    if (response.machine().empty()) {
-      context.Line("Balanced: there is nothing to repair.", Colour::kGreen);
-    } else {
-      context.Line("The books are balanced; what is wrong on machines is mended as said above.",
-                   Colour::kYellow);
-    }
-    return status;
+    if (response.machine().empty())
+      return context.Line("Balanced: there is nothing to repair.", Colour::kGreen);
+    return context.Line(
+        "The books are balanced; what is wrong on machines is mended as said above.",
+        Colour::kYellow);
   }
   context.Detail(CorrectionTable(response));
   PrintWarnings(context, response.warnings());
@@ -169,21 +151,87 @@ CommandResult RepairDrift(Context& context, const AuditOptions& options) {
                            Counted(response.host_count(), "host")),
                response.plan_token());
   if (!response.applied()) context.Detail("Repair with \"tallyman audit --repair --yes\".");
-  return status;
 }
 
-}  // namespace
+CommandResult RepairDrift(Context& context, AuditOptions& options) {
+  v1::RepairDriftRequest& request = options.repair;
+  if (!options.yes) request.set_dry_run(true);
+  ASSIGN_OR_RETURN(const auto response,
+                   Change<v1::RepairDriftResponse>(context, "tallyman.v1.AuditService/RepairDrift",
+                                                   request, "repairing"));
+  context.Answer(response, [&] { PrintRepair(context, response); });
+  const bool drift_left =
+      (!response.applied() && !response.corrections().empty()) || !response.machine().empty();
+  return drift_left ? kExitDrift : kExitDone;
+}
 
-CommandResult Audit(Context& context, const AuditOptions& options) {
+CommandResult Audit(Context& context, AuditOptions& options) {
   const bool changes =
-      options.change.yes || options.change.dry_run || !options.change.plan_token.empty();
-  if (changes && !options.repair) {
+      options.yes || options.repair.dry_run() || !options.repair.plan_token().empty();
+  if (changes && !options.repairs) {
     return Fail(
         InvalidArgument("INVALID_ARGUMENTS", "--yes, --dry-run and --plan-token go with --repair"));
   }
   // Scripts ask three things only: balanced, drift, or neither could be told.
   context.SetErrorStatus(RowOf(Code::kInternal).exit_status);
-  return options.repair ? RepairDrift(context, options) : RunAudit(context, options);
+  return options.repairs ? RepairDrift(context, options) : RunAudit(context, options);
+}
+
+void DefineTrail(Word audit) {
+  const ListCommand<v1::ListRequestsRequest, v1::ListRequestsResponse, v1::RequestEntry> trail = {
+      .name = "trail",
+      .description = "Every request that changed something, the newest first",
+      .examples =
+          "  tallyman audit trail --limit 20\n"
+          "  tallyman audit trail --by ci --filter \"created_at>=2026-03-01T00:00:00Z\"",
+      .method = "tallyman.v1.AuditService/ListRequests",
+      .filters = {{"--by", "ACTOR", "actor", "Of this actor only"},
+                  {"--method", "METHOD", "method", "Such as NodeService/UpgradeNodes"},
+                  {"--request", "ID", "request_id", "The request of an event or entry"}},
+      .fields = "created_at, actor, method, address, org, request_id",
+      .orders = "created_at, actor, method",
+      .columns = {{"TIME"},
+                  {"ACTOR", Align::kLeft, true},
+                  {"ORG", Align::kLeft, true},
+                  {"METHOD", Align::kLeft, true},
+                  {"FROM", Align::kLeft, true},
+                  {"REQUEST", Align::kLeft, true}},
+      .items = &v1::ListRequestsResponse::requests,
+      .row = [](Context&, const v1::RequestEntry& entry) -> std::vector<Cell> {
+        return {{FormatTimestamp(entry.time())},
+                {entry.actor()},
+                {entry.org()},
+                {entry.method()},
+                {entry.address().empty() ? "in process" : entry.address()},
+                {entry.request_id()}};
+      },
+      .when_empty = "There are no such requests."};
+  auto [verb, list] = trail.Define(audit);
+  // People look for what was done last.
+  list.request.set_order_by("created_at desc");
+}
+
+}  // namespace
+
+void DefineAudit(Word root) {
+  auto [verb, options] = root.Verb<AuditOptions>(
+      "audit", "Compare everything that must agree: exit 0 balanced, 3 drift, 1 error",
+      "  tallyman audit\n"
+      "  tallyman audit --host h1\n"
+      "  tallyman audit --repair          shows what a repair would do\n"
+      "  tallyman audit --repair --yes    repairs",
+      Audit);
+  const auto add_host = [&options = options](const auto&, const auto& host) -> Status {
+    options.audit.add_hosts(host);
+    options.repair.add_hosts(host);
+    return {};
+  };
+  verb.Value("--host", "HOST", add_host, "This host only (repeat for several)", true);
+  verb.Flag("--repair", &options.repairs, "Show the corrections that would be made");
+  verb.Flag("-y,--yes", &options.yes, "With --repair: make them");
+  verb.Text("--limit", "N", &options.limit, "List at most N drifts (default: 1000)");
+  AddChange(verb, options.repair);
+  DefineTrail(verb);
 }
 
 }  // namespace tallyman
