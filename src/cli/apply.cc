@@ -30,22 +30,17 @@ struct FleetApply {
 };
 
 Status ReadCatalogue(Context& context, FleetState& state) {
-  ASSIGN_OR_RETURN(const auto orgs,
-                   ListAll<v1::ListOrgsResponse>(context, "tallyman.v1.OrgService/ListOrgs",
-                                                 v1::ListOrgsRequest()));
+  ASSIGN_OR_RETURN(const auto orgs, ListAll<v1::ListOrgsResponse>(context, v1::ListOrgsRequest()));
   for (const v1::Org& org : orgs.orgs()) state.orgs.insert(org.name());
   ASSIGN_OR_RETURN(const auto regions,
-                   ListAll<v1::ListRegionsResponse>(
-                       context, "tallyman.v1.RegionService/ListRegions", v1::ListRegionsRequest()));
+                   ListAll<v1::ListRegionsResponse>(context, v1::ListRegionsRequest()));
   for (const v1::Region& region : regions.regions()) state.regions.insert(region.name());
-  ASSIGN_OR_RETURN(const auto protocols, ListAll<v1::ListProtocolsResponse>(
-                                             context, "tallyman.v1.CatalogService/ListProtocols",
-                                             v1::ListProtocolsRequest()));
+  ASSIGN_OR_RETURN(const auto protocols,
+                   ListAll<v1::ListProtocolsResponse>(context, v1::ListProtocolsRequest()));
   for (const v1::Protocol& protocol : protocols.protocols())
     state.protocols[protocol.key()] = protocol;
   ASSIGN_OR_RETURN(const auto images,
-                   ListAll<v1::ListImagesResponse>(context, "tallyman.v1.CatalogService/ListImages",
-                                                   v1::ListImagesRequest()));
+                   ListAll<v1::ListImagesResponse>(context, v1::ListImagesRequest()));
   state.images.assign(images.images().begin(), images.images().end());
   return {};
 }
@@ -58,8 +53,7 @@ Status ReadConfigs(Context& context, const Fleet& fleet, FleetState& state) {
       if (found == state.nodes.end()) continue;
       v1::GetNodeRequest request;
       request.set_node(found->second.id());
-      ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(
-                                                "tallyman.v1.NodeService/GetNode", request));
+      ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(request));
       found->second = response.node();
     }
   }
@@ -70,12 +64,10 @@ Result<FleetState> ReadState(Context& context, const Fleet& fleet) {
   FleetState state;
   RETURN_IF_ERROR(ReadCatalogue(context, state));
   ASSIGN_OR_RETURN(const auto hosts,
-                   ListAll<v1::ListHostsResponse>(context, "tallyman.v1.HostService/ListHosts",
-                                                  v1::ListHostsRequest()));
+                   ListAll<v1::ListHostsResponse>(context, v1::ListHostsRequest()));
   for (const v1::Host& host : hosts.hosts()) state.hosts[host.name()] = host;
   ASSIGN_OR_RETURN(const auto nodes,
-                   ListAll<v1::ListNodesResponse>(context, "tallyman.v1.NodeService/ListNodes",
-                                                  v1::ListNodesRequest()));
+                   ListAll<v1::ListNodesResponse>(context, v1::ListNodesRequest()));
   for (const v1::Node& node : nodes.nodes()) state.nodes[node.name()] = node;
   RETURN_IF_ERROR(ReadConfigs(context, fleet, state));
   return state;
@@ -111,11 +103,14 @@ Error PlaceStepError(const std::string& file, const FleetStep& step, Error error
 }
 
 Status TakeStep(Context& context, const std::string& file, const FleetStep& step) {
-  const auto* field = step.request->GetDescriptor()->FindFieldByName("request_id");
-  step.request->GetReflection()->SetString(step.request.get(), field, context.RequestId({}));
-  if (Status done = context.Call(step.method, *step.request, *step.response); !done) {
+  google::protobuf::Message& request = *step.request;
+  const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
+  request.GetReflection()->SetString(&request, field, context.RequestId({}));
+  auto* factory = google::protobuf::MessageFactory::generated_factory();
+  const auto* prototype = factory->GetPrototype(MethodOf(request).output_type());
+  const std::unique_ptr<google::protobuf::Message> response(prototype->New());
+  if (Status done = context.Call(request, *response); !done)
     return Fail(PlaceStepError(file, step, std::move(done).error()));
-  }
   return {};
 }
 

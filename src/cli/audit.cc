@@ -102,7 +102,7 @@ CommandResult RunAudit(Context& context, AuditOptions& options) {
   v1::RunAuditResponse response;
   {
     const Progress progress(context, "auditing");
-    RETURN_IF_ERROR(context.Call("tallyman.v1.AuditService/RunAudit", request, response));
+    RETURN_IF_ERROR(context.Call(request, response));
   }
   context.Answer(response, [&] { PrintAudit(context, response); });
   return response.balanced() ? kExitDone : kExitDrift;
@@ -118,15 +118,9 @@ Table CorrectionTable(const v1::RepairDriftResponse& response) {
                {"CORRECTION", Align::kRight},
                {"LEDGER ENTRY", Align::kRight}});
   for (const v1::Correction& correction : response.corrections()) {
-    const v1::Drift& drift = correction.drift();
-    table.AddRow({{EnumWord(drift.kind())},
-                  {drift.host()},
-                  {drift.node()},
-                  {drift.dimension()},
-                  {std::to_string(drift.stored()), Colour::kRed},
-                  {std::to_string(drift.true_value())},
-                  {FormatSignedCount(drift.difference())},
-                  {correction.ledger_seq() == 0 ? "" : std::to_string(correction.ledger_seq())}});
+    std::vector<Cell> row = DriftRow(correction.drift());
+    row.push_back({correction.ledger_seq() == 0 ? "" : std::to_string(correction.ledger_seq())});
+    table.AddRow(std::move(row));
   }
   return table;
 }
@@ -157,8 +151,7 @@ CommandResult RepairDrift(Context& context, AuditOptions& options) {
   v1::RepairDriftRequest& request = options.repair;
   if (!options.yes) request.set_dry_run(true);
   ASSIGN_OR_RETURN(const auto response,
-                   Change<v1::RepairDriftResponse>(context, "tallyman.v1.AuditService/RepairDrift",
-                                                   request, "repairing"));
+                   Change<v1::RepairDriftResponse>(context, request, "repairing"));
   context.Answer(response, [&] { PrintRepair(context, response); });
   const bool drift_left =
       (!response.applied() && !response.corrections().empty()) || !response.machine().empty();
@@ -184,7 +177,6 @@ void DefineTrail(Word audit) {
       .examples =
           "  tallyman audit trail --limit 20\n"
           "  tallyman audit trail --by ci --filter \"created_at>=2026-03-01T00:00:00Z\"",
-      .method = "tallyman.v1.AuditService/ListRequests",
       .filters = {{"--by", "ACTOR", "actor", "Of this actor only"},
                   {"--method", "METHOD", "method", "Such as NodeService/UpgradeNodes"},
                   {"--request", "ID", "request_id", "The request of an event or entry"}},

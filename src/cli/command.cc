@@ -11,8 +11,7 @@ namespace tallyman {
 namespace {
 
 CommandResult ShowCommand(Context& context, v1::GetCommandRequest& request) {
-  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetCommandResponse>(
-                                            "tallyman.v1.CommandService/GetCommand", request));
+  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetCommandResponse>(request));
   return context.Answer(response, [&] {
     const v1::Command& command = response.command();
     PrintFields(context, {{"command", command.id()},
@@ -48,7 +47,6 @@ void DefineCommandList(Word noun) {
   const ListCommand<v1::ListCommandsRequest, v1::ListCommandsResponse, v1::Command> list = {
       .description = "List commands",
       .examples = "  tallyman command list --node eth-1",
-      .method = "tallyman.v1.CommandService/ListCommands",
       .filters = {{"--node", "NODE", "node", "For this node only"},
                   {"--host", "HOST", "host", "For this host only"},
                   {"--kind", "KIND", "kind", "Of this kind only, such as upgrade"},

@@ -46,7 +46,7 @@ CommandResult FollowEvents(Context& context, const ListRequest<v1::ListEventsReq
   };
   while (left > 0) {
     const v1::WatchEventsRequest sent = request;
-    const Status ended = context.Stream("tallyman.v1.EventService/WatchEvents", sent, print);
+    const Status ended = context.Stream(sent, print);
     if (ended) break;
     // A reader that was too slow for the stream resumes where it was.
     if (ended.error().reason != "STREAM_TOO_SLOW") return Fail(ended.error());
@@ -56,9 +56,7 @@ CommandResult FollowEvents(Context& context, const ListRequest<v1::ListEventsReq
 
 CommandResult ListEvents(Context& context, Events& events) {
   if (events.follow) return FollowEvents(context, events.list);
-  ASSIGN_OR_RETURN(
-      const auto list,
-      ListAll<v1::ListEventsResponse>(context, "tallyman.v1.EventService/ListEvents", events.list));
+  ASSIGN_OR_RETURN(const auto list, ListAll<v1::ListEventsResponse>(context, events.list));
   return context.Answer(list, [&] {
     Table table({{"TIME"},
                  {"KIND"},

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "cli/amounts.h"
 
 namespace tallyman {
@@ -58,6 +59,15 @@ std::string FormatTimestamp(const google::protobuf::Timestamp& time) {
   if (time.seconds() == 0 && time.nanos() == 0) return {};
   if (time.seconds() < kSecondsMin || time.seconds() > kSecondsMax) return "?";
   return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(time.seconds())));
+}
+
+google::protobuf::Timestamp ToTimestamp(Time time) {
+  constexpr int64_t kMicrosPerSecond = 1'000'000;
+  const int64_t micros = ToMicros(time);
+  google::protobuf::Timestamp stamp;
+  stamp.set_seconds(micros / kMicrosPerSecond);
+  stamp.set_nanos(static_cast<int32_t>(micros % kMicrosPerSecond * 1000));
+  return stamp;
 }
 
 namespace {

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "tallyman/v1/common.pb.h"
 
@@ -53,6 +54,7 @@ std::string Counted(int64_t count, std::string_view word, std::string_view plura
 
 // "2026-03-01 12:00:00", in UTC; empty for a time that is not set.
 std::string FormatTimestamp(const google::protobuf::Timestamp& time);
+google::protobuf::Timestamp ToTimestamp(Time time);
 
 // The word of an enumerator: that of NODE_STATE_RUNNING is "running"; empty for UNSPECIFIED and for
 // a value that this program does not know.

@@ -31,8 +31,7 @@ Cell FreeCell(const v1::Host& host, const DimensionView& dimension) {
 }
 
 CommandResult CreateHost(Context& context, v1::CreateHostsRequest& request) {
-  auto created =
-      Change<v1::CreateHostsResponse>(context, "tallyman.v1.HostService/CreateHosts", request);
+  auto created = Change<v1::CreateHostsResponse>(context, request);
   if (!created) {
     DropIndex(created.error());
     return Fail(std::move(created).error());
@@ -84,8 +83,7 @@ CommandResult UpdateHost(Context& context, HostUpdate& update) {
     // The method takes the whole capacity; what is not given stays as it is.
     v1::GetHostRequest get;
     get.set_host(request.host());
-    ASSIGN_OR_RETURN(const auto current,
-                     context.Call<v1::GetHostResponse>("tallyman.v1.HostService/GetHost", get));
+    ASSIGN_OR_RETURN(const auto current, context.Call<v1::GetHostResponse>(get));
     v1::Resources& capacity = *request.mutable_capacity();
     capacity = current.host().capacity();
     for (const DimensionView* dimension : update.given)
@@ -95,9 +93,7 @@ CommandResult UpdateHost(Context& context, HostUpdate& update) {
         InvalidArgument("NOTHING_TO_CHANGE",
                         "nothing to change: add --cpu, --memory, --disk or --capacity-policy"));
   }
-  ASSIGN_OR_RETURN(
-      const auto response,
-      Change<v1::UpdateHostResponse>(context, "tallyman.v1.HostService/UpdateHost", request));
+  ASSIGN_OR_RETURN(const auto response, Change<v1::UpdateHostResponse>(context, request));
   return context.Answer(response, [&] { PrintHostChange(context, response); });
 }
 
@@ -132,13 +128,11 @@ void PrintHostBooks(Context& context, const v1::Host& host) {
 }
 
 CommandResult ShowHost(Context& context, v1::GetHostRequest& request) {
-  ASSIGN_OR_RETURN(const auto response,
-                   context.Call<v1::GetHostResponse>("tallyman.v1.HostService/GetHost", request));
+  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetHostResponse>(request));
   const v1::Host& host = response.host();
   v1::ListNodesRequest list_nodes;
   list_nodes.set_filter("host=" + host.id());
-  ASSIGN_OR_RETURN(const auto nodes, ListAll<v1::ListNodesResponse>(
-                                         context, "tallyman.v1.NodeService/ListNodes", list_nodes));
+  ASSIGN_OR_RETURN(const auto nodes, ListAll<v1::ListNodesResponse>(context, list_nodes));
   if (!context.is_table()) {
     boost::json::object document = ToDocument(response).get_object();
     document["nodes"] = ToDocument(nodes).at("nodes");
@@ -192,7 +186,6 @@ void DefineHostList(Word noun) {
   const ListCommand<v1::ListHostsRequest, v1::ListHostsResponse, v1::Host> list = {
       .description = "List hosts with their books",
       .examples = "  tallyman host list --region eu-west",
-      .method = "tallyman.v1.HostService/ListHosts",
       .filters = {{"--region", "REGION", "region", "Of this region only"}},
       .fields = "name, region",
       .orders = "name, created_at",

@@ -55,8 +55,7 @@ bool AddProperty(v1::ImageSpec& spec, const std::string& key, const std::string&
 
 CommandResult CreateImage(Context& context, v1::CreateImagesRequest& request) {
   request.set_create_missing(true);
-  auto created =
-      Change<v1::CreateImagesResponse>(context, "tallyman.v1.CatalogService/CreateImages", request);
+  auto created = Change<v1::CreateImagesResponse>(context, request);
   if (!created) {
     DropIndex(created.error());
     return Fail(std::move(created).error());
@@ -75,8 +74,7 @@ CommandResult CreateImage(Context& context, v1::CreateImagesRequest& request) {
 }
 
 CommandResult ShowImage(Context& context, v1::GetImageRequest& request) {
-  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetImageResponse>(
-                                            "tallyman.v1.CatalogService/GetImage", request));
+  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetImageResponse>(request));
   return context.Answer(response, [&] {
     const v1::Image& image = response.image();
     PrintFields(context, {{"image", image.reference()},
@@ -142,7 +140,6 @@ void DefineImageList(Word noun) {
   const ListCommand<v1::ListImagesRequest, v1::ListImagesResponse, v1::Image> list = {
       .description = "List images and their minimum resources",
       .examples = "  tallyman image list --protocol ethereum --variant reth-mainnet-full",
-      .method = "tallyman.v1.CatalogService/ListImages",
       .filters = {{"--protocol", "PROTOCOL", "protocol", "Of this protocol only"},
                   {"--variant", "VARIANT", "variant", "Of this variant only"},
                   {"--version", "VERSION", "semantic_version", "Of this semantic version only"},

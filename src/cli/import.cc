@@ -19,8 +19,7 @@ constexpr size_t kFileBytesMax = size_t{256} << 20;
 // True when it has to be created.
 Result<bool> RegionIsMissing(Context& context, const std::string& region) {
   ASSIGN_OR_RETURN(const auto regions,
-                   ListAll<v1::ListRegionsResponse>(
-                       context, "tallyman.v1.RegionService/ListRegions", v1::ListRegionsRequest()));
+                   ListAll<v1::ListRegionsResponse>(context, v1::ListRegionsRequest()));
   return std::ranges::none_of(regions.regions(), [&](const v1::Region& r) {
     return r.name() == region || r.id() == region;
   });
@@ -31,8 +30,7 @@ Result<bool> RegionIsMissing(Context& context, const std::string& region) {
 Status CheckNoneExists(Context& context, const std::string& file,
                        const ImportRows<v1::HostSpec>& read) {
   ASSIGN_OR_RETURN(const auto hosts,
-                   ListAll<v1::ListHostsResponse>(context, "tallyman.v1.HostService/ListHosts",
-                                                  v1::ListHostsRequest()));
+                   ListAll<v1::ListHostsResponse>(context, v1::ListHostsRequest()));
   std::map<std::string, const v1::Host*> by_name;
   for (const v1::Host& host : hosts.hosts()) by_name[host.name()] = &host;
   for (size_t i = 0; i < read.specs.size(); ++i) {
@@ -55,7 +53,7 @@ Status CreateMissingRegion(Context& context, const std::string& file, const std:
   request.set_request_id(context.environment().new_request_id());
   request.set_name(region);
   v1::CreateRegionResponse response;
-  return context.Call("tallyman.v1.RegionService/CreateRegion", request, response);
+  return context.Call(request, response);
 }
 
 struct ImagesFile {
@@ -73,12 +71,12 @@ struct HostsFile {
 
 // Sends the specs of a file; an error is put at its row. Nothing is sent for a file without rows.
 template <class Response, class Request, class Spec>
-Result<Response> SendRows(Context& context, std::string_view method, Request& request,
-                          const std::string& file, const std::vector<std::string>& columns,
-                          const ImportRows<Spec>& read, std::string_view what) {
+Result<Response> SendRows(Context& context, Request& request, const std::string& file,
+                          const std::vector<std::string>& columns, const ImportRows<Spec>& read,
+                          std::string_view what) {
   if (read.specs.empty()) return Response();
   const auto count = static_cast<int64_t>(read.specs.size());
-  auto sent = Change<Response>(context, method, request, "importing " + Counted(count, what));
+  auto sent = Change<Response>(context, request, "importing " + Counted(count, what));
   if (!sent) return Fail(PlaceError(file, read.rows, columns, std::move(sent).error()));
   return sent;
 }
@@ -99,9 +97,9 @@ CommandResult ImportImages(Context& context, ImagesFile& options) {
   request.set_create_missing(true);
   request.set_skip_existing(true);
   request.mutable_images()->Assign(read.specs.begin(), read.specs.end());
-  ASSIGN_OR_RETURN(const auto response, SendRows<v1::CreateImagesResponse>(
-                                            context, "tallyman.v1.CatalogService/CreateImages",
-                                            request, options.file, kImageColumns, read, "image"));
+  ASSIGN_OR_RETURN(const auto response,
+                   SendRows<v1::CreateImagesResponse>(context, request, options.file, kImageColumns,
+                                                      read, "image"));
   return context.Answer(response, [&] {
     PrintWarnings(context, response.warnings());
     PrintImported(context, request.dry_run(),
@@ -133,9 +131,8 @@ CommandResult ImportHosts(Context& context, HostsFile& options) {
     // The server knows nothing yet of the region that the hosts would stand in.
     response.set_created_count(request.hosts_size());
   } else {
-    ASSIGN_OR_RETURN(response, SendRows<v1::CreateHostsResponse>(
-                                   context, "tallyman.v1.HostService/CreateHosts", request,
-                                   options.file, kHostColumns, read, "host"));
+    ASSIGN_OR_RETURN(response, SendRows<v1::CreateHostsResponse>(context, request, options.file,
+                                                                 kHostColumns, read, "host"));
   }
   return context.Answer(response, [&] {
     PrintWarnings(context, response.warnings());

@@ -72,8 +72,7 @@ void PrintLedger(Context& context, const v1::ListLedgerResponse& ledger, bool of
 }
 
 CommandResult ShowLedger(Context& context, LedgerRequest& list) {
-  ASSIGN_OR_RETURN(const auto ledger, ListAll<v1::ListLedgerResponse>(
-                                          context, "tallyman.v1.LedgerService/ListLedger", list));
+  ASSIGN_OR_RETURN(const auto ledger, ListAll<v1::ListLedgerResponse>(context, list));
   const bool same = Same(ledger.books(), ledger.total());
   context.Answer(ledger, [&] { PrintLedger(context, ledger, !list.request.has_node(), same); });
   return same ? kExitDone : kExitDrift;

@@ -1,4 +1,4 @@
-// Lists: all pages of a method's answer, the options that every list has, and lists as commands.
+// Lists: all pages of an answer, the options that every list has, and lists as commands.
 #pragma once
 
 #include <algorithm>
@@ -42,7 +42,8 @@ struct ListFilter {
   std::string description;
 };
 
-// Those filters, --filter, --order-by and --limit. `fields` and `orders` are what the method takes.
+// Those filters, --filter, --order-by and --limit. `fields` and `orders` are those that the method
+// knows.
 template <class Request>
 void AddListOptions(Word verb, ListRequest<Request>& list, const std::vector<ListFilter>& filters,
                     const std::string& fields, const std::string& orders) {
@@ -58,13 +59,12 @@ void AddListOptions(Word verb, ListRequest<Request>& list, const std::vector<Lis
 
 // All pages as one answer; with a limit the first rows, and the token of the next page.
 template <class Response, class Request>
-Result<Response> ReadPages(Context& context, std::string_view method, Request request,
-                           int64_t limit) {
+Result<Response> ReadPages(Context& context, Request request, int64_t limit) {
   constexpr int64_t kPageSizeMax = 1000;
   Response all;
   for (int64_t left = limit;;) {
     request.set_page_size(static_cast<int32_t>(std::min(left, kPageSizeMax)));
-    ASSIGN_OR_RETURN(Response page, context.Call<Response>(method, request));
+    ASSIGN_OR_RETURN(Response page, context.Call<Response>(request));
     left -= std::min(left, kPageSizeMax);
     all.clear_next_page_token();
     all.MergeFrom(page);
@@ -74,25 +74,23 @@ Result<Response> ReadPages(Context& context, std::string_view method, Request re
 }
 
 template <class Response, class Request>
-Result<Response> ListAll(Context& context, std::string_view method, Request request) {
-  return ReadPages<Response>(context, method, std::move(request), INT64_MAX);
+Result<Response> ListAll(Context& context, Request request) {
+  return ReadPages<Response>(context, std::move(request), INT64_MAX);
 }
 
 template <class Response, class Request>
-Result<Response> ListAll(Context& context, std::string_view method,
-                         const ListRequest<Request>& list) {
+Result<Response> ListAll(Context& context, const ListRequest<Request>& list) {
   Request request = list.request;
   request.set_filter(JoinFilters(list.filter, request.filter()));
-  return ReadPages<Response>(context, method, std::move(request), list.limit);
+  return ReadPages<Response>(context, std::move(request), list.limit);
 }
 
-// A list as a command: its words, the method, and how a row is shown.
+// A list as a command: its words, the types of its method, and how a row is shown.
 template <class Request, class Response, class Item>
 struct ListCommand {
   std::string name = "list";
   std::string description;
   std::string examples;
-  std::string method;
   std::vector<ListFilter> filters = {};
   std::string fields;
   std::string orders;
@@ -114,7 +112,7 @@ struct ListCommand {
   }
 
   CommandResult Run(Context& context, const ListRequest<Request>& list) const {
-    ASSIGN_OR_RETURN(const Response response, ListAll<Response>(context, method, list));
+    ASSIGN_OR_RETURN(const Response response, ListAll<Response>(context, list));
     return context.Answer(response, [&] {
       Table table(columns);
       for (const Item& item : (response.*items)()) table.AddRow(row(context, item));

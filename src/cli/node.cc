@@ -77,11 +77,11 @@ CommandResult CreateNodes(Context& context, NodeCreate& create) {
   // Before the org, which may have to be made: a misspelt image leaves none behind.
   v1::GetImageRequest image;
   image.set_image(request.image());
-  RETURN_IF_ERROR(context.Call<v1::GetImageResponse>("tallyman.v1.CatalogService/GetImage", image));
+  RETURN_IF_ERROR(context.Call<v1::GetImageResponse>(image));
   ASSIGN_OR_RETURN(*request.mutable_org(), ChooseOrg(context, request.org(), request.dry_run()));
   ASSIGN_OR_RETURN(
       const auto response,
-      Change<v1::CreateNodesResponse>(context, "tallyman.v1.NodeService/CreateNodes", request,
+      Change<v1::CreateNodesResponse>(context, request,
                                       fmt::format("placing {}", Counted(request.count(), "node"))));
   return context.Answer(response, [&] { PrintChanges(context, response.changes(), "Created"); });
 }
@@ -130,8 +130,7 @@ Status PrintLastCommand(Context& context, const v1::Node& node) {
   request.set_filter("node=" + node.id());
   request.set_order_by("created_at desc");
   request.set_page_size(1);
-  ASSIGN_OR_RETURN(const auto commands, context.Call<v1::ListCommandsResponse>(
-                                            "tallyman.v1.CommandService/ListCommands", request));
+  ASSIGN_OR_RETURN(const auto commands, context.Call<v1::ListCommandsResponse>(request));
   if (commands.commands().empty()) return {};
   const v1::Command& command = commands.commands(0);
   if (command.outcome().empty() || command.state() == v1::COMMAND_STATE_SETTLED) return {};
@@ -168,8 +167,7 @@ void PrintNode(Context& context, const v1::Node& node) {
 }
 
 CommandResult ShowNode(Context& context, v1::GetNodeRequest& request) {
-  ASSIGN_OR_RETURN(const auto response,
-                   context.Call<v1::GetNodeResponse>("tallyman.v1.NodeService/GetNode", request));
+  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(request));
   if (!context.is_table()) {
     context.PrintDocument(response);
     return kExitDone;
@@ -235,7 +233,6 @@ void DefineNodeList(Word noun) {
       .examples =
           "  tallyman node list --host h1\n"
           "  tallyman node list --protocol ethereum --filter variant=reth-mainnet-full",
-      .method = "tallyman.v1.NodeService/ListNodes",
       .filters = {{"--org", "ORG", "org", "Of this org only"},
                   {"--host", "HOST", "host", "On this host only"},
                   {"--region", "REGION", "region", "In this region only"},

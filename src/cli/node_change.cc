@@ -11,6 +11,11 @@
 namespace tallyman {
 namespace {
 
+struct NodeDelete {
+  v1::DeleteNodesRequest request;
+  bool yes = false;
+};
+
 struct NodeUpgrade {
   v1::UpgradeNodesRequest request;
   std::string all_of;       // PROTOCOL[/VARIANT[@VERSION]]
@@ -20,56 +25,29 @@ struct NodeUpgrade {
 
 // Sends a request on nodes and shows the changes it answers with.
 template <class Response, class Request>
-CommandResult ChangeNodes(Context& context, std::string_view method, Request& request,
-                          const std::string& doing, std::string_view done) {
-  ASSIGN_OR_RETURN(const auto response, Change<Response>(context, method, request, doing));
+CommandResult ChangeNodes(Context& context, Request& request, const std::string& doing,
+                          std::string_view done) {
+  ASSIGN_OR_RETURN(const auto response, Change<Response>(context, request, doing));
   return context.Answer(response, [&] { PrintChanges(context, response.changes(), done); });
 }
 
 CommandResult UpdateNode(Context& context, v1::UpdateNodeRequest& request) {
-  return ChangeNodes<v1::UpdateNodeResponse>(context, "tallyman.v1.NodeService/UpdateNode", request,
-                                             "updating " + request.node(), "Updated");
+  return ChangeNodes<v1::UpdateNodeResponse>(context, request, "updating " + request.node(),
+                                             "Updated");
 }
 
 CommandResult RetryUpgrade(Context& context, v1::RetryUpgradeRequest& request) {
-  return ChangeNodes<v1::RetryUpgradeResponse>(context, "tallyman.v1.NodeService/RetryUpgrade",
-                                               request, "retrying " + request.node(),
+  return ChangeNodes<v1::RetryUpgradeResponse>(context, request, "retrying " + request.node(),
                                                "Tried again the upgrade of");
 }
-
-CommandResult MoveNodes(Context& context, v1::MoveNodesRequest& request) {
-  return ChangeNodes<v1::MoveNodesResponse>(context, "tallyman.v1.NodeService/MoveNodes", request,
-                                            "moving", "Moved");
-}
-
-CommandResult StartNodes(Context& context, v1::StartNodesRequest& request) {
-  return ChangeNodes<v1::StartNodesResponse>(context, "tallyman.v1.NodeService/StartNodes", request,
-                                             "asking hosts", "Asked to start");
-}
-
-CommandResult StopNodes(Context& context, v1::StopNodesRequest& request) {
-  return ChangeNodes<v1::StopNodesResponse>(context, "tallyman.v1.NodeService/StopNodes", request,
-                                            "asking hosts", "Asked to stop");
-}
-
-CommandResult RestartNodes(Context& context, v1::RestartNodesRequest& request) {
-  return ChangeNodes<v1::RestartNodesResponse>(context, "tallyman.v1.NodeService/RestartNodes",
-                                               request, "asking hosts", "Asked to restart");
-}
-
-struct NodeDelete {
-  v1::DeleteNodesRequest request;
-  bool yes = false;
-};
 
 CommandResult DeleteNodes(Context& context, NodeDelete& options) {
   v1::DeleteNodesRequest& request = options.request;
   // Without a yes it is shown, not done; a plan token says that it was seen.
   const bool confirmed = options.yes || request.dry_run() || !request.plan_token().empty();
   if (!confirmed) request.set_dry_run(true);
-  ASSIGN_OR_RETURN(const int status, ChangeNodes<v1::DeleteNodesResponse>(
-                                         context, "tallyman.v1.NodeService/DeleteNodes", request,
-                                         "deleting", "Deleted"));
+  ASSIGN_OR_RETURN(const int status,
+                   ChangeNodes<v1::DeleteNodesResponse>(context, request, "deleting", "Deleted"));
   if (confirmed) return status;
   return Fail(InvalidArgument("NOT_CONFIRMED",
                               "nothing was deleted: add --yes to do what is shown, or --dry-run "
@@ -135,8 +113,7 @@ CommandResult UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
   if (upgrade.retry) return RetryOf(context, upgrade);
   RETURN_IF_ERROR(SelectNodes(upgrade, upgrade.request));
   ASSIGN_OR_RETURN(const auto response,
-                   Change<v1::UpgradeNodesResponse>(context, "tallyman.v1.NodeService/UpgradeNodes",
-                                                    upgrade.request, "upgrading"));
+                   Change<v1::UpgradeNodesResponse>(context, upgrade.request, "upgrading"));
   return context.Answer(response, [&] {
     if (response.same_image_count() > 0) {
       context.Detail(fmt::format("{} left out: the image is there already.",
@@ -203,11 +180,14 @@ void DefineUpgrade(Word node) {
 }
 
 // A verb that takes nodes.
-template <class Request>
-std::pair<Word, Request&> DefineVerb(Word node, const char* name, const char* description,
-                                     const char* examples,
-                                     CommandResult (*run)(Context&, Request&)) {
-  auto [verb, request] = node.Verb<Request>(name, description, examples, run);
+template <class Request, class Response>
+std::pair<Word, Request&> DefineNodesVerb(Word node, const char* name, const char* description,
+                                          const char* examples, const char* doing,
+                                          const char* done) {
+  auto [verb, request] =
+      node.Verb<Request>(name, description, examples, [=](Context& context, Request& nodes) {
+        return ChangeNodes<Response>(context, nodes, doing, done);
+      });
   verb.Arguments("NODE", request.mutable_nodes(), "Names or ids").Required();
   AddChange(verb, request);
   return {verb, request};
@@ -218,15 +198,18 @@ std::pair<Word, Request&> DefineVerb(Word node, const char* name, const char* de
 void DefineNodeChanges(Word node) {
   DefineUpdate(node);
   DefineUpgrade(node);
-  DefineVerb<v1::StartNodesRequest>(node, "start", "Ask the hosts to start nodes",
-                                    "  tallyman node start eth-1 eth-2", StartNodes);
-  DefineVerb<v1::StopNodesRequest>(node, "stop", "Ask the hosts to stop nodes; they stay charged",
-                                   "  tallyman node stop eth-1", StopNodes);
-  DefineVerb<v1::RestartNodesRequest>(node, "restart", "Ask the hosts to restart nodes",
-                                      "  tallyman node restart eth-1", RestartNodes);
-  auto [move, moved] =
-      DefineVerb<v1::MoveNodesRequest>(node, "move", "Give nodes to another org",
-                                       "  tallyman node move eth-1 eth-2 --to acme", MoveNodes);
+  DefineNodesVerb<v1::StartNodesRequest, v1::StartNodesResponse>(
+      node, "start", "Ask the hosts to start nodes", "  tallyman node start eth-1 eth-2",
+      "asking hosts", "Asked to start");
+  DefineNodesVerb<v1::StopNodesRequest, v1::StopNodesResponse>(
+      node, "stop", "Ask the hosts to stop nodes; they stay charged", "  tallyman node stop eth-1",
+      "asking hosts", "Asked to stop");
+  DefineNodesVerb<v1::RestartNodesRequest, v1::RestartNodesResponse>(
+      node, "restart", "Ask the hosts to restart nodes", "  tallyman node restart eth-1",
+      "asking hosts", "Asked to restart");
+  auto [move, moved] = DefineNodesVerb<v1::MoveNodesRequest, v1::MoveNodesResponse>(
+      node, "move", "Give nodes to another org", "  tallyman node move eth-1 eth-2 --to acme",
+      "moving", "Moved");
   move.Text("--to", "ORG", moved.mutable_org(), "Who will own them").Required();
   auto [remove, removed] =
       node.Verb<NodeDelete>("delete", "Delete nodes; without --yes it shows what would be done",

@@ -79,9 +79,7 @@ void PrintLine(Context& context, const NodeLogs& logs, const v1::LogLine& line) 
 CommandResult ShowNodeLogs(Context& context, NodeLogs& logs) {
   if (!logs.since.empty()) {
     ASSIGN_OR_RETURN(const Time since, ReadSince(context, logs.since));
-    const int64_t micros = ToMicros(since);
-    logs.request.mutable_since()->set_seconds(micros / 1'000'000);
-    logs.request.mutable_since()->set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
+    *logs.request.mutable_since() = ToTimestamp(since);
   }
   RETURN_IF_ERROR(CheckTarget(context));
   const auto print = [&](const google::protobuf::Message& message) {
@@ -91,7 +89,7 @@ CommandResult ShowNodeLogs(Context& context, NodeLogs& logs) {
     context.environment().out.flush();
     return context.environment().out.good();
   };
-  RETURN_IF_ERROR(context.Stream("tallyman.v1.NodeService/StreamNodeLogs", logs.request, print));
+  RETURN_IF_ERROR(context.Stream(logs.request, print));
   return kExitDone;
 }
 

@@ -11,15 +11,13 @@ namespace tallyman {
 namespace {
 
 CommandResult CreateOrg(Context& context, v1::CreateOrgRequest& request) {
-  ASSIGN_OR_RETURN(const auto response, Change<v1::CreateOrgResponse>(
-                                            context, "tallyman.v1.OrgService/CreateOrg", request));
+  ASSIGN_OR_RETURN(const auto response, Change<v1::CreateOrgResponse>(context, request));
   return context.Answer(
       response, [&] { context.Line(fmt::format("Created org {}.", response.org().name())); });
 }
 
 CommandResult ShowOrg(Context& context, v1::GetOrgRequest& request) {
-  ASSIGN_OR_RETURN(const auto response,
-                   context.Call<v1::GetOrgResponse>("tallyman.v1.OrgService/GetOrg", request));
+  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetOrgResponse>(request));
   return context.Answer(response, [&] {
     PrintFields(context, {{"org", response.org().name()},
                           {"id", response.org().id()},
@@ -32,7 +30,6 @@ void DefineOrgList(Word noun) {
   const ListCommand<v1::ListOrgsRequest, v1::ListOrgsResponse, v1::Org> list = {
       .description = "List orgs",
       .examples = "  tallyman org list -o json",
-      .method = "tallyman.v1.OrgService/ListOrgs",
       .fields = "name",
       .orders = "name, created_at",
       .columns = {{"ORG", Align::kLeft, true}, {"CREATED"}, {"ID"}},

@@ -11,9 +11,7 @@ namespace tallyman {
 namespace {
 
 CommandResult CreateProtocol(Context& context, v1::CreateProtocolRequest& request) {
-  ASSIGN_OR_RETURN(const auto response,
-                   Change<v1::CreateProtocolResponse>(
-                       context, "tallyman.v1.CatalogService/CreateProtocol", request));
+  ASSIGN_OR_RETURN(const auto response, Change<v1::CreateProtocolResponse>(context, request));
   return context.Answer(response, [&] {
     context.Line(fmt::format("Created protocol {}.", response.protocol().key()), Colour::kGreen);
   });
@@ -23,7 +21,6 @@ void DefineProtocolList(Word noun) {
   const ListCommand<v1::ListProtocolsRequest, v1::ListProtocolsResponse, v1::Protocol> list = {
       .description = "List protocols",
       .examples = "  tallyman protocol list",
-      .method = "tallyman.v1.CatalogService/ListProtocols",
       .fields = "key, org",
       .orders = "key, created_at",
       .columns = {{"PROTOCOL", Align::kLeft, true},
@@ -49,7 +46,6 @@ void DefineVersions(Word noun) {
           .name = "versions",
           .description = "List versions of protocols",
           .examples = "  tallyman protocol versions ethereum --variant reth-mainnet-full",
-          .method = "tallyman.v1.CatalogService/ListProtocolVersions",
           .filters = {{"PROTOCOL", "", "protocol", "Of this protocol only"},
                       {"--variant", "VARIANT", "variant", "Of this variant only"}},
           .fields = "protocol, variant, semantic_version",

@@ -11,9 +11,7 @@ namespace tallyman {
 namespace {
 
 CommandResult CreateRegion(Context& context, v1::CreateRegionRequest& request) {
-  ASSIGN_OR_RETURN(
-      const auto response,
-      Change<v1::CreateRegionResponse>(context, "tallyman.v1.RegionService/CreateRegion", request));
+  ASSIGN_OR_RETURN(const auto response, Change<v1::CreateRegionResponse>(context, request));
   return context.Answer(
       response, [&] { context.Line(fmt::format("Created region {}.", response.region().name())); });
 }
@@ -22,7 +20,6 @@ void DefineRegionList(Word noun) {
   const ListCommand<v1::ListRegionsRequest, v1::ListRegionsResponse, v1::Region> list = {
       .description = "List regions",
       .examples = "  tallyman region list",
-      .method = "tallyman.v1.RegionService/ListRegions",
       .fields = "name",
       .orders = "name, created_at",
       .columns = {{"REGION", Align::kLeft, true}, {"CREATED"}, {"ID"}},

@@ -142,12 +142,9 @@ Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec) {
 }
 
 Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSpec& spec) {
-  constexpr int64_t kMicrosPerSecond = 1'000'000;
   constexpr int64_t kSecondsMax = 253402300799;  // the end of the year 9999
   if (const auto time = ParseTime(text)) {
-    const int64_t micros = ToMicros(*time);
-    spec.mutable_committed_at()->set_seconds(micros / kMicrosPerSecond);
-    spec.mutable_committed_at()->set_nanos(static_cast<int32_t>(micros % kMicrosPerSecond * 1000));
+    *spec.mutable_committed_at() = ToTimestamp(*time);
     return {};
   }
   const auto seconds = ParseCount(name, text);
@@ -173,8 +170,7 @@ Result<std::string> CreateDefaultOrg(Context& context, bool dry_run) {
   v1::CreateOrgRequest request;
   request.set_request_id(context.environment().new_request_id());
   request.set_name(kDefaultOrg);
-  ASSIGN_OR_RETURN(const auto created, context.Call<v1::CreateOrgResponse>(
-                                           "tallyman.v1.OrgService/CreateOrg", request));
+  ASSIGN_OR_RETURN(const auto created, context.Call<v1::CreateOrgResponse>(request));
   context.environment().err << "note: there was no org to own the nodes: created one called "
                             << created.org().name() << "\n";
   return created.org().name();
@@ -187,8 +183,7 @@ Result<std::string> ChooseOrg(Context& context, const std::string& given, bool d
   if (const auto org = context.environment().variable("TALLYMAN_ORG"); org && !org->empty())
     return *org;
   ASSIGN_OR_RETURN(const auto orgs,
-                   ReadPages<v1::ListOrgsResponse>(context, "tallyman.v1.OrgService/ListOrgs",
-                                                   v1::ListOrgsRequest(), 20));
+                   ReadPages<v1::ListOrgsResponse>(context, v1::ListOrgsRequest(), 20));
   if (orgs.orgs_size() == 1) return orgs.orgs(0).name();
   if (orgs.orgs().empty()) return CreateDefaultOrg(context, dry_run);
   std::vector<std::string> names;

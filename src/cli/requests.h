@@ -16,11 +16,10 @@ namespace tallyman {
 // Calls a method that changes something, under the request's id or a fresh one. `doing` is shown
 // while it takes long.
 template <class Response, class Request>
-Result<Response> Change(Context& context, std::string_view method, Request& request,
-                        const std::string& doing = "working") {
+Result<Response> Change(Context& context, Request& request, const std::string& doing = "working") {
   request.set_request_id(context.RequestId(request.request_id()));
   const Progress progress(context, doing);
-  return context.Call<Response>(method, request);
+  return context.Call<Response>(request);
 }
 
 template <class Request>

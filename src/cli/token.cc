@@ -26,9 +26,7 @@ std::string BoundTo(const v1::Token& token) {
 }
 
 CommandResult CreateToken(Context& context, v1::CreateTokenRequest& request) {
-  ASSIGN_OR_RETURN(
-      const auto response,
-      Change<v1::CreateTokenResponse>(context, "tallyman.v1.TokenService/CreateToken", request));
+  ASSIGN_OR_RETURN(const auto response, Change<v1::CreateTokenResponse>(context, request));
   const v1::Token& token = response.token();
   if (response.secret().empty()) {
     return Fail(FailedPrecondition(
@@ -50,9 +48,7 @@ CommandResult CreateToken(Context& context, v1::CreateTokenRequest& request) {
 }
 
 CommandResult RevokeToken(Context& context, v1::RevokeTokenRequest& request) {
-  ASSIGN_OR_RETURN(
-      const auto response,
-      Change<v1::RevokeTokenResponse>(context, "tallyman.v1.TokenService/RevokeToken", request));
+  ASSIGN_OR_RETURN(const auto response, Change<v1::RevokeTokenResponse>(context, request));
   return context.Answer(response, [&] {
     context.Line(fmt::format("Revoked token {}.", response.token().name()), Colour::kGreen);
   });
@@ -85,7 +81,6 @@ void DefineTokenList(Word noun) {
   const ListCommand<v1::ListTokensRequest, v1::ListTokensResponse, v1::Token> list = {
       .description = "List tokens, those that are not in force any more too",
       .examples = "  tallyman token list --filter role=host",
-      .method = "tallyman.v1.TokenService/ListTokens",
       .fields = "name, role, org, host, created_at, expires_at, revoked_at",
       .orders = "name, role, created_at, expires_at",
       .columns = {{"TOKEN", Align::kLeft, true},

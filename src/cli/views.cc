@@ -199,6 +199,16 @@ void PrintOutcome(Context& context, bool applied, std::string_view done,
   if (!plan_token.empty()) context.Line("plan token: " + plan_token);
 }
 
+std::vector<Cell> DriftRow(const v1::Drift& drift) {
+  return {{EnumWord(drift.kind())},
+          {drift.host()},
+          {drift.node()},
+          {drift.dimension()},
+          {std::to_string(drift.stored()), Colour::kRed},
+          {std::to_string(drift.true_value())},
+          {FormatSignedCount(drift.difference())}};
+}
+
 Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts) {
   Table table({{"WHAT"},
                {"HOST", Align::kLeft, true},
@@ -207,15 +217,7 @@ Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts) {
                {"STORED", Align::kRight},
                {"TRUE", Align::kRight},
                {"DIFFERENCE", Align::kRight}});
-  for (const v1::Drift& drift : drifts) {
-    table.AddRow({{EnumWord(drift.kind())},
-                  {drift.host()},
-                  {drift.node()},
-                  {drift.dimension()},
-                  {std::to_string(drift.stored()), Colour::kRed},
-                  {std::to_string(drift.true_value())},
-                  {FormatSignedCount(drift.difference())}});
-  }
+  for (const v1::Drift& drift : drifts) table.AddRow(DriftRow(drift));
   return table;
 }
 

@@ -35,7 +35,8 @@ void PrintWarnings(Context& context,
 void PrintOutcome(Context& context, bool applied, std::string_view done,
                   const std::string& plan_token);
 
-// A row per drift: what, stored, true, difference. The numbers are exact.
+// What, stored, true, difference. The numbers are exact.
+std::vector<Cell> DriftRow(const v1::Drift& drift);
 Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts);
 
 Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& rules);

@@ -64,11 +64,10 @@ class Word {
   Word Noun(const std::string& name, const std::string& description, const std::string& examples);
 
   // A verb, or a noun that is a command by itself, and its options, which live as long as the
-  // CommandLine: a request, or a struct with one.
-  template <class Options>
+  // CommandLine: a request, or a struct with one. `run` gets the context and the options.
+  template <class Options, class Run>
   std::pair<Word, Options&> Verb(const std::string& name, const std::string& description,
-                                 const std::string& examples,
-                                 CommandResult (*run)(Context&, Options&)) {
+                                 const std::string& examples, Run run) {
     auto options = std::make_shared<Options>();
     Word verb = Verb(name, description, examples,
                      [options, run](Context& context) { return run(context, *options); });
