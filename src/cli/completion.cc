@@ -1,5 +1,8 @@
 // The word that prints scripts with which a shell completes the words of the command line.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "base/text.h"
 #include "cli/nouns.h"
@@ -7,22 +10,16 @@
 namespace tallyman {
 namespace {
 
-void Join(std::string& text, const std::string& word) {
-  if (!text.empty()) text += ' ';
-  text += word;
-}
-
-// What may follow `word`, verbs and options, with the options that stand anywhere.
+// What may follow `word`, verbs and options, with the options that every command takes.
 std::string Follow(const WordTree& word, const WordTree& root) {
-  std::string text;
-  for (const WordTree& child : word.words) Join(text, child.name);
-  for (const std::string& option : word.options) Join(text, option);
-  if (&word != &root) {
-    for (const std::string& option : root.options) {
-      if (text.find(option) == std::string::npos) Join(text, option);
+  std::vector<std::string> follow;
+  for (const WordTree& child : word.words) follow.push_back(child.name);
+  for (const auto* options : {&word.options, &root.options}) {
+    for (const std::string& option : *options) {
+      if (std::ranges::find(follow, option) == follow.end()) follow.push_back(option);
     }
   }
-  return text;
+  return fmt::format("{}", fmt::join(follow, " "));
 }
 
 // Lines "PATH) WORDS ;;" of a shell's case statement; the path of the root is "".
@@ -43,7 +40,7 @@ std::string Nouns(const WordTree& root) {
   return text;
 }
 
-// The noun is the first word that is one; the verb the word behind it.
+// The noun is the first word that is one; the verb is the word after it.
 std::string BashScript(const WordTree& root) {
   std::string text =
       "# tallyman: completion for bash. Use it with: source <(tallyman completion bash)\n"
@@ -137,7 +134,7 @@ void DefineCompletion(Word root) {
     context.environment().out << script;
     return kExitDone;
   };
-  Word verb = root.Verb("completion", "Print a script that completes these words in a shell",
+  Word verb = root.Verb("completion", "Print a script that makes a shell complete these words",
                         "  source <(tallyman completion bash)\n"
                         "  tallyman completion fish | source",
                         print);
