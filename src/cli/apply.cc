@@ -119,9 +119,9 @@ Status TakeSteps(Context& context, const std::string& file, const FleetPlan& pla
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     if (Status taken = TakeStep(context, file, plan.steps[i]); !taken) {
       Error error = std::move(taken).error();
-      error.message +=
-          fmt::format(" ({} of {} requests were carried out before; correct this and apply again)",
-                      i, plan.steps.size());
+      error.message += fmt::format(
+          " ({} of {} requests were carried out before it; correct the file and apply again)", i,
+          plan.steps.size());
       return Fail(std::move(error));
     }
     ++done;
@@ -196,13 +196,13 @@ CommandResult ApplyFleet(Context& context, FleetApply& options) {
 
 void DefineApply(Word root) {
   auto [verb, apply] =
-      root.Verb<FleetApply>("apply", "Make the fleet what a file declares; never deletes",
+      root.Verb<FleetApply>("apply", "Make the fleet match a file; deletes nothing",
                             "  tallyman apply -f fleet.yaml --dry-run\n"
                             "  tallyman apply -f fleet.yaml",
                             ApplyFleet);
   verb.Text("-f,--file", "FILE", &apply.file, "Fleet file, - for standard input").Required();
   verb.Text("--org", "ORG", &apply.org, "Who owns nodes that name no org");
-  verb.Flag("--dry-run", &apply.dry_run, "Show the difference and change nothing");
+  verb.Flag("--dry-run", &apply.dry_run, "Show the difference, and change nothing");
 }
 
 }  // namespace tallyman

@@ -11,7 +11,7 @@
 namespace tallyman {
 namespace {
 
-// What is not on machines as the books say; with what mends it where somebody wants to mend.
+// Where machines differ from the books; with what mends it, if asked.
 Table MachineTable(const google::protobuf::RepeatedPtrField<v1::MachineFinding>& findings,
                    bool with_mend) {
   std::vector<Column> columns = {{"MACHINE"},
@@ -134,7 +134,7 @@ void PrintRepair(Context& context, const v1::RepairDriftResponse& response) {
     if (response.machine().empty())
       return context.Line("Balanced: there is nothing to repair.", Colour::kGreen);
     return context.Line(
-        "The books are balanced; what is wrong on machines is mended as said above.",
+        "The books balance; the table above says how to mend what differs on machines.",
         Colour::kYellow);
   }
   context.Detail(CorrectionTable(response));
@@ -163,7 +163,7 @@ CommandResult Audit(Context& context, AuditOptions& options) {
       options.yes || options.repair.dry_run() || !options.repair.plan_token().empty();
   if (changes && !options.repairs) {
     return Fail(
-        InvalidArgument("INVALID_ARGUMENTS", "--yes, --dry-run and --plan-token go with --repair"));
+        InvalidArgument("INVALID_ARGUMENTS", "--yes, --dry-run and --plan-token need --repair"));
   }
   // Scripts ask three things only: balanced, drift, or neither could be told.
   context.SetErrorStatus(RowOf(Code::kInternal).exit_status);
@@ -173,13 +173,14 @@ CommandResult Audit(Context& context, AuditOptions& options) {
 void DefineTrail(Word audit) {
   const ListCommand<v1::ListRequestsRequest, v1::ListRequestsResponse, v1::RequestEntry> trail = {
       .name = "trail",
-      .description = "Every request that changed something, the newest first",
+      .description = "List every request that changed something, newest first",
       .examples =
           "  tallyman audit trail --limit 20\n"
           "  tallyman audit trail --by ci --filter \"created_at>=2026-03-01T00:00:00Z\"",
-      .filters = {{"--by", "ACTOR", "actor", "Of this actor only"},
+      .filters = {{"--by", "ACTOR", "actor", "Only of this actor"},
                   {"--method", "METHOD", "method", "Such as NodeService/UpgradeNodes"},
-                  {"--request", "ID", "request_id", "The request of an event or entry"}},
+                  {"--request", "ID", "request_id",
+                   "The request id of an event or a ledger entry"}},
       .fields = "created_at, actor, method, address, org, request_id",
       .orders = "created_at, actor, method",
       .columns = {{"TIME"},
@@ -207,20 +208,20 @@ void DefineTrail(Word audit) {
 
 void DefineAudit(Word root) {
   auto [verb, options] = root.Verb<AuditOptions>(
-      "audit", "Compare everything that must agree: exit 0 balanced, 3 drift, 1 error",
+      "audit", "Compare everything that must agree; exit status 0: balanced, 3: drift, 1: error",
       "  tallyman audit\n"
       "  tallyman audit --host h1\n"
       "  tallyman audit --repair          shows what a repair would do\n"
       "  tallyman audit --repair --yes    repairs",
       Audit);
-  const auto add_host = [&options = options](const auto&, const auto& host) -> Status {
-    options.audit.add_hosts(host);
-    options.repair.add_hosts(host);
+  const auto add_host = [&both = options](const auto&, const auto& host) -> Status {
+    both.audit.add_hosts(host);
+    both.repair.add_hosts(host);
     return {};
   };
-  verb.Value("--host", "HOST", add_host, "This host only (repeat for several)", true);
+  verb.Value("--host", "HOST", add_host, "Only this host (repeat for several)", true);
   verb.Flag("--repair", &options.repairs, "Show the corrections that would be made");
-  verb.Flag("-y,--yes", &options.yes, "With --repair: make them");
+  verb.Flag("-y,--yes", &options.yes, "With --repair: make the corrections");
   verb.Text("--limit", "N", &options.limit, "List at most N drifts (default: 1000)");
   AddChange(verb, options.repair);
   DefineTrail(verb);

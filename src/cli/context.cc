@@ -35,7 +35,7 @@ Result<std::string> Context::Database() {
   if (!target.server) return target.dsn;
   return Fail(InvalidArgument(
       "NEEDS_DATABASE",
-      fmt::format("this command works on a database itself, and {} is a server: run it where the "
+      fmt::format("this command needs the database itself, and {} is a server: run it where the "
                   "database is, with --db",
                   target.server->url)));
 }

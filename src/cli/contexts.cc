@@ -35,7 +35,7 @@ CommandResult ListContexts(Context& context) {
                   {!item.token.empty() ? "in this file" : item.token_file}});
   }
   PrintList(context, table,
-            "There are no contexts; make one with \"tallyman context set NAME --server URL\".");
+            "There are no contexts; create one with \"tallyman context set NAME --server URL\".");
   return kExitDone;
 }
 
@@ -44,7 +44,7 @@ CommandResult UseContext(Context& context, std::string& name) {
   ASSIGN_OR_RETURN(const ConfigContext found, FindContext(config, name));
   config.current = found.name;
   RETURN_IF_ERROR(WriteConfig(context, config));
-  context.Confirm("context", name, fmt::format("Commands go to {} now.", name));
+  context.Confirm("context", name, fmt::format("Commands now go to {}.", name));
   return kExitDone;
 }
 
@@ -70,8 +70,8 @@ CommandResult SetContext(Context& context, std::string& name) {
   if (!given.token_file.empty()) changed.token_file = given.token_file, changed.token.clear();
   if (!given.ca.empty()) changed.ca = given.ca;
   if (changed.server.empty() == changed.db.empty()) {
-    return Fail(
-        InvalidArgument("USAGE", fmt::format("context {} wants a --server or a --db", name)));
+    return Fail(InvalidArgument(
+        "USAGE", fmt::format("context {} has no target: add --server or --db", name)));
   }
   if (known == nullptr) {
     config.contexts.push_back(changed);
@@ -81,7 +81,7 @@ CommandResult SetContext(Context& context, std::string& name) {
   if (config.current.empty()) config.current = name;
   RETURN_IF_ERROR(WriteConfig(context, config));
   context.Confirm("context", name,
-                  fmt::format("{} context {}{}.", known == nullptr ? "Made" : "Changed", name,
+                  fmt::format("{} context {}{}.", known == nullptr ? "Created" : "Changed", name,
                               config.current == name ? "; commands go there" : ""));
   return kExitDone;
 }
@@ -94,13 +94,14 @@ void DefineContext(Word root) {
       "  tallyman context set prod --server https://tallyman.example:7480 --token-file prod.token\n"
       "  tallyman context use prod\n"
       "  tallyman context list");
-  noun.Verb("list", "List contexts; * is where commands go", "  tallyman context list",
+  noun.Verb("list", "List contexts; * marks the current one", "  tallyman context list",
             ListContexts);
-  auto [use, used] = noun.Verb<std::string>("use", "Choose where commands go from now on",
-                                            "  tallyman context use prod", UseContext);
+  auto [use, used] =
+      noun.Verb<std::string>("use", "Choose the context that commands use from now on",
+                             "  tallyman context use prod", UseContext);
   use.Argument("NAME", &used, "Its name");
   auto [set, name] = noun.Verb<std::string>(
-      "set", "Make or change a context, from --server, --db, --token-file, --token and --ca",
+      "set", "Create or change a context, from --server, --db, --token-file, --token and --ca",
       "  tallyman context set prod --server https://tallyman.example:7480 \\\n"
       "    --token-file ~/prod.token --ca fleet-ca.pem\n"
       "  tallyman context set home --db sqlite:/home/me/fleet.db",

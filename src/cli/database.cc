@@ -27,7 +27,7 @@ CommandResult MigrateDatabase(Context& context) {
     context.Line(fmt::format("Created {} at schema version {}.", shown, report.to_version),
                  Colour::kGreen);
   } else if (report.from_version == report.to_version) {
-    context.Line(fmt::format("{} is at schema version {} already.", shown, report.to_version));
+    context.Line(fmt::format("{} is already at schema version {}.", shown, report.to_version));
   } else {
     context.Line(fmt::format("Migrated {} from schema version {} to {}.", shown,
                              report.from_version, report.to_version),
@@ -77,7 +77,7 @@ CommandResult CheckDatabase(Context& context) {
         Colour::kGreen);
   } else {
     context.Line(
-        fmt::format("{} found; restore a backup, or ask for help before anything is written.",
+        fmt::format("{} found; restore a backup, or ask for help before anything else is written.",
                     Counted(static_cast<int64_t>(report.problems.size()), "problem")),
         Colour::kRed);
   }
@@ -131,14 +131,14 @@ void DefineDatabase(Word root) {
       db.Verb<std::string>("backup", "Copy the database into a new file while it is in use",
                            "  tallyman db backup fleet.backup", BackupDatabase);
   backup.Argument("FILE", &to, "The new file");
-  db.Verb("check", "Check that the database is sound; audit checks the books",
+  db.Verb("check", "Check that the database is sound (\"tallyman audit\" checks the books)",
           "  tallyman db check", CheckDatabase);
   auto [copy, databases] = db.Verb<DatabaseCopy>(
-      "copy", "Copy everything into an empty database, also of another kind",
+      "copy", "Copy everything into an empty database, of either kind",
       "  tallyman db copy --from sqlite:fleet.db --to postgres://tallyman@db.example/fleet",
       CopyDatabase);
   copy.Text("--from", "DSN", &databases.from, "The database to copy; it may be in use").Required();
-  copy.Text("--to", "DSN", &databases.to, "The database to fill; it has to be empty").Required();
+  copy.Text("--to", "DSN", &databases.to, "The database to fill; it must be empty").Required();
 }
 
 }  // namespace tallyman

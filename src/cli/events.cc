@@ -30,8 +30,8 @@ void PrintEvent(Context& context, const v1::Event& event) {
 CommandResult FollowEvents(Context& context, const ListRequest<v1::ListEventsRequest>& list) {
   if (!list.request.order_by().empty()) {
     return Fail(InvalidArgument("USAGE",
-                                "--order-by is of no use with --follow: events are shown "
-                                "in the order in which they happen"));
+                                "--order-by is of no use with --follow, which shows events as they "
+                                "happen: leave it out"));
   }
   v1::WatchEventsRequest request;
   request.set_filter(JoinFilters(list.filter, list.request.filter()));
@@ -80,19 +80,19 @@ CommandResult ListEvents(Context& context, Events& events) {
 
 void DefineEvents(Word root) {
   auto [verb, events] =
-      root.Verb<Events>("events", "What happened, oldest first",
+      root.Verb<Events>("events", "Events: what happened, oldest first",
                         "  tallyman events --node eth-1\n"
                         "  tallyman events --follow\n"
                         "  tallyman events --kind drift_found --order-by \"time desc\" --limit 10",
                         ListEvents);
   AddListOptions(verb, events.list,
-                 {{"--node", "NODE", "node", "About this node only"},
-                  {"--host", "HOST", "host", "About this host only"},
-                  {"--org", "ORG", "org", "About this org only"},
-                  {"--kind", "KIND", "kind", "Of this kind only, such as upgrade_started"}},
+                 {{"--node", "NODE", "node", "Only about this node"},
+                  {"--host", "HOST", "host", "Only about this host"},
+                  {"--org", "ORG", "org", "Only about this org"},
+                  {"--kind", "KIND", "kind", "Only of this kind, such as upgrade_started"}},
                  "node, host, org, kind", "time");
   verb.Text("--after", "CURSOR", events.list.request.mutable_after(),
-            "Only what came after the cursor of an earlier answer");
+            "Resume after this cursor, which an earlier answer gave");
   verb.Flag("-f,--follow", &events.follow, "Show events as they happen, from now on");
 }
 

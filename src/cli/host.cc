@@ -16,7 +16,8 @@
 namespace tallyman {
 namespace {
 
-constexpr const char* kPolicyHelp = "When an upgrade would overfill it: default, warn or enforce";
+constexpr const char* kPolicyHelp =
+    "What happens when an upgrade exceeds it: default, warn or enforce";
 
 struct HostUpdate {
   v1::UpdateHostRequest request;
@@ -89,9 +90,9 @@ CommandResult UpdateHost(Context& context, HostUpdate& update) {
     for (const DimensionView* dimension : update.given)
       (capacity.*dimension->set)((update.capacity.*dimension->get)());
   } else if (request.capacity_policy() == v1::CAPACITY_POLICY_UNSPECIFIED) {
-    return Fail(
-        InvalidArgument("NOTHING_TO_CHANGE",
-                        "nothing to change: add --cpu, --memory, --disk or --capacity-policy"));
+    return Fail(InvalidArgument(
+        "NOTHING_TO_CHANGE",
+        "there is nothing to change: add --cpu, --memory, --disk or --capacity-policy"));
   }
   ASSIGN_OR_RETURN(const auto response, Change<v1::UpdateHostResponse>(context, request));
   return context.Answer(response, [&] { PrintHostChange(context, response); });
@@ -105,7 +106,7 @@ void PrintReportedHost(Context& context, const v1::Host& host) {
               {{"heard", FormatTimestamp(said.heard_at())},
                {"measured", said.has_capacity() ? FormatResources(said.capacity()) : ""},
                {"reserved", said.has_reserved() ? FormatResources(said.reserved()) : ""},
-               {"disks", said.thin_disks() ? "thin: more may be promised than there is" : ""},
+               {"disks", said.thin_disks() ? "thin: nodes may be promised more than there is" : ""},
                {"agent", said.agent_version()}});
   PrintBlock(context, "what is wrong with it:", said.problem(), Colour::kRed);
 }
@@ -152,7 +153,7 @@ CommandResult ShowHost(Context& context, v1::GetHostRequest& request) {
   context.Detail("");
   Table table(NodeColumns(NodeTableOf::kOneHost));
   for (const v1::Node& node : nodes.nodes()) table.AddRow(NodeRow(node, NodeTableOf::kOneHost));
-  PrintList(context, table, "It carries no nodes.");
+  PrintList(context, table, "It has no nodes.");
   return kExitDone;
 }
 
@@ -162,7 +163,7 @@ void DefineHostChanges(Word host) {
       "  tallyman host create h1 --region eu-west --cpu 64 --memory 256GiB --disk 8TB", CreateHost);
   v1::HostSpec& spec = *created.add_hosts();
   create.Argument("NAME", spec.mutable_name(), "Its name");
-  create.Text("--region", "REGION", spec.mutable_region(), "Where it stands").Required();
+  create.Text("--region", "REGION", spec.mutable_region(), "The region it belongs to").Required();
   AddAmounts(create, spec.mutable_capacity(), "Capacity", true);
   create.Choice("--capacity-policy", "POLICY", spec, &v1::HostSpec::set_capacity_policy,
                 kPolicyHelp);
@@ -186,7 +187,7 @@ void DefineHostList(Word noun) {
   const ListCommand<v1::ListHostsRequest, v1::ListHostsResponse, v1::Host> list = {
       .description = "List hosts with their books",
       .examples = "  tallyman host list --region eu-west",
-      .filters = {{"--region", "REGION", "region", "Of this region only"}},
+      .filters = {{"--region", "REGION", "region", "Only of this region"}},
       .fields = "name, region",
       .orders = "name, created_at",
       .columns = {{"HOST", Align::kLeft, true},

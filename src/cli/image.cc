@@ -101,7 +101,7 @@ CommandResult ShowImage(Context& context, v1::GetImageRequest& request) {
 
 void DefineImageCreate(Word image) {
   auto [create, request] = image.Verb<v1::CreateImagesRequest>(
-      "create", "Publish an image; its protocol and version are created on the way",
+      "create", "Publish an image; its protocol and version are created if they do not exist",
       "  tallyman image create ethereum/reth-mainnet-full@0.0.9 \\\n"
       "    --uri docker://registry.example/ethereum-reth:0.0.9 \\\n"
       "    --cpu 8 --memory 16GB --disk 1500GB \\\n"
@@ -117,7 +117,7 @@ void DefineImageCreate(Word image) {
       .Text("--uri", "URI", spec.mutable_image_uri(),
             "Where hosts fetch it: docker://HOST/NAME:TAG or oci:/DIRECTORY:TAG")
       .Required();
-  AddAmounts(create, spec.mutable_minimum(), "What a node needs at least", true);
+  AddAmounts(create, spec.mutable_minimum(), "Minimum of a node", true);
   create.Value(
       "--committed-at", "TIME",
       [&spec](const auto& name, const auto& value) { return ReadCommittedAt(name, value, spec); },
@@ -125,11 +125,11 @@ void DefineImageCreate(Word image) {
   AddKeyValues(
       create, "--property", "KEY=DEFAULT",
       [&spec](const auto& key, const auto& value) { return AddProperty(spec, key, value); },
-      "A setting (repeat for several)");
+      "A setting and its default (repeat for several)");
   create.Value(
       "--property-adds", "KEY:cpu=N,memory=A,disk=A",
       [&spec](const auto& name, const auto& value) { return ReadPropertyAdd(name, value, spec); },
-      "What a node needs on top when that setting is changed", true);
+      "What a node needs in addition when that setting is changed", true);
   AddFirewallRules(create, spec.mutable_firewall_rules());
   create.Text("--org", "ORG", spec.mutable_org(), "Make it private to this org");
   AddDryRun(create, request);
@@ -140,9 +140,9 @@ void DefineImageList(Word noun) {
   const ListCommand<v1::ListImagesRequest, v1::ListImagesResponse, v1::Image> list = {
       .description = "List images and their minimum resources",
       .examples = "  tallyman image list --protocol ethereum --variant reth-mainnet-full",
-      .filters = {{"--protocol", "PROTOCOL", "protocol", "Of this protocol only"},
-                  {"--variant", "VARIANT", "variant", "Of this variant only"},
-                  {"--version", "VERSION", "semantic_version", "Of this semantic version only"},
+      .filters = {{"--protocol", "PROTOCOL", "protocol", "Only of this protocol"},
+                  {"--variant", "VARIANT", "variant", "Only of this variant"},
+                  {"--version", "VERSION", "semantic_version", "Only of this semantic version"},
                   {"--org", "ORG", "org", "Private to this org only"}},
       .fields = "protocol, variant, semantic_version, org",
       .orders = "reference, committed_at",

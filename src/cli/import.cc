@@ -1,4 +1,4 @@
-// The words that take a whole CSV file or nothing of it.
+// The words that import a CSV file: all of it or nothing.
 #include <fmt/core.h>
 
 #include "base/bytes.h"
@@ -25,8 +25,8 @@ Result<bool> RegionIsMissing(Context& context, const std::string& region) {
   });
 }
 
-// A host that exists stands elsewhere than in a region that does not: it is found before the region
-// is created, so that a refused file leaves no region behind.
+// A host that exists cannot be in a region that does not: such a host is found before the region is
+// created, so that a refused file leaves no region.
 Status CheckNoneExists(Context& context, const std::string& file,
                        const ImportRows<v1::HostSpec>& read) {
   ASSIGN_OR_RETURN(const auto hosts,
@@ -81,11 +81,11 @@ Result<Response> SendRows(Context& context, Request& request, const std::string&
   return sent;
 }
 
-// "Imported 3 hosts into region eu, skipped 1 that was there already."
+// "Imported 3 hosts into region eu, skipped 1 that already exists."
 void PrintImported(Context& context, bool dry_run, const std::string& what, int64_t skipped) {
-  context.Line(fmt::format("{} {}, skipped {} that {} there already.",
+  context.Line(fmt::format("{} {}, skipped {} that already {}.",
                            dry_run ? "Would have imported" : "Imported", what, skipped,
-                           skipped == 1 ? "was" : "were"),
+                           skipped == 1 ? "exists" : "exist"),
                Colour::kGreen);
 }
 
@@ -146,12 +146,12 @@ CommandResult ImportHosts(Context& context, HostsFile& options) {
 }  // namespace
 
 void DefineImport(Word root) {
-  Word import = root.Noun("import", "Take images or hosts from a CSV file; all of it or nothing",
+  Word import = root.Noun("import", "Import images or hosts from a CSV file: all of it or nothing",
                           "  tallyman import images images.csv\n"
                           "  tallyman import hosts hosts.csv --disk-gb 8000 --region eu-west");
   auto [images, from] = import.Verb<ImagesFile>(
       "images",
-      "Take images; columns committed_at,protocol_key,image,variant_key,semantic_version,\n"
+      "Import images; columns committed_at,protocol_key,image,variant_key,semantic_version,\n"
       "cpu_cores,memory_mb,disk_gb (10^6 and 10^9 bytes)",
       "  tallyman import images images.csv", ImportImages);
   images.Argument("FILE", &from.file, "CSV file, - for standard input");
@@ -160,12 +160,12 @@ void DefineImport(Word root) {
   AddRequestId(images, from.request);
 
   auto [hosts, rows] = import.Verb<HostsFile>(
-      "hosts", "Take hosts; columns sn,cpu_milli,memory_mib (thousandths of a core, 2^20 bytes)",
+      "hosts", "Import hosts; columns sn,cpu_milli,memory_mib (thousandths of a core, 2^20 bytes)",
       "  tallyman import hosts hosts.csv --disk-gb 8000 --region eu-west", ImportHosts);
   hosts.Argument("FILE", &rows.file, "CSV file, - for standard input");
   hosts.Number("--disk-gb", &rows.disk_gb, "Disk of each host, in 10^9 bytes").Required();
   hosts.Text("--region", "REGION", &rows.region,
-             "Where they stand, created when there is none of that name (default: default)");
+             "Their region, created if it does not exist (default: default)");
   AddDryRun(hosts, rows.request);
   AddRequestId(hosts, rows.request);
 }

@@ -81,7 +81,7 @@ CommandResult ShowLedger(Context& context, LedgerRequest& list) {
 }  // namespace
 
 void DefineLedger(Word root) {
-  Word ledger = root.Noun("ledger", "The entries behind the books",
+  Word ledger = root.Noun("ledger", "Ledger: the entries that explain the books",
                           "  tallyman ledger host h1\n"
                           "  tallyman ledger node eth-1");
   auto [host, of_host] =
@@ -96,7 +96,7 @@ void DefineLedger(Word root) {
       ledger.Verb<LedgerRequest>("node", "Explain what a node is charged, entry by entry",
                                  "  tallyman ledger node eth-1", ShowLedger);
   node.Argument("NODE", of_node.request.mutable_node(),
-                "Name or id; a node that is gone goes by its id");
+                "Name or id; a deleted node only by its id");
   AddListOptions(node, of_node, {}, "kind", "seq");
 }
 

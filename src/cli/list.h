@@ -53,8 +53,8 @@ void AddListOptions(Word verb, ListRequest<Request>& list, const std::vector<Lis
   verb.Text("--filter", "FILTER", list.request.mutable_filter(),
             "FIELD=VALUE or FIELD!=VALUE, several separated by spaces; fields: " + fields);
   verb.Text("--order-by", "FIELD", list.request.mutable_order_by(),
-            "Add \" desc\" to reverse it; fields: " + orders);
-  verb.Number("--limit", &list.limit, "Show the first N only");
+            "Add \" desc\" for descending order; fields: " + orders);
+  verb.Number("--limit", &list.limit, "Show only the first N");
 }
 
 // All pages as one answer; with a limit the first rows, and the token of the next page.

@@ -44,12 +44,15 @@ Status PlaceOnHosts(const NodeCreate& create, v1::CreateNodesRequest& request) {
   if (open.empty()) return {};
   const auto hosts = static_cast<int64_t>(open.size());
   if (hosts != create.hosts.size())
-    return Fail(BadPlacement("give a count to every --host HOST=COUNT or to none"));
+    return Fail(
+        BadPlacement("some of the --host options have a count and some have none: write HOST=COUNT "
+                     "in all or none"));
   if (request.count() == 0) request.set_count(hosts);
   const int64_t nodes = request.count();
   if (nodes < hosts) {
-    return Fail(
-        BadPlacement(fmt::format("--count {} is fewer than the {} hosts named", nodes, hosts)));
+    return Fail(BadPlacement(fmt::format(
+        "--count is {}, fewer than the {} hosts that are named: raise it or name fewer hosts",
+        nodes, hosts)));
   }
   for (int64_t i = 0; i < hosts; ++i)
     open[i]->set_count(nodes / hosts + (i < nodes % hosts ? 1 : 0));
@@ -58,10 +61,12 @@ Status PlaceOnHosts(const NodeCreate& create, v1::CreateNodesRequest& request) {
 
 Status Place(const NodeCreate& create, v1::CreateNodesRequest& request) {
   if (create.hosts.empty() == create.region.empty())
-    return Fail(BadPlacement("say where: either --region REGION or --host HOST"));
+    return Fail(BadPlacement("no place is given: add either --region REGION or --host HOST"));
   if (!create.hosts.empty()) {
     if (create.spread || create.pack)
-      return Fail(BadPlacement("--spread and --pack choose among the hosts of a --region"));
+      return Fail(
+          BadPlacement("--spread and --pack choose among the hosts of a region: add --region "
+                       "instead of --host"));
     return PlaceOnHosts(create, request);
   }
   if (request.count() == 0) request.set_count(1);
@@ -74,7 +79,7 @@ Status Place(const NodeCreate& create, v1::CreateNodesRequest& request) {
 CommandResult CreateNodes(Context& context, NodeCreate& create) {
   v1::CreateNodesRequest& request = create.request;
   RETURN_IF_ERROR(Place(create, request));
-  // Before the org, which may have to be made: a misspelt image leaves none behind.
+  // Before the org, which may have to be created: a misspelt image leaves none.
   v1::GetImageRequest image;
   image.set_image(request.image());
   RETURN_IF_ERROR(context.Call<v1::GetImageResponse>(image));
@@ -96,7 +101,7 @@ std::string HowItEnded(const v1::ContainerEnd& end) {
 
 std::string HowOften(const v1::ReportedNode& said) {
   if (said.restarts() == 0 && said.crashes() == 0 && said.out_of_memory() == 0) return {};
-  return fmt::format("{}; it ended by itself {}, for want of memory {}",
+  return fmt::format("{}; it ended by itself {}, out of memory {}",
                      Counted(said.restarts(), "restart"), Counted(said.crashes(), "time"),
                      Counted(said.out_of_memory(), "time"));
 }
@@ -151,7 +156,7 @@ void PrintNode(Context& context, const v1::Node& node) {
                {"host", node.host()},
                {"region", node.region()},
                {"image", node.image()},
-               {"runs", node.running_config_id().empty() ? "nothing, as far as the host has said"
+               {"runs", node.running_config_id().empty() ? "nothing, as far as the host reports"
                                                          : node.running_image()},
                {"state", EnumWord(node.node_state())},
                {"asked for", EnumWord(node.next_state())},
@@ -188,7 +193,7 @@ CommandResult ShowNode(Context& context, v1::GetNodeRequest& request) {
 
 void DefineNodeCreate(Word node) {
   auto [verb, create] = node.Verb<NodeCreate>(
-      "create", "Place new nodes",
+      "create", "Create nodes and place them on hosts",
       "  tallyman node create --image ethereum/reth-mainnet-full@0.0.9 --count 20 \\\n"
       "    --region eu-west --spread\n"
       "  tallyman node create --image ethereum/reth-mainnet-full@0.0.9 --host h1 --name eth-1\n"
@@ -200,11 +205,12 @@ void DefineNodeCreate(Word node) {
       .Required();
   verb.Number("--count", request, &v1::CreateNodesRequest::set_count,
               "How many (default: 1, or one per --host)");
-  verb.Text("--region", "REGION", &create.region, "Anywhere in this region");
+  verb.Text("--region", "REGION", &create.region, "Place them anywhere in this region");
   const Option spread =
       verb.Flag("--spread", &create.spread, "In the region: the emptiest host first (default)");
   verb.Flag("--pack", &create.pack, "In the region: the fullest host that fits").Excludes(spread);
-  verb.Texts("--host", "HOST[=COUNT]", &create.hosts, "On this host (repeat for several)");
+  verb.Texts("--host", "HOST[=COUNT]", &create.hosts,
+             "Place them on this host (repeat for several)");
   // A field of a choice counts as given as soon as it is touched.
   const auto set_name = [&request](const auto&, const auto& name) -> Status {
     if (!name.empty()) request.set_name(name);
@@ -223,7 +229,7 @@ void DefineNodeCreate(Word node) {
   AddValues(verb, request.mutable_values(), "Set a property of the image (repeat for several)");
   AddFirewallRules(verb, request.mutable_firewall_rules());
   verb.Flag("--auto-upgrade", request, &v1::CreateNodesRequest::set_auto_upgrade,
-            "Mark them to be upgraded by themselves");
+            "Mark them for automatic upgrades");
   AddChange(verb, request);
 }
 
@@ -233,13 +239,13 @@ void DefineNodeList(Word noun) {
       .examples =
           "  tallyman node list --host h1\n"
           "  tallyman node list --protocol ethereum --filter variant=reth-mainnet-full",
-      .filters = {{"--org", "ORG", "org", "Of this org only"},
-                  {"--host", "HOST", "host", "On this host only"},
-                  {"--region", "REGION", "region", "In this region only"},
-                  {"--image", "IMAGE", "image", "Of this image only"},
-                  {"--protocol", "PROTOCOL", "protocol", "Of this protocol only"},
+      .filters = {{"--org", "ORG", "org", "Only of this org"},
+                  {"--host", "HOST", "host", "Only on this host"},
+                  {"--region", "REGION", "region", "Only in this region"},
+                  {"--image", "IMAGE", "image", "Only of this image"},
+                  {"--protocol", "PROTOCOL", "protocol", "Only of this protocol"},
                   {"--state", "STATE", "node_state",
-                   "In this state only, such as running or failed"}},
+                   "Only in this state, such as running or failed"}},
       .fields = "name, org, host, region, image, protocol, variant, semantic_version, node_state",
       .orders = "name, created_at",
       .columns = NodeColumns(NodeTableOf::kFleet),
@@ -248,23 +254,24 @@ void DefineNodeList(Word noun) {
       .when_empty = "There are no such nodes."};
   auto [verb, listed] = list.Define(noun);
   verb.Flag("--deleted", listed.request, &v1::ListNodesRequest::set_show_deleted,
-            "Also nodes that are gone");
+            "Include deleted nodes");
 }
 
 }  // namespace
 
 void DefineNode(Word root) {
   Word node = root.Noun(
-      "node", "Nodes: place, show, upgrade, delete them",
+      "node", "Nodes: create, show, upgrade and delete them",
       "  tallyman node create --image ethereum/reth-mainnet-full@0.0.9 --count 20 "
       "--region eu-west\n"
       "  tallyman node upgrade eth-1 --image ethereum/reth-mainnet-full@0.0.10 --dry-run\n"
       "  tallyman node list --host h1");
   DefineNodeCreate(node);
   DefineNodeList(node);
-  auto [show, shown] = node.Verb<v1::GetNodeRequest>("show", "Show a node with its config",
-                                                     "  tallyman node show eth-1", ShowNode);
-  show.Argument("NODE", shown.mutable_node(), "Name or id; a node that is gone goes by its id");
+  auto [show, shown] =
+      node.Verb<v1::GetNodeRequest>("show", "Show a node, its config, and what its host reports",
+                                    "  tallyman node show eth-1", ShowNode);
+  show.Argument("NODE", shown.mutable_node(), "Name or id; a deleted node only by its id");
   DefineNodeLogs(node);
   DefineNodeChanges(node);
 }

@@ -38,20 +38,21 @@ CommandResult UpdateNode(Context& context, v1::UpdateNodeRequest& request) {
 
 CommandResult RetryUpgrade(Context& context, v1::RetryUpgradeRequest& request) {
   return ChangeNodes<v1::RetryUpgradeResponse>(context, request, "retrying " + request.node(),
-                                               "Tried again the upgrade of");
+                                               "Retried the upgrade of");
 }
 
 CommandResult DeleteNodes(Context& context, NodeDelete& options) {
   v1::DeleteNodesRequest& request = options.request;
-  // Without a yes it is shown, not done; a plan token says that it was seen.
+  // Without --yes it is only shown; a plan token proves that it was shown before.
   const bool confirmed = options.yes || request.dry_run() || !request.plan_token().empty();
   if (!confirmed) request.set_dry_run(true);
   ASSIGN_OR_RETURN(const int status,
                    ChangeNodes<v1::DeleteNodesResponse>(context, request, "deleting", "Deleted"));
   if (confirmed) return status;
-  return Fail(InvalidArgument("NOT_CONFIRMED",
-                              "nothing was deleted: add --yes to do what is shown, or --dry-run "
-                              "only to see it"));
+  return Fail(
+      InvalidArgument("NOT_CONFIRMED",
+                      "nothing was deleted: add --yes to delete what is shown, or --dry-run "
+                      "to see it without this error"));
 }
 
 // PROTOCOL[/VARIANT[@VERSION]].
@@ -82,11 +83,11 @@ Error BadArguments(std::string what) {
 CommandResult RetryOf(Context& context, const NodeUpgrade& upgrade) {
   const v1::UpgradeNodesRequest& request = upgrade.request;
   if (!request.image().empty() || !upgrade.all_of.empty()) {
-    return Fail(
-        BadArguments("--retry upgrades again to the same image: leave --image and --all-of out"));
+    return Fail(BadArguments(
+        "--retry repeats the upgrade to the same image: leave --image and --all-of out"));
   }
   if (request.nodes_size() != 1)
-    return Fail(BadArguments("a retry is for one node: write its name or id"));
+    return Fail(BadArguments("--retry takes exactly one node: write its name or id"));
   v1::RetryUpgradeRequest retry;
   retry.set_request_id(request.request_id());
   retry.set_node(request.nodes(0));
@@ -97,15 +98,16 @@ CommandResult RetryOf(Context& context, const NodeUpgrade& upgrade) {
 
 Status SelectNodes(const NodeUpgrade& upgrade, v1::UpgradeNodesRequest& request) {
   if (request.image().empty())
-    return Fail(BadArguments("say what to upgrade to: --image PROTOCOL/VARIANT@VERSION"));
+    return Fail(BadArguments("no image is given: add --image PROTOCOL/VARIANT@VERSION"));
   if (request.nodes().empty() == upgrade.all_of.empty())
-    return Fail(BadArguments("say which nodes: either NODE... or --all-of PROTOCOL/VARIANT"));
+    return Fail(BadArguments("name the nodes either as NODE... or with --all-of PROTOCOL/VARIANT"));
   if (!upgrade.all_of.empty()) {
     *request.mutable_selector() = upgrade.all_in;
     return ReadSelector(upgrade.all_of, *request.mutable_selector());
   }
   if (!upgrade.all_in.region().empty() || !upgrade.all_in.org().empty())
-    return Fail(BadArguments("--region and --org go with --all-of"));
+    return Fail(
+        BadArguments("--region and --org narrow --all-of: leave them out where nodes are named"));
   return {};
 }
 
@@ -116,7 +118,7 @@ CommandResult UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
                    Change<v1::UpgradeNodesResponse>(context, upgrade.request, "upgrading"));
   return context.Answer(response, [&] {
     if (response.same_image_count() > 0) {
-      context.Detail(fmt::format("{} left out: the image is there already.",
+      context.Detail(fmt::format("{} left out: already at this image.",
                                  Counted(response.same_image_count(), "node")));
     }
     if (response.deleting_count() > 0) {
@@ -137,24 +139,24 @@ void DefineUpdate(Word node) {
       UpdateNode);
   verb.Argument("NODE", request.mutable_node(), "Name or id");
   AddValues(verb, request.mutable_set_values(), "Set a property (repeat for several)");
-  verb.Texts("--reset", "KEY", request.mutable_reset_values(), "Back to the image's default");
+  verb.Texts("--reset", "KEY", request.mutable_reset_values(), "Restore the image's default");
   AddFirewallRules(verb, request.mutable_set_firewall_rules());
   verb.Texts("--reset-firewall-rule", "KEY", request.mutable_reset_firewall_rules(),
-             "Back to the image's rule of that key, or away");
-  const auto set_auto = [&request = request](const auto& name, const auto& value) -> Status {
+             "Restore the image's rule of that key, or remove it");
+  const auto set_auto = [&update = request](const auto& name, const auto& value) -> Status {
     if (value != "on" && value != "off")
       return Fail(BadArguments(fmt::format("{} is {}: write on or off", name, Quote(value))));
-    request.set_auto_upgrade(value == "on");
+    update.set_auto_upgrade(value == "on");
     return {};
   };
-  verb.Value("--auto-upgrade", "on|off", set_auto, "Whether it is upgraded by itself");
+  verb.Value("--auto-upgrade", "on|off", set_auto, "Whether it is marked for automatic upgrades");
   AddExpectedVersion(verb, request);
   AddChange(verb, request);
 }
 
 void DefineUpgrade(Word node) {
   auto [verb, upgrade] = node.Verb<NodeUpgrade>(
-      "upgrade", "Upgrade nodes to an image; all of them or none",
+      "upgrade", "Upgrade nodes to an image: all of them or none",
       "  tallyman node upgrade eth-1 eth-2 --image ethereum/reth-mainnet-full@0.0.10 --dry-run\n"
       "  tallyman node upgrade --all-of ethereum/reth-mainnet-full@0.0.9 --region eu-west \\\n"
       "    --image ethereum/reth-mainnet-full@0.0.10\n"
@@ -168,11 +170,11 @@ void DefineUpgrade(Word node) {
   verb.Text("--region", "REGION", upgrade.all_in.mutable_region(),
             "With --all-of: in this region only");
   verb.Text("--org", "ORG", upgrade.all_in.mutable_org(), "With --all-of: of this org only");
-  verb.Flag("--retry", &upgrade.retry, "Try an upgrade that failed on the host again");
+  verb.Flag("--retry", &upgrade.retry, "Retry an upgrade that failed on the host");
   AddChange(verb, upgrade.request);
 
   auto [retry, retried] =
-      node.Verb<v1::RetryUpgradeRequest>("retry", "Try an upgrade that failed on the host again",
+      node.Verb<v1::RetryUpgradeRequest>("retry", "Retry an upgrade that failed on the host",
                                          "  tallyman node retry eth-1", RetryUpgrade);
   retry.Argument("NODE", retried.mutable_node(), "Name or id");
   AddExpectedVersion(retry, retried);
@@ -218,7 +220,7 @@ void DefineNodeChanges(Word node) {
                             DeleteNodes);
   remove.Arguments("NODE", removed.request.mutable_nodes(), "Names or ids").Required();
   AddChange(remove, removed.request);
-  remove.Flag("-y,--yes", &removed.yes, "Do it");
+  remove.Flag("-y,--yes", &removed.yes, "Delete them");
 }
 
 }  // namespace tallyman

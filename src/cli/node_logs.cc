@@ -55,7 +55,7 @@ std::string TextFor(Context& context, const std::string& text) {
 void PrintLost(Context& context, int64_t lost) {
   if (lost == 0) return;
   if (context.is_table()) {
-    context.environment().err << "(lines are missing here: the host keeps no more)\n";
+    context.environment().err << "(lines are missing here: the host no longer keeps them)\n";
   } else {
     context.environment().out << boost::json::serialize(
                                      boost::json::object{{"lost_lines", std::to_string(lost)}})
@@ -97,21 +97,21 @@ CommandResult ShowNodeLogs(Context& context, NodeLogs& logs) {
 
 void DefineNodeLogs(Word node) {
   auto [verb, logs] = node.Verb<NodeLogs>(
-      "logs", "Show what a node printed, as its host has kept it",
+      "logs", "Show what a node printed, as far as its host keeps it",
       "  tallyman node logs eth-1 --tail 100\n"
       "  tallyman node logs eth-1 --since 10m --follow\n"
       "  tallyman node logs eth-1 --since 2026-03-01T12:00:00Z -o json\n"
-      "The host is asked through a server (--server, or a context with one), so it\n"
-      "has to be connected; nothing of a log is kept in the control plane.",
+      "The server (--server, or a context with one) asks the host, which has to be connected;\n"
+      "the control plane stores no logs.",
       ShowNodeLogs);
   v1::StreamNodeLogsRequest& request = logs.request;
   verb.Argument("NODE", request.mutable_node(), "Name or id");
   verb.Number("--tail", request, &v1::StreamNodeLogsRequest::set_tail,
-              "Begin with its last N lines (default: all kept)");
+              "Begin with the last N lines (default: all that is kept)");
   verb.Text("--since", "TIME", &logs.since,
             "Only what was printed since: 90s, 10m, 2h, 3d ago, or 2026-03-01T12:00:00Z");
   verb.Flag("-f,--follow", request, &v1::StreamNodeLogsRequest::set_follow,
-            "Go on with what it prints from now on");
+            "Continue with what it prints from now on");
   verb.Flag("--timestamps", &logs.timestamps, "Show when each line was printed, in UTC");
 }
 

@@ -22,9 +22,9 @@ constexpr const char* kFooter =
     "\n"
     "Each noun and each verb has a --help with more.\n"
     "\n"
-    "Exit status: 0 done, 1 failed, 2 wrongly typed or refused, 3 the audit found drift, 4 not "
+    "Exit status: 0 success, 1 failure, 2 invalid argument, 3 drift found (audit, ledger), 4 not "
     "found,\n"
-    "5 there already, 6 not allowed, 7 no room, 8 not in this state, 9 try again.\n";
+    "5 already exists, 6 permission denied, 7 no capacity, 8 failed precondition, 9 try again.\n";
 
 Status ReadOutput(const std::string& text, OutputFormat& output) {
   if (text == "table") {
@@ -34,36 +34,37 @@ Status ReadOutput(const std::string& text, OutputFormat& output) {
   } else if (text == "yaml") {
     output = OutputFormat::kYaml;
   } else if (!text.empty()) {
-    return Fail(
-        InvalidArgument("USAGE", fmt::format("-o is {}: write table, json or yaml", Quote(text))));
+    return Fail(InvalidArgument(
+        "USAGE", fmt::format("--output is {}: write table, json or yaml", Quote(text))));
   }
   return {};
 }
 
-// The options of everywhere.
+// The options that every command takes.
 void DefineGlobals(Word root, GlobalOptions& globals) {
   root.Text("--db", "DSN", &globals.db,
             "The database, such as sqlite:fleet.db (default: TALLYMAN_DB)");
   root.Text("--server", "URL", &globals.server,
-            "Instead of a database: a server to call (default: TALLYMAN_SERVER)");
+            "The server to call, instead of a database (default: TALLYMAN_SERVER)");
   root.Text("--context", "NAME", &globals.context,
-            "Instead of both: a context (default: TALLYMAN_CONTEXT, else the current one)");
+            "A context that names either (default: TALLYMAN_CONTEXT, else the current one)");
   root.Text("--token-file", "FILE", &globals.token_file,
-            "Holds the token for the server (default: TALLYMAN_TOKEN is the token)");
+            "File with the token for the server (default: TALLYMAN_TOKEN holds the token)");
   root.Text("--token", "TOKEN", &globals.token,
-            "The token itself; others on this machine can see it");
+            "The token itself; other users of this machine can see it");
   root.Text("--ca", "FILE", &globals.ca,
-            "Certificate of the authority that the server's is from (default: the system's)");
+            "Certificate of the authority that signed the server's (default: the system's)");
   root.Text("--timeout", "TIME", &globals.timeout,
             "How long a call to a server may take, such as 90s (default: 30s)");
-  root.Flag("--insecure", &globals.insecure, "Send a token over plain HTTP to another machine");
+  root.Flag("--insecure", &globals.insecure,
+            "Allow plain HTTP, token included, to another machine");
   root.Value(
       "-o,--output", "FORMAT",
       [&globals](const auto&, const auto& text) { return ReadOutput(text, globals.output); },
       "table (default), json or yaml");
   root.Flag("-q,--quiet", &globals.quiet, "Print only the last line of what was done");
   root.Text("--actor", "NAME", &globals.actor,
-            "Who the books say did it (default: TALLYMAN_ACTOR, else USER)");
+            "The name recorded with each change (default: TALLYMAN_ACTOR, else USER)");
 }
 
 void DefineWords(Word root, const CliEnvironment& environment) {

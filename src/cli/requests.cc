@@ -67,7 +67,7 @@ Option AddKeyValues(Word verb, const std::string& name, const std::string& type,
     ASSIGN_OR_RETURN(const auto pair, ParseKeyValue(option, text));
     if (add(pair.first, pair.second)) return {};
     return Fail(InvalidArgument(
-        "INVALID_KEY_VALUE", fmt::format("{}: key {} is there twice", option, Quote(pair.first))));
+        "INVALID_KEY_VALUE", fmt::format("{}: key {} is given twice", option, Quote(pair.first))));
   };
   return verb.Value(name, type, reader, description, true);
 }
@@ -160,11 +160,11 @@ Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSp
 
 namespace {
 
-// The first org of a database that has none: most fleets have one owner, who need not name himself.
+// The first org of a database that has none: most fleets have one owner, which needs no naming.
 Result<std::string> CreateDefaultOrg(Context& context, bool dry_run) {
   if (dry_run) {
     return Fail(InvalidArgument("ORG_REQUIRED",
-                                "there is no org yet to own the nodes, and a dry run makes none: "
+                                "there is no org yet to own the nodes, and a dry run creates none: "
                                 "create one with \"tallyman org create NAME\""));
   }
   v1::CreateOrgRequest request;

@@ -25,13 +25,13 @@ Result<Response> Change(Context& context, Request& request, const std::string& d
 template <class Request>
 void AddRequestId(Word verb, Request& request) {
   verb.Text("--request-id", "ID", request.mutable_request_id(),
-            "Sent twice with the same id, it happens once (default: a new id)");
+            "Idempotency key: repeated with the same id, it happens once (default: a new id)");
 }
 
 template <class Request>
 void AddDryRun(Word verb, Request& request) {
   verb.Flag("--dry-run", request, &Request::set_dry_run,
-            "Show what would be done and change nothing");
+            "Show what would change, and change nothing");
 }
 
 // --dry-run, --plan-token, --request-id.
@@ -39,22 +39,22 @@ template <class Request>
 void AddChange(Word verb, Request& request) {
   AddDryRun(verb, request);
   verb.Text("--plan-token", "TOKEN", request.mutable_plan_token(),
-            "Do it only if it is still exactly what the dry run with this token showed");
+            "Apply only if the result is exactly what the dry run with this token showed");
   AddRequestId(verb, request);
 }
 
 template <class Request>
 void AddExpectedVersion(Word verb, Request& request) {
   verb.Number("--expected-version", request, &Request::set_expected_version,
-              "Refuse unless it is still at this version");
+              "Fail if it has changed since this version");
 }
 
 // --cpu, --memory and --disk. Those that are given are added to `given`, if that is not null.
 void AddAmounts(Word verb, v1::Resources* amounts, const std::string& what, bool required,
                 std::vector<const DimensionView*>* given = nullptr);
 
-// KEY=VALUE, several times; a key that is there twice is INVALID_ARGUMENT, reason
-// INVALID_KEY_VALUE: `add` says so with false.
+// KEY=VALUE, several times. `add` returns false for a key that was given before, which is
+// INVALID_ARGUMENT, reason INVALID_KEY_VALUE.
 Option AddKeyValues(Word verb, const std::string& name, const std::string& type,
                     std::function<bool(const std::string& key, const std::string& value)> add,
                     const std::string& description);

@@ -31,18 +31,18 @@ CommandResult CreateToken(Context& context, v1::CreateTokenRequest& request) {
   if (response.secret().empty()) {
     return Fail(FailedPrecondition(
         "SECRET_SHOWN_BEFORE",
-        fmt::format("token {} was made by an earlier attempt of this request, and a secret is "
-                    "shown once: revoke it with \"tallyman token revoke {}\" and make another",
+        fmt::format("token {} was created by an earlier attempt of this request, and a secret is "
+                    "shown once: revoke it with \"tallyman token revoke {}\" and create another",
                     token.name(), token.name())));
   }
   return context.Answer(response, [&] {
-    context.Detail(fmt::format("Made token {}: {} of {}{}.", token.name(), EnumWord(token.role()),
-                               BoundTo(token),
+    context.Detail(fmt::format("Created token {}: {} of {}{}.", token.name(),
+                               EnumWord(token.role()), BoundTo(token),
                                token.has_expires_at()
                                    ? ", until " + FormatTimestamp(token.expires_at()) + " UTC"
                                    : ""),
                    Colour::kGreen);
-    context.Detail("It is shown now and never again:");
+    context.Detail("Its secret is shown only now:");
     context.Line(response.secret());
   });
 }
@@ -56,20 +56,20 @@ CommandResult RevokeToken(Context& context, v1::RevokeTokenRequest& request) {
 
 void DefineTokenCreate(Word token) {
   auto [verb, request] = token.Verb<v1::CreateTokenRequest>(
-      "create", "Make a token; it is shown once, on the last line",
+      "create", "Create a token; its secret is shown once, on the last line",
       "  tallyman token create ci --role operator --org acme --expires-in 90d\n"
-      "  tallyman token create rack-7 --role join       a new host joins with it, within a day\n"
+      "  tallyman token create rack-7 --role join       admits a new host, within a day\n"
       "  tallyman -q token create dash --role viewer >token",
       CreateToken);
-  verb.Argument("NAME", request.mutable_name(), "Who the books will say did it");
+  verb.Argument("NAME", request.mutable_name(), "The name recorded with each change made with it");
   verb.Choice("--role", "ROLE", request, &v1::CreateTokenRequest::set_role,
               "admin, operator, viewer, host or join")
       .Required();
   verb.Text("--org", "ORG", request.mutable_org(), "For this org only (default: all orgs)");
   verb.Text("--host", "HOST", request.mutable_host(), "With host and join: for this host only");
-  const auto set_lifetime = [&request = request](const auto& name, const auto& text) -> Status {
+  const auto set_lifetime = [&create = request](const auto& name, const auto& text) -> Status {
     ASSIGN_OR_RETURN(const int64_t seconds, ParseLifetime(name, text));
-    request.mutable_lifetime()->set_seconds(seconds);
+    create.mutable_lifetime()->set_seconds(seconds);
     return {};
   };
   verb.Value("--expires-in", "TIME", set_lifetime,
@@ -79,7 +79,7 @@ void DefineTokenCreate(Word token) {
 
 void DefineTokenList(Word noun) {
   const ListCommand<v1::ListTokensRequest, v1::ListTokensResponse, v1::Token> list = {
-      .description = "List tokens, those that are not in force any more too",
+      .description = "List tokens, including those no longer in force",
       .examples = "  tallyman token list --filter role=host",
       .fields = "name, role, org, host, created_at, expires_at, revoked_at",
       .orders = "name, role, created_at, expires_at",
@@ -104,7 +104,7 @@ void DefineTokenList(Word noun) {
                 {token.id()}};
       },
       .when_empty =
-          "There are no tokens; make one with \"tallyman token create NAME --role ROLE\"."};
+          "There are no tokens; create one with \"tallyman token create NAME --role ROLE\"."};
   list.Define(noun);
 }
 
@@ -118,7 +118,7 @@ void DefineToken(Word root) {
   DefineTokenCreate(token);
   DefineTokenList(token);
   auto [revoke, request] = token.Verb<v1::RevokeTokenRequest>(
-      "revoke", "Revoke a token: from the next call on it is refused", "  tallyman token revoke ci",
+      "revoke", "Revoke a token; the next call with it is refused", "  tallyman token revoke ci",
       RevokeToken);
   revoke.Argument("TOKEN", request.mutable_token(), "Name or id, not the secret");
   AddRequestId(revoke, request);

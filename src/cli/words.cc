@@ -147,10 +147,10 @@ Word Word::Noun(const std::string& name, const std::string& description,
 
 Word Word::Verb(const std::string& name, const std::string& description,
                 const std::string& examples, Action action) {
-  CLI::App* verb = Add(name, description,
-                       "Examples:\n" + examples +
-                           "\nOptions such as --db, -o and -q may stand anywhere: see tallyman "
-                           "--help");
+  CLI::App* verb =
+      Add(name, description,
+          "Examples:\n" + examples +
+              "\nThe options of \"tallyman --help\", such as --db, -o and -q, work here too.");
   verb->callback([verb, state = state_, action = std::move(action)] {
     // A word after it stands for another command, which was chosen by then.
     if (!verb->get_subcommands().empty()) return;
