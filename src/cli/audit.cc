@@ -61,7 +61,7 @@ void PrintMachines(Context& context, const v1::RunAuditResponse& response) {
 
 struct AuditOptions {
   v1::RunAuditRequest audit;
-  std::string limit;
+  std::string limit;  // read by the audit, of which any error has the same exit status
   v1::RepairDriftRequest repair;
   bool repairs = false;
   bool yes = false;
@@ -165,7 +165,7 @@ CommandResult Audit(Context& context, AuditOptions& options) {
     return Fail(
         InvalidArgument("INVALID_ARGUMENTS", "--yes, --dry-run and --plan-token need --repair"));
   }
-  // Scripts ask three things only: balanced, drift, or neither could be told.
+  // Scripts distinguish three outcomes: balanced, drift, and unknown.
   context.SetErrorStatus(RowOf(Code::kInternal).exit_status);
   return options.repairs ? RepairDrift(context, options) : RunAudit(context, options);
 }
@@ -200,7 +200,7 @@ void DefineTrail(Word audit) {
       },
       .when_empty = "There are no such requests."};
   auto [verb, list] = trail.Define(audit);
-  // People look for what was done last.
+  // The newest requests are what people look for.
   list.request.set_order_by("created_at desc");
 }
 

@@ -211,7 +211,7 @@ void DefineNodeCreate(Word node) {
   verb.Flag("--pack", &create.pack, "In the region: the fullest host that fits").Excludes(spread);
   verb.Texts("--host", "HOST[=COUNT]", &create.hosts,
              "Place them on this host (repeat for several)");
-  // A field of a choice counts as given as soon as it is touched.
+  // Setting a field of a oneof selects it, even with an empty text.
   const auto set_name = [&request](const auto&, const auto& name) -> Status {
     if (!name.empty()) request.set_name(name);
     return {};

@@ -11,7 +11,7 @@ namespace tallyman {
 
 struct Parsed {
   GlobalOptions globals;
-  // What is to be done; empty when there is only `text` to print, such as help.
+  // The command; empty when there is only `text` to print, such as help.
   Action action;
   std::string text;
 };
