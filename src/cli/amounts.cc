@@ -66,6 +66,13 @@ Result<int64_t> ParseCount(std::string_view field, std::string_view text) {
   return ParseDigits("INVALID_NUMBER", field, text, text);
 }
 
+Result<int64_t> ParsePositive(std::string_view field, std::string_view text, int64_t max) {
+  ASSIGN_OR_RETURN(const int64_t number, ParseCount(field, text));
+  if (number >= 1 && number <= max) return number;
+  return Fail(Refuse("INVALID_NUMBER", field, text,
+                     max == INT64_MAX ? "write 1 or more" : fmt::format("write 1 to {}", max)));
+}
+
 Result<int64_t> ParseAmount(std::string_view field, std::string_view text) {
   size_t end = text.size();
   while (end > 0 && !IsDigit(text[end - 1]) && text[end - 1] != '.' && text[end - 1] != ' ') --end;
@@ -117,6 +124,23 @@ Result<std::pair<std::string, std::string>> ParseKeyValue(std::string_view field
     return Fail(Refuse("INVALID_KEY_VALUE", field, text, "write KEY=VALUE"));
   }
   return std::pair(std::string(text.substr(0, equals)), std::string(text.substr(equals + 1)));
+}
+
+Result<int64_t> ParseLifetime(std::string_view field, std::string_view text) {
+  struct Span {
+    char letter;
+    int64_t seconds;
+  };
+  constexpr Span kSpans[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86'400}};
+  const char letter = text.empty() ? ' ' : text.back();
+  const auto* unit = std::ranges::find(kSpans, letter, &Span::letter);
+  if (unit == std::end(kSpans)) {
+    return Fail(InvalidArgument(
+        "INVALID_LIFETIME",
+        fmt::format("{} is {}: write a number and s, m, h or d, such as 30d", field, Quote(text))));
+  }
+  ASSIGN_OR_RETURN(const int64_t count, ParseCount(field, text.substr(0, text.size() - 1)));
+  return ScaleAmount(field, count, unit->seconds);
 }
 
 }  // namespace tallyman

@@ -52,12 +52,12 @@ int Run(const std::vector<std::string>& arguments, CliEnvironment& environment) 
   }
   auto parsed = ParseCommandLine(arguments, environment);
   if (!parsed) return ShowError(environment, format, parsed.error());
-  if (!parsed->command) {
+  if (!parsed->action) {
     environment.out << parsed->text;
     return kExitDone;
   }
   Context context(environment, parsed->globals);
-  const CommandResult result = parsed->command(context);
+  const CommandResult result = parsed->action(context);
   if (!result) {
     const int exit_status = context.ExitStatusOf(result.error());
     ShowError(environment, parsed->globals.output, result.error(), exit_status,

@@ -113,9 +113,9 @@ struct CliEnvironment {
   std::vector<ExtraCommand> extra_commands;
 };
 
-// Runs one command and gives the exit status of the process: 0 done; 1 any other failure; 2 wrongly
-// typed or refused input; 3 an audit found drift; otherwise the exit status of the error's code
-// (base/error.h). Throws nothing.
+// Runs one command and gives the exit status of the process: 0 success; 1 any other failure; 2
+// invalid argument; 3 an audit or a ledger found drift; otherwise the exit status of the error's
+// code (base/error.h). Throws nothing.
 int RunCli(int argc, const char* const* argv, CliEnvironment& environment);
 
 }  // namespace tallyman

@@ -6,8 +6,7 @@
 
 #include <sstream>
 
-#include "cli/completion.h"
-#include "cli/parse.h"
+#include "cli/nearest.h"
 
 namespace tallyman {
 namespace {
@@ -175,6 +174,13 @@ TEST(RunCli, WrongNumbersAreRefusedBeforeAnythingIsAsked) {
       {"node", "create", "--image", "i"},
       {"node", "create", "--image", "i", "--region", "r", "--set", "novalue"},
       {"node", "list", "--limit", "0"},
+      {"node", "update", "n", "--expected-version", "0"},
+      {"node", "update", "n", "--auto-upgrade", "maybe"},
+      {"node", "update", "n", "--set", "a=1", "--set", "a=2"},
+      {"host", "update", "h", "--capacity-policy", "lax"},
+      {"token", "create", "t", "--role", "king"},
+      {"image", "create", "p/v@1.0.0", "--uri", "i", "--cpu", "1", "--memory", "1GB", "--disk",
+       "1GB", "--property-adds", "undeclared:cpu=1"},
       {"audit", "--yes"},
       {"import", "hosts", "x.csv", "--disk-gb", "0"},
   };
@@ -204,6 +210,23 @@ TEST(RunCli, CompletionKnowsEveryWord) {
     EXPECT_THAT(ran.out, AllOf(HasSubstr("upgrade"), HasSubstr("all-of"), HasSubstr("ledger")));
   }
   EXPECT_EQ(RunWords({"completion", "tcsh"}).status, 2);
+}
+
+// Also those that are the beginning of another option, such as --token of --token-file.
+TEST(RunCli, CompletionOffersTheOptionsThatEveryCommandTakes) {
+  const std::string bash = RunWords({"completion", "bash"}).out;
+  const size_t line = bash.find("\"org create\")");
+  ASSERT_NE(line, std::string::npos);
+  EXPECT_THAT(bash.substr(line, bash.find('\n', line) - line),
+              AllOf(HasSubstr(" --token "), HasSubstr(" -o "), HasSubstr(" -q "),
+                    HasSubstr(" --request-id ")));
+}
+
+TEST(RunCli, ErrorsNameTheOptionTheValueAndWhatToWrite) {
+  EXPECT_THAT(RunWords({"--db", "x", "host", "update", "h", "--capacity-policy", "lax"}).err,
+              HasSubstr("--capacity-policy is \"lax\": write default, warn or enforce"));
+  EXPECT_THAT(RunWords({"--db", "x", "node", "list", "--limit", "0"}).err,
+              HasSubstr("--limit is \"0\": write 1 or more"));
 }
 
 TEST(Nearest, GivesUpOnWhatIsFarAway) {

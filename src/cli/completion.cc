@@ -1,50 +1,47 @@
-#include "cli/completion.h"
-
+// The word that prints scripts with which a shell completes the words of the command line.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "base/text.h"
+#include "cli/nouns.h"
 
 namespace tallyman {
 namespace {
 
-void Join(std::string& text, const std::string& word) {
-  if (!text.empty()) text += ' ';
-  text += word;
-}
-
-// What may follow `word`, verbs and options, with the options that stand anywhere.
-std::string Follow(const CommandWord& word, const CommandWord& root) {
-  std::string text;
-  for (const CommandWord& child : word.words) Join(text, child.name);
-  for (const std::string& option : word.options) Join(text, option);
-  if (&word != &root) {
-    for (const std::string& option : root.options) {
-      if (text.find(option) == std::string::npos) Join(text, option);
+// What may follow `word`, verbs and options, with the options that every command takes.
+std::string Follow(const WordTree& word, const WordTree& root) {
+  std::vector<std::string> follow;
+  for (const WordTree& child : word.words) follow.push_back(child.name);
+  for (const auto* options : {&word.options, &root.options}) {
+    for (const std::string& option : *options) {
+      if (std::ranges::find(follow, option) == follow.end()) follow.push_back(option);
     }
   }
-  return text;
+  return fmt::format("{}", fmt::join(follow, " "));
 }
 
 // Lines "PATH) WORDS ;;" of a shell's case statement; the path of the root is "".
-void AddCases(const CommandWord& word, const std::string& path, const CommandWord& root,
+void AddCases(const WordTree& word, const std::string& path, const WordTree& root,
               std::string_view assign, std::string& text) {
   text += fmt::format("    \"{}\") {}\"{}\" ;;\n", path, assign, Follow(word, root));
-  for (const CommandWord& child : word.words) {
+  for (const WordTree& child : word.words) {
     AddCases(child, path.empty() ? child.name : path + " " + child.name, root, assign, text);
   }
 }
 
-std::string Nouns(const CommandWord& root) {
+std::string Nouns(const WordTree& root) {
   std::string text;
-  for (const CommandWord& noun : root.words) {
+  for (const WordTree& noun : root.words) {
     if (!text.empty()) text += '|';
     text += noun.name;
   }
   return text;
 }
 
-// The noun is the first word that is one; the verb the word behind it.
-std::string BashScript(const CommandWord& root) {
+// The noun is the first word that is one; the verb is the word after it.
+std::string BashScript(const WordTree& root) {
   std::string text =
       "# tallyman: completion for bash. Use it with: source <(tallyman completion bash)\n"
       "_tallyman() {\n"
@@ -76,7 +73,7 @@ std::string BashScript(const CommandWord& root) {
   return text;
 }
 
-std::string ZshScript(const CommandWord& root) {
+std::string ZshScript(const WordTree& root) {
   return "#compdef tallyman\n"
          "# tallyman: completion for zsh. Use it with: source <(tallyman completion zsh)\n"
          "autoload -Uz bashcompinit && bashcompinit\n" +
@@ -98,16 +95,16 @@ void AddFishOption(std::string_view condition, const std::string& option, std::s
                       option.substr(is_long ? 2 : 1));
 }
 
-std::string FishScript(const CommandWord& root) {
+std::string FishScript(const WordTree& root) {
   std::string text =
       "# tallyman: completion for fish. Use it with: tallyman completion fish | source\n";
   for (const std::string& option : root.options) AddFishOption("", option, text);
-  for (const CommandWord& noun : root.words) {
+  for (const WordTree& noun : root.words) {
     text += fmt::format("complete -c tallyman -n __fish_use_subcommand -a {} -d {}\n", noun.name,
                         FishQuote(noun.description));
     const std::string in_noun = fmt::format("-n '__fish_seen_subcommand_from {}'", noun.name);
     for (const std::string& option : noun.options) AddFishOption(in_noun, option, text);
-    for (const CommandWord& verb : noun.words) {
+    for (const WordTree& verb : noun.words) {
       text += fmt::format("complete -c tallyman {} -a {} -d {}\n", in_noun, verb.name,
                           FishQuote(verb.description));
       const std::string in_verb =
@@ -119,16 +116,29 @@ std::string FishScript(const CommandWord& root) {
   return text;
 }
 
-}  // namespace
-
-Result<std::string> CompletionScript(std::string_view shell, const CommandWord& root) {
+Result<std::string> CompletionScript(std::string_view shell, const WordTree& root) {
   if (shell == "bash") return BashScript(root);
   if (shell == "zsh") return ZshScript(root);
   if (shell == "fish") return FishScript(root);
-  return Fail(
-      InvalidArgument("UNKNOWN_SHELL", fmt::format("there is no completion for {}: write bash, "
-                                                   "zsh or fish",
-                                                   Quote(shell))));
+  return Fail(InvalidArgument(
+      "UNKNOWN_SHELL",
+      fmt::format("there is no completion for {}: write bash, zsh or fish", Quote(shell))));
+}
+
+}  // namespace
+
+void DefineCompletion(Word root) {
+  auto shell = std::make_shared<std::string>();
+  const auto print = [root, shell](Context& context) -> CommandResult {
+    ASSIGN_OR_RETURN(const std::string script, CompletionScript(*shell, root.Tree()));
+    context.environment().out << script;
+    return kExitDone;
+  };
+  Word verb = root.Verb("completion", "Print a script that makes a shell complete these words",
+                        "  source <(tallyman completion bash)\n"
+                        "  tallyman completion fish | source",
+                        print);
+  verb.Argument("SHELL", shell.get(), "bash, zsh or fish");
 }
 
 }  // namespace tallyman

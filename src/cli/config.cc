@@ -40,7 +40,9 @@ Result<ConfigContext> ParseContext(std::string_view file, const YamlNode& name,
   ConfigContext context;
   context.name = name.scalar;
   if (!CheckName("context", context.name))
-    return Refuse(file, name, fmt::format("{} is no name for a context", Quote(context.name)));
+    return Refuse(file, name,
+                  fmt::format("{} is no name for a context: use letters, digits, '.', '_' and '-'",
+                              Quote(context.name)));
   if (node.kind != YamlNode::Kind::kMap)
     return Refuse(file, node, fmt::format("context {} has no keys", context.name));
   for (const auto& [key, value] : node.entries) {
@@ -52,11 +54,11 @@ Result<ConfigContext> ParseContext(std::string_view file, const YamlNode& name,
                       Quote(key->scalar)));
     }
     if (value->kind != YamlNode::Kind::kScalar)
-      return Refuse(file, *value, fmt::format("{} wants a text", known->name));
+      return Refuse(file, *value, fmt::format("{} must be a text", known->name));
     context.*known->field = value->scalar;
   }
   if (context.server.empty() == context.db.empty()) {
-    return Refuse(file, node, fmt::format("context {} wants either server or db", context.name));
+    return Refuse(file, node, fmt::format("context {} needs either server or db", context.name));
   }
   return context;
 }
@@ -71,7 +73,7 @@ Status WriteWhole(const std::string& path, const std::string& text) {
   std::string temporary = path + ".XXXXXX";
   // mkstemp makes it with mode 0600.
   const int file = ::mkstemp(temporary.data());
-  if (file < 0) return failed("cannot make a file beside");
+  if (file < 0) return failed("cannot create a file beside");
   size_t written = 0;
   while (written < text.size()) {
     const ssize_t count = ::write(file, text.data() + written, text.size() - written);
@@ -100,7 +102,7 @@ Result<Config> ParseConfig(std::string_view file, const std::string& text) {
   Config config;
   if (root->kind == YamlNode::Kind::kNull) return config;
   if (root->kind != YamlNode::Kind::kMap)
-    return Refuse(file, *root, "the file wants the keys current and contexts");
+    return Refuse(file, *root, "the file must have the keys current and contexts");
   for (const auto& [key, value] : root->entries) {
     if (key->scalar == "current" && value->kind == YamlNode::Kind::kScalar) {
       config.current = value->scalar;
@@ -109,13 +111,14 @@ Result<Config> ParseConfig(std::string_view file, const std::string& text) {
         ASSIGN_OR_RETURN(config.contexts.emplace_back(), ParseContext(file, *name, *context));
       }
     } else {
-      return Refuse(file, *key, "the file wants the keys current, a text, and contexts, by name");
+      return Refuse(file, *key,
+                    "the file may have only the keys current, a text, and contexts, a map by name");
     }
   }
   if (!config.current.empty() && config.Find(config.current) == nullptr) {
     return Refuse(
         file, *root,
-        fmt::format("current is {}, which is none of the contexts", Quote(config.current)));
+        fmt::format("current is {}, none of the contexts in this file", Quote(config.current)));
   }
   return config;
 }
@@ -157,7 +160,7 @@ Status WriteConfig(Context& context, const Config& config) {
   const std::string path = ConfigPath(context.environment());
   if (path.empty()) {
     return Fail(InvalidArgument("NO_CONFIG_FILE",
-                                "there is no place for contexts: set TALLYMAN_CONFIG or HOME"));
+                                "no file is named for contexts: set TALLYMAN_CONFIG or HOME"));
   }
   std::error_code ignored;  // what is missing shows when the file is made
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
@@ -171,7 +174,7 @@ Result<ConfigContext> FindContext(const Config& config, const std::string& name)
     names += (names.empty() ? "" : ", ") + context.name;
   return Fail(NotFound("CONTEXT_NOT_FOUND",
                        fmt::format("there is no context {}; {}", Quote(name),
-                                   names.empty() ? "make one with \"tallyman context set\""
+                                   names.empty() ? "create one with \"tallyman context set\""
                                                  : "there is: " + names)));
 }
 

@@ -3,18 +3,39 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
+#include <stdexcept>
 
 #include "cli/document.h"
 #include "cli/target.h"
 
 namespace tallyman {
 
+namespace {
+
+// "tallyman.v1.OrgService/GetOrg".
+std::string NameOf(const google::protobuf::MethodDescriptor& method) {
+  return fmt::format("{}/{}", method.service()->full_name(), method.name());
+}
+
+}  // namespace
+
+const google::protobuf::MethodDescriptor& MethodOf(const google::protobuf::Message& request) {
+  const google::protobuf::FileDescriptor* file = request.GetDescriptor()->file();
+  for (int s = 0; s < file->service_count(); ++s) {
+    for (int m = 0; m < file->service(s)->method_count(); ++m) {
+      const auto* method = file->service(s)->method(m);
+      if (method->input_type() == request.GetDescriptor()) return *method;
+    }
+  }
+  throw std::logic_error("no method takes a " + request.GetTypeName());
+}
+
 Result<std::string> Context::Database() {
   ASSIGN_OR_RETURN(const ConnectOptions target, FindTarget(*this));
   if (!target.server) return target.dsn;
   return Fail(InvalidArgument(
       "NEEDS_DATABASE",
-      fmt::format("this command works on a database itself, and {} is a server: run it where the "
+      fmt::format("this command needs the database itself, and {} is a server: run it where the "
                   "database is, with --db",
                   target.server->url)));
 }
@@ -27,16 +48,16 @@ Status Context::Connect() {
   return {};
 }
 
-Status Context::Call(std::string_view method, const google::protobuf::Message& request,
+Status Context::Call(const google::protobuf::Message& request,
                      google::protobuf::Message& response) {
   RETURN_IF_ERROR(Connect());
-  return client_->Call(method, request, response);
+  return client_->Call(NameOf(MethodOf(request)), request, response);
 }
 
-Status Context::Stream(std::string_view method, const google::protobuf::Message& request,
+Status Context::Stream(const google::protobuf::Message& request,
                        const std::function<bool(const google::protobuf::Message&)>& on_message) {
   RETURN_IF_ERROR(Connect());
-  return client_->Stream(method, request, on_message, nullptr);
+  return client_->Stream(NameOf(MethodOf(request)), request, on_message, nullptr);
 }
 
 std::string Context::RequestId(const std::string& given) {
@@ -61,6 +82,15 @@ void Context::Detail(const Table& table) {
   if (globals_.quiet) return;
   environment_.out << table.Render(environment_.out_is_terminal ? environment_.width : 0,
                                    colour_on());
+}
+
+int Context::Answer(const google::protobuf::Message& answer, const std::function<void()>& show) {
+  if (is_table()) {
+    show();
+  } else {
+    PrintDocument(answer);
+  }
+  return kExitDone;
 }
 
 void Context::PrintDocument(const boost::json::value& document) {

@@ -1,6 +1,9 @@
 // What every command works with: the global options, the client, and the way out.
 #pragma once
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
 #include <boost/json/value.hpp>
 #include <memory>
 #include <optional>
@@ -32,6 +35,9 @@ struct GlobalOptions {
   bool quiet = false;
 };
 
+// The method that takes such a request: each has a request type of its own.
+const google::protobuf::MethodDescriptor& MethodOf(const google::protobuf::Message& request);
+
 // A command gives the exit status of the process, or the error that decides it.
 using CommandResult = Result<int>;
 
@@ -53,16 +59,15 @@ class Context {
   // A database that is not there is made by the first call, a read too. For commands that fill one;
   // not for their dry runs.
   void MayCreateDatabase() { may_create_ = true; }
-  // Connects at the first call.
-  Status Call(std::string_view method, const google::protobuf::Message& request,
-              google::protobuf::Message& response);
+  // Calls the method of the request (MethodOf). Connects at the first call.
+  Status Call(const google::protobuf::Message& request, google::protobuf::Message& response);
   // A method that answers with a stream; false from `on_message` ends it.
-  Status Stream(std::string_view method, const google::protobuf::Message& request,
+  Status Stream(const google::protobuf::Message& request,
                 const std::function<bool(const google::protobuf::Message&)>& on_message);
   template <class Response>
-  Result<Response> Call(std::string_view method, const google::protobuf::Message& request) {
+  Result<Response> Call(const google::protobuf::Message& request) {
     Response response;
-    RETURN_IF_ERROR(Call(method, request, response));
+    RETURN_IF_ERROR(Call(request, response));
     return response;
   }
 
@@ -84,6 +89,10 @@ class Context {
 
   // That a small change was made: the line, or a document of one key.
   void Confirm(std::string_view key, std::string_view value, std::string_view line);
+
+  // The answer of a method as JSON or YAML, or as `show` prints it in table format. Gives
+  // kExitDone.
+  int Answer(const google::protobuf::Message& answer, const std::function<void()>& show);
 
   // The document as JSON or YAML. REQUIRES: !is_table().
   void PrintDocument(const boost::json::value& document);

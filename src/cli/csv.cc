@@ -62,7 +62,7 @@ class CsvReader {
     return AtPosition(file_, position, "INVALID_CSV", what);
   }
 
-  // Ends behind the line's end.
+  // Ends after the line's end.
   Result<CsvRow> ReadRow() {
     CsvRow row;
     was_quoted_ = false;

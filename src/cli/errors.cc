@@ -49,8 +49,8 @@ std::string ErrorText(const Error& error, const std::string& request_id, bool co
   }
   if (OutcomeIsOpen(error) && !request_id.empty()) {
     text += fmt::format(
-        "It may or may not have happened: run it again with --request-id {}, and it "
-        "happens once.\n",
+        "It may or may not have happened: repeat it with --request-id {}, and it happens "
+        "only once.\n",
         Printable(request_id));
   }
   return text;

@@ -43,8 +43,8 @@ Result<std::string> ReadInput(Context& context, const std::string& path, size_t 
   }
   if (text.size() > bytes_max) {
     return Fail(
-        InvalidArgument("FILE_TOO_LARGE", fmt::format("the file {} has more than the {} bytes that "
-                                                      "are read",
+        InvalidArgument("FILE_TOO_LARGE", fmt::format("the file {} is larger than {} bytes, the "
+                                                      "limit",
                                                       Quote(path), bytes_max)));
   }
   return text;

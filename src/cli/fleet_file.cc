@@ -239,33 +239,16 @@ Result<FleetProtocol> ReadProtocol(std::string_view file, const YamlNode& node) 
   return protocol;
 }
 
-void ReadCommittedAt(MapReader& map, v1::ImageSpec& spec) {
-  constexpr int64_t kSecondsMax = 253402300799;  // the end of the year 9999
-  const std::string text = map.Text("committed_at");
-  if (text.empty()) return;
-  if (const auto time = ParseTime(text)) {
-    spec.mutable_committed_at()->set_seconds(ToMicros(*time) / 1'000'000);
-    spec.mutable_committed_at()->set_nanos(
-        static_cast<int32_t>(ToMicros(*time) % 1'000'000 * 1000));
-    return;
-  }
-  const auto seconds = ParseCount("committed_at", text);
-  if (!seconds || *seconds > kSecondsMax) {
-    map.Refuse(
-        map.Find("committed_at")->position,
-        fmt::format("committed_at is {}: write Unix seconds or 2026-03-01T12:00:00Z", Quote(text)));
-    return;
-  }
-  spec.mutable_committed_at()->set_seconds(*seconds);
-}
-
 Result<FleetImage> ReadImage(std::string_view file, const YamlNode& node) {
   MapReader map(file, node, "an image");
   FleetImage image{.position = node.position, .reference = map.Text("image", true), .spec = {}};
   if (!image.reference.empty()) map.Check("image", ReadImageKey(image.reference, image.spec));
   image.spec.set_image_uri(map.Text("uri", true));
   image.spec.set_org(map.Name("org"));
-  ReadCommittedAt(map, image.spec);
+  if (const std::string time = map.Text("committed_at"); !time.empty()) {
+    const Status read = ReadCommittedAt("committed_at", time, image.spec);
+    if (!read) map.Refuse(map.Find("committed_at")->position, read.error().message);
+  }
   *image.spec.mutable_minimum() = ReadResources(map, true);
   for (const YamlNode* item : map.List("properties")) {
     auto property = ReadProperty(file, *item);

@@ -85,13 +85,9 @@ class Planner {
         fmt::format("there is no {} {}, and the file declares none", kind, Quote(name)));
   }
 
-  template <class Request, class Response>
-  static FleetStep NewStep(std::string_view method, std::shared_ptr<Request> request,
+  static FleetStep NewStep(std::shared_ptr<google::protobuf::Message> request,
                            FilePosition position) {
-    return {.method = fmt::format("tallyman.v1.{}", method),
-            .request = std::move(request),
-            .response = std::make_shared<Response>(),
-            .positions = {position}};
+    return {.request = std::move(request), .positions = {position}};
   }
 
   void Change(bool is_new, std::string kind, std::string name, std::string text) {
@@ -110,8 +106,7 @@ class Planner {
       auto request = std::make_shared<v1::CreateOrgRequest>();
       request->set_name(org.name);
       Change(true, "org", org.name, "");
-      plan_.steps.push_back(NewStep<v1::CreateOrgRequest, v1::CreateOrgResponse>(
-          "OrgService/CreateOrg", request, org.position));
+      plan_.steps.push_back(NewStep(request, org.position));
     }
     for (const FleetName& region : fleet_.regions) {
       if (state_.regions.contains(region.name)) {
@@ -121,8 +116,7 @@ class Planner {
       auto request = std::make_shared<v1::CreateRegionRequest>();
       request->set_name(region.name);
       Change(true, "region", region.name, "");
-      plan_.steps.push_back(NewStep<v1::CreateRegionRequest, v1::CreateRegionResponse>(
-          "RegionService/CreateRegion", request, region.position));
+      plan_.steps.push_back(NewStep(request, region.position));
     }
   }
 
@@ -157,8 +151,7 @@ class Planner {
       request->set_name(protocol.name);
       request->set_org(protocol.org);
       Change(true, "protocol", protocol.key, protocol.name);
-      plan_.steps.push_back(NewStep<v1::CreateProtocolRequest, v1::CreateProtocolResponse>(
-          "CatalogService/CreateProtocol", request, protocol.position));
+      plan_.steps.push_back(NewStep(request, protocol.position));
     }
     return {};
   }
@@ -190,8 +183,7 @@ class Planner {
     auto request = std::make_shared<v1::CreateImagesRequest>();
     request->set_create_missing(true);
     request->set_skip_existing(true);
-    auto step = NewStep<v1::CreateImagesRequest, v1::CreateImagesResponse>(
-        "CatalogService/CreateImages", request, {});
+    auto step = NewStep(request, {});
     step.positions.clear();
     for (const FleetImage& image : fleet_.images) {
       if (!image.spec.org().empty() && !HasOrg(image.spec.org())) {
@@ -213,8 +205,7 @@ class Planner {
   Status PlanHosts() {
     auto creates = std::make_shared<v1::CreateHostsRequest>();
     creates->set_skip_existing(true);
-    auto step = NewStep<v1::CreateHostsRequest, v1::CreateHostsResponse>("HostService/CreateHosts",
-                                                                         creates, {});
+    auto step = NewStep(creates, {});
     step.positions.clear();
     std::vector<FleetStep> updates;
     for (const FleetHost& host : fleet_.hosts) {
@@ -258,15 +249,11 @@ class Planner {
     }
     if (!same_policy) {
       request->set_capacity_policy(host.spec.capacity_policy());
-      auto word = [](v1::CapacityPolicy policy) {
-        return EnumWord(v1::CapacityPolicy_Name(policy), "CAPACITY_POLICY_");
-      };
       text += fmt::format("{}capacity policy {} -> {}", text.empty() ? "" : "; ",
-                          word(there.capacity_policy()), word(host.spec.capacity_policy()));
+                          EnumWord(there.capacity_policy()), EnumWord(host.spec.capacity_policy()));
     }
     Change(false, "host", there.name(), std::move(text));
-    updates.push_back(NewStep<v1::UpdateHostRequest, v1::UpdateHostResponse>(
-        "HostService/UpdateHost", request, host.position));
+    updates.push_back(NewStep(request, host.position));
     return {};
   }
 
@@ -329,8 +316,7 @@ class Planner {
     for (const std::string& name : missing) {
       Change(true, "node", name, fmt::format("{}, {}", nodes.image, where));
     }
-    creates_.push_back(NewStep<v1::CreateNodesRequest, v1::CreateNodesResponse>(
-        "NodeService/CreateNodes", request, nodes.position));
+    creates_.push_back(NewStep(request, nodes.position));
     return {};
   }
 
@@ -372,8 +358,7 @@ class Planner {
     if (step.request == nullptr) {
       auto request = std::make_shared<v1::MoveNodesRequest>();
       request->set_org(nodes.org);
-      step = NewStep<v1::MoveNodesRequest, v1::MoveNodesResponse>("NodeService/MoveNodes", request,
-                                                                  nodes.position);
+      step = NewStep(request, nodes.position);
     }
     static_cast<v1::MoveNodesRequest&>(*step.request).add_nodes(there.name());
     Change(false, "node", there.name(), fmt::format("org {} -> {}", there.org(), nodes.org));
@@ -384,8 +369,7 @@ class Planner {
     if (step.request == nullptr) {
       auto request = std::make_shared<v1::UpgradeNodesRequest>();
       request->set_image(nodes.image);
-      step = NewStep<v1::UpgradeNodesRequest, v1::UpgradeNodesResponse>("NodeService/UpgradeNodes",
-                                                                        request, nodes.position);
+      step = NewStep(request, nodes.position);
     }
     static_cast<v1::UpgradeNodesRequest&>(*step.request).add_nodes(there.name());
     Change(false, "node", there.name(), fmt::format("image {} -> {}", there.image(), nodes.image));
@@ -418,8 +402,7 @@ class Planner {
     }
     if (texts.empty()) return;
     Change(false, "node", there.name(), fmt::format("{}", fmt::join(texts, "; ")));
-    updates_.push_back(NewStep<v1::UpdateNodeRequest, v1::UpdateNodeResponse>(
-        "NodeService/UpdateNode", request, nodes.position));
+    updates_.push_back(NewStep(request, nodes.position));
   }
 
   std::string_view file_;

@@ -34,9 +34,7 @@ struct FleetChange {
 
 // One request. Its fields request_id and, where it can be tried, dry_run are the caller's to set.
 struct FleetStep {
-  std::string method;
   std::shared_ptr<google::protobuf::Message> request;
-  std::shared_ptr<google::protobuf::Message> response;
   // Where what it is about is declared: one place, or one for each index of a batch.
   std::vector<FilePosition> positions;
 };

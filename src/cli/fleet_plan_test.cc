@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cli/context.h"
+
 namespace tallyman {
 namespace {
 
@@ -64,8 +66,7 @@ Result<FleetPlan> Plan(const std::string& text, const FleetState& state,
 
 std::vector<std::string> Methods(const FleetPlan& plan) {
   std::vector<std::string> methods;
-  for (const FleetStep& step : plan.steps)
-    methods.push_back(step.method.substr(step.method.find('/') + 1));
+  for (const FleetStep& step : plan.steps) methods.push_back(MethodOf(*step.request).name());
   return methods;
 }
 

@@ -6,8 +6,16 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "cli/amounts.h"
 
 namespace tallyman {
+
+Result<int64_t> ParseDimension(const DimensionView& dimension, std::string_view name,
+                               std::string_view text) {
+  return dimension.is_bytes ? ParseAmount(name, text) : ParseCount(name, text);
+}
 
 std::string FormatAmount(const DimensionView& dimension, int64_t value) {
   return dimension.is_bytes ? FormatBytes(value) : std::to_string(value);
@@ -53,14 +61,57 @@ std::string FormatTimestamp(const google::protobuf::Timestamp& time) {
   return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(time.seconds())));
 }
 
-std::string EnumWord(std::string_view name, std::string_view prefix) {
-  if (!name.starts_with(prefix)) return {};
-  std::string word(name.substr(prefix.size()));
-  if (word == "UNSPECIFIED") return {};
+google::protobuf::Timestamp ToTimestamp(Time time) {
+  constexpr int64_t kMicrosPerSecond = 1'000'000;
+  const int64_t micros = ToMicros(time);
+  google::protobuf::Timestamp stamp;
+  stamp.set_seconds(micros / kMicrosPerSecond);
+  stamp.set_nanos(static_cast<int32_t>(micros % kMicrosPerSecond * 1000));
+  return stamp;
+}
+
+namespace {
+
+// "NODE_STATE_" of enum NodeState: the enumerator of zero is always the unspecified one.
+std::string_view EnumPrefix(const google::protobuf::EnumDescriptor& type) {
+  constexpr std::string_view kUnspecified = "UNSPECIFIED";
+  std::string_view prefix = type.value(0)->name();
+  prefix.remove_suffix(prefix.ends_with(kUnspecified) ? kUnspecified.size() : 0);
+  return prefix;
+}
+
+}  // namespace
+
+std::string EnumWord(const google::protobuf::EnumDescriptor& type, int value) {
+  const auto* known = type.FindValueByNumber(value);
+  if (value == 0 || known == nullptr) return {};
+  std::string word = known->name().substr(EnumPrefix(type).size());
   std::ranges::transform(word, word.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   });
   return word;
+}
+
+int EnumNumber(const google::protobuf::EnumDescriptor& type, std::string_view word) {
+  std::string name(EnumPrefix(type));
+  for (const char c : word) name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  const auto* known = type.FindValueByName(name);
+  return known == nullptr ? 0 : known->number();
+}
+
+Result<int> ParseEnum(std::string_view name, std::string_view word,
+                      const google::protobuf::EnumDescriptor& type) {
+  if (const int number = EnumNumber(type, word); number != 0) return number;
+  std::string words;
+  for (int i = 1; i < type.value_count(); ++i) {
+    words += i == 1 ? "" : i + 1 < type.value_count() ? ", " : " or ";
+    words += EnumWord(type, type.value(i)->number());
+  }
+  std::string_view prefix = EnumPrefix(type);
+  prefix.remove_suffix(1);
+  return Fail(InvalidArgument(fmt::format("INVALID_{}", prefix),
+                              fmt::format("{} is {}: write {}", name, Quote(word), words))
+                  .With("field", std::string(name)));
 }
 
 }  // namespace tallyman

@@ -1,19 +1,24 @@
-// What a node printed.
+// The words about what a node printed.
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
 
 #include "base/text.h"
 #include "base/time.h"
-#include "cli/commands.h"
 #include "cli/document.h"
 #include "cli/format.h"
-#include "cli/requests.h"
+#include "cli/nouns.h"
 #include "cli/target.h"
 #include "tallyman/v1/node.pb.h"
 
 namespace tallyman {
 namespace {
+
+struct NodeLogs {
+  v1::StreamNodeLogsRequest request;
+  std::string since;  // how long ago, or a time
+  bool timestamps = false;
+};
 
 Result<Time> ReadSince(Context& context, const std::string& text) {
   if (auto time = ParseTime(text)) return *time;
@@ -50,7 +55,7 @@ std::string TextFor(Context& context, const std::string& text) {
 void PrintLost(Context& context, int64_t lost) {
   if (lost == 0) return;
   if (context.is_table()) {
-    context.environment().err << "(lines are missing here: the host keeps no more)\n";
+    context.environment().err << "(lines are missing here: the host no longer keeps them)\n";
   } else {
     context.environment().out << boost::json::serialize(
                                      boost::json::object{{"lost_lines", std::to_string(lost)}})
@@ -58,7 +63,7 @@ void PrintLost(Context& context, int64_t lost) {
   }
 }
 
-void PrintLine(Context& context, const NodeLogOptions& options, const v1::LogLine& line) {
+void PrintLine(Context& context, const NodeLogs& logs, const v1::LogLine& line) {
   std::ostream& out = context.environment().out;
   if (context.globals().output == OutputFormat::kJson) {
     out << boost::json::serialize(ToDocument(line)) << '\n';
@@ -66,43 +71,48 @@ void PrintLine(Context& context, const NodeLogOptions& options, const v1::LogLin
     out << "---\n";
     context.PrintDocument(line);
   } else {
-    if (options.timestamps) out << FormatTimestamp(line.at()) << "  ";
+    if (logs.timestamps) out << FormatTimestamp(line.at()) << "  ";
     out << TextFor(context, line.text()) << '\n';
   }
 }
 
-}  // namespace
-
-CommandResult ShowNodeLogs(Context& context, const NodeLogOptions& options) {
-  v1::StreamNodeLogsRequest request;
-  request.set_node(options.node);
-  request.set_follow(options.follow);
-  if (!options.tail.empty()) {
-    ASSIGN_OR_RETURN(const int64_t tail, ParseCount("--tail", options.tail));
-    if (tail == 0) {
-      return Fail(
-          InvalidArgument("INVALID_NUMBER", "--tail is 0: write 1 or more").With("field", "tail"));
-    }
-    request.set_tail(tail);
-  }
-  if (!options.since.empty()) {
-    ASSIGN_OR_RETURN(const Time since, ReadSince(context, options.since));
-    const int64_t micros = ToMicros(since);
-    request.mutable_since()->set_seconds(micros / 1'000'000);
-    request.mutable_since()->set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
+CommandResult ShowNodeLogs(Context& context, NodeLogs& logs) {
+  if (!logs.since.empty()) {
+    ASSIGN_OR_RETURN(const Time since, ReadSince(context, logs.since));
+    *logs.request.mutable_since() = ToTimestamp(since);
   }
   RETURN_IF_ERROR(CheckTarget(context));
-  RETURN_IF_ERROR(context.Stream("tallyman.v1.NodeService/StreamNodeLogs", request,
-                                 [&](const google::protobuf::Message& message) {
-                                   const auto& part =
-                                       static_cast<const v1::StreamNodeLogsResponse&>(message);
-                                   PrintLost(context, part.lost_lines());
-                                   for (const v1::LogLine& line : part.lines())
-                                     PrintLine(context, options, line);
-                                   context.environment().out.flush();
-                                   return context.environment().out.good();
-                                 }));
+  const auto print = [&](const google::protobuf::Message& message) {
+    const auto& part = static_cast<const v1::StreamNodeLogsResponse&>(message);
+    PrintLost(context, part.lost_lines());
+    for (const v1::LogLine& line : part.lines()) PrintLine(context, logs, line);
+    context.environment().out.flush();
+    return context.environment().out.good();
+  };
+  RETURN_IF_ERROR(context.Stream(logs.request, print));
   return kExitDone;
+}
+
+}  // namespace
+
+void DefineNodeLogs(Word node) {
+  auto [verb, logs] = node.Verb<NodeLogs>(
+      "logs", "Show what a node printed, as far as its host keeps it",
+      "  tallyman node logs eth-1 --tail 100\n"
+      "  tallyman node logs eth-1 --since 10m --follow\n"
+      "  tallyman node logs eth-1 --since 2026-03-01T12:00:00Z -o json\n"
+      "The server (--server, or a context with one) asks the host, which has to be connected;\n"
+      "the control plane stores no logs.",
+      ShowNodeLogs);
+  v1::StreamNodeLogsRequest& request = logs.request;
+  verb.Argument("NODE", request.mutable_node(), "Name or id");
+  verb.Number("--tail", request, &v1::StreamNodeLogsRequest::set_tail,
+              "Begin with the last N lines (default: all that is kept)");
+  verb.Text("--since", "TIME", &logs.since,
+            "Only what was printed since: 90s, 10m, 2h, 3d ago, or 2026-03-01T12:00:00Z");
+  verb.Flag("-f,--follow", request, &v1::StreamNodeLogsRequest::set_follow,
+            "Continue with what it prints from now on");
+  verb.Flag("--timestamps", &logs.timestamps, "Show when each line was printed, in UTC");
 }
 
 }  // namespace tallyman

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "base/text.h"
+#include "base/time.h"
 #include "model/reference.h"
 #include "tallyman/v1/org.pb.h"
 
@@ -32,31 +33,61 @@ Error BadRule(std::string_view field, std::string_view text, std::string_view wh
 }
 
 // Sets an enum from its word; false when there is none of that word.
-template <class Enum, class Parse>
-bool ParseWord(std::string_view word, std::string_view prefix, Parse parse, Enum& value) {
-  std::string name(prefix);
-  for (const char c : word) name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-  return parse(name, &value) && value != Enum{};
+template <class Enum>
+bool SetEnum(std::string_view word, Enum& value) {
+  value = static_cast<Enum>(EnumNumber(*google::protobuf::GetEnumDescriptor<Enum>(), word));
+  return value != Enum{};
 }
 
 }  // namespace
 
-void AddFilter(std::string& filter, std::string_view field, std::string_view value) {
-  if (value.empty()) return;
-  const bool quoted = value.find_first_of(" \t\n\"") != std::string_view::npos;
-  filter += fmt::format("{}{}={}{}{}", filter.empty() ? "" : " ", field, quoted ? "\"" : "", value,
-                        quoted ? "\"" : "");
+void AddAmounts(Word verb, v1::Resources* amounts, const std::string& what, bool required,
+                std::vector<const DimensionView*>* given) {
+  static constexpr std::string_view kSuch[] = {"whole cores", "memory, such as 64GB or 256GiB",
+                                               "disk, such as 2TB"};
+  for (size_t i = 0; i < kDimensionViews.size(); ++i) {
+    const DimensionView& dimension = kDimensionViews[i];
+    const Reader reader = [&dimension, amounts, given](const auto& name,
+                                                       const auto& value) -> Status {
+      ASSIGN_OR_RETURN(const int64_t amount, ParseDimension(dimension, name, value));
+      (amounts->*dimension.set)(amount);
+      if (given != nullptr) given->push_back(&dimension);
+      return {};
+    };
+    verb.Value(fmt::format("--{}", dimension.word), dimension.is_bytes ? "AMOUNT" : "CORES", reader,
+               fmt::format("{}: {}", what, kSuch[i]))
+        .Required(required);
+  }
 }
 
-Result<v1::Resources> ReadAmounts(const AmountOptions& options) {
-  v1::Resources resources;
-  ASSIGN_OR_RETURN(const int64_t cpu, ParseCount("--cpu", options.cpu));
-  ASSIGN_OR_RETURN(const int64_t memory, ParseAmount("--memory", options.memory));
-  ASSIGN_OR_RETURN(const int64_t disk, ParseAmount("--disk", options.disk));
-  resources.set_cpu_cores(cpu);
-  resources.set_memory_bytes(memory);
-  resources.set_disk_bytes(disk);
-  return resources;
+Option AddKeyValues(Word verb, const std::string& name, const std::string& type,
+                    std::function<bool(const std::string& key, const std::string& value)> add,
+                    const std::string& description) {
+  const Reader reader = [add = std::move(add)](const auto& option, const auto& text) -> Status {
+    ASSIGN_OR_RETURN(const auto pair, ParseKeyValue(option, text));
+    if (add(pair.first, pair.second)) return {};
+    return Fail(InvalidArgument(
+        "INVALID_KEY_VALUE", fmt::format("{}: key {} is given twice", option, Quote(pair.first))));
+  };
+  return verb.Value(name, type, reader, description, true);
+}
+
+Option AddValues(Word verb, google::protobuf::Map<std::string, std::string>* values,
+                 const std::string& description) {
+  const auto add = [values](const std::string& key, const std::string& value) {
+    return values->insert({key, value}).second;
+  };
+  return AddKeyValues(verb, "--set", "KEY=VALUE", add, description);
+}
+
+Option AddFirewallRules(Word verb, google::protobuf::RepeatedPtrField<v1::FirewallRule>* rules) {
+  const Reader reader = [rules](const auto& name, const auto& text) -> Status {
+    ASSIGN_OR_RETURN(*rules->Add(), ReadFirewallRule(name, text));
+    return {};
+  };
+  return verb.Value(
+      "--firewall-rule", "RULE", reader,
+      "KEY:DIRECTION:ACTION[:TRANSPORT[:PORTS[:IPS]]], such as p2p:in:allow:both:30303", true);
 }
 
 Result<v1::FirewallRule> ReadFirewallRule(std::string_view field, std::string_view text) {
@@ -65,18 +96,17 @@ Result<v1::FirewallRule> ReadFirewallRule(std::string_view field, std::string_vi
   v1::FirewallRule rule;
   rule.set_key(parts[0]);
   v1::FirewallDirection direction = {};
-  if (!ParseWord(parts[1], "FIREWALL_DIRECTION_", v1::FirewallDirection_Parse, direction)) {
+  if (!SetEnum(parts[1], direction)) {
     return Fail(BadRule(field, text, "the direction is in or out"));
   }
   rule.set_direction(direction);
   v1::FirewallAction action = {};
-  if (!ParseWord(parts[2], "FIREWALL_ACTION_", v1::FirewallAction_Parse, action)) {
+  if (!SetEnum(parts[2], action)) {
     return Fail(BadRule(field, text, "the action is allow, deny or reject"));
   }
   rule.set_action(action);
   v1::FirewallTransport transport = v1::FIREWALL_TRANSPORT_BOTH;
-  if (parts.size() > 3 && !parts[3].empty() &&
-      !ParseWord(parts[3], "FIREWALL_TRANSPORT_", v1::FirewallTransport_Parse, transport)) {
+  if (parts.size() > 3 && !parts[3].empty() && !SetEnum(parts[3], transport)) {
     return Fail(BadRule(field, text, "the transport is tcp, udp or both"));
   }
   rule.set_transport(transport);
@@ -111,20 +141,36 @@ Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec) {
   return {};
 }
 
+Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSpec& spec) {
+  constexpr int64_t kSecondsMax = 253402300799;  // the end of the year 9999
+  if (const auto time = ParseTime(text)) {
+    *spec.mutable_committed_at() = ToTimestamp(*time);
+    return {};
+  }
+  const auto seconds = ParseCount(name, text);
+  if (!seconds || *seconds > kSecondsMax) {
+    return Fail(InvalidArgument(
+        "INVALID_TIME",
+        fmt::format("{} is {}: write Unix seconds, or a time such as 2026-03-01T12:00:00Z", name,
+                    Quote(text))));
+  }
+  spec.mutable_committed_at()->set_seconds(*seconds);
+  return {};
+}
+
 namespace {
 
-// The first org of a database that has none: most fleets have one owner, who need not name himself.
+// The first org of a database that has none: most fleets have one owner, which needs no naming.
 Result<std::string> CreateDefaultOrg(Context& context, bool dry_run) {
   if (dry_run) {
     return Fail(InvalidArgument("ORG_REQUIRED",
-                                "there is no org yet to own the nodes, and a dry run makes none: "
+                                "there is no org yet to own the nodes, and a dry run creates none: "
                                 "create one with \"tallyman org create NAME\""));
   }
   v1::CreateOrgRequest request;
   request.set_request_id(context.environment().new_request_id());
   request.set_name(kDefaultOrg);
-  ASSIGN_OR_RETURN(const auto created, context.Call<v1::CreateOrgResponse>(
-                                           "tallyman.v1.OrgService/CreateOrg", request));
+  ASSIGN_OR_RETURN(const auto created, context.Call<v1::CreateOrgResponse>(request));
   context.environment().err << "note: there was no org to own the nodes: created one called "
                             << created.org().name() << "\n";
   return created.org().name();
@@ -137,9 +183,7 @@ Result<std::string> ChooseOrg(Context& context, const std::string& given, bool d
   if (const auto org = context.environment().variable("TALLYMAN_ORG"); org && !org->empty())
     return *org;
   ASSIGN_OR_RETURN(const auto orgs,
-                   ListAll<v1::ListOrgsResponse>(context, "tallyman.v1.OrgService/ListOrgs",
-                                                 v1::ListOrgsRequest(),
-                                                 {.filter = {}, .order_by = {}, .limit = "20"}));
+                   ReadPages<v1::ListOrgsResponse>(context, v1::ListOrgsRequest(), 20));
   if (orgs.orgs_size() == 1) return orgs.orgs(0).name();
   if (orgs.orgs().empty()) return CreateDefaultOrg(context, dry_run);
   std::vector<std::string> names;
@@ -149,21 +193,6 @@ Result<std::string> ChooseOrg(Context& context, const std::string& given, bool d
       fmt::format("there are several orgs: add --org NAME or set TALLYMAN_ORG; "
                   "they are {}{}",
                   fmt::join(names, ", "), orgs.next_page_token().empty() ? "" : ", ...")));
-}
-
-Result<std::vector<std::pair<std::string, std::string>>> ReadKeyValues(
-    std::string_view field, const std::vector<std::string>& texts) {
-  std::vector<std::pair<std::string, std::string>> pairs;
-  for (const std::string& text : texts) {
-    ASSIGN_OR_RETURN(auto pair, ParseKeyValue(field, text));
-    if (std::ranges::find(pairs, pair.first, &std::pair<std::string, std::string>::first) !=
-        pairs.end()) {
-      return Fail(InvalidArgument(
-          "INVALID_KEY_VALUE", fmt::format("{}: key {} is there twice", field, Quote(pair.first))));
-    }
-    pairs.push_back(std::move(pair));
-  }
-  return pairs;
 }
 
 }  // namespace tallyman

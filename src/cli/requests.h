@@ -1,22 +1,70 @@
 // Pieces that the requests of many commands are made of.
 #pragma once
 
-#include <algorithm>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "cli/amounts.h"
-#include "cli/commands.h"
+#include "cli/list.h"
+#include "cli/progress.h"
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/common.pb.h"
 
 namespace tallyman {
 
-// Appends "FIELD=VALUE" to a filter; nothing when the value is empty.
-void AddFilter(std::string& filter, std::string_view field, std::string_view value);
+// Calls a method that changes something, under the request's id or a fresh one. `doing` is shown
+// while it takes long.
+template <class Response, class Request>
+Result<Response> Change(Context& context, Request& request, const std::string& doing = "working") {
+  request.set_request_id(context.RequestId(request.request_id()));
+  const Progress progress(context, doing);
+  return context.Call<Response>(request);
+}
 
-// All three dimensions; INVALID_ARGUMENT names the option that is missing or wrong.
-Result<v1::Resources> ReadAmounts(const AmountOptions& options);
+template <class Request>
+void AddRequestId(Word verb, Request& request) {
+  verb.Text("--request-id", "ID", request.mutable_request_id(),
+            "Idempotency key: repeated with the same id, it happens once (default: a new id)");
+}
+
+template <class Request>
+void AddDryRun(Word verb, Request& request) {
+  verb.Flag("--dry-run", request, &Request::set_dry_run,
+            "Show what would change, and change nothing");
+}
+
+// --dry-run, --plan-token, --request-id.
+template <class Request>
+void AddChange(Word verb, Request& request) {
+  AddDryRun(verb, request);
+  verb.Text("--plan-token", "TOKEN", request.mutable_plan_token(),
+            "Apply only if the result is exactly what the dry run with this token showed");
+  AddRequestId(verb, request);
+}
+
+template <class Request>
+void AddExpectedVersion(Word verb, Request& request) {
+  verb.Number("--expected-version", request, &Request::set_expected_version,
+              "Fail if it has changed since this version");
+}
+
+// --cpu, --memory and --disk. Those that are given are added to `given`, if that is not null.
+void AddAmounts(Word verb, v1::Resources* amounts, const std::string& what, bool required,
+                std::vector<const DimensionView*>* given = nullptr);
+
+// KEY=VALUE, several times. `add` returns false for a key that was given before, which is
+// INVALID_ARGUMENT, reason INVALID_KEY_VALUE.
+Option AddKeyValues(Word verb, const std::string& name, const std::string& type,
+                    std::function<bool(const std::string& key, const std::string& value)> add,
+                    const std::string& description);
+
+// --set
+Option AddValues(Word verb, google::protobuf::Map<std::string, std::string>* values,
+                 const std::string& description);
+
+// As ReadFirewallRule() reads them.
+Option AddFirewallRules(Word verb, google::protobuf::RepeatedPtrField<v1::FirewallRule>* rules);
 
 // KEY:DIRECTION:ACTION[:TRANSPORT[:PORTS[:IPS]]], lists separated by commas, such as
 // "p2p:in:allow:both:30303" or "rpc:in:deny". INVALID_ARGUMENT, reason INVALID_FIREWALL_RULE.
@@ -25,8 +73,9 @@ Result<v1::FirewallRule> ReadFirewallRule(std::string_view field, std::string_vi
 // PROTOCOL/VARIANT@VERSION without +BUILD, into the fields of `spec`.
 Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec);
 
-// "45s", "90m", "12h" or "30d" in seconds. INVALID_ARGUMENT, reason INVALID_LIFETIME.
-Result<int64_t> ParseLifetime(std::string_view field, const std::string& text);
+// Unix seconds, or a time such as 2026-03-01T12:00:00Z, into `spec`. INVALID_ARGUMENT, reason
+// INVALID_TIME.
+Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSpec& spec);
 
 // The org that is made when there is none.
 inline constexpr const char* kDefaultOrg = "default";
@@ -35,51 +84,5 @@ inline constexpr const char* kDefaultOrg = "default";
 // is none yet, one called "default" that is created here (not in a dry run). INVALID_ARGUMENT,
 // reason ORG_REQUIRED, lists them when there are several.
 Result<std::string> ChooseOrg(Context& context, const std::string& given, bool dry_run);
-
-template <class Request>
-void SetChange(Context& context, const ChangeOptions& change, Request& request) {
-  request.set_request_id(context.RequestId(change.request_id));
-  request.set_dry_run(change.dry_run);
-  request.set_plan_token(change.plan_token);
-}
-
-template <class Request>
-Status SetExpectedVersion(const ChangeOptions& change, Request& request) {
-  if (change.expected_version.empty()) return {};
-  ASSIGN_OR_RETURN(const int64_t version,
-                   ParseCount("--expected-version", change.expected_version));
-  request.set_expected_version(version);
-  return {};
-}
-
-// KEY=VALUE each; INVALID_ARGUMENT when one is malformed or a key is there twice.
-Result<std::vector<std::pair<std::string, std::string>>> ReadKeyValues(
-    std::string_view field, const std::vector<std::string>& texts);
-
-// All pages of a list as one answer; with --limit the first rows and the token of the next page.
-template <class Response, class Request>
-Result<Response> ListAll(Context& context, std::string_view method, Request request,
-                         const ListOptions& options) {
-  constexpr int64_t kPageSizeMax = 1000;
-  int64_t left = INT64_MAX;
-  if (!options.limit.empty()) {
-    ASSIGN_OR_RETURN(left, ParseCount("--limit", options.limit));
-    if (left == 0) return Fail(InvalidArgument("INVALID_NUMBER", "--limit is 0: write 1 or more"));
-  }
-  std::string filter = options.filter;
-  if (!request.filter().empty()) filter = request.filter() + (filter.empty() ? "" : " ") + filter;
-  request.set_filter(filter);
-  if (!options.order_by.empty()) request.set_order_by(options.order_by);
-  Response all;
-  while (true) {
-    request.set_page_size(static_cast<int32_t>(std::min(left, kPageSizeMax)));
-    ASSIGN_OR_RETURN(Response page, context.Call<Response>(method, request));
-    left -= std::min(left, kPageSizeMax);
-    all.clear_next_page_token();
-    all.MergeFrom(page);
-    if (page.next_page_token().empty() || left == 0) return all;
-    request.set_page_token(page.next_page_token());
-  }
-}
 
 }  // namespace tallyman

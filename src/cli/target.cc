@@ -69,13 +69,13 @@ Result<ConfigContext> Choose(Context& context) {
       "TALLYMAN_DB or TALLYMAN_SERVER, or choose a context with \"tallyman context use\""));
 }
 
-// A file holds the token alone; a line end behind it is no part of it.
+// The file holds nothing but the token; a line end after it is not part of it.
 Result<std::string> ReadToken(Context& context, const std::string& file) {
   ASSIGN_OR_RETURN(std::string token, ReadInput(context, file, kTokenBytesMax));
   while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
   if (!token.empty()) return token;
   return Fail(InvalidArgument(
-      "NO_TOKEN", fmt::format("the file {} is empty: it should hold a token", Quote(file))));
+      "NO_TOKEN", fmt::format("the token file {} is empty: write the token into it", Quote(file))));
 }
 
 Result<std::string> FindToken(Context& context, const ConfigContext& chosen) {
@@ -100,7 +100,7 @@ std::string FindActor(Context& context) {
   return actor.empty() ? "local" : actor;
 }
 
-// What makes no sense without a server is a mistake that is better said.
+// An option that has no effect on a database is probably a mistake.
 Status RefuseForDatabase(const GlobalOptions& options) {
   const std::vector<Given> only_of_servers = {{"--token", options.token},
                                               {"--token-file", options.token_file},
@@ -110,7 +110,9 @@ Status RefuseForDatabase(const GlobalOptions& options) {
   for (const Given& given : only_of_servers) {
     if (given.value.empty()) continue;
     return Fail(InvalidArgument(
-        "USAGE", fmt::format("{} goes with a server, and this is a database", given.way)));
+        "USAGE",
+        fmt::format("{} has no effect on a database: leave it out, or name a server with --server",
+                    given.way)));
   }
   return {};
 }
@@ -129,7 +131,8 @@ Result<ConnectOptions> FindTarget(Context& context) {
   }
   if (!options.actor.empty()) {
     return Fail(InvalidArgument(
-        "USAGE", "--actor goes with --db: over a network the token says who it was"));
+        "USAGE",
+        "--actor has no effect on a server, where the token names the actor: leave it out"));
   }
   ServerTarget& server = target.server.emplace();
   server.url = chosen.server;

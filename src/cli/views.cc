@@ -175,6 +175,12 @@ void PrintList(Context& context, const Table& table, std::string_view when_empty
   }
 }
 
+void PrintBelow(Context& context, const Table& table) {
+  if (table.empty()) return;
+  context.Detail("");
+  context.Detail(table);
+}
+
 void PrintWarnings(Context& context,
                    const google::protobuf::RepeatedPtrField<v1::Warning>& warnings) {
   for (const v1::Warning& warning : warnings) {
@@ -193,6 +199,16 @@ void PrintOutcome(Context& context, bool applied, std::string_view done,
   if (!plan_token.empty()) context.Line("plan token: " + plan_token);
 }
 
+std::vector<Cell> DriftRow(const v1::Drift& drift) {
+  return {{EnumWord(drift.kind())},
+          {drift.host()},
+          {drift.node()},
+          {drift.dimension()},
+          {std::to_string(drift.stored()), Colour::kRed},
+          {std::to_string(drift.true_value())},
+          {FormatSignedCount(drift.difference())}};
+}
+
 Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts) {
   Table table({{"WHAT"},
                {"HOST", Align::kLeft, true},
@@ -201,15 +217,7 @@ Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts) {
                {"STORED", Align::kRight},
                {"TRUE", Align::kRight},
                {"DIFFERENCE", Align::kRight}});
-  for (const v1::Drift& drift : drifts) {
-    table.AddRow({{EnumWord(v1::DriftKind_Name(drift.kind()), "DRIFT_KIND_")},
-                  {drift.host()},
-                  {drift.node()},
-                  {drift.dimension()},
-                  {std::to_string(drift.stored()), Colour::kRed},
-                  {std::to_string(drift.true_value())},
-                  {FormatSignedCount(drift.difference())}});
-  }
+  for (const v1::Drift& drift : drifts) table.AddRow(DriftRow(drift));
   return table;
 }
 
@@ -222,40 +230,39 @@ Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& 
                {"ADDRESSES", Align::kLeft, true}});
   for (const v1::FirewallRule& rule : rules) {
     table.AddRow({{rule.key()},
-                  {EnumWord(v1::FirewallDirection_Name(rule.direction()), "FIREWALL_DIRECTION_")},
-                  {EnumWord(v1::FirewallAction_Name(rule.action()), "FIREWALL_ACTION_")},
-                  {EnumWord(v1::FirewallTransport_Name(rule.transport()), "FIREWALL_TRANSPORT_")},
+                  {EnumWord(rule.direction())},
+                  {EnumWord(rule.action())},
+                  {EnumWord(rule.transport())},
                   {rule.ports().empty() ? "any" : fmt::format("{}", fmt::join(rule.ports(), ","))},
                   {rule.ips().empty() ? "any" : fmt::format("{}", fmt::join(rule.ips(), ","))}});
   }
   return table;
 }
 
-Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of) {
+std::vector<Column> NodeColumns(NodeTableOf of) {
   std::vector<Column> columns = {{"NODE", Align::kLeft, true}, {"ORG", Align::kLeft, true}};
   if (of == NodeTableOf::kFleet) columns.push_back({"HOST", Align::kLeft, true});
   columns.push_back({"IMAGE", Align::kLeft, true});
   columns.push_back({"STATE"});
   for (const char* title : {"CPU", "MEMORY", "DISK"}) columns.push_back({title, Align::kRight});
-  Table table(std::move(columns));
-  for (const v1::Node& node : nodes.nodes()) {
-    std::string state = EnumWord(v1::NodeState_Name(node.node_state()), "NODE_STATE_");
-    const std::string next = EnumWord(v1::NextState_Name(node.next_state()), "NEXT_STATE_");
-    if (!next.empty()) state += " -> " + next;
-    std::vector<Cell> row = {{node.name()}, {node.org()}};
-    if (of == NodeTableOf::kFleet) row.push_back({node.host()});
-    row.push_back({node.image()});
-    const bool failed = node.node_state() == v1::NODE_STATE_FAILED;
-    const bool unwell = IsUnwell(node);
-    if (unwell)
-      state += node.reported().health() == v1::HEALTH_UNHEALTHY ? ", unhealthy" : ", has a problem";
-    row.push_back({std::move(state), failed || unwell ? Colour::kRed : Colour::kNone});
-    for (const DimensionView& d : kDimensionViews) {
-      row.push_back({FormatAmount(d, (node.resources().*d.get)())});
-    }
-    table.AddRow(std::move(row));
-  }
-  return table;
+  return columns;
+}
+
+std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of) {
+  std::string state = EnumWord(node.node_state());
+  const std::string next = EnumWord(node.next_state());
+  if (!next.empty()) state += " -> " + next;
+  std::vector<Cell> row = {{node.name()}, {node.org()}};
+  if (of == NodeTableOf::kFleet) row.push_back({node.host()});
+  row.push_back({node.image()});
+  const bool failed = node.node_state() == v1::NODE_STATE_FAILED;
+  const bool unwell = IsUnwell(node);
+  if (unwell)
+    state += node.reported().health() == v1::HEALTH_UNHEALTHY ? ", unhealthy" : ", has a problem";
+  row.push_back({std::move(state), failed || unwell ? Colour::kRed : Colour::kNone});
+  for (const DimensionView& d : kDimensionViews)
+    row.push_back({FormatAmount(d, (node.resources().*d.get)())});
+  return row;
 }
 
 void PrintChanges(Context& context, const v1::Changes& changes, std::string_view done) {

@@ -25,6 +25,9 @@ void PrintBlock(Context& context, std::string_view title, std::string_view text,
 // The table, or `when_empty`.
 void PrintList(Context& context, const Table& table, std::string_view when_empty);
 
+// An empty line and the table; nothing when it is empty.
+void PrintBelow(Context& context, const Table& table);
+
 void PrintWarnings(Context& context,
                    const google::protobuf::RepeatedPtrField<v1::Warning>& warnings);
 
@@ -32,13 +35,15 @@ void PrintWarnings(Context& context,
 void PrintOutcome(Context& context, bool applied, std::string_view done,
                   const std::string& plan_token);
 
-// A row per drift: what, stored, true, difference. The numbers are exact.
+// What, stored, true, difference. The numbers are exact.
+std::vector<Cell> DriftRow(const v1::Drift& drift);
 Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts);
 
 Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& rules);
 
 enum class NodeTableOf { kFleet, kOneHost };
-Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of);
+std::vector<Column> NodeColumns(NodeTableOf of);
+std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of);
 
 // What a request on nodes did or would do: a row per node, rows per host, warnings, corrections,
 // the plan token. `done` is the verb: "Upgraded".

@@ -22,7 +22,7 @@ struct YamlNode {
   std::string scalar;
   std::vector<Pointer> items;                        // of a sequence
   std::vector<std::pair<Pointer, Pointer>> entries;  // of a map; keys are scalars, all different
-  // How many nodes there are in it, those behind aliases counted each time.
+  // How many nodes there are in it; those of an alias count each time it is used.
   int64_t weight = 1;
 
   // The value of a key; null when there is none.

@@ -1,4 +1,4 @@
-// The command that makes the fleet what a file declares.
+// The word that makes the fleet what a file declares.
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
@@ -9,6 +9,8 @@
 #include "cli/fleet_plan.h"
 #include "cli/format.h"
 #include "cli/import_rows.h"
+#include "cli/list.h"
+#include "cli/nouns.h"
 #include "cli/progress.h"
 #include "cli/requests.h"
 #include "tallyman/v1/org.pb.h"
@@ -17,27 +19,28 @@
 namespace tallyman {
 namespace {
 
-constexpr size_t kFileBytesMax = size_t{64} << 20;
+constexpr size_t kFleetBytesMax = size_t{64} << 20;
 // A value that an upgrade brought back to a new default is set by the second round.
 constexpr int kRoundsMax = 2;
 
+struct FleetApply {
+  std::string file;
+  std::string org;
+  bool dry_run = false;
+};
+
 Status ReadCatalogue(Context& context, FleetState& state) {
-  ASSIGN_OR_RETURN(const auto orgs,
-                   ListAll<v1::ListOrgsResponse>(context, "tallyman.v1.OrgService/ListOrgs",
-                                                 v1::ListOrgsRequest(), {}));
+  ASSIGN_OR_RETURN(const auto orgs, ListAll<v1::ListOrgsResponse>(context, v1::ListOrgsRequest()));
   for (const v1::Org& org : orgs.orgs()) state.orgs.insert(org.name());
-  ASSIGN_OR_RETURN(const auto regions, ListAll<v1::ListRegionsResponse>(
-                                           context, "tallyman.v1.RegionService/ListRegions",
-                                           v1::ListRegionsRequest(), {}));
+  ASSIGN_OR_RETURN(const auto regions,
+                   ListAll<v1::ListRegionsResponse>(context, v1::ListRegionsRequest()));
   for (const v1::Region& region : regions.regions()) state.regions.insert(region.name());
-  ASSIGN_OR_RETURN(const auto protocols, ListAll<v1::ListProtocolsResponse>(
-                                             context, "tallyman.v1.CatalogService/ListProtocols",
-                                             v1::ListProtocolsRequest(), {}));
+  ASSIGN_OR_RETURN(const auto protocols,
+                   ListAll<v1::ListProtocolsResponse>(context, v1::ListProtocolsRequest()));
   for (const v1::Protocol& protocol : protocols.protocols())
     state.protocols[protocol.key()] = protocol;
   ASSIGN_OR_RETURN(const auto images,
-                   ListAll<v1::ListImagesResponse>(context, "tallyman.v1.CatalogService/ListImages",
-                                                   v1::ListImagesRequest(), {}));
+                   ListAll<v1::ListImagesResponse>(context, v1::ListImagesRequest()));
   state.images.assign(images.images().begin(), images.images().end());
   return {};
 }
@@ -50,8 +53,7 @@ Status ReadConfigs(Context& context, const Fleet& fleet, FleetState& state) {
       if (found == state.nodes.end()) continue;
       v1::GetNodeRequest request;
       request.set_node(found->second.id());
-      ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(
-                                                "tallyman.v1.NodeService/GetNode", request));
+      ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(request));
       found->second = response.node();
     }
   }
@@ -62,12 +64,10 @@ Result<FleetState> ReadState(Context& context, const Fleet& fleet) {
   FleetState state;
   RETURN_IF_ERROR(ReadCatalogue(context, state));
   ASSIGN_OR_RETURN(const auto hosts,
-                   ListAll<v1::ListHostsResponse>(context, "tallyman.v1.HostService/ListHosts",
-                                                  v1::ListHostsRequest(), {}));
+                   ListAll<v1::ListHostsResponse>(context, v1::ListHostsRequest()));
   for (const v1::Host& host : hosts.hosts()) state.hosts[host.name()] = host;
   ASSIGN_OR_RETURN(const auto nodes,
-                   ListAll<v1::ListNodesResponse>(context, "tallyman.v1.NodeService/ListNodes",
-                                                  v1::ListNodesRequest(), {}));
+                   ListAll<v1::ListNodesResponse>(context, v1::ListNodesRequest()));
   for (const v1::Node& node : nodes.nodes()) state.nodes[node.name()] = node;
   RETURN_IF_ERROR(ReadConfigs(context, fleet, state));
   return state;
@@ -75,7 +75,7 @@ Result<FleetState> ReadState(Context& context, const Fleet& fleet) {
 
 // Who owns new nodes that name no org; empty when that is not clear. Where there is no org at all
 // the declaration gets one.
-std::string DefaultOrg(Context& context, const ApplyOptions& options, const FleetState& state,
+std::string DefaultOrg(Context& context, const FleetApply& options, const FleetState& state,
                        Fleet& fleet) {
   if (!options.org.empty()) return options.org;
   if (const auto org = context.environment().variable("TALLYMAN_ORG"); org && !org->empty()) {
@@ -92,7 +92,7 @@ std::string DefaultOrg(Context& context, const ApplyOptions& options, const Flee
 }
 
 // Puts the place of the declaration before an error of the server.
-Error PlaceError(const std::string& file, const FleetStep& step, Error error) {
+Error PlaceStepError(const std::string& file, const FleetStep& step, Error error) {
   size_t item = 0;
   if (const auto index = ParseInt64(error.Fact("index")); index && *index >= 0) {
     item = static_cast<size_t>(*index);
@@ -103,11 +103,14 @@ Error PlaceError(const std::string& file, const FleetStep& step, Error error) {
 }
 
 Status TakeStep(Context& context, const std::string& file, const FleetStep& step) {
-  const auto* field = step.request->GetDescriptor()->FindFieldByName("request_id");
-  step.request->GetReflection()->SetString(step.request.get(), field, context.RequestId({}));
-  if (Status done = context.Call(step.method, *step.request, *step.response); !done) {
-    return Fail(PlaceError(file, step, std::move(done).error()));
-  }
+  google::protobuf::Message& request = *step.request;
+  const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
+  request.GetReflection()->SetString(&request, field, context.RequestId({}));
+  auto* factory = google::protobuf::MessageFactory::generated_factory();
+  const auto* prototype = factory->GetPrototype(MethodOf(request).output_type());
+  const std::unique_ptr<google::protobuf::Message> response(prototype->New());
+  if (Status done = context.Call(request, *response); !done)
+    return Fail(PlaceStepError(file, step, std::move(done).error()));
   return {};
 }
 
@@ -116,9 +119,9 @@ Status TakeSteps(Context& context, const std::string& file, const FleetPlan& pla
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     if (Status taken = TakeStep(context, file, plan.steps[i]); !taken) {
       Error error = std::move(taken).error();
-      error.message +=
-          fmt::format(" ({} of {} requests were carried out before; correct this and apply again)",
-                      i, plan.steps.size());
+      error.message += fmt::format(
+          " ({} of {} requests were carried out before it; correct the file and apply again)", i,
+          plan.steps.size());
       return Fail(std::move(error));
     }
     ++done;
@@ -155,7 +158,7 @@ boost::json::value PlanDocument(const FleetPlan& plan, bool applied) {
                              {"applied", applied}};
 }
 
-void Report(Context& context, const FleetPlan& plan, bool applied) {
+void PrintApplied(Context& context, const FleetPlan& plan, bool applied) {
   if (!context.is_table()) {
     context.PrintDocument(PlanDocument(plan, applied));
   } else if (applied) {
@@ -165,10 +168,8 @@ void Report(Context& context, const FleetPlan& plan, bool applied) {
   }
 }
 
-}  // namespace
-
-CommandResult ApplyFleet(Context& context, const ApplyOptions& options) {
-  ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFileBytesMax));
+CommandResult ApplyFleet(Context& context, FleetApply& options) {
+  ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFleetBytesMax));
   ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(options.file, text));
   if (!options.dry_run) context.MayCreateDatabase();
   FleetPlan whole;
@@ -178,7 +179,7 @@ CommandResult ApplyFleet(Context& context, const ApplyOptions& options) {
     ASSIGN_OR_RETURN(FleetPlan plan, PlanFleet(options.file, fleet, state, org));
     if (context.is_table()) PrintPlan(context, plan);
     if (options.dry_run) {
-      Report(context, plan, false);
+      PrintApplied(context, plan, false);
       return kExitDone;
     }
     int64_t done = 0;
@@ -187,8 +188,21 @@ CommandResult ApplyFleet(Context& context, const ApplyOptions& options) {
     std::ranges::move(plan.changes, std::back_inserter(whole.changes));
     if (done == 0) break;
   }
-  Report(context, whole, true);
+  PrintApplied(context, whole, true);
   return kExitDone;
+}
+
+}  // namespace
+
+void DefineApply(Word root) {
+  auto [verb, apply] =
+      root.Verb<FleetApply>("apply", "Make the fleet match a file; deletes nothing",
+                            "  tallyman apply -f fleet.yaml --dry-run\n"
+                            "  tallyman apply -f fleet.yaml",
+                            ApplyFleet);
+  verb.Text("-f,--file", "FILE", &apply.file, "Fleet file, - for standard input").Required();
+  verb.Text("--org", "ORG", &apply.org, "Who owns nodes that name no org");
+  verb.Flag("--dry-run", &apply.dry_run, "Show the difference, and change nothing");
 }
 
 }  // namespace tallyman

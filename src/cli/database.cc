@@ -1,14 +1,20 @@
-// Commands on a database as a whole.
+// The words about a database as a whole.
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
 
-#include "cli/commands.h"
 #include "cli/document.h"
 #include "cli/format.h"
+#include "cli/nouns.h"
 #include "cli/progress.h"
 
 namespace tallyman {
+namespace {
+
+struct DatabaseCopy {
+  std::string from;
+  std::string to;
+};
 
 CommandResult MigrateDatabase(Context& context) {
   ASSIGN_OR_RETURN(const std::string dsn, context.Database());
@@ -21,7 +27,7 @@ CommandResult MigrateDatabase(Context& context) {
     context.Line(fmt::format("Created {} at schema version {}.", shown, report.to_version),
                  Colour::kGreen);
   } else if (report.from_version == report.to_version) {
-    context.Line(fmt::format("{} is at schema version {} already.", shown, report.to_version));
+    context.Line(fmt::format("{} is already at schema version {}.", shown, report.to_version));
   } else {
     context.Line(fmt::format("Migrated {} from schema version {} to {}.", shown,
                              report.from_version, report.to_version),
@@ -30,7 +36,7 @@ CommandResult MigrateDatabase(Context& context) {
   return kExitDone;
 }
 
-CommandResult BackupDatabase(Context& context, const std::string& to) {
+CommandResult BackupDatabase(Context& context, std::string& to) {
   ASSIGN_OR_RETURN(const std::string dsn, context.Database());
   {
     Progress progress(context, "backing up");
@@ -40,11 +46,7 @@ CommandResult BackupDatabase(Context& context, const std::string& to) {
           progress.Advance(done);
         }));
   }
-  if (!context.is_table()) {
-    context.PrintDocument(boost::json::object{{"backup", ToJsonString(to)}});
-  } else {
-    context.Line(fmt::format("Backed up to {}.", Printable(to)), Colour::kGreen);
-  }
+  context.Confirm("backup", to, fmt::format("Backed up to {}.", Printable(to)));
   return kExitDone;
 }
 
@@ -75,14 +77,14 @@ CommandResult CheckDatabase(Context& context) {
         Colour::kGreen);
   } else {
     context.Line(
-        fmt::format("{} found; restore a backup, or ask for help before anything is written.",
+        fmt::format("{} found; restore a backup, or ask for help before anything else is written.",
                     Counted(static_cast<int64_t>(report.problems.size()), "problem")),
         Colour::kRed);
   }
   return status;
 }
 
-CommandResult CopyDatabase(Context& context, const CopyOptions& options) {
+CommandResult CopyDatabase(Context& context, DatabaseCopy& options) {
   DatabaseTool& database = context.environment().database;
   Result<CopiedReport> copied;
   {
@@ -113,6 +115,30 @@ CommandResult CopyDatabase(Context& context, const CopyOptions& options) {
         Colour::kRed);
   }
   return kExitDone;
+}
+
+}  // namespace
+
+void DefineDatabase(Word root) {
+  Word db = root.Noun("db", "The database as a whole",
+                      "  tallyman db migrate --db sqlite:fleet.db\n"
+                      "  tallyman db backup fleet.backup\n"
+                      "  tallyman db check\n"
+                      "  tallyman db copy --from sqlite:fleet.db --to postgres://db/fleet");
+  db.Verb("migrate", "Create the database, or bring it to this program's schema",
+          "  tallyman db migrate --db sqlite:fleet.db", MigrateDatabase);
+  auto [backup, to] =
+      db.Verb<std::string>("backup", "Copy the database into a new file while it is in use",
+                           "  tallyman db backup fleet.backup", BackupDatabase);
+  backup.Argument("FILE", &to, "The new file");
+  db.Verb("check", "Check that the database is sound (\"tallyman audit\" checks the books)",
+          "  tallyman db check", CheckDatabase);
+  auto [copy, databases] = db.Verb<DatabaseCopy>(
+      "copy", "Copy everything into an empty database, of either kind",
+      "  tallyman db copy --from sqlite:fleet.db --to postgres://tallyman@db.example/fleet",
+      CopyDatabase);
+  copy.Text("--from", "DSN", &databases.from, "The database to copy; it may be in use").Required();
+  copy.Text("--to", "DSN", &databases.to, "The database to fill; it must be empty").Required();
 }
 
 }  // namespace tallyman

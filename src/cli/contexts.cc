@@ -1,15 +1,16 @@
-// Commands on the file with contexts.
+// The words about contexts: servers and databases under a name of your own.
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
 
 #include "base/text.h"
-#include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/document.h"
+#include "cli/nouns.h"
 #include "cli/views.h"
 
 namespace tallyman {
+namespace {
 
 CommandResult ListContexts(Context& context) {
   ASSIGN_OR_RETURN(const Config config, ReadConfig(context));
@@ -34,35 +35,35 @@ CommandResult ListContexts(Context& context) {
                   {!item.token.empty() ? "in this file" : item.token_file}});
   }
   PrintList(context, table,
-            "There are no contexts; make one with \"tallyman context set NAME --server URL\".");
+            "There are no contexts; create one with \"tallyman context set NAME --server URL\".");
   return kExitDone;
 }
 
-CommandResult UseContext(Context& context, const std::string& name) {
+CommandResult UseContext(Context& context, std::string& name) {
   ASSIGN_OR_RETURN(Config config, ReadConfig(context));
   ASSIGN_OR_RETURN(const ConfigContext found, FindContext(config, name));
   config.current = found.name;
   RETURN_IF_ERROR(WriteConfig(context, config));
-  context.Confirm("context", name, fmt::format("Commands go to {} now.", name));
+  context.Confirm("context", name, fmt::format("Commands now go to {}.", name));
   return kExitDone;
 }
 
-CommandResult SetContext(Context& context, const ContextOptions& options) {
-  RETURN_IF_ERROR(CheckName("context", options.name));
+CommandResult SetContext(Context& context, std::string& name) {
+  RETURN_IF_ERROR(CheckName("context", name));
   if (!context.globals().server.empty() && !context.globals().db.empty()) {
     return Fail(InvalidArgument("AMBIGUOUS_TARGET",
                                 "--server and --db are both given: leave one of them out"));
   }
   ASSIGN_OR_RETURN(Config config, ReadConfig(context));
   const GlobalOptions& given = context.globals();
-  const ConfigContext* known = config.Find(options.name);
+  const ConfigContext* known = config.Find(name);
   ConfigContext changed = known == nullptr ? ConfigContext() : *known;
-  changed.name = options.name;
+  changed.name = name;
   // A server and a database take each other's place; so do a token and its file.
   if (!given.server.empty()) changed.server = given.server, changed.db.clear();
   if (!given.db.empty()) {
     changed = ConfigContext();
-    changed.name = options.name;
+    changed.name = name;
     changed.db = given.db;
   }
   if (!given.token.empty()) changed.token = given.token, changed.token_file.clear();
@@ -70,20 +71,42 @@ CommandResult SetContext(Context& context, const ContextOptions& options) {
   if (!given.ca.empty()) changed.ca = given.ca;
   if (changed.server.empty() == changed.db.empty()) {
     return Fail(InvalidArgument(
-        "USAGE", fmt::format("context {} wants a --server or a --db", options.name)));
+        "USAGE", fmt::format("context {} has no target: add --server or --db", name)));
   }
   if (known == nullptr) {
     config.contexts.push_back(changed);
   } else {
-    *std::ranges::find(config.contexts, options.name, &ConfigContext::name) = changed;
+    *std::ranges::find(config.contexts, name, &ConfigContext::name) = changed;
   }
-  if (config.current.empty()) config.current = options.name;
+  if (config.current.empty()) config.current = name;
   RETURN_IF_ERROR(WriteConfig(context, config));
-  context.Confirm(
-      "context", options.name,
-      fmt::format("{} context {}{}.", known == nullptr ? "Made" : "Changed", options.name,
-                  config.current == options.name ? "; commands go there" : ""));
+  context.Confirm("context", name,
+                  fmt::format("{} context {}{}.", known == nullptr ? "Created" : "Changed", name,
+                              config.current == name ? "; commands go there" : ""));
   return kExitDone;
+}
+
+}  // namespace
+
+void DefineContext(Word root) {
+  Word noun = root.Noun(
+      "context", "Contexts: servers and databases under a name of your own",
+      "  tallyman context set prod --server https://tallyman.example:7480 --token-file prod.token\n"
+      "  tallyman context use prod\n"
+      "  tallyman context list");
+  noun.Verb("list", "List contexts; * marks the current one", "  tallyman context list",
+            ListContexts);
+  auto [use, used] =
+      noun.Verb<std::string>("use", "Choose the context that commands use from now on",
+                             "  tallyman context use prod", UseContext);
+  use.Argument("NAME", &used, "Its name");
+  auto [set, name] = noun.Verb<std::string>(
+      "set", "Create or change a context, from --server, --db, --token-file, --token and --ca",
+      "  tallyman context set prod --server https://tallyman.example:7480 \\\n"
+      "    --token-file ~/prod.token --ca fleet-ca.pem\n"
+      "  tallyman context set home --db sqlite:/home/me/fleet.db",
+      SetContext);
+  set.Argument("NAME", &name, "Its name");
 }
 
 }  // namespace tallyman

@@ -1,0 +1,90 @@
+// The words about commands to hosts.
+#include <fmt/core.h>
+
+#include "cli/format.h"
+#include "cli/list.h"
+#include "cli/nouns.h"
+#include "cli/views.h"
+#include "tallyman/v1/command.pb.h"
+
+namespace tallyman {
+namespace {
+
+CommandResult ShowCommand(Context& context, v1::GetCommandRequest& request) {
+  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetCommandResponse>(request));
+  return context.Answer(response, [&] {
+    const v1::Command& command = response.command();
+    PrintFields(context, {{"command", command.id()},
+                          {"kind", EnumWord(command.kind())},
+                          {"state", EnumWord(command.state())},
+                          {"node", command.node()},
+                          {"host", command.host()},
+                          {"from", command.from_image()},
+                          {"to", command.to_image()},
+                          {"attempt", std::to_string(command.attempt())},
+                          {"by", command.cause().actor()},
+                          {"request", command.cause().request_id()},
+                          {"created", FormatTimestamp(command.created_at())},
+                          {"taken", FormatTimestamp(command.taken_at())},
+                          {"ended", FormatTimestamp(command.ended_at())}});
+    PrintBlock(context, "outcome:", command.outcome());
+    if (command.payload().empty()) return;
+    context.Detail("");
+    context.Detail("payload:");
+    context.Detail(Printable(command.payload()));
+  });
+}
+
+// What the hosts said of those that did not go well.
+void PrintOutcomes(Context& context, const v1::ListCommandsResponse& list) {
+  for (const v1::Command& command : list.commands()) {
+    if (command.state() != v1::COMMAND_STATE_SETTLED)
+      PrintBlock(context, command.id() + ":", command.outcome());
+  }
+}
+
+void DefineCommandList(Word noun) {
+  const ListCommand<v1::ListCommandsRequest, v1::ListCommandsResponse, v1::Command> list = {
+      .description = "List commands",
+      .examples = "  tallyman command list --node eth-1",
+      .filters = {{"--node", "NODE", "node", "Only for this node"},
+                  {"--host", "HOST", "host", "Only for this host"},
+                  {"--kind", "KIND", "kind", "Only of this kind, such as upgrade"},
+                  {"--state", "STATE", "state", "Only in this state, such as open"}},
+      .fields = "node, host, kind, state",
+      .orders = "created_at",
+      .columns = {{"COMMAND"},
+                  {"KIND"},
+                  {"STATE"},
+                  {"NODE", Align::kLeft, true},
+                  {"HOST", Align::kLeft, true},
+                  {"IMAGE", Align::kLeft, true},
+                  {"CREATED"}},
+      .items = &v1::ListCommandsResponse::commands,
+      .row = [](Context&, const v1::Command& command) -> std::vector<Cell> {
+        return {{command.id()},
+                {EnumWord(command.kind())},
+                {EnumWord(command.state())},
+                {command.node()},
+                {command.host()},
+                {command.to_image().empty() ? command.from_image() : command.to_image()},
+                {FormatTimestamp(command.created_at())}};
+      },
+      .when_empty = "There are no such commands.",
+      .after = PrintOutcomes};
+  list.Define(noun);
+}
+
+}  // namespace
+
+void DefineCommand(Word root) {
+  Word command = root.Noun("command", "Commands: what hosts are told to do",
+                           "  tallyman command list --state open\n"
+                           "  tallyman command show ID");
+  DefineCommandList(command);
+  auto [show, request] = command.Verb<v1::GetCommandRequest>(
+      "show", "Show a command with its payload", "  tallyman command show ID", ShowCommand);
+  show.Argument("COMMAND", request.mutable_command_id(), "Id");
+}
+
+}  // namespace tallyman

@@ -1,0 +1,236 @@
+// The words about hosts.
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+
+#include "cli/document.h"
+#include "cli/format.h"
+#include "cli/import_rows.h"
+#include "cli/list.h"
+#include "cli/nouns.h"
+#include "cli/requests.h"
+#include "cli/views.h"
+#include "tallyman/v1/host.pb.h"
+#include "tallyman/v1/node.pb.h"
+
+namespace tallyman {
+namespace {
+
+constexpr const char* kPolicyHelp =
+    "What happens when an upgrade exceeds it: default, warn or enforce";
+
+struct HostUpdate {
+  v1::UpdateHostRequest request;
+  // The dimensions that were given, and their new capacity.
+  std::vector<const DimensionView*> given;
+  v1::Resources capacity;
+};
+
+Cell FreeCell(const v1::Host& host, const DimensionView& dimension) {
+  const int64_t free = (host.free().*dimension.get)();
+  return {FormatAmount(dimension, free), free < 0 ? Colour::kRed : Colour::kNone};
+}
+
+CommandResult CreateHost(Context& context, v1::CreateHostsRequest& request) {
+  auto created = Change<v1::CreateHostsResponse>(context, request);
+  if (!created) {
+    DropIndex(created.error());
+    return Fail(std::move(created).error());
+  }
+  return context.Answer(*created, [&] {
+    const v1::HostSpec& spec = request.hosts(0);
+    PrintWarnings(context, created->warnings());
+    PrintOutcome(context, created->applied(),
+                 fmt::format("Created host {} in {}: {}.", spec.name(), spec.region(),
+                             FormatResources(spec.capacity())),
+                 "");
+  });
+}
+
+void PrintHostChange(Context& context, const v1::UpdateHostResponse& response) {
+  const v1::Host& host = response.host();
+  Table table({{"DIMENSION"},
+               {"BEFORE", Align::kRight},
+               {"AFTER", Align::kRight},
+               {"DIFFERENCE", Align::kRight},
+               {"USED", Align::kRight},
+               {"HELD", Align::kRight},
+               {"FREE", Align::kRight}});
+  for (const DimensionView& dimension : kDimensionViews) {
+    const int64_t before = (response.capacity_before().*dimension.get)();
+    const int64_t after = (host.capacity().*dimension.get)();
+    table.AddRow({{std::string(dimension.word)},
+                  {FormatAmount(dimension, before)},
+                  {FormatAmount(dimension, after)},
+                  {FormatSigned(dimension, after - before)},
+                  {FormatAmount(dimension, (host.books().allocated().*dimension.get)())},
+                  {FormatAmount(dimension, (host.held().*dimension.get)())},
+                  FreeCell(host, dimension)});
+  }
+  context.Detail(table);
+  if (response.capacity_policy_before() != host.capacity_policy()) {
+    context.Detail(fmt::format("capacity policy: {} -> {}",
+                               EnumWord(response.capacity_policy_before()),
+                               EnumWord(host.capacity_policy())));
+  }
+  PrintWarnings(context, response.warnings());
+  PrintOutcome(context, response.applied(), fmt::format("Updated host {}.", host.name()),
+               response.plan_token());
+}
+
+CommandResult UpdateHost(Context& context, HostUpdate& update) {
+  v1::UpdateHostRequest& request = update.request;
+  if (!update.given.empty()) {
+    // The method takes the whole capacity; what is not given stays as it is.
+    v1::GetHostRequest get;
+    get.set_host(request.host());
+    ASSIGN_OR_RETURN(const auto current, context.Call<v1::GetHostResponse>(get));
+    v1::Resources& capacity = *request.mutable_capacity();
+    capacity = current.host().capacity();
+    for (const DimensionView* dimension : update.given)
+      (capacity.*dimension->set)((update.capacity.*dimension->get)());
+  } else if (request.capacity_policy() == v1::CAPACITY_POLICY_UNSPECIFIED) {
+    return Fail(InvalidArgument(
+        "NOTHING_TO_CHANGE",
+        "there is nothing to change: add --cpu, --memory, --disk or --capacity-policy"));
+  }
+  ASSIGN_OR_RETURN(const auto response, Change<v1::UpdateHostResponse>(context, request));
+  return context.Answer(response, [&] { PrintHostChange(context, response); });
+}
+
+void PrintReportedHost(Context& context, const v1::Host& host) {
+  if (!host.has_reported()) return;
+  const v1::ReportedHost& said = host.reported();
+  context.Detail("");
+  PrintFields(context,
+              {{"heard", FormatTimestamp(said.heard_at())},
+               {"measured", said.has_capacity() ? FormatResources(said.capacity()) : ""},
+               {"reserved", said.has_reserved() ? FormatResources(said.reserved()) : ""},
+               {"disks", said.thin_disks() ? "thin: nodes may be promised more than there is" : ""},
+               {"agent", said.agent_version()}});
+  PrintBlock(context, "what is wrong with it:", said.problem(), Colour::kRed);
+}
+
+void PrintHostBooks(Context& context, const v1::Host& host) {
+  Table table({{""},
+               {"CAPACITY", Align::kRight},
+               {"USED", Align::kRight},
+               {"HELD", Align::kRight},
+               {"FREE", Align::kRight}});
+  table.AddRow({{"nodes"}, {}, {std::to_string(host.books().node_count())}});
+  for (const DimensionView& dimension : kDimensionViews) {
+    table.AddRow({{std::string(dimension.word)},
+                  {FormatAmount(dimension, (host.capacity().*dimension.get)())},
+                  {FormatAmount(dimension, (host.books().allocated().*dimension.get)())},
+                  {FormatAmount(dimension, (host.held().*dimension.get)())},
+                  FreeCell(host, dimension)});
+  }
+  context.Detail(table);
+}
+
+CommandResult ShowHost(Context& context, v1::GetHostRequest& request) {
+  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetHostResponse>(request));
+  const v1::Host& host = response.host();
+  v1::ListNodesRequest list_nodes;
+  list_nodes.set_filter("host=" + host.id());
+  ASSIGN_OR_RETURN(const auto nodes, ListAll<v1::ListNodesResponse>(context, list_nodes));
+  if (!context.is_table()) {
+    boost::json::object document = ToDocument(response).get_object();
+    document["nodes"] = ToDocument(nodes).at("nodes");
+    context.PrintDocument(document);
+    return kExitDone;
+  }
+  PrintFields(context, {{"host", host.name()},
+                        {"id", host.id()},
+                        {"region", host.region()},
+                        {"capacity policy", EnumWord(host.capacity_policy())},
+                        {"ledger entries", std::to_string(host.ledger_seq())},
+                        {"version", std::to_string(host.version())}});
+  PrintReportedHost(context, host);
+  context.Detail("");
+  PrintHostBooks(context, host);
+  PrintWarnings(context, host.warnings());
+  context.Detail("");
+  Table table(NodeColumns(NodeTableOf::kOneHost));
+  for (const v1::Node& node : nodes.nodes()) table.AddRow(NodeRow(node, NodeTableOf::kOneHost));
+  PrintList(context, table, "It has no nodes.");
+  return kExitDone;
+}
+
+void DefineHostChanges(Word host) {
+  auto [create, created] = host.Verb<v1::CreateHostsRequest>(
+      "create", "Register a host",
+      "  tallyman host create h1 --region eu-west --cpu 64 --memory 256GiB --disk 8TB", CreateHost);
+  v1::HostSpec& spec = *created.add_hosts();
+  create.Argument("NAME", spec.mutable_name(), "Its name");
+  create.Text("--region", "REGION", spec.mutable_region(), "The region it belongs to").Required();
+  AddAmounts(create, spec.mutable_capacity(), "Capacity", true);
+  create.Choice("--capacity-policy", "POLICY", spec, &v1::HostSpec::set_capacity_policy,
+                kPolicyHelp);
+  AddDryRun(create, created);
+  AddRequestId(create, created);
+
+  auto [update, updated] =
+      host.Verb<HostUpdate>("update", "Change a host's capacity or capacity policy",
+                            "  tallyman host update h1 --memory 512GiB\n"
+                            "  tallyman host update h1 --capacity-policy enforce --dry-run",
+                            UpdateHost);
+  update.Argument("HOST", updated.request.mutable_host(), "Name or id");
+  AddAmounts(update, &updated.capacity, "New capacity", false, &updated.given);
+  update.Choice("--capacity-policy", "POLICY", updated.request,
+                &v1::UpdateHostRequest::set_capacity_policy, kPolicyHelp);
+  AddExpectedVersion(update, updated.request);
+  AddChange(update, updated.request);
+}
+
+void DefineHostList(Word noun) {
+  const ListCommand<v1::ListHostsRequest, v1::ListHostsResponse, v1::Host> list = {
+      .description = "List hosts with their books",
+      .examples = "  tallyman host list --region eu-west",
+      .filters = {{"--region", "REGION", "region", "Only of this region"}},
+      .fields = "name, region",
+      .orders = "name, created_at",
+      .columns = {{"HOST", Align::kLeft, true},
+                  {"REGION", Align::kLeft, true},
+                  {"NODES", Align::kRight},
+                  {"CPU USED", Align::kRight},
+                  {"FREE", Align::kRight},
+                  {"MEMORY USED", Align::kRight},
+                  {"FREE", Align::kRight},
+                  {"DISK USED", Align::kRight},
+                  {"FREE", Align::kRight}},
+      .items = &v1::ListHostsResponse::hosts,
+      .row = [](Context&, const v1::Host& host) -> std::vector<Cell> {
+        std::vector<Cell> row = {
+            {host.name()}, {host.region()}, {std::to_string(host.books().node_count())}};
+        for (const DimensionView& d : kDimensionViews) {
+          row.push_back({FormatAmount(d, (host.books().allocated().*d.get)())});
+          row.push_back(FreeCell(host, d));
+        }
+        return row;
+      },
+      .when_empty =
+          "There are no hosts; add them with \"tallyman host create\" or \"tallyman "
+          "import hosts\"."};
+  list.Define(noun);
+}
+
+}  // namespace
+
+void DefineHost(Word root) {
+  Word host =
+      root.Noun("host", "Hosts: machines, their capacity and their books",
+                "  tallyman host create h1 --region eu-west --cpu 64 --memory 256GiB --disk 8TB\n"
+                "  tallyman host list --region eu-west\n"
+                "  tallyman host show h1");
+  DefineHostChanges(host);
+  DefineHostList(host);
+  auto [show, shown] = host.Verb<v1::GetHostRequest>(
+      "show", "Show a host: capacity, books, holds, free, and its nodes",
+      "  tallyman host show h1\n"
+      "  tallyman host show h1 -o json",
+      ShowHost);
+  show.Argument("HOST", shown.mutable_host(), "Name or id");
+}
+
+}  // namespace tallyman

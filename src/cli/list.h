@@ -1,0 +1,125 @@
+// Lists: all pages of an answer, the options that every list has, and lists as commands.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cli/views.h"
+#include "cli/words.h"
+
+namespace tallyman {
+
+// The request of a list, and the options that are not its fields.
+template <class Request>
+struct ListRequest {
+  Request request;
+  std::string filter;  // of the options that stand for one field, joined to that of --filter
+  int64_t limit = INT64_MAX;
+};
+
+// Appends "FIELD=VALUE" to a filter; nothing when the value is empty.
+void AddFilter(std::string& filter, std::string_view field, std::string_view value);
+// Both filters as one.
+std::string JoinFilters(const std::string& a, const std::string& b);
+
+// Appends FIELD=VALUE, with what an option gives.
+inline Reader FilterBy(std::string field, std::string* filter) {
+  return [field = std::move(field), filter](const auto&, const auto& value) -> Status {
+    AddFilter(*filter, field, value);
+    return {};
+  };
+}
+
+// An option that stands for FIELD=VALUE.
+struct ListFilter {
+  std::string name;
+  std::string type;
+  std::string field;
+  std::string description;
+};
+
+// Those filters, --filter, --order-by and --limit. `fields` and `orders` are those that the method
+// knows.
+template <class Request>
+void AddListOptions(Word verb, ListRequest<Request>& list, const std::vector<ListFilter>& filters,
+                    const std::string& fields, const std::string& orders) {
+  for (const ListFilter& filter : filters) {
+    verb.Value(filter.name, filter.type, FilterBy(filter.field, &list.filter), filter.description);
+  }
+  verb.Text("--filter", "FILTER", list.request.mutable_filter(),
+            "FIELD=VALUE or FIELD!=VALUE, several separated by spaces; fields: " + fields);
+  verb.Text("--order-by", "FIELD", list.request.mutable_order_by(),
+            "Add \" desc\" for descending order; fields: " + orders);
+  verb.Number("--limit", &list.limit, "Show only the first N");
+}
+
+// All pages as one answer; with a limit the first rows, and the token of the next page.
+template <class Response, class Request>
+Result<Response> ReadPages(Context& context, Request request, int64_t limit) {
+  constexpr int64_t kPageSizeMax = 1000;
+  Response all;
+  for (int64_t left = limit;;) {
+    request.set_page_size(static_cast<int32_t>(std::min(left, kPageSizeMax)));
+    ASSIGN_OR_RETURN(Response page, context.Call<Response>(request));
+    left -= std::min(left, kPageSizeMax);
+    all.clear_next_page_token();
+    all.MergeFrom(page);
+    if (page.next_page_token().empty() || left == 0) return all;
+    request.set_page_token(page.next_page_token());
+  }
+}
+
+template <class Response, class Request>
+Result<Response> ListAll(Context& context, Request request) {
+  return ReadPages<Response>(context, std::move(request), INT64_MAX);
+}
+
+template <class Response, class Request>
+Result<Response> ListAll(Context& context, const ListRequest<Request>& list) {
+  Request request = list.request;
+  request.set_filter(JoinFilters(list.filter, request.filter()));
+  return ReadPages<Response>(context, std::move(request), list.limit);
+}
+
+// A list as a command: its words, the types of its method, and how a row is shown.
+template <class Request, class Response, class Item>
+struct ListCommand {
+  std::string name = "list";
+  std::string description;
+  std::string examples;
+  std::vector<ListFilter> filters = {};
+  std::string fields;
+  std::string orders;
+  std::vector<Column> columns;
+  const google::protobuf::RepeatedPtrField<Item>& (Response::*items)() const;
+  std::function<std::vector<Cell>(Context&, const Item&)> row;
+  std::string when_empty;
+  // What is printed below the table; may be empty.
+  std::function<void(Context&, const Response&)> after = {};
+
+  // Defines it; gives its verb and its request, for more options.
+  std::pair<Word, ListRequest<Request>&> Define(Word noun) const {
+    auto list = std::make_shared<ListRequest<Request>>();
+    Word verb = noun.Verb(name, description, examples, [command = *this, list](Context& context) {
+      return command.Run(context, *list);
+    });
+    AddListOptions(verb, *list, filters, fields, orders);
+    return {verb, *list};
+  }
+
+  CommandResult Run(Context& context, const ListRequest<Request>& list) const {
+    ASSIGN_OR_RETURN(const Response response, ListAll<Response>(context, list));
+    return context.Answer(response, [&] {
+      Table table(columns);
+      for (const Item& item : (response.*items)()) table.AddRow(row(context, item));
+      PrintList(context, table, when_empty);
+      if (after) after(context, response);
+    });
+  }
+};
+
+}  // namespace tallyman

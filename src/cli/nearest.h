@@ -1,0 +1,12 @@
+// What somebody may have meant to type.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tallyman {
+
+// The one of `known` that is nearest to `typed`; empty when none is near.
+std::string Nearest(const std::string& typed, const std::vector<std::string>& known);
+
+}  // namespace tallyman

@@ -1,0 +1,226 @@
+// The words that change nodes that exist.
+#include <fmt/core.h>
+
+#include "base/text.h"
+#include "cli/format.h"
+#include "cli/nouns.h"
+#include "cli/requests.h"
+#include "cli/views.h"
+#include "tallyman/v1/node.pb.h"
+
+namespace tallyman {
+namespace {
+
+struct NodeDelete {
+  v1::DeleteNodesRequest request;
+  bool yes = false;
+};
+
+struct NodeUpgrade {
+  v1::UpgradeNodesRequest request;
+  std::string all_of;       // PROTOCOL[/VARIANT[@VERSION]]
+  v1::NodeSelector all_in;  // with all_of: the region and the org
+  bool retry = false;
+};
+
+// Sends a request on nodes and shows the changes it answers with.
+template <class Response, class Request>
+CommandResult ChangeNodes(Context& context, Request& request, const std::string& doing,
+                          std::string_view done) {
+  ASSIGN_OR_RETURN(const auto response, Change<Response>(context, request, doing));
+  return context.Answer(response, [&] { PrintChanges(context, response.changes(), done); });
+}
+
+CommandResult UpdateNode(Context& context, v1::UpdateNodeRequest& request) {
+  return ChangeNodes<v1::UpdateNodeResponse>(context, request, "updating " + request.node(),
+                                             "Updated");
+}
+
+CommandResult RetryUpgrade(Context& context, v1::RetryUpgradeRequest& request) {
+  return ChangeNodes<v1::RetryUpgradeResponse>(context, request, "retrying " + request.node(),
+                                               "Retried the upgrade of");
+}
+
+CommandResult DeleteNodes(Context& context, NodeDelete& options) {
+  v1::DeleteNodesRequest& request = options.request;
+  // Without --yes it is only shown; a plan token proves that it was shown before.
+  const bool confirmed = options.yes || request.dry_run() || !request.plan_token().empty();
+  if (!confirmed) request.set_dry_run(true);
+  ASSIGN_OR_RETURN(const int status,
+                   ChangeNodes<v1::DeleteNodesResponse>(context, request, "deleting", "Deleted"));
+  if (confirmed) return status;
+  return Fail(
+      InvalidArgument("NOT_CONFIRMED",
+                      "nothing was deleted: add --yes to delete what is shown, or --dry-run "
+                      "to see it without this error"));
+}
+
+// PROTOCOL[/VARIANT[@VERSION]].
+Status ReadSelector(const std::string& text, v1::NodeSelector& selector) {
+  const size_t slash = text.find('/');
+  const size_t at = text.find('@');
+  const bool dangling = text.empty() || slash == 0 || slash + 1 == text.size() ||
+                        at + 1 == text.size() || (slash != std::string::npos && at == slash + 1);
+  if (dangling || (at != std::string::npos && (slash == std::string::npos || at < slash))) {
+    return Fail(InvalidArgument("INVALID_SELECTOR",
+                                fmt::format("--all-of is {}: write PROTOCOL, PROTOCOL/VARIANT or "
+                                            "PROTOCOL/VARIANT@VERSION",
+                                            Quote(text))));
+  }
+  selector.set_protocol(text.substr(0, slash));
+  if (slash != std::string::npos) {
+    const size_t length = at == std::string::npos ? std::string::npos : at - slash - 1;
+    selector.set_variant(text.substr(slash + 1, length));
+  }
+  if (at != std::string::npos) selector.set_semantic_version(text.substr(at + 1));
+  return {};
+}
+
+Error BadArguments(std::string what) {
+  return InvalidArgument("INVALID_ARGUMENTS", std::move(what));
+}
+
+CommandResult RetryOf(Context& context, const NodeUpgrade& upgrade) {
+  const v1::UpgradeNodesRequest& request = upgrade.request;
+  if (!request.image().empty() || !upgrade.all_of.empty()) {
+    return Fail(BadArguments(
+        "--retry repeats the upgrade to the same image: leave --image and --all-of out"));
+  }
+  if (request.nodes_size() != 1)
+    return Fail(BadArguments("--retry takes exactly one node: write its name or id"));
+  v1::RetryUpgradeRequest retry;
+  retry.set_request_id(request.request_id());
+  retry.set_node(request.nodes(0));
+  retry.set_dry_run(request.dry_run());
+  retry.set_plan_token(request.plan_token());
+  return RetryUpgrade(context, retry);
+}
+
+Status SelectNodes(const NodeUpgrade& upgrade, v1::UpgradeNodesRequest& request) {
+  if (request.image().empty())
+    return Fail(BadArguments("no image is given: add --image PROTOCOL/VARIANT@VERSION"));
+  if (request.nodes().empty() == upgrade.all_of.empty())
+    return Fail(BadArguments("name the nodes either as NODE... or with --all-of PROTOCOL/VARIANT"));
+  if (!upgrade.all_of.empty()) {
+    *request.mutable_selector() = upgrade.all_in;
+    return ReadSelector(upgrade.all_of, *request.mutable_selector());
+  }
+  if (!upgrade.all_in.region().empty() || !upgrade.all_in.org().empty())
+    return Fail(
+        BadArguments("--region and --org narrow --all-of: leave them out where nodes are named"));
+  return {};
+}
+
+CommandResult UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
+  if (upgrade.retry) return RetryOf(context, upgrade);
+  RETURN_IF_ERROR(SelectNodes(upgrade, upgrade.request));
+  ASSIGN_OR_RETURN(const auto response,
+                   Change<v1::UpgradeNodesResponse>(context, upgrade.request, "upgrading"));
+  return context.Answer(response, [&] {
+    if (response.same_image_count() > 0) {
+      context.Detail(fmt::format("{} left out: already at this image.",
+                                 Counted(response.same_image_count(), "node")));
+    }
+    if (response.deleting_count() > 0) {
+      context.Detail(
+          fmt::format("{} left out: being deleted.", Counted(response.deleting_count(), "node")));
+    }
+    if (response.changes().nodes().empty())
+      return context.Line("There is nothing to upgrade.", Colour::kGreen);
+    PrintChanges(context, response.changes(), "Upgraded");
+  });
+}
+
+void DefineUpdate(Word node) {
+  auto [verb, request] = node.Verb<v1::UpdateNodeRequest>(
+      "update", "Change a node's values, firewall rules or auto upgrade",
+      "  tallyman node update eth-1 --set archive=on --dry-run\n"
+      "  tallyman node update eth-1 --reset archive --auto-upgrade on",
+      UpdateNode);
+  verb.Argument("NODE", request.mutable_node(), "Name or id");
+  AddValues(verb, request.mutable_set_values(), "Set a property (repeat for several)");
+  verb.Texts("--reset", "KEY", request.mutable_reset_values(), "Restore the image's default");
+  AddFirewallRules(verb, request.mutable_set_firewall_rules());
+  verb.Texts("--reset-firewall-rule", "KEY", request.mutable_reset_firewall_rules(),
+             "Restore the image's rule of that key, or remove it");
+  const auto set_auto = [&update = request](const auto& name, const auto& value) -> Status {
+    if (value != "on" && value != "off")
+      return Fail(BadArguments(fmt::format("{} is {}: write on or off", name, Quote(value))));
+    update.set_auto_upgrade(value == "on");
+    return {};
+  };
+  verb.Value("--auto-upgrade", "on|off", set_auto, "Whether it is marked for automatic upgrades");
+  AddExpectedVersion(verb, request);
+  AddChange(verb, request);
+}
+
+void DefineUpgrade(Word node) {
+  auto [verb, upgrade] = node.Verb<NodeUpgrade>(
+      "upgrade", "Upgrade nodes to an image: all of them or none",
+      "  tallyman node upgrade eth-1 eth-2 --image ethereum/reth-mainnet-full@0.0.10 --dry-run\n"
+      "  tallyman node upgrade --all-of ethereum/reth-mainnet-full@0.0.9 --region eu-west \\\n"
+      "    --image ethereum/reth-mainnet-full@0.0.10\n"
+      "  tallyman node upgrade eth-1 --retry",
+      UpgradeNodes);
+  verb.Arguments("NODE", upgrade.request.mutable_nodes(), "Names or ids");
+  verb.Text("--image", "IMAGE", upgrade.request.mutable_image(),
+            "The new image: PROTOCOL/VARIANT@VERSION[+BUILD] or id");
+  verb.Text("--all-of", "PROTOCOL/VARIANT[@VERSION]", &upgrade.all_of,
+            "All nodes of this protocol, variant and version");
+  verb.Text("--region", "REGION", upgrade.all_in.mutable_region(),
+            "With --all-of: in this region only");
+  verb.Text("--org", "ORG", upgrade.all_in.mutable_org(), "With --all-of: of this org only");
+  verb.Flag("--retry", &upgrade.retry, "Retry an upgrade that failed on the host");
+  AddChange(verb, upgrade.request);
+
+  auto [retry, retried] =
+      node.Verb<v1::RetryUpgradeRequest>("retry", "Retry an upgrade that failed on the host",
+                                         "  tallyman node retry eth-1", RetryUpgrade);
+  retry.Argument("NODE", retried.mutable_node(), "Name or id");
+  AddExpectedVersion(retry, retried);
+  AddChange(retry, retried);
+}
+
+// A verb that takes nodes.
+template <class Request, class Response>
+std::pair<Word, Request&> DefineNodesVerb(Word node, const char* name, const char* description,
+                                          const char* examples, const char* doing,
+                                          const char* done) {
+  auto [verb, request] =
+      node.Verb<Request>(name, description, examples, [=](Context& context, Request& nodes) {
+        return ChangeNodes<Response>(context, nodes, doing, done);
+      });
+  verb.Arguments("NODE", request.mutable_nodes(), "Names or ids").Required();
+  AddChange(verb, request);
+  return {verb, request};
+}
+
+}  // namespace
+
+void DefineNodeChanges(Word node) {
+  DefineUpdate(node);
+  DefineUpgrade(node);
+  DefineNodesVerb<v1::StartNodesRequest, v1::StartNodesResponse>(
+      node, "start", "Ask the hosts to start nodes", "  tallyman node start eth-1 eth-2",
+      "asking hosts", "Asked to start");
+  DefineNodesVerb<v1::StopNodesRequest, v1::StopNodesResponse>(
+      node, "stop", "Ask the hosts to stop nodes; they stay charged", "  tallyman node stop eth-1",
+      "asking hosts", "Asked to stop");
+  DefineNodesVerb<v1::RestartNodesRequest, v1::RestartNodesResponse>(
+      node, "restart", "Ask the hosts to restart nodes", "  tallyman node restart eth-1",
+      "asking hosts", "Asked to restart");
+  auto [move, moved] = DefineNodesVerb<v1::MoveNodesRequest, v1::MoveNodesResponse>(
+      node, "move", "Give nodes to another org", "  tallyman node move eth-1 eth-2 --to acme",
+      "moving", "Moved");
+  move.Text("--to", "ORG", moved.mutable_org(), "Who will own them").Required();
+  auto [remove, removed] =
+      node.Verb<NodeDelete>("delete", "Delete nodes; without --yes it shows what would be done",
+                            "  tallyman node delete eth-1\n"
+                            "  tallyman node delete eth-1 --yes",
+                            DeleteNodes);
+  remove.Arguments("NODE", removed.request.mutable_nodes(), "Names or ids").Required();
+  AddChange(remove, removed.request);
+  remove.Flag("-y,--yes", &removed.yes, "Delete them");
+}
+
+}  // namespace tallyman
