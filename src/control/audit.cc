@@ -89,11 +89,9 @@ class Auditor {
 
 }  // namespace
 
-Result<AuditAnswer> RunAudit(Control& control, const Call& call, const AuditRequest& request) {
-  return Query<AuditAnswer>(control, call, [&](ReadTx& tx) {
-    Auditor auditor(tx, call.actor, request.drifts_max);
-    return request.hosts.empty() ? auditor.All() : auditor.Only(request.hosts);
-  });
+Result<AuditAnswer> RunAudit(const Authorized& by, ReadTx& tx, const AuditRequest& request) {
+  Auditor auditor(tx, by.actor(), request.drifts_max);
+  return request.hosts.empty() ? auditor.All() : auditor.Only(request.hosts);
 }
 
 }  // namespace tallyman

@@ -4,8 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "control/control.h"
-#include "control/nodes.h"
+#include "control/operation.h"
 #include "planner/audit.h"
 #include "planner/machine.h"
 
@@ -37,7 +36,7 @@ struct AuditAnswer {
 };
 
 // Reads one consistent state of the database in bounded memory; changes nothing.
-Result<AuditAnswer> RunAudit(Control& control, const Call& call, const AuditRequest& request);
+Result<AuditAnswer> RunAudit(const Authorized& by, ReadTx& tx, const AuditRequest& request);
 
 struct RepairRequest {
   std::vector<std::string> hosts;  // empty: all that are wrong
@@ -57,6 +56,9 @@ struct RepairAnswer {
   std::vector<Warning> warnings;
   std::string plan_token;
   bool applied = false;
+
+  std::string PlanToken() const;
+  void ForgetNewIds();
 };
 
 // The machines' side of an audit of these hosts; empty: all. At most `findings_max` are listed.
@@ -65,7 +67,6 @@ Result<MachineAnswer> CompareMachines(ReadTx& tx, const Actor& actor,
 
 // Host by host under the host's lock: node fields from their configs first, then the holds from the
 // transitions, then the sums; every correction in the ledger. Safe beside live traffic.
-void RepairDrift(Control& control, Call call, const RepairRequest& request,
-                 Encode<RepairAnswer> encode, Done done);
+Result<Proposal<RepairAnswer>> RepairDrift(const Authorized& by, const RepairRequest& request);
 
 }  // namespace tallyman

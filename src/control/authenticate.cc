@@ -4,6 +4,7 @@
 #include "control/token_writer.h"
 
 namespace tallyman {
+
 Result<Actor> AuthenticateCall(Control& control, std::string_view method,
                                const std::optional<std::string>& token_text, ReadTx* tx) {
   if (token_text) return Authenticate(control, *token_text, tx);
@@ -15,7 +16,7 @@ Result<Actor> AuthenticateCall(Control& control, std::string_view method,
 Result<Actor> Authenticate(Control& control, std::string_view token_text, ReadTx* tx) {
   const auto text = ParseTokenText(token_text);
   if (!text) return Fail(InvalidToken());
-  ASSIGN_OR_RETURN(auto row, ReadIn<std::optional<TokenRow>>(control, tx, [&](ReadTx& token_tx) {
+  ASSIGN_OR_RETURN(auto row, ReadIn(control, tx, [&](ReadTx& token_tx) {
                      return token_tx.FindToken(text->id.ToString());
                    }));
   if (!row || !HasSecret(row->token, text->secret)) return Fail(InvalidToken());

@@ -21,10 +21,10 @@ void Append(std::string& text, const Host& host) {
 
 }  // namespace
 
-std::string PlanToken(const Changes& changes) {
+std::string Changes::PlanToken() const {
   // Names and keys hold no control characters, so the lines cannot be confused.
   std::string text = "plan 1\n";
-  for (const NodeChange& node : changes.nodes) {
+  for (const NodeChange& node : nodes) {
     fmt::format_to(std::back_inserter(text), "node {} {} {} {} {} {} {} {} ", node.node, node.host,
                    node.org, node.from_org, node.from_image, node.to_image, node.released,
                    node.from_config ? node.from_config->ToString() : "");
@@ -34,7 +34,7 @@ std::string PlanToken(const Changes& changes) {
     for (const CommandId& id : node.withdrawn) text += id.ToString() + ";";
     text += '\n';
   }
-  for (const HostChange& host : changes.hosts) {
+  for (const HostChange& host : hosts) {
     fmt::format_to(std::back_inserter(text), "host {} ", host.stored.name);
     Append(text, host.stored);
     Append(text, host.after);
@@ -45,11 +45,19 @@ std::string PlanToken(const Changes& changes) {
                      drift.node_name, drift.dimension, drift.stored, drift.true_value);
     }
   }
-  for (const Warning& warning : changes.warnings) {
+  for (const Warning& warning : warnings) {
     fmt::format_to(std::back_inserter(text), "warning {} {} {}\n", warning.reason,
                    warning.host_name, warning.message);
   }
   return Sha256Hex(text);
+}
+
+void Changes::ForgetNewIds() {
+  for (NodeChange& node : nodes) {
+    node.command_id.reset();
+    if (node.to_config != node.from_config) node.to_config.reset();
+    if (!node.from_config) node.node_id = {};
+  }
 }
 
 }  // namespace tallyman

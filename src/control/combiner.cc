@@ -30,13 +30,37 @@ constexpr int kPassedOverMax = 64;
 
 }  // namespace
 
-struct Combiner::Taken {
-  std::unordered_set<NodeId> nodes;
-  std::vector<RequestKey> keys;
-  std::unordered_set<HostId> reporters;
-  // Of requests that wait for a host. (A lot may touch a host that it has taken many times.)
-  std::unordered_set<HostId> hosts_passed_over;
-};
+void Combiner::Claims::Add(const LockSet& locks) {
+  nodes.insert(locks.nodes.begin(), locks.nodes.end());
+  reporters.insert(locks.report_hosts.begin(), locks.report_hosts.end());
+  keys.insert(locks.requests.begin(), locks.requests.end());
+}
+
+void Combiner::Claims::Add(const Claims& other) {
+  nodes.insert(other.nodes.begin(), other.nodes.end());
+  reporters.insert(other.reporters.begin(), other.reporters.end());
+  keys.insert(other.keys.begin(), other.keys.end());
+  hosts.insert(other.hosts.begin(), other.hosts.end());
+}
+
+void Combiner::Claims::Remove(const Claims& other) {
+  for (const NodeId& node : other.nodes) nodes.erase(nodes.find(node));
+  for (const HostId& host : other.reporters) reporters.erase(reporters.find(host));
+  for (const RequestKey& key : other.keys) keys.erase(keys.find(key));
+  for (const HostId& host : other.hosts) hosts.erase(hosts.find(host));
+}
+
+bool Combiner::Claims::Meet(const LockSet& locks) const {
+  auto are_in = [](const auto& claimed, const auto& wanted) {
+    return std::ranges::any_of(wanted, [&](const auto& one) { return claimed.contains(one); });
+  };
+  return are_in(nodes, locks.nodes) || are_in(reporters, locks.report_hosts) ||
+         are_in(keys, locks.requests);
+}
+
+bool Combiner::Claims::MeetHosts(const std::vector<HostId>& wanted) const {
+  return std::ranges::any_of(wanted, [&](const HostId& host) { return hosts.contains(host); });
+}
 
 Combiner::Combiner(LotRunner runner, Clock& clock, CombinerOptions options)
     : runner_(runner), clock_(clock), options_(options) {
@@ -81,46 +105,22 @@ void Combiner::Submit(Mutation mutation, Done done) {
                   "too many changes are waiting already: try again in a second")));
 }
 
-bool Combiner::Conflicts(const Mutation& mutation, const Taken& taken) const {
-  const LockSet& locks = mutation.locks;
-  for (const NodeId& node : locks.nodes) {
-    if (taken.nodes.contains(node) || running_nodes_.contains(node)) return true;
-  }
-  for (const HostId& host : locks.report_hosts) {
-    if (taken.reporters.contains(host) || running_reporters_.contains(host)) return true;
-  }
-  for (const RequestKey& key : locks.requests) {
-    if (std::ranges::find(taken.keys, key) != taken.keys.end() ||
-        std::ranges::find(running_keys_, key) != running_keys_.end()) {
-      return true;
-    }
-  }
-  return false;
-}
-
-bool Combiner::HostIsBusy(const Waiting& waiting, const Taken& taken) const {
-  return std::ranges::any_of(waiting.hosts, [&](const HostId& host) {
-    return running_hosts_.contains(host) || taken.hosts_passed_over.contains(host);
-  });
-}
-
 // REQUIRES: mutex_ is held. Empty when all that waits must wait for a lot that runs.
 std::vector<Combiner::Waiting> Combiner::TakeLot() {
   std::vector<Waiting> lot;
-  // Nothing may overtake a request for the same node.
-  Taken taken;
+  // Of all requests that were looked at: nothing may overtake a request for the same node. Their
+  // hosts are those of requests that wait for one; a lot may touch its own hosts many times.
+  Claims seen;
   int64_t rows = 0;
   int passed_over = 0;
   for (auto it = queue_.begin(); it != queue_.end();) {
     const Mutation& mutation = it->mutation;
-    const bool host_is_busy = HostIsBusy(*it, taken);
-    const bool conflicts = host_is_busy || Conflicts(mutation, taken);
-    taken.nodes.insert(mutation.locks.nodes.begin(), mutation.locks.nodes.end());
-    taken.reporters.insert(mutation.locks.report_hosts.begin(), mutation.locks.report_hosts.end());
-    taken.keys.insert(taken.keys.end(), mutation.locks.requests.begin(),
-                      mutation.locks.requests.end());
+    const bool host_is_busy = running_.MeetHosts(it->hosts) || seen.MeetHosts(it->hosts);
+    const bool conflicts =
+        host_is_busy || running_.Meet(mutation.locks) || seen.Meet(mutation.locks);
+    seen.Add(mutation.locks);
     if (conflicts) {
-      if (host_is_busy) taken.hosts_passed_over.insert(it->hosts.begin(), it->hosts.end());
+      if (host_is_busy) seen.hosts.insert(it->hosts.begin(), it->hosts.end());
       if (++passed_over == kPassedOverMax) break;
       ++it;
       continue;
@@ -146,30 +146,16 @@ void Combiner::Work() {
       return !lot.empty();
     });
     if (lot.empty()) return;
-    std::vector<NodeId> nodes;
-    std::vector<HostId> hosts, reporters;
-    size_t keys_before = running_keys_.size();
+    Claims claims;
     for (const Waiting& waiting : lot) {
-      nodes.insert(nodes.end(), waiting.mutation.locks.nodes.begin(),
-                   waiting.mutation.locks.nodes.end());
-      hosts.insert(hosts.end(), waiting.hosts.begin(), waiting.hosts.end());
-      reporters.insert(reporters.end(), waiting.mutation.locks.report_hosts.begin(),
-                       waiting.mutation.locks.report_hosts.end());
-      running_keys_.insert(running_keys_.end(), waiting.mutation.locks.requests.begin(),
-                           waiting.mutation.locks.requests.end());
+      claims.Add(waiting.mutation.locks);
+      claims.hosts.insert(waiting.hosts.begin(), waiting.hosts.end());
     }
-    std::vector<RequestKey> keys(running_keys_.begin() + static_cast<std::ptrdiff_t>(keys_before),
-                                 running_keys_.end());
-    running_nodes_.insert(nodes.begin(), nodes.end());
-    running_hosts_.insert(hosts.begin(), hosts.end());
-    running_reporters_.insert(reporters.begin(), reporters.end());
+    running_.Add(claims);
     lock.unlock();
     RunLot(std::move(lot));
     lock.lock();
-    for (const NodeId& node : nodes) running_nodes_.erase(running_nodes_.find(node));
-    for (const HostId& host : hosts) running_hosts_.erase(running_hosts_.find(host));
-    for (const HostId& host : reporters) running_reporters_.erase(running_reporters_.find(host));
-    for (const RequestKey& key : keys) running_keys_.erase(std::ranges::find(running_keys_, key));
+    running_.Remove(claims);
     if (options_.writers > 1) work_.notify_all();
   }
 }

@@ -17,6 +17,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_set>
 #include <vector>
@@ -46,12 +47,22 @@ class Combiner {
     Done done;
     std::vector<HostId> hosts;  // those of its nodes that are known; empty with one writer
   };
-  // What a lot in the making has taken, and what it has passed over.
-  struct Taken;
+  // What requests keep to themselves: no two lots that run at once may meet in it, nor two requests
+  // of one lot. May hold the same more than once.
+  struct Claims {
+    std::unordered_multiset<NodeId> nodes;
+    std::unordered_multiset<HostId> reporters;
+    std::multiset<RequestKey> keys;
+    std::unordered_multiset<HostId> hosts;
+
+    void Add(const LockSet& locks);
+    void Add(const Claims& other);
+    void Remove(const Claims& other);
+    bool Meet(const LockSet& locks) const;
+    bool MeetHosts(const std::vector<HostId>& hosts) const;
+  };
   void Work();
   std::vector<Waiting> TakeLot();
-  bool Conflicts(const Mutation& mutation, const Taken& taken) const;
-  bool HostIsBusy(const Waiting& waiting, const Taken& taken) const;
   void RunLot(std::vector<Waiting> lot);
 
   LotRunner runner_;
@@ -61,11 +72,7 @@ class Combiner {
   std::mutex mutex_;
   std::condition_variable work_;
   std::deque<Waiting> queue_;
-  // Of the lots that run now: with several writers they must not meet either.
-  std::unordered_multiset<NodeId> running_nodes_;
-  std::unordered_multiset<HostId> running_hosts_;
-  std::unordered_multiset<HostId> running_reporters_;
-  std::vector<RequestKey> running_keys_;
+  Claims running_;  // of the lots that run now
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -53,6 +53,10 @@ class Control {
   // What is read from here on ends with the time that the caller gave.
   void KeepToDeadline(const Call& call, ReadTx& tx);
 
+  // What the mutation would answer, from an unlocked read: nothing is written. Blocks for the
+  // database.
+  Result<std::string> Plan(const Mutation& mutation);
+
   // Queues a mutation; `done` hears the encoded answer.
   // REQUIRES: its call went through Begin().
   void Submit(Mutation mutation, Done done);

@@ -1,16 +1,16 @@
 #include <map>
 
 #include "base/text.h"
-#include "control/authorize.h"
+#include "control/batch.h"
 #include "control/capacity.h"
 #include "control/inventory.h"
-#include "control/inventory_writer.h"
+#include "control/new_event.h"
 #include "control/resolve.h"
 
 namespace tallyman {
 namespace {
 
-Status CheckSpecs(const std::vector<HostSpec>& hosts) {
+Status CheckHosts(const std::vector<HostSpec>& hosts) {
   RETURN_IF_ERROR(CheckBatch("hosts", hosts.size()));
   std::map<std::string_view, size_t> names;
   for (size_t i = 0; i < hosts.size(); ++i) {
@@ -40,7 +40,7 @@ Status CheckSpecs(const std::vector<HostSpec>& hosts) {
 }
 
 // What differs between the host that is there and the one that is asked for; "" when nothing does.
-std::string Difference(const HostRow& row, const HostSpec& spec) {
+std::string HostDifference(const HostRow& row, const HostSpec& spec) {
   if (row.region != spec.region && row.host.region_id.ToString() != spec.region) return "region";
   for (Dimension d : kDimensions) {
     if (row.host.capacity.get(d) != spec.capacity.get(d))
@@ -60,11 +60,10 @@ Error Exists(const HostSpec& spec, const std::string& difference) {
 
 class HostBatch {
  public:
-  HostBatch(Control& control, const Call& call, const CreateHostsRequest& request)
-      : control_(control), request_(request), cause_(control.CauseOf(call)) {}
+  HostBatch(const Authorized& by, const CreateHostsRequest& request)
+      : ids_(by.control().ids()), request_(request), cause_(by.cause()) {}
 
-  Result<InventoryDecision<CreatedHosts>> Decide(ReadTx& tx) {
-    decision_.answer.applied = !request_.dry_run;
+  Result<Decided<CreatedHosts>> Decide(ReadTx& tx) {
     for (size_t i = 0; i < request_.hosts.size(); ++i) RETURN_IF_ERROR(Take(tx, i));
     return std::move(decision_);
   }
@@ -74,7 +73,7 @@ class HostBatch {
     const HostSpec& spec = request_.hosts[index];
     ASSIGN_OR_RETURN(auto existing, tx.FindHost(spec.name));
     if (existing) {
-      std::string difference = Difference(*existing, spec);
+      std::string difference = HostDifference(*existing, spec);
       if (!request_.skip_existing || !difference.empty()) {
         return Fail(InItem(Exists(spec, difference), "hosts", index,
                            difference.empty() ? "name" : difference));
@@ -85,19 +84,17 @@ class HostBatch {
     auto region = RegionOf(tx, spec.region);
     if (!region) return Fail(InItem(std::move(region.error()), "hosts", index, "region"));
     Host host;
-    host.id = control_.ids().New<HostId>();
+    host.id = ids_.New<HostId>();
     host.name = spec.name;
     host.region_id = *region;
     host.capacity = spec.capacity;
     host.capacity_policy = spec.capacity_policy;
     host.created_at = cause_.now;
     host.updated_at = cause_.now;
-    Event event =
-        InventoryEvent(cause_, EventKind::kHostCreated, Detail({{"region", spec.region}}));
+    Event event = NewEvent(cause_, EventKind::kHostCreated, Detail({{"region", spec.region}}));
     event.host_id = host.id;
     decision_.rows.events.push_back(std::move(event));
-    decision_.answer.items.push_back(
-        {request_.dry_run ? "" : host.id.ToString(), host.name, false});
+    decision_.answer.items.push_back({host.id.ToString(), host.name, false});
     decision_.rows.new_hosts.push_back(std::move(host));
     return {};
   }
@@ -110,26 +107,28 @@ class HostBatch {
     return region.id;
   }
 
-  Control& control_;
+  IdSource& ids_;
   const CreateHostsRequest& request_;
   Cause cause_;
   std::map<std::string, RegionId> regions_;
-  InventoryDecision<CreatedHosts> decision_;
+  Decided<CreatedHosts> decision_;
 };
 
 }  // namespace
 
-void CreateHosts(Control& control, Call call, const CreateHostsRequest& request,
-                 Encode<CreatedHosts> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  if (Status status = CheckSpecs(request.hosts); !status) return done(Fail(status.error()));
-  bool dry_run = request.dry_run;
-  DecideInventory<CreatedHosts> decide = [&control, call, request](const Snapshot&, ReadTx& tx) {
-    return HostBatch(control, call, request).Decide(tx);
+void CreatedHosts::ForgetNewIds() {
+  for (CreatedItem& item : items)
+    if (!item.skipped) item.id.clear();
+}
+
+Result<Proposal<CreatedHosts>> CreateHosts(const Authorized&, const CreateHostsRequest& request) {
+  RETURN_IF_ERROR(CheckHosts(request.hosts));
+  auto decide = [request](const Authorized& by, const Snapshot&, ReadTx& tx) {
+    return HostBatch(by, request).Decide(tx);
   };
-  RunInventory<CreatedHosts>(control, std::move(call), {}, dry_run, std::move(decide),
-                             std::move(encode), std::move(done));
+  return Proposal<CreatedHosts>{.solo = true,
+                                .plan = {.dry_run = request.dry_run, .plan_token = {}},
+                                .decide = std::move(decide)};
 }
 
 }  // namespace tallyman

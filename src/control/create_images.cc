@@ -6,10 +6,10 @@
 #include "base/semver.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "control/authorize.h"
+#include "control/batch.h"
 #include "control/firewall.h"
 #include "control/inventory.h"
-#include "control/inventory_writer.h"
+#include "control/new_event.h"
 #include "control/resolve.h"
 
 namespace tallyman {
@@ -43,7 +43,7 @@ Status CheckProperties(const std::vector<Property>& properties) {
   return {};
 }
 
-Status CheckSpec(const ImageSpec& spec) {
+Status CheckImage(const ImageSpec& spec) {
   RETURN_IF_ERROR(CheckName("protocol", spec.protocol));
   RETURN_IF_ERROR(CheckName("variant", spec.variant));
   if (!SemVer::Parse(spec.semantic_version)) {
@@ -71,7 +71,8 @@ std::string FieldOf(const Error& error) {
 }
 
 // The first field in which the two differ; "" when none.
-std::string Difference(const Image& image, const ImageSpec& spec, const std::optional<OrgId>& org) {
+std::string ImageDifference(const Image& image, const ImageSpec& spec,
+                            const std::optional<OrgId>& org) {
   for (Dimension d : kDimensions) {
     if (image.minimum.get(d) != spec.minimum.get(d)) return "minimum." + std::string(ToText(d));
   }
@@ -83,11 +84,10 @@ std::string Difference(const Image& image, const ImageSpec& spec, const std::opt
 
 class ImageBatch {
  public:
-  ImageBatch(Control& control, const Call& call, const CreateImagesRequest& request)
-      : control_(control), call_(call), request_(request), cause_(control.CauseOf(call)) {}
+  ImageBatch(const Authorized& by, const CreateImagesRequest& request)
+      : by_(by), ids_(by.control().ids()), request_(request), cause_(by.cause()) {}
 
-  Result<InventoryDecision<CreatedImages>> Decide(ReadTx& tx) {
-    decision_.answer.applied = !request_.dry_run;
+  Result<Decided<CreatedImages>> Decide(ReadTx& tx) {
     decision_.answer.items.resize(request_.images.size());
     // Builds are counted by publication, whatever the order of the request.
     std::vector<size_t> order(request_.images.size());
@@ -116,7 +116,7 @@ class ImageBatch {
     if (ToMicros(spec.committed_at) == 0) spec.committed_at = cause_.now;
     std::optional<OrgId> org;
     if (!spec.org.empty()) {
-      ASSIGN_OR_RETURN(Org row, ResolveOrg(tx, call_.actor, spec.org));
+      ASSIGN_OR_RETURN(Org row, ResolveOrg(tx, by_.actor(), spec.org));
       org = row.id;
     }
     ASSIGN_OR_RETURN(Protocol * protocol, ProtocolOf(tx, spec));
@@ -142,7 +142,7 @@ class ImageBatch {
   // An image of the same key is there.
   Status Meet(const Image& image, const ImageSpec& spec, const std::optional<OrgId>& org,
               size_t index) {
-    std::string difference = Difference(image, spec, org);
+    std::string difference = ImageDifference(image, spec, org);
     if (request_.skip_existing && difference.empty()) {
       decision_.answer.items[index] = {image.id.ToString(), image.Reference(), true};
       return {};
@@ -160,7 +160,7 @@ class ImageBatch {
   void Add(const Protocol& protocol, Version& version, ImageSpec spec,
            const std::optional<OrgId>& org, size_t index) {
     Image image;
-    image.id = control_.ids().New<ImageId>();
+    image.id = ids_.New<ImageId>();
     image.protocol = protocol;
     image.version = version.row;
     image.build = version.builds.empty() ? 1 : version.builds.back()->build + 1;
@@ -172,11 +172,10 @@ class ImageBatch {
     image.committed_at = spec.committed_at;
     image.created_at = cause_.now;
     Event event =
-        InventoryEvent(cause_, EventKind::kImageCreated, Detail({{"image", image.Reference()}}));
+        NewEvent(cause_, EventKind::kImageCreated, Detail({{"image", image.Reference()}}));
     event.org_id = org;
     decision_.rows.events.push_back(std::move(event));
-    decision_.answer.items[index] = {request_.dry_run ? "" : image.id.ToString(), image.Reference(),
-                                     false};
+    decision_.answer.items[index] = {image.id.ToString(), image.Reference(), false};
     version.builds.push_back(std::make_shared<const Image>(image));
     decision_.rows.new_images.push_back(std::move(image));
   }
@@ -184,10 +183,9 @@ class ImageBatch {
   Result<Protocol*> ProtocolOf(ReadTx& tx, const ImageSpec& spec) {
     auto known = protocols_.find(spec.protocol);
     if (known != protocols_.end()) return &known->second;
-    auto found = ResolveProtocol(tx, call_.actor, spec.protocol);
+    auto found = ResolveProtocol(tx, by_.actor(), spec.protocol);
     if (!found && request_.create_missing && found.error().code == Code::kNotFound) {
-      Protocol protocol{
-          control_.ids().New<ProtocolId>(), spec.protocol, spec.protocol, {}, cause_.now};
+      Protocol protocol{ids_.New<ProtocolId>(), spec.protocol, spec.protocol, {}, cause_.now};
       decision_.rows.new_protocols.push_back(protocol);
       ++decision_.answer.protocols_created;
       found = protocol;
@@ -207,31 +205,27 @@ class ImageBatch {
       ASSIGN_OR_RETURN(version.builds,
                        tx.FindBuilds(protocol.key, spec.variant, spec.semantic_version));
     } else {
-      version.row = {control_.ids().New<ProtocolVersionId>(),
-                     protocol.id,
-                     spec.variant,
-                     spec.semantic_version,
-                     protocol.org_id,
-                     cause_.now};
+      version.row = {ids_.New<ProtocolVersionId>(), protocol.id,     spec.variant,
+                     spec.semantic_version,         protocol.org_id, cause_.now};
       decision_.rows.new_versions.push_back(version.row);
       ++decision_.answer.versions_created;
     }
     return &versions_.emplace(std::move(key), std::move(version)).first->second;
   }
 
-  Control& control_;
-  const Call& call_;
+  const Authorized& by_;
+  IdSource& ids_;
   const CreateImagesRequest& request_;
   Cause cause_;
   std::map<std::string, Protocol> protocols_;
   std::map<std::string, Version> versions_;
-  InventoryDecision<CreatedImages> decision_;
+  Decided<CreatedImages> decision_;
 };
 
-Status CheckSpecs(const std::vector<ImageSpec>& images) {
+Status CheckImages(const std::vector<ImageSpec>& images) {
   RETURN_IF_ERROR(CheckBatch("images", images.size()));
   for (size_t i = 0; i < images.size(); ++i) {
-    Status status = CheckSpec(images[i]);
+    Status status = CheckImage(images[i]);
     if (status) continue;
     std::string field = FieldOf(status.error());
     return Fail(InItem(std::move(status.error()), "images", i, field));
@@ -241,17 +235,20 @@ Status CheckSpecs(const std::vector<ImageSpec>& images) {
 
 }  // namespace
 
-void CreateImages(Control& control, Call call, const CreateImagesRequest& request,
-                  Encode<CreatedImages> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  if (Status status = CheckSpecs(request.images); !status) return done(Fail(status.error()));
-  bool dry_run = request.dry_run;
-  DecideInventory<CreatedImages> decide = [&control, call, request](const Snapshot&, ReadTx& tx) {
-    return ImageBatch(control, call, request).Decide(tx);
+void CreatedImages::ForgetNewIds() {
+  for (CreatedItem& item : items)
+    if (!item.skipped) item.id.clear();
+}
+
+Result<Proposal<CreatedImages>> CreateImages(const Authorized&,
+                                             const CreateImagesRequest& request) {
+  RETURN_IF_ERROR(CheckImages(request.images));
+  auto decide = [request](const Authorized& by, const Snapshot&, ReadTx& tx) {
+    return ImageBatch(by, request).Decide(tx);
   };
-  RunInventory<CreatedImages>(control, std::move(call), {}, dry_run, std::move(decide),
-                              std::move(encode), std::move(done));
+  return Proposal<CreatedImages>{.solo = true,
+                                 .plan = {.dry_run = request.dry_run, .plan_token = {}},
+                                 .decide = std::move(decide)};
 }
 
 }  // namespace tallyman

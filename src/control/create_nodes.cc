@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "control/authorize.h"
 #include "control/firewall.h"
 #include "control/node_writer.h"
+#include "control/nodes.h"
 #include "control/read_once.h"
 #include "control/resolve.h"
 #include "planner/placement.h"
@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kNodesMax = 100'000;
 
-struct Targets {
+struct CreateTargets {
   std::shared_ptr<const Image> image;
   NodeConfig config;
   Org org;
@@ -62,7 +62,7 @@ Status CheckNodeName(std::string_view field, const std::string& name) {
           .With("field", std::string(field)));
 }
 
-Status CheckRequest(const CreateNodesRequest& request) {
+Status CheckCreate(const CreateNodesRequest& request) {
   ASSIGN_OR_RETURN(int64_t count, CountOf(request));
   if (!request.name.empty()) {
     RETURN_IF_ERROR(CheckNodeName("name", request.name));
@@ -86,7 +86,7 @@ Status CheckRequest(const CreateNodesRequest& request) {
 }
 
 Status ResolveHosts(ReadTx& tx, const Actor& actor, const CreateNodesRequest& request,
-                    Targets& targets) {
+                    CreateTargets& targets) {
   for (const auto& [name, count] : request.by_hosts) {
     ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, actor, name));
     auto known =
@@ -113,18 +113,19 @@ ConfigEdit EditOf(const Image& image, const ConfigEdit& asked) {
   return edit;
 }
 
-Result<Targets> Resolve(ReadTx& tx, const Call& call, const CreateNodesRequest& request,
-                        const Policies& policies) {
-  Targets targets;
-  ASSIGN_OR_RETURN(targets.image, ResolveImage(tx, call.actor, request.image));
-  ASSIGN_OR_RETURN(targets.org, ResolveOrg(tx, call.actor, request.org));
+Result<CreateTargets> ResolveCreate(ReadTx& tx, const Authorized& by,
+                                    const CreateNodesRequest& request) {
+  CreateTargets targets;
+  ASSIGN_OR_RETURN(targets.image, ResolveImage(tx, by.actor(), request.image));
+  ASSIGN_OR_RETURN(targets.org, ResolveOrg(tx, by.actor(), request.org));
   if (!IsVisibleTo(*targets.image, targets.org.id)) return Fail(ImageNotFound(request.image));
-  ASSIGN_OR_RETURN(targets.config,
-                   ResolveNew(*targets.image, EditOf(*targets.image, request.config), policies));
+  ASSIGN_OR_RETURN(
+      targets.config,
+      ResolveNew(*targets.image, EditOf(*targets.image, request.config), by.control().policies()));
   if (request.by_hosts.empty()) {
     ASSIGN_OR_RETURN(targets.region, ResolveRegion(tx, request.region));
   } else {
-    RETURN_IF_ERROR(ResolveHosts(tx, call.actor, request, targets));
+    RETURN_IF_ERROR(ResolveHosts(tx, by.actor(), request, targets));
   }
   ASSIGN_OR_RETURN(targets.count, CountOf(request));
   targets.strategy = request.strategy;
@@ -141,7 +142,7 @@ Result<Targets> Resolve(ReadTx& tx, const Call& call, const CreateNodesRequest& 
 
 // On books whose drift is settled, so that a wrong counter neither turns a node away nor lets one
 // in.
-Result<std::vector<HostId>> Place(const Targets& targets, const Snapshot& snapshot,
+Result<std::vector<HostId>> Place(const CreateTargets& targets, const Snapshot& snapshot,
                                   const BooksPlan& books) {
   if (targets.by_hosts.empty()) {
     std::vector<const Host*> candidates;
@@ -156,8 +157,7 @@ Result<std::vector<HostId>> Place(const Targets& targets, const Snapshot& snapsh
       return Fail(NotFound("HOST_NOT_FOUND", "host " + id.ToString() + " is gone"));
     Status fits = CheckFits(change->second.before, targets.config.resources, count);
     if (!fits && !snapshot.hosts.at(id).sums) {
-      return Fail(FailedPrecondition(std::string(kDriftSuspected),
-                                     "the counters say that it does not fit"));
+      return Fail(FailedPrecondition(kDriftSuspected, "the counters say that it does not fit"));
     }
     RETURN_IF_ERROR(fits);
     placed.insert(placed.end(), static_cast<size_t>(count), id);
@@ -166,8 +166,8 @@ Result<std::vector<HostId>> Place(const Targets& targets, const Snapshot& snapsh
 }
 
 // PREFIX-1, PREFIX-2, ...: the first numbers that are free.
-Result<std::vector<std::string>> Names(const Targets& targets, const Snapshot& snapshot,
-                                       ReadTx& tx) {
+Result<std::vector<std::string>> NamesOf(const CreateTargets& targets, const Snapshot& snapshot,
+                                         ReadTx& tx) {
   std::vector<std::string> names = targets.names;
   if (!names.empty()) {
     if (!snapshot.taken_names.contains(names.front())) return names;
@@ -185,16 +185,16 @@ Result<std::vector<std::string>> Names(const Targets& targets, const Snapshot& s
   return names;
 }
 
-Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& targets,
-                            const Snapshot& snapshot, ReadTx& tx) {
-  ASSIGN_OR_RETURN(auto names, Names(targets, snapshot, tx));
+Result<Decided<Changes>> DecideCreate(const Authorized& by, const CreateTargets& targets,
+                                      const Snapshot& snapshot, ReadTx& tx) {
+  ASSIGN_OR_RETURN(auto names, NamesOf(targets, snapshot, tx));
   std::vector<const HostSnapshot*> hosts;
   for (const auto& [id, host] : snapshot.hosts) hosts.push_back(&host);
   // Whichever store read them: of several drifts the same is named.
   std::ranges::sort(hosts, {}, [](const HostSnapshot* host) { return host->host.id; });
-  NodeWriter writer(control, call);
+  NodeWriter writer(by);
   ASSIGN_OR_RETURN(BooksPlan books,
-                   BooksPlan::Begin(hosts, {}, control.policies(), writer.cause()));
+                   BooksPlan::Begin(hosts, {}, by.control().policies(), writer.cause()));
   ASSIGN_OR_RETURN(auto placed, Place(targets, snapshot, books));
   for (size_t i = 0; i < placed.size(); ++i) {
     const Host& host = snapshot.hosts.at(placed[i]).host;
@@ -218,30 +218,25 @@ Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& t
 
 }  // namespace
 
-void CreateNodes(Control& control, Call call, const CreateNodesRequest& request,
-                 Encode<Changes> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  if (Status status = CheckRequest(request); !status) return done(Fail(status.error()));
-  auto targets = ReadOnce<Targets>(
-      control, [&](ReadTx& tx) { return Resolve(tx, call, request, control.policies()); });
-  if (!targets) return done(Fail(targets.error()));
-  LockSet locks;
-  locks.node_names = targets->names;
-  for (const auto& [id, count] : targets->by_hosts) locks.hosts.push_back(id);
-  if (targets->region) {
-    locks.placement = PlacementQuery{.region_id = targets->region->id,
-                                     .need = targets->config.resources,
-                                     .strategy = targets->strategy,
-                                     .limit = targets->count};
+Result<Proposal<Changes>> CreateNodes(const Authorized& by, const CreateNodesRequest& request) {
+  RETURN_IF_ERROR(CheckCreate(request));
+  ASSIGN_OR_RETURN(CreateTargets targets, ReadOnce(by.control(), [&](ReadTx& tx) {
+                     return ResolveCreate(tx, by, request);
+                   }));
+  Proposal<Changes> proposal{.solo = true, .rows = targets.count, .plan = request.plan};
+  proposal.locks.node_names = targets.names;
+  for (const auto& [id, count] : targets.by_hosts) proposal.locks.hosts.push_back(id);
+  if (targets.region) {
+    proposal.locks.placement = PlacementQuery{.region_id = targets.region->id,
+                                              .need = targets.config.resources,
+                                              .strategy = targets.strategy,
+                                              .limit = targets.count};
   }
-  int64_t rows = targets->count;
-  DecideNodes decide = [&control, call, targets = *std::move(targets)](const Snapshot& snapshot,
-                                                                       ReadTx& tx) {
-    return Decide(control, call, targets, snapshot, tx);
+  proposal.decide = [targets = std::move(targets)](const Authorized& as, const Snapshot& snapshot,
+                                                   ReadTx& tx) {
+    return DecideCreate(as, targets, snapshot, tx);
   };
-  PlanOrApply(control, std::move(call), request.plan, std::move(locks), true, rows,
-              std::move(decide), std::move(encode), std::move(done));
+  return proposal;
 }
 
 }  // namespace tallyman

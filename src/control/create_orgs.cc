@@ -1,8 +1,9 @@
 // Orgs, regions and protocols: a row and an event each.
+#include <fmt/core.h>
+
 #include "base/text.h"
-#include "control/authorize.h"
 #include "control/inventory.h"
-#include "control/inventory_writer.h"
+#include "control/new_event.h"
 #include "control/resolve.h"
 
 namespace tallyman {
@@ -27,80 +28,66 @@ Status CheckNewName(std::string_view field, const std::string& name) {
 
 }  // namespace
 
-void CreateOrg(Control& control, Call call, const std::string& name, Encode<Org> encode,
-               Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  if (Status status = CheckNewName("name", name); !status) return done(Fail(status.error()));
-  DecideInventory<Org> decide = [&control, call, name](
-                                    const Snapshot&, ReadTx& tx) -> Result<InventoryDecision<Org>> {
+Result<Proposal<Org>> CreateOrg(const Authorized&, const std::string& name) {
+  RETURN_IF_ERROR(CheckNewName("name", name));
+  auto decide = [name](const Authorized& by, const Snapshot&, ReadTx& tx) -> Result<Decided<Org>> {
     ASSIGN_OR_RETURN(auto existing, tx.FindOrg(name));
     if (existing) return Fail(Taken("org", "ORG_NAME_TAKEN", name));
-    Cause cause = control.CauseOf(call);
-    InventoryDecision<Org> decision;
-    decision.answer = {control.ids().New<OrgId>(), name, cause.now};
+    const Cause cause = by.cause();
+    Decided<Org> decision;
+    decision.answer = {by.control().ids().New<OrgId>(), name, cause.now};
     decision.rows.new_orgs = {decision.answer};
-    decision.rows.events = {InventoryEvent(cause, EventKind::kOrgCreated, Detail({{"org", name}}))};
+    decision.rows.events = {NewEvent(cause, EventKind::kOrgCreated, Detail({{"org", name}}))};
     decision.rows.events.front().org_id = decision.answer.id;
     return decision;
   };
-  RunInventory<Org>(control, std::move(call), {}, false, std::move(decide), std::move(encode),
-                    std::move(done));
+  return Proposal<Org>{.solo = true, .decide = std::move(decide)};
 }
 
-void CreateRegion(Control& control, Call call, const std::string& name, Encode<Region> encode,
-                  Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  if (Status status = CheckNewName("name", name); !status) return done(Fail(status.error()));
-  DecideInventory<Region> decide =
-      [&control, call, name](const Snapshot&, ReadTx& tx) -> Result<InventoryDecision<Region>> {
+Result<Proposal<Region>> CreateRegion(const Authorized&, const std::string& name) {
+  RETURN_IF_ERROR(CheckNewName("name", name));
+  auto decide = [name](const Authorized& by, const Snapshot&,
+                       ReadTx& tx) -> Result<Decided<Region>> {
     ASSIGN_OR_RETURN(auto existing, tx.FindRegion(name));
     if (existing) return Fail(Taken("region", "REGION_NAME_TAKEN", name));
-    Cause cause = control.CauseOf(call);
-    InventoryDecision<Region> decision;
-    decision.answer = {control.ids().New<RegionId>(), name, cause.now};
+    const Cause cause = by.cause();
+    Decided<Region> decision;
+    decision.answer = {by.control().ids().New<RegionId>(), name, cause.now};
     decision.rows.new_regions = {decision.answer};
-    decision.rows.events = {
-        InventoryEvent(cause, EventKind::kRegionCreated, Detail({{"region", name}}))};
+    decision.rows.events = {NewEvent(cause, EventKind::kRegionCreated, Detail({{"region", name}}))};
     return decision;
   };
-  RunInventory<Region>(control, std::move(call), {}, false, std::move(decide), std::move(encode),
-                       std::move(done));
+  return Proposal<Region>{.solo = true, .decide = std::move(decide)};
 }
 
-void CreateProtocol(Control& control, Call call, const CreateProtocolRequest& request,
-                    Encode<Protocol> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  if (Status status = CheckNewName("key", request.key); !status) return done(Fail(status.error()));
-  if (Status status = CheckText("name", request.name, 200); !status)
-    return done(Fail(status.error()));
-  DecideInventory<Protocol> decide = [&control, call, request](
-                                         const Snapshot&,
-                                         ReadTx& tx) -> Result<InventoryDecision<Protocol>> {
+Result<Proposal<CreatedProtocol>> CreateProtocol(const Authorized&,
+                                                 const CreateProtocolRequest& request) {
+  RETURN_IF_ERROR(CheckNewName("key", request.key));
+  RETURN_IF_ERROR(CheckText("name", request.name, 200));
+  auto decide = [request](const Authorized& by, const Snapshot&,
+                          ReadTx& tx) -> Result<Decided<CreatedProtocol>> {
     ASSIGN_OR_RETURN(auto existing, tx.FindProtocol(request.key));
     if (existing) return Fail(Taken("protocol", "PROTOCOL_KEY_TAKEN", request.key));
-    Cause cause = control.CauseOf(call);
-    InventoryDecision<Protocol> decision;
-    Protocol& protocol = decision.answer;
-    protocol = {control.ids().New<ProtocolId>(),
+    const Cause cause = by.cause();
+    Decided<CreatedProtocol> decision;
+    Protocol& protocol = decision.answer.protocol;
+    protocol = {by.control().ids().New<ProtocolId>(),
                 request.key,
                 request.name.empty() ? request.key : request.name,
                 {},
                 cause.now};
     if (!request.org.empty()) {
-      ASSIGN_OR_RETURN(Org org, ResolveOrg(tx, call.actor, request.org));
+      ASSIGN_OR_RETURN(Org org, ResolveOrg(tx, by.actor(), request.org));
       protocol.org_id = org.id;
+      decision.answer.org = org.name;
     }
     decision.rows.new_protocols = {protocol};
     decision.rows.events = {
-        InventoryEvent(cause, EventKind::kProtocolCreated, Detail({{"protocol", request.key}}))};
+        NewEvent(cause, EventKind::kProtocolCreated, Detail({{"protocol", request.key}}))};
     decision.rows.events.front().org_id = protocol.org_id;
     return decision;
   };
-  RunInventory<Protocol>(control, std::move(call), {}, false, std::move(decide), std::move(encode),
-                         std::move(done));
+  return Proposal<CreatedProtocol>{.solo = true, .decide = std::move(decide)};
 }
 
 }  // namespace tallyman

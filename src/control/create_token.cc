@@ -3,10 +3,9 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "control/authorize.h"
-#include "control/inventory_writer.h"
 #include "control/resolve.h"
 #include "control/token_writer.h"
+#include "store/refusals.h"
 
 namespace tallyman {
 namespace {
@@ -66,39 +65,39 @@ Status CheckBinding(const CreateTokenRequest& request) {
 }
 
 // Nobody hands on more than they have.
-Status CheckGrant(const Call& call, Role role) {
-  if (!call.actor.org_id || !IsOfMachine(role)) return {};
+Status CheckGrant(const Actor& actor, Role role) {
+  if (!actor.org_id || !IsOfMachine(role)) return {};
   return Fail(Error(Code::kPermissionDenied, "NOT_PERMITTED",
                     fmt::format("{} is an admin of one org and makes admins, operators and viewers "
                                 "of it; a token of role {} wants an admin of all orgs",
-                                call.actor.id, ToText(role)))
+                                actor.id, ToText(role)))
                   .With("field", "role"));
 }
 
-Result<InventoryDecision<MadeToken>> Decide(Control& control, const Call& call,
-                                            const CreateTokenRequest& request, ReadTx& tx) {
-  const Cause cause = control.CauseOf(call);
+Result<Decided<MadeToken>> DecideToken(const Authorized& by, const CreateTokenRequest& request,
+                                       ReadTx& tx) {
+  const Cause cause = by.cause();
   ASSIGN_OR_RETURN(auto taken, tx.FindToken(request.name));
   if (taken) {
-    return Fail(AlreadyExists("TOKEN_NAME_TAKEN",
+    return Fail(AlreadyExists(kTokenNameTaken,
                               fmt::format("there is a token {} already: choose another name, or "
                                           "revoke that one",
                                           request.name))
                     .About("token " + request.name)
                     .With("field", "name"));
   }
-  InventoryDecision<MadeToken> decision;
-  ASSIGN_OR_RETURN(decision.answer, NewToken(control, cause, request.name, *request.role));
+  Decided<MadeToken> decision;
+  ASSIGN_OR_RETURN(decision.answer, NewToken(by.control(), cause, request.name, *request.role));
   TokenRow& row = decision.answer.row;
   std::string org = request.org;
-  if (org.empty() && call.actor.org_id) org = call.actor.org_id->ToString();
+  if (org.empty() && by.actor().org_id) org = by.actor().org_id->ToString();
   if (!org.empty()) {
-    ASSIGN_OR_RETURN(Org found, ResolveOrg(tx, call.actor, org));
+    ASSIGN_OR_RETURN(Org found, ResolveOrg(tx, by.actor(), org));
     row.token.org_id = found.id;
     row.org = found.name;
   }
   if (!request.host.empty()) {
-    ASSIGN_OR_RETURN(HostRow found, ResolveHost(tx, call.actor, request.host));
+    ASSIGN_OR_RETURN(HostRow found, ResolveHost(tx, by.actor(), request.host));
     row.token.host_id = found.host.id;
     row.host = found.host.name;
   }
@@ -110,30 +109,25 @@ Result<InventoryDecision<MadeToken>> Decide(Control& control, const Call& call,
   return decision;
 }
 
-Status Check(Control& control, Call& call, const CreateTokenRequest& request) {
-  RETURN_IF_ERROR(Authorize(call));
-  RETURN_IF_ERROR(control.Begin(call));
+Status CheckToken(const Actor& actor, const CreateTokenRequest& request) {
   RETURN_IF_ERROR(CheckTokenName(request.name));
   if (!request.role) {
     return Fail(
         Refused("NO_ROLE", "role", "is missing: use admin, operator, viewer, host or join"));
   }
   RETURN_IF_ERROR(CheckLifetime(request));
-  RETURN_IF_ERROR(CheckGrant(call, *request.role));
+  RETURN_IF_ERROR(CheckGrant(actor, *request.role));
   return CheckBinding(request);
 }
 
 }  // namespace
 
-void CreateToken(Control& control, Call call, const CreateTokenRequest& request,
-                 Encode<MadeToken> encode, Done done) {
-  if (Status status = Check(control, call, request); !status) return done(Fail(status.error()));
-  ShownOnce<MadeToken> once(std::move(encode), std::move(done));
-  DecideInventory<MadeToken> decide = [&control, call, request](const Snapshot&, ReadTx& tx) {
-    return Decide(control, call, request, tx);
+Result<Proposal<MadeToken>> CreateToken(const Authorized& by, const CreateTokenRequest& request) {
+  RETURN_IF_ERROR(CheckToken(by.actor(), request));
+  auto decide = [request](const Authorized& as, const Snapshot&, ReadTx& tx) {
+    return DecideToken(as, request, tx);
   };
-  RunInventory<MadeToken>(control, std::move(call), {}, false, std::move(decide),
-                          once.encode([](MadeToken& made) { made.text.clear(); }), once.done());
+  return Proposal<MadeToken>{.solo = true, .decide = std::move(decide)};
 }
 
 }  // namespace tallyman

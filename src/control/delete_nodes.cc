@@ -2,10 +2,8 @@
 // its host, else when the host says that nothing runs.
 #include <fmt/core.h>
 
-#include "control/authorize.h"
 #include "control/node_release.h"
-#include "control/read_once.h"
-#include "control/resolve.h"
+#include "control/nodes.h"
 
 namespace tallyman {
 namespace {
@@ -32,12 +30,11 @@ void Forget(NodeWriter& writer, const NodeSnapshot& node, const Host& host) {
   writer.AddEvent(EventKind::kNodeDeleted, after, Detail({{"image", change.from_image}}));
 }
 
-Result<NodeDecision> Decide(Control& control, const Call& call, const std::vector<NodeId>& ids,
-                            const Snapshot& snapshot) {
-  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, call.actor, ids));
-  NodeWriter writer(control, call);
-  ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(HostsOf(snapshot, nodes), nodes,
-                                                     control.policies(), writer.cause()));
+Result<Decided<Changes>> DecideDelete(const Authorized& by, const std::vector<NodeId>& ids,
+                                      const Snapshot& snapshot) {
+  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), ids));
+  NodeWriter writer(by);
+  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
   for (const NodeSnapshot* node : nodes) {
     RETURN_IF_ERROR(CheckDeletable(*node));
     const Host& host = snapshot.hosts.at(node->node.host_id).host;
@@ -62,21 +59,12 @@ Result<NodeDecision> Decide(Control& control, const Call& call, const std::vecto
 
 }  // namespace
 
-void DeleteNodes(Control& control, Call call, const DeleteNodesRequest& request,
-                 Encode<Changes> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  auto ids = ReadOnce<std::vector<NodeId>>(
-      control, [&](ReadTx& tx) { return ResolveNodes(tx, call.actor, request.nodes); });
-  if (!ids) return done(Fail(ids.error()));
-  LockSet locks;
-  locks.nodes = *ids;
-  auto rows = static_cast<int64_t>(ids->size());
-  DecideNodes decide = [&control, call, ids = *std::move(ids)](const Snapshot& snapshot, ReadTx&) {
-    return Decide(control, call, ids, snapshot);
-  };
-  PlanOrApply(control, std::move(call), request.plan, std::move(locks), false, rows,
-              std::move(decide), std::move(encode), std::move(done));
+Result<Proposal<Changes>> DeleteNodes(const Authorized& by, const DeleteNodesRequest& request) {
+  ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, request.nodes));
+  Proposal<Changes> proposal = ProposalFor(ids, request.plan);
+  proposal.decide = [ids = std::move(ids)](const Authorized& as, const Snapshot& snapshot,
+                                           ReadTx&) { return DecideDelete(as, ids, snapshot); };
+  return proposal;
 }
 
 }  // namespace tallyman

@@ -1,9 +1,7 @@
-#include <future>
-
-#include "control/authorize.h"
-#include "control/inventory_writer.h"
 #include "control/read_once.h"
+#include "control/run_internal.h"
 #include "control/token_writer.h"
+#include "store/refusals.h"
 
 namespace tallyman {
 namespace {
@@ -18,10 +16,10 @@ Result<bool> HasTokens(ReadTx& tx) {
   return !rows.empty();
 }
 
-Result<InventoryDecision<TokenRow>> Decide(const Cause& cause, const TokenRow& row, ReadTx& tx) {
+Result<Decided<TokenRow>> DecideFirst(const Cause& cause, const TokenRow& row, ReadTx& tx) {
   ASSIGN_OR_RETURN(bool has_tokens, HasTokens(tx));
   if (has_tokens) return Fail(FailedPrecondition(kTokensExist, "there are tokens already"));
-  InventoryDecision<TokenRow> decision;
+  Decided<TokenRow> decision;
   decision.answer = row;
   decision.rows.new_tokens = {row.token};
   decision.rows.events = {TokenEvent(cause, EventKind::kTokenCreated, row.token)};
@@ -30,39 +28,31 @@ Result<InventoryDecision<TokenRow>> Decide(const Cause& cause, const TokenRow& r
 
 // Two servers that begin at once: the other one's came first.
 bool CameSecond(const Error& error) {
-  return error.reason == kTokensExist || error.reason == "TOKEN_NAME_TAKEN";
+  return error.reason == kTokensExist || error.reason == kTokenNameTaken;
 }
 
 }  // namespace
 
 Result<bool> EnsureAdminToken(Control& control, SecretKeeper& keeper) {
-  ASSIGN_OR_RETURN(bool has_tokens, ReadOnce<bool>(control, HasTokens));
+  ASSIGN_OR_RETURN(bool has_tokens, ReadOnce(control, HasTokens));
   if (has_tokens) return false;
-  Call call{.actor = {.id = "server", .org_id = {}, .role = Role::kAdmin},
-            .method = "internal/EnsureAdminToken",
-            .request_id = {},
-            .body_digest = {},
-            .address = {},
-            .deadline = {},
-            .cancelled = {}};
-  RETURN_IF_ERROR(Authorize(call));
-  RETURN_IF_ERROR(control.Begin(call));
-  const Cause cause = control.CauseOf(call);
-  ASSIGN_OR_RETURN(const MadeToken made, NewToken(control, cause, kName, Role::kAdmin));
-  RETURN_IF_ERROR(keeper.Keep(made.text));
-  std::promise<Result<std::string>> promise;
-  DecideInventory<TokenRow> decide = [cause, row = made.row](const Snapshot&, ReadTx& tx) {
-    return Decide(cause, row, tx);
+  bool kept = false;
+  auto make = [&](const Authorized& by, const std::string& name) -> Result<Proposal<TokenRow>> {
+    const Cause cause = by.cause();
+    ASSIGN_OR_RETURN(MadeToken made, NewToken(control, cause, name, Role::kAdmin));
+    RETURN_IF_ERROR(keeper.Keep(made.text));
+    kept = true;
+    auto decide = [cause, row = std::move(made.row)](const Authorized&, const Snapshot&,
+                                                     ReadTx& tx) {
+      return DecideFirst(cause, row, tx);
+    };
+    return Proposal<TokenRow>{.solo = true, .decide = std::move(decide)};
   };
-  RunInventory<TokenRow>(
-      control, std::move(call), {}, false, std::move(decide),
-      [](const TokenRow&) { return std::string(); },
-      [&promise](Result<std::string> answer) { promise.set_value(std::move(answer)); });
-  Result<std::string> answer = promise.get_future().get();
-  if (answer) return true;
-  keeper.Forget();
-  if (CameSecond(answer.error())) return false;
-  return Fail(answer.error());
+  Status done = RunInternal(control, "internal/EnsureAdminToken", make, kName);
+  if (done) return true;
+  if (kept) keeper.Forget();
+  if (kept && CameSecond(done.error())) return false;
+  return Fail(std::move(done).error());
 }
 
 }  // namespace tallyman

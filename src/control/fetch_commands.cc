@@ -3,9 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <memory>
 
-#include "control/authorize.h"
 #include "control/node_writer.h"
 #include "control/read_once.h"
 #include "control/reports.h"
@@ -42,10 +40,9 @@ bool IsStillOpen(const NodeSnapshot& node, const Command& command) {
 }
 
 // Marks the nodes; what was withdrawn since it was read is left out of the answer.
-Result<Decision> Mark(Control& control, const Call& call, const std::vector<NodeId>& ids,
-                      HandedCommands answer, const Encode<HandedCommands>& encode,
-                      const Snapshot& snapshot) {
-  NodeWriter writer(control, call);
+Result<Decided<HandedCommands>> Mark(const Authorized& by, const std::vector<NodeId>& ids,
+                                     HandedCommands answer, const Snapshot& snapshot) {
+  NodeWriter writer(by);
   std::vector<const NodeSnapshot*> nodes;
   for (const NodeId& id : ids) {
     auto found = snapshot.nodes.find(id);
@@ -56,54 +53,46 @@ Result<Decision> Mark(Control& control, const Call& call, const std::vector<Node
     });
     if (node.node.IsLive() && !node.node.handed_out) nodes.push_back(&node);
   }
-  ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(HostsOf(snapshot, nodes), nodes,
-                                                     control.policies(), writer.cause()));
+  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
   for (const NodeSnapshot* node : nodes) writer.Update(*node).handed_out = true;
-  Decision decision = ToDecision(writer.Finish(books));
-  decision.answer = encode(answer);
+  Decided<HandedCommands> decision{writer.Finish(books), std::move(answer)};
   decision.leaves_trail = false;
   return decision;
 }
 
 }  // namespace
 
-Result<HostId> HostOf(const Call& call) {
-  if (call.actor.host_id) return *call.actor.host_id;
-  return Fail(Error(Code::kPermissionDenied, "NOT_A_HOST",
-                    fmt::format("{} speaks for no host", call.actor.id)));
+Result<HostId> HostOf(const Actor& actor) {
+  if (actor.host_id) return *actor.host_id;
+  return Fail(
+      Error(Code::kPermissionDenied, "NOT_A_HOST", fmt::format("{} speaks for no host", actor.id)));
 }
 
-void FetchCommands(Control& control, Call call, int64_t max_commands, Encode<HandedCommands> encode,
-                   Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  auto host = HostOf(call);
-  if (!host) return done(Fail(host.error()));
+Result<Proposal<HandedCommands>> FetchCommands(const Authorized& by, int64_t max_commands) {
+  ASSIGN_OR_RETURN(const HostId host, HostOf(by.actor()));
   if (max_commands < 0) {
-    return done(
-        Fail(InvalidArgument("INVALID_MAX_COMMANDS", fmt::format("max_commands is {}: give 0 to {}",
-                                                                 max_commands, kCommandsMax))
-                 .With("field", "max_commands")));
+    return Fail(
+        InvalidArgument("INVALID_MAX_COMMANDS",
+                        fmt::format("max_commands is {}: give 0 to {}", max_commands, kCommandsMax))
+            .With("field", "max_commands"));
   }
   const int64_t limit = max_commands == 0 ? kCommandsDefault : std::min(max_commands, kCommandsMax);
-  const Time now = control.clock().Now();
-  auto found = ReadOnce<HandOut>(control, [&](ReadTx& tx) {
-    return tx.FindCommandsFor({.host_id = *host, .now = now, .limit = limit + 1});
-  });
-  if (!found) return done(Fail(found.error()));
+  const Time now = by.control().clock().Now();
+  ASSIGN_OR_RETURN(HandOut found, ReadOnce(by.control(), [&](ReadTx& tx) {
+                     return tx.FindCommandsFor({.host_id = host, .now = now, .limit = limit + 1});
+                   }));
   std::vector<NodeId> unmarked;
-  for (const HandOut::Entry& entry : found->commands)
+  for (const HandOut::Entry& entry : found.commands)
     if (!entry.handed_out) unmarked.push_back(entry.command.node_id);
-  HandedCommands answer = AnswerOf(*std::move(found), limit, now);
-  if (unmarked.empty()) return done(encode(answer));
-  Mutation mutation{.call = call, .locks = {}, .solo = false, .rows = 1, .decide = {}};
-  mutation.locks.nodes = unmarked;
-  mutation.rows = std::ssize(unmarked);
-  mutation.decide = [&control, call, unmarked, encode = std::move(encode),
-                     answer = std::move(answer)](const Snapshot& snapshot, ReadTx&) {
-    return Mark(control, call, unmarked, answer, encode, snapshot);
+  HandedCommands answer = AnswerOf(std::move(found), limit, now);
+  if (unmarked.empty()) return Proposal<HandedCommands>{.answer = std::move(answer)};
+  Proposal<HandedCommands> proposal{.rows = std::ssize(unmarked)};
+  proposal.locks.nodes = unmarked;
+  proposal.decide = [unmarked = std::move(unmarked), answer = std::move(answer)](
+                        const Authorized& as, const Snapshot& snapshot, ReadTx&) {
+    return Mark(as, unmarked, answer, snapshot);
   };
-  control.Submit(std::move(mutation), std::move(done));
+  return proposal;
 }
 
 }  // namespace tallyman

@@ -1,27 +1,30 @@
-// Operations on what changes slowly: orgs, regions, hosts, protocols, images. Batches are taken
-// whole or not at all; an error of one item has the facts "index" (from 0) and "field".
+// Operations on what changes slowly: orgs, regions, hosts, protocols, images, for Run(). Each reads
+// by itself, alone in its lot. Batches are taken whole or not at all; an error of one item has the
+// facts "index" (from 0) and "field".
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "control/control.h"
-#include "control/nodes.h"
+#include "control/operation.h"
 
 namespace tallyman {
 
-void CreateOrg(Control& control, Call call, const std::string& name, Encode<Org> encode, Done done);
-void CreateRegion(Control& control, Call call, const std::string& name, Encode<Region> encode,
-                  Done done);
+Result<Proposal<Org>> CreateOrg(const Authorized& by, const std::string& name);
+Result<Proposal<Region>> CreateRegion(const Authorized& by, const std::string& name);
 
 struct CreateProtocolRequest {
   std::string key;
   std::string name;
   std::string org;  // "" public
 };
-void CreateProtocol(Control& control, Call call, const CreateProtocolRequest& request,
-                    Encode<Protocol> encode, Done done);
+struct CreatedProtocol {
+  Protocol protocol;
+  std::string org;  // its name; "" public
+};
+Result<Proposal<CreatedProtocol>> CreateProtocol(const Authorized& by,
+                                                 const CreateProtocolRequest& request);
 
 struct HostSpec {
   std::string name;
@@ -42,9 +45,10 @@ struct CreatedItem {
 struct CreatedHosts {
   std::vector<CreatedItem> items;
   bool applied = false;
+
+  void ForgetNewIds();
 };
-void CreateHosts(Control& control, Call call, const CreateHostsRequest& request,
-                 Encode<CreatedHosts> encode, Done done);
+Result<Proposal<CreatedHosts>> CreateHosts(const Authorized& by, const CreateHostsRequest& request);
 
 struct UpdateHostRequest {
   std::string host;
@@ -61,9 +65,11 @@ struct UpdatedHost {
   std::vector<Warning> warnings;
   std::string plan_token;
   bool applied = false;
+
+  std::string PlanToken() const;
+  void ForgetNewIds() {}  // it has none
 };
-void UpdateHost(Control& control, Call call, const UpdateHostRequest& request,
-                Encode<UpdatedHost> encode, Done done);
+Result<Proposal<UpdatedHost>> UpdateHost(const Authorized& by, const UpdateHostRequest& request);
 
 struct ImageSpec {
   std::string protocol;
@@ -87,8 +93,10 @@ struct CreatedImages {
   int64_t protocols_created = 0;
   int64_t versions_created = 0;
   bool applied = false;
+
+  void ForgetNewIds();
 };
-void CreateImages(Control& control, Call call, const CreateImagesRequest& request,
-                  Encode<CreatedImages> encode, Done done);
+Result<Proposal<CreatedImages>> CreateImages(const Authorized& by,
+                                             const CreateImagesRequest& request);
 
 }  // namespace tallyman

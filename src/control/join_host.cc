@@ -1,7 +1,8 @@
+#include <fmt/core.h>
+
 #include "base/text.h"
-#include "control/authorize.h"
 #include "control/capacity.h"
-#include "control/inventory_writer.h"
+#include "control/new_event.h"
 #include "control/read_once.h"
 #include "control/reports.h"
 #include "control/token_writer.h"
@@ -40,36 +41,36 @@ Result<Host> NewHost(Control& control, const Cause& cause, const JoinHostRequest
   host.capacity = request.capacity;
   host.created_at = cause.now;
   host.updated_at = cause.now;
-  Event event =
-      InventoryEvent(cause, EventKind::kHostCreated, Detail({{"region", region.region.name}}));
+  Event event = NewEvent(cause, EventKind::kHostCreated, Detail({{"region", region.region.name}}));
   event.host_id = host.id;
   rows.events.push_back(std::move(event));
   rows.new_hosts.push_back(host);
   return host;
 }
 
-Result<InventoryDecision<JoinedHost>> Decide(Control& control, const Cause& cause,
-                                             const JoinHostRequest& request, ReadTx& tx) {
+Result<Decided<JoinedHost>> DecideJoin(const Authorized& by, const JoinHostRequest& request,
+                                       ReadTx& tx) {
+  const Cause cause = by.cause();
   const JoinClaim claim{.token_text = request.join_token, .nonce = request.nonce};
   ASSIGN_OR_RETURN(const TokenRow join, FindJoinToken(tx, claim, cause.now));
-  InventoryDecision<JoinedHost> decision;
+  Decided<JoinedHost> decision;
   Host host;
   const bool is_new = !join.token.host_id;
   if (is_new) {
-    ASSIGN_OR_RETURN(host, NewHost(control, cause, request, tx, decision.rows));
+    ASSIGN_OR_RETURN(host, NewHost(by.control(), cause, request, tx, decision.rows));
   } else {
     ASSIGN_OR_RETURN(auto row, tx.FindHost(join.token.host_id->ToString()));
     if (!row) return Fail(NotFound("HOST_NOT_FOUND", "the host that the token admits is gone"));
     host = row->host;
   }
   ASSIGN_OR_RETURN(const MadeToken made,
-                   ExchangeJoinToken(control, cause, tx, claim, host, is_new, decision.rows));
+                   ExchangeJoinToken(by.control(), cause, tx, claim, host, is_new, decision.rows));
   decision.rows.joined_hosts.push_back(host.id);
   decision.answer = {.host_id = host.id, .host = host.name, .token = made.text};
   return decision;
 }
 
-Status CheckRequest(const JoinHostRequest& request) {
+Status CheckJoin(const JoinHostRequest& request) {
   if (Status status = CheckName("facts.hostname", request.hostname); !status) return status;
   if (Uuid::Parse(request.hostname)) {
     return Fail(InvalidArgument("INVALID_NAME", "facts.hostname has the form of an id")
@@ -84,26 +85,19 @@ Status CheckRequest(const JoinHostRequest& request) {
 
 }  // namespace
 
-void JoinHost(Control& control, Call call, const JoinHostRequest& request,
-              Encode<JoinedHost> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  if (Status status = CheckRequest(request); !status) return done(Fail(status.error()));
-  auto join = ReadOnce<TokenRow>(control, [&](ReadTx& tx) {
-    return FindJoinToken(tx, {.token_text = request.join_token, .nonce = request.nonce},
-                         control.clock().Now());
-  });
-  if (!join) return done(Fail(join.error()));
-  // The trail tells whose token it was.
-  call.actor.id = "join." + join->token.name;
-  const ShownOnce<JoinedHost> once(std::move(encode), std::move(done));
-  const Cause cause = control.CauseOf(call);
-  DecideInventory<JoinedHost> decide = [&control, cause, request](const Snapshot&, ReadTx& tx) {
-    return Decide(control, cause, request, tx);
+Result<Proposal<JoinedHost>> JoinHost(const Authorized& by, const JoinHostRequest& request) {
+  RETURN_IF_ERROR(CheckJoin(request));
+  ASSIGN_OR_RETURN(const TokenRow join, ReadOnce(by.control(), [&](ReadTx& tx) {
+                     return FindJoinToken(
+                         tx, {.token_text = request.join_token, .nonce = request.nonce},
+                         by.control().clock().Now());
+                   }));
+  auto decide = [request](const Authorized& as, const Snapshot&, ReadTx& tx) {
+    return DecideJoin(as, request, tx);
   };
-  RunInventory<JoinedHost>(control, std::move(call), {}, false, std::move(decide),
-                           once.encode([](JoinedHost& joined) { joined.token.clear(); }),
-                           once.done());
+  // The trail tells whose token it was.
+  return Proposal<JoinedHost>{
+      .solo = true, .actor_id = "join." + join.token.name, .decide = std::move(decide)};
 }
 
 }  // namespace tallyman

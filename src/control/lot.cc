@@ -3,70 +3,24 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
-#include <iterator>
-#include <map>
-#include <stdexcept>
 #include <thread>
 #include <unordered_map>
 
+#include "base/reasons.h"
+#include "control/decide.h"
 #include "control/replay.h"
 #include "planner/books_plan.h"
+#include "store/refusals.h"
 
 namespace tallyman {
 namespace {
 
-template <class T>
-void Append(std::vector<T>& to, std::vector<T>&& from) {
-  if (to.empty()) {
-    to = std::move(from);
-  } else {
-    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-  }
-}
-
-void Append(ChangeSet& to, ChangeSet&& from) {
-  Append(to.new_orgs, std::move(from.new_orgs));
-  Append(to.new_regions, std::move(from.new_regions));
-  Append(to.new_protocols, std::move(from.new_protocols));
-  Append(to.new_versions, std::move(from.new_versions));
-  Append(to.new_images, std::move(from.new_images));
-  Append(to.new_hosts, std::move(from.new_hosts));
-  Append(to.new_configs, std::move(from.new_configs));
-  Append(to.new_nodes, std::move(from.new_nodes));
-  Append(to.node_updates, std::move(from.node_updates));
-  Append(to.ledger, std::move(from.ledger));
-  Append(to.command_updates, std::move(from.command_updates));
-  Append(to.new_commands, std::move(from.new_commands));
-  Append(to.events, std::move(from.events));
-  Append(to.token_updates, std::move(from.token_updates));
-  Append(to.new_tokens, std::move(from.new_tokens));
-  Append(to.host_reports, std::move(from.host_reports));
-  Append(to.status_reports, std::move(from.status_reports));
-  Append(to.node_incidents, std::move(from.node_incidents));
-  Append(to.joined_hosts, std::move(from.joined_hosts));
-}
-
+// Only a mutation that runs alone asks for a placement.
 LockSet UnionOf(std::span<const Mutation* const> lot) {
   LockSet all;
-  for (const Mutation* mutation : lot) {
-    const LockSet& locks = mutation->locks;
-    all.nodes.insert(all.nodes.end(), locks.nodes.begin(), locks.nodes.end());
-    all.hosts.insert(all.hosts.end(), locks.hosts.begin(), locks.hosts.end());
-    all.images.insert(all.images.end(), locks.images.begin(), locks.images.end());
-    all.orgs.insert(all.orgs.end(), locks.orgs.begin(), locks.orgs.end());
-    all.node_names.insert(all.node_names.end(), locks.node_names.begin(), locks.node_names.end());
-    all.requests.insert(all.requests.end(), locks.requests.begin(), locks.requests.end());
-    all.report_hosts.insert(all.report_hosts.end(), locks.report_hosts.begin(),
-                            locks.report_hosts.end());
-    all.commands.insert(all.commands.end(), locks.commands.begin(), locks.commands.end());
-    all.node_configs.insert(all.node_configs.end(), locks.node_configs.begin(),
-                            locks.node_configs.end());
-    all.with_history = all.with_history || locks.with_history;
-    // Only a mutation that runs alone asks for a placement.
-    if (locks.placement) all.placement = locks.placement;
-    all.with_sums = all.with_sums || locks.with_sums;
-  }
+  for (const Mutation* mutation : lot) all.Add(mutation->locks);
   return all;
 }
 
@@ -80,32 +34,24 @@ std::optional<Result<std::string>> Replay(const Mutation& mutation, const Snapsh
 
 // Counters that may be wrong decide nothing, not even that a host is full.
 bool RestsOnCounters(const Error& error) {
-  return error.reason == kDriftSuspected || error.reason == "HOST_CAPACITY_EXCEEDED";
+  return error.reason == kDriftSuspected || error.reason == kHostCapacityExceeded;
 }
 
 bool WantsSums(const Error& error) {
-  return RestsOnCounters(error) || error.reason == "BOOKS_MISMATCH";
+  return RestsOnCounters(error) || error.reason == kBooksMismatch;
 }
 
 // Trying each request alone would only wait as often for the same thing.
 bool IsOfTheWholeDatabase(const Error& error) {
-  constexpr std::string_view kReasons[] = {"DATABASE_BUSY",       "DATABASE_UNREACHABLE",
-                                           "DATABASE_QUEUE_FULL", "DATABASE_QUEUE_TIMEOUT",
-                                           "DATABASE_READ_ONLY",  "COMMIT_UNKNOWN"};
+  constexpr std::string_view kReasons[] = {kDatabaseBusy,      kDatabaseUnreachable,
+                                           kDatabaseQueueFull, kDatabaseQueueTimeout,
+                                           kDatabaseReadOnly,  kCommitUnknown};
   return std::ranges::find(kReasons, error.reason) != std::end(kReasons);
 }
 
 // Whether the lot, or a request of it, is done already can be told by its request ids.
-bool IsUnknown(const Error& error) { return error.reason == "COMMIT_UNKNOWN"; }
-bool MayBeAnswered(const Error& error) {
-  return IsUnknown(error) || error.reason == "REQUEST_RACED";
-}
-
-Error FaultOfServer(std::string reason, const std::exception& e) {
-  return Internal(
-      std::move(reason),
-      fmt::format("a fault of the server: {}; nothing was changed, its log has more", e.what()));
-}
+bool IsUnknown(const Error& error) { return error.reason == kCommitUnknown; }
+bool MayBeAnswered(const Error& error) { return IsUnknown(error) || error.reason == kRequestRaced; }
 
 // What one caller of an unknown lot is told: his own request id decides.
 Error Unknown(const Error& error, const Call& call) {
@@ -164,27 +110,6 @@ void LotRunner::ReportDone(const Attempt& attempt) {
   }
 }
 
-Result<Decision> LotRunner::Decide(const Mutation& mutation, const Snapshot& snapshot,
-                                   WriteTx& tx) {
-  const auto failed = [&](Error error) -> std::unexpected<Error> {
-    log_.Write({LogLevel::kError,
-                "decision_failed",
-                mutation.call.method + ": " + error.message,
-                {{"method", mutation.call.method}, {"request_id", mutation.call.request_id}}});
-    return Fail(std::move(error).With("request_id", mutation.call.request_id));
-  };
-  try {
-    return mutation.decide(snapshot, tx);
-  } catch (const std::out_of_range& e) {
-    return failed(DataLoss(
-        "ROW_MISSING", fmt::format("a row that others refer to is missing in the database ({}): "
-                                   "`tallyman audit` looks for what else is wrong",
-                                   e.what())));
-  } catch (const std::exception& e) {
-    return failed(FaultOfServer("DECISION_FAILED", e));
-  }
-}
-
 Status LotRunner::GuardedBody(Attempt& attempt, WriteTx& tx) {
   try {
     return Body(attempt, tx);
@@ -213,7 +138,7 @@ Status LotRunner::Body(Attempt& attempt, WriteTx& tx) {
       attempt.answers.push_back(std::move(*before));
       continue;
     }
-    Result<Decision> decided = Decide(*mutation, snapshot, tx);
+    Result<Decision> decided = Decide(*mutation, snapshot, tx, log_);
     if (!decided) {
       if (decided.error().reason == kDriftSuspected ||
           (!locks.with_sums && RestsOnCounters(decided.error()))) {
@@ -232,7 +157,7 @@ Status LotRunner::Body(Attempt& attempt, WriteTx& tx) {
       if (host.ledger_balance) host.ledger_balance = after.books;
     }
     const Call& call = mutation->call;
-    Append(changes, std::move(decision.changes));
+    changes.Append(std::move(decision.rows));
     if (decision.leaves_trail) {
       changes.requests.push_back({.key = KeyOf(call),
                                   .method = call.method,
@@ -274,6 +199,8 @@ void LotRunner::RunOnce(Attempt& attempt) {
 }
 
 std::vector<Result<std::string>> LotRunner::Run(std::span<const Mutation* const> lot) {
+  assert(std::ranges::none_of(
+      lot, [](const Mutation* mutation) { return mutation->call.request_id.empty(); }));
   Attempt attempt{.lot = lot, .committed = {}, .answers = {}, .decisions = {}, .reported = {}};
   // In this order: whoever sees the lot sees its requests.
   metrics_.lot_requests += static_cast<int64_t>(lot.size());
@@ -287,8 +214,8 @@ std::vector<Result<std::string>> LotRunner::Run(std::span<const Mutation* const>
     if (!attempt.committed && WantsSums(attempt.committed.error())) {
       // The second run rests on the true sums: a mismatch now is a fault of this program.
       attempt.committed = Fail(
-          Internal("BOOKS_MISMATCH", "the books do not balance although they were just settled: " +
-                                         attempt.committed.error().message));
+          Internal(kBooksMismatch, "the books do not balance although they were just settled: " +
+                                       attempt.committed.error().message));
     }
   }
   if (attempt.committed) {

@@ -39,8 +39,7 @@ class LotRunner {
  private:
   struct Attempt;
   void RunOnce(Attempt& attempt);
-  // A fault of this program ends one request, or one lot, with an error, and never the server.
-  Result<Decision> Decide(const Mutation& mutation, const Snapshot& snapshot, WriteTx& tx);
+  // A fault of this program ends one lot with an error, and never the server.
   Status GuardedBody(Attempt& attempt, WriteTx& tx);
   Status Body(Attempt& attempt, WriteTx& tx);
   void ReportFound(const Snapshot& snapshot, std::vector<Drift>& reported);

@@ -1,14 +1,14 @@
 #include <fmt/core.h>
 
-#include "control/authorize.h"
 #include "control/node_writer.h"
+#include "control/nodes.h"
 #include "control/read_once.h"
 #include "control/resolve.h"
 
 namespace tallyman {
 namespace {
 
-struct Targets {
+struct MoveTargets {
   std::vector<NodeId> nodes;
   Org org;
 };
@@ -33,12 +33,11 @@ Status CheckMovable(const NodeSnapshot& node, const Org& to) {
   return {};
 }
 
-Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& targets,
-                            const Snapshot& snapshot) {
-  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, call.actor, targets.nodes));
-  NodeWriter writer(control, call);
-  ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(HostsOf(snapshot, nodes), nodes,
-                                                     control.policies(), writer.cause()));
+Result<Decided<Changes>> DecideMove(const Authorized& by, const MoveTargets& targets,
+                                    const Snapshot& snapshot) {
+  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), targets.nodes));
+  NodeWriter writer(by);
+  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
   for (const NodeSnapshot* node : nodes) {
     RETURN_IF_ERROR(CheckMovable(*node, targets.org));
     writer.Update(*node).org_id = targets.org.id;
@@ -53,26 +52,20 @@ Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& t
 
 }  // namespace
 
-void MoveNodes(Control& control, Call call, const MoveNodesRequest& request, Encode<Changes> encode,
-               Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  auto targets = ReadOnce<Targets>(control, [&](ReadTx& tx) -> Result<Targets> {
-    Targets found;
-    ASSIGN_OR_RETURN(found.nodes, ResolveNodes(tx, call.actor, request.nodes));
-    ASSIGN_OR_RETURN(found.org, ResolveOrg(tx, call.actor, request.org));
+Result<Proposal<Changes>> MoveNodes(const Authorized& by, const MoveNodesRequest& request) {
+  auto resolve = [&](ReadTx& tx) -> Result<MoveTargets> {
+    MoveTargets found;
+    ASSIGN_OR_RETURN(found.nodes, ResolveNodes(tx, by.actor(), request.nodes));
+    ASSIGN_OR_RETURN(found.org, ResolveOrg(tx, by.actor(), request.org));
     return found;
-  });
-  if (!targets) return done(Fail(targets.error()));
-  LockSet locks;
-  locks.nodes = targets->nodes;
-  auto rows = static_cast<int64_t>(targets->nodes.size());
-  DecideNodes decide = [&control, call, targets = *std::move(targets)](const Snapshot& snapshot,
-                                                                       ReadTx&) {
-    return Decide(control, call, targets, snapshot);
   };
-  PlanOrApply(control, std::move(call), request.plan, std::move(locks), false, rows,
-              std::move(decide), std::move(encode), std::move(done));
+  ASSIGN_OR_RETURN(MoveTargets targets, ReadOnce(by.control(), resolve));
+  Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
+  proposal.decide = [targets = std::move(targets)](const Authorized& as, const Snapshot& snapshot,
+                                                   ReadTx&) {
+    return DecideMove(as, targets, snapshot);
+  };
+  return proposal;
 }
 
 }  // namespace tallyman

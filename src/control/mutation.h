@@ -14,18 +14,25 @@
 
 namespace tallyman {
 
-// What a decision came to. Host rows stand in `hosts`, not in `changes`: several requests of one
-// lot may change the same host, and the lot writes each host once.
-struct Decision {
-  ChangeSet changes;
-  std::vector<Host> hosts;  // as they are afterwards
-  std::vector<Drift> healed;
+// What a decision writes. Host rows stand in `hosts`, not in `rows`: several requests of one lot
+// may change the same host, and the lot writes each host once.
+struct Writes {
+  ChangeSet rows = {};
+  std::vector<Host> hosts = {};  // as they are afterwards
+  std::vector<Drift> healed = {};
   std::map<ReportedIncident, int64_t> incidents = {};  // to be counted
-  std::vector<Warning> warnings;
-  std::string answer;  // encoded by the caller's encoder; stored, and replayed as it is
+  std::vector<Warning> warnings = {};
   // It changed something that the audit trail tells of; a heartbeat does not.
   bool leaves_trail = true;
 };
+
+template <class Answer>
+struct Decided : Writes {
+  Answer answer = {};
+};
+
+// Its answer is encoded; it is stored, and replayed as it is.
+using Decision = Decided<std::string>;
 
 struct Mutation {
   Call call;

@@ -1,5 +1,7 @@
 #include "control/node_release.h"
 
+#include <cassert>
+
 #include "planner/hold.h"
 
 namespace tallyman {
@@ -21,6 +23,7 @@ Result<Withdrawal> WithdrawUntaken(NodeWriter& writer, BooksPlan& books, const N
 }
 
 Status Release(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node, const Host& host) {
+  assert(node.node.IsLive());
   Resources charged = BooksPlan::ChargedBy(node);
   RETURN_IF_ERROR(books.Move({.host_id = host.id,
                               .node_id = node.node.id,

@@ -1,5 +1,7 @@
 #include "control/node_step.h"
 
+#include <cassert>
+
 namespace tallyman {
 namespace {
 
@@ -35,6 +37,8 @@ std::string DetailOf(const LifecycleEvent& event, const NodeSnapshot& node) {
 
 Status WriteStep(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node,
                  const NodeLifecycle& life) {
+  assert(life.changed());
+  assert(books.hosts().contains(node.node.host_id));
   const Resources held = life.held();
   Node& after = writer.Update(node);
   const Node stamped = after;

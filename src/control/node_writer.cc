@@ -4,22 +4,18 @@
 
 #include <algorithm>
 
-#include "base/json_text.h"
 #include "base/text.h"
 #include "control/authorize.h"
+#include "control/decide.h"
 #include "control/read_once.h"
 #include "control/resolve.h"
 
 namespace tallyman {
 
-std::string Detail(std::initializer_list<std::pair<std::string_view, std::string_view>> facts) {
-  std::string out = "{";
-  for (const auto& [key, value] : facts) {
-    if (out.size() > 1) out += ',';
-    AppendJsonKey(out, key);
-    AppendJsonString(out, value);
-  }
-  return out + "}";
+Result<BooksPlan> NodeWriter::BeginBooks(const Snapshot& snapshot,
+                                         const std::vector<const NodeSnapshot*>& nodes) const {
+  ASSIGN_OR_RETURN(auto hosts, HostsOf(snapshot, nodes));
+  return BooksPlan::Begin(hosts, nodes, policies_, cause_);
 }
 
 Node& NodeWriter::Update(const NodeSnapshot& node) {
@@ -41,15 +37,11 @@ void NodeWriter::ChangeCommand(CommandUpdate update) {
 }
 
 void NodeWriter::AddEvent(EventKind kind, const Node& node, std::string detail) {
-  Event& event = decision_.rows.events.emplace_back();
-  event.kind = kind;
+  Event event = NewEvent(cause_, kind, std::move(detail));
   event.org_id = node.org_id;
   event.host_id = node.host_id;
   event.node_id = node.id;
-  event.actor_id = cause_.actor_id;
-  event.request_id = cause_.request_id;
-  event.detail = std::move(detail);
-  event.created_at = cause_.now;
+  decision_.rows.events.push_back(std::move(event));
 }
 
 CommandId NodeWriter::AddCommand(const Node& node, const NodeConfig& config, const Image& image,
@@ -69,7 +61,7 @@ CommandId NodeWriter::AddCommand(const Node& node, const NodeConfig& config, con
 }
 
 NodeChange& NodeWriter::Show(const NodeSnapshot& node, const Host& host) {
-  NodeChange& change = decision_.changes.nodes.emplace_back();
+  NodeChange& change = decision_.answer.nodes.emplace_back();
   change.node_id = node.node.id;
   change.node = node.node.name;
   change.host_id = host.id;
@@ -131,7 +123,7 @@ NodeId NodeWriter::Create(Node node, NodeConfig config, const Image& image, cons
   node.created_at = cause_.now;
   node.updated_at = cause_.now;
 
-  NodeChange& change = decision_.changes.nodes.emplace_back();
+  NodeChange& change = decision_.answer.nodes.emplace_back();
   change.node_id = node.id;
   change.node = node.name;
   change.host_id = host.id;
@@ -158,15 +150,30 @@ Node& NodeWriter::Instruct(const NodeSnapshot& before, const Host& host, Command
   return node;
 }
 
-NodeDecision NodeWriter::Finish(const BooksPlan& books) {
+Decided<Changes> NodeWriter::Finish(const BooksPlan& books) {
+  Changes& changes = decision_.answer;
   decision_.rows.ledger = books.ledger();
-  decision_.changes.warnings = books.warnings();
+  changes.warnings = books.warnings();
+  decision_.warnings = books.warnings();
   for (const auto& [id, change] : books.hosts()) {
-    if (change.after != change.stored) decision_.changes.hosts.push_back(change);
+    if (change.after != change.stored) changes.hosts.push_back(change);
   }
-  std::ranges::sort(decision_.changes.hosts, {},
-                    [](const HostChange& change) { return change.after.name; });
+  std::ranges::sort(changes.hosts, {}, [](const HostChange& change) { return change.after.name; });
+  for (const HostChange& host : changes.hosts) {
+    decision_.hosts.push_back(host.after);
+    decision_.healed.insert(decision_.healed.end(), host.drifts.begin(), host.drifts.end());
+  }
   return std::move(decision_);
+}
+
+Result<std::vector<NodeId>> FindNodeIds(const Authorized& by, std::span<const std::string> names) {
+  return ReadOnce(by.control(), [&](ReadTx& tx) { return ResolveNodes(tx, by.actor(), names); });
+}
+
+Proposal<Changes> ProposalFor(std::vector<NodeId> nodes, const PlanOptions& plan) {
+  Proposal<Changes> proposal{.rows = std::ssize(nodes), .plan = plan};
+  proposal.locks.nodes = std::move(nodes);
+  return proposal;
 }
 
 Result<std::vector<const NodeSnapshot*>> FindNodes(const Snapshot& snapshot, const Actor& actor,
@@ -184,23 +191,16 @@ Result<std::vector<const NodeSnapshot*>> FindNodes(const Snapshot& snapshot, con
   return nodes;
 }
 
-std::vector<const HostSnapshot*> HostsOf(const Snapshot& snapshot,
-                                         const std::vector<const NodeSnapshot*>& nodes) {
+Result<std::vector<const HostSnapshot*>> HostsOf(const Snapshot& snapshot,
+                                                 const std::vector<const NodeSnapshot*>& nodes) {
   std::vector<const HostSnapshot*> hosts;
-  for (const NodeSnapshot* node : nodes) hosts.push_back(&snapshot.hosts.at(node->node.host_id));
+  for (const NodeSnapshot* node : nodes) {
+    ASSIGN_OR_RETURN(hosts.emplace_back(), RequireRow(snapshot.hosts, "host", node->node.host_id));
+  }
   std::ranges::sort(hosts, {}, [](const HostSnapshot* host) { return host->host.id; });
   auto repeated = std::ranges::unique(hosts);
   hosts.erase(repeated.begin(), repeated.end());
   return hosts;
-}
-
-Error PlanStale(const std::string& wanted, const std::string& now) {
-  return Error(Code::kAborted, "PLAN_STALE",
-               "what the plan was made from has changed since, so it would not do what it showed: "
-               "make a new plan")
-      .With("field", "plan_token")
-      .With("plan_token", Quote(wanted))
-      .With("now", now);
 }
 
 Status CheckVersion(const Node& node, int64_t expected) {
@@ -211,71 +211,6 @@ Status CheckVersion(const Node& node, int64_t expected) {
                   .About("node " + node.name)
                   .With("field", "expected_version")
                   .With("version", std::to_string(node.version)));
-}
-
-Decision ToDecision(NodeDecision decided) {
-  Decision decision{.changes = std::move(decided.rows),
-                    .hosts = {},
-                    .healed = {},
-                    .warnings = std::move(decided.changes.warnings),
-                    .answer = {}};
-  for (const HostChange& host : decided.changes.hosts) {
-    decision.hosts.push_back(host.after);
-    decision.healed.insert(decision.healed.end(), host.drifts.begin(), host.drifts.end());
-  }
-  return decision;
-}
-
-namespace {
-
-// What a plan shows of ids that are made only when it is applied: nothing.
-void ForgetNewIds(Changes& changes) {
-  for (NodeChange& node : changes.nodes) {
-    node.command_id.reset();
-    if (node.to_config != node.from_config) node.to_config.reset();
-    if (!node.from_config) node.node_id = {};
-  }
-}
-
-Result<std::string> ShowPlan(Control& control, const PlanOptions& options, const LockSet& locks,
-                             const DecideNodes& decide, const Encode<Changes>& encode) {
-  return ReadOnce<std::string>(control, [&](ReadTx& tx) -> Result<std::string> {
-    ASSIGN_OR_RETURN(Snapshot snapshot, tx.Load(locks));
-    ASSIGN_OR_RETURN(NodeDecision decision, decide(snapshot, tx));
-    decision.changes.plan_token = PlanToken(decision.changes);
-    if (!options.plan_token.empty() && options.plan_token != decision.changes.plan_token) {
-      return Fail(PlanStale(options.plan_token, decision.changes.plan_token));
-    }
-    ForgetNewIds(decision.changes);
-    return encode(decision.changes);
-  });
-}
-
-}  // namespace
-
-void PlanOrApply(Control& control, Call call, const PlanOptions& options, LockSet locks, bool solo,
-                 int64_t rows, DecideNodes decide, Encode<Changes> encode, Done done) {
-  // A plan shows drift that would be healed, and a plan token was made of such a plan.
-  if (options.dry_run || !options.plan_token.empty()) locks.with_sums = true;
-  if (options.dry_run) return done(ShowPlan(control, options, locks, decide, encode));
-  Mutation mutation{
-      .call = std::move(call), .locks = std::move(locks), .solo = solo, .rows = rows, .decide = {}};
-  mutation.decide = [decide = std::move(decide), encode = std::move(encode),
-                     token = options.plan_token](const Snapshot& snapshot,
-                                                 ReadTx& tx) -> Result<Decision> {
-    ASSIGN_OR_RETURN(NodeDecision decided, decide(snapshot, tx));
-    Changes& changes = decided.changes;
-    if (!token.empty()) {
-      changes.plan_token = PlanToken(changes);
-      if (changes.plan_token != token) return Fail(PlanStale(token, changes.plan_token));
-    }
-    changes.applied = true;
-    std::string answer = encode(changes);
-    Decision decision = ToDecision(std::move(decided));
-    decision.answer = std::move(answer);
-    return decision;
-  };
-  control.Submit(std::move(mutation), std::move(done));
 }
 
 }  // namespace tallyman

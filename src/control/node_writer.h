@@ -1,31 +1,30 @@
-// Turning decisions about nodes into rows, and running them as a plan or as a mutation: what the
-// operations on nodes share.
+// Turning decisions about nodes into rows: what the operations on nodes share.
 #pragma once
 
-#include <functional>
+#include <cassert>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/id_source.h"
 #include "control/changes.h"
-#include "control/nodes.h"
+#include "control/new_event.h"
+#include "control/operation.h"
 #include "planner/upgrade.h"
 
 namespace tallyman {
 
-// What a decision about nodes came to: what is shown, and what is written.
-struct NodeDecision {
-  Changes changes;
-  ChangeSet rows;
-};
-
 // Collects rows for one request. Every row is stamped with the same cause. Belongs to one decision.
 class NodeWriter {
  public:
-  NodeWriter(Control& control, const Call& call)
-      : ids_(control.ids()), cause_(control.CauseOf(call)) {}
+  explicit NodeWriter(const Authorized& by)
+      : ids_(by.control().ids()), policies_(by.control().policies()), cause_(by.cause()) {}
 
   const Cause& cause() const { return cause_; }
+
+  // The books of these nodes' hosts. Errors of BooksPlan::Begin(), and ROW_MISSING.
+  Result<BooksPlan> BeginBooks(const Snapshot& snapshot,
+                               const std::vector<const NodeSnapshot*>& nodes) const;
 
   // The node gets a new config, and perhaps a new image: config, node, command, event. `kind` is
   // kUpgrade or kUpdate.
@@ -44,10 +43,13 @@ class NodeWriter {
   // The line of the answer about a node that keeps its image.
   NodeChange& Show(const NodeSnapshot& node, const Host& host);
   // REQUIRES: there is a line already.
-  NodeChange& last_change() { return decision_.changes.nodes.back(); }
+  NodeChange& last_change() {
+    assert(!decision_.answer.nodes.empty());
+    return decision_.answer.nodes.back();
+  }
 
   // Takes over the hosts' side, the hosts that changed only, and gives up everything collected.
-  NodeDecision Finish(const BooksPlan& books);
+  Decided<Changes> Finish(const BooksPlan& books);
 
  private:
   CommandId AddCommand(const Node& node, const NodeConfig& config, const Image& image,
@@ -55,33 +57,24 @@ class NodeWriter {
                        std::optional<ConfigId> to);
 
   IdSource& ids_;
+  const Policies& policies_;
   Cause cause_;
-  NodeDecision decision_;
+  Decided<Changes> decision_;
 };
 
-// The decision as it is written; the caller encodes its answer.
-Decision ToDecision(NodeDecision decided);
-
-using DecideNodes = std::function<Result<NodeDecision>(const Snapshot&, ReadTx&)>;
-
-// Shows the plan (dry_run), or queues the mutation and applies the plan if it still is what the
-// token says. REQUIRES: the call went through Control::Begin().
-void PlanOrApply(Control& control, Call call, const PlanOptions& options, LockSet locks, bool solo,
-                 int64_t rows, DecideNodes decide, Encode<Changes> encode, Done done);
+// The ids of nodes that a request names, read once without locks. Errors of ResolveNodes().
+Result<std::vector<NodeId>> FindNodeIds(const Authorized& by, std::span<const std::string> names);
+// A change of these nodes, which still has to be decided.
+Proposal<Changes> ProposalFor(std::vector<NodeId> nodes, const PlanOptions& plan);
 
 // The nodes as they are under the locks, in the order of `ids`. NOT_FOUND NODE_NOT_FOUND for one
 // that is not there, is deleted, or is of an org that the caller does not see.
 Result<std::vector<const NodeSnapshot*>> FindNodes(const Snapshot& snapshot, const Actor& actor,
                                                    const std::vector<NodeId>& ids);
-// Their hosts, each once.
-std::vector<const HostSnapshot*> HostsOf(const Snapshot& snapshot,
-                                         const std::vector<const NodeSnapshot*>& nodes);
-// ABORTED PLAN_STALE.
-Error PlanStale(const std::string& wanted, const std::string& now);
+// Their hosts, each once. DATA_LOSS ROW_MISSING.
+Result<std::vector<const HostSnapshot*>> HostsOf(const Snapshot& snapshot,
+                                                 const std::vector<const NodeSnapshot*>& nodes);
 // ABORTED VERSION_MISMATCH unless `expected` is 0 or the node's version.
 Status CheckVersion(const Node& node, int64_t expected);
-
-// {"key":"value",...}: an event's detail.
-std::string Detail(std::initializer_list<std::pair<std::string_view, std::string_view>> facts);
 
 }  // namespace tallyman

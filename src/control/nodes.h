@@ -1,9 +1,7 @@
-// Operations on nodes. Each authorizes, resolves the names in its request, then either shows the
-// plan (dry_run) or queues a mutation; `done` hears the encoded Changes.
+// Operations on nodes, for Run(): each resolves the names in its request and proposes what to do.
 //
-// Errors that all share: PERMISSION_DENIED NOT_PERMITTED; NOT_FOUND NODE_NOT_FOUND (also for a node
-// of an org that the caller does not see); INVALID_ARGUMENT that names the field; ABORTED
-// PLAN_STALE; INVALID_ARGUMENT REQUEST_ID_REUSED; and those of planner and store.
+// Errors that all share: NOT_FOUND NODE_NOT_FOUND (also for a node of an org that the caller does
+// not see); INVALID_ARGUMENT that names the field; those of Run(), and those of planner and store.
 #pragma once
 
 #include <optional>
@@ -12,16 +10,11 @@
 #include <vector>
 
 #include "control/changes.h"
-#include "control/control.h"
+#include "control/operation.h"
 #include "model/placement.h"
 #include "planner/config.h"
 
 namespace tallyman {
-
-struct PlanOptions {
-  bool dry_run = false;
-  std::string plan_token;
-};
 
 // Which nodes an upgrade means when it names none: all that match, but for those that have the
 // image already or are being deleted.
@@ -39,16 +32,14 @@ struct UpgradeNodesRequest {
   std::string image;
   PlanOptions plan;
 };
-void UpgradeNodes(Control& control, Call call, const UpgradeNodesRequest& request,
-                  Encode<Changes> encode, Done done);
+Result<Proposal<Changes>> UpgradeNodes(const Authorized& by, const UpgradeNodesRequest& request);
 
 struct RetryUpgradeRequest {
   std::string node;
   int64_t expected_version = 0;
   PlanOptions plan;
 };
-void RetryUpgrade(Control& control, Call call, const RetryUpgradeRequest& request,
-                  Encode<Changes> encode, Done done);
+Result<Proposal<Changes>> RetryUpgrade(const Authorized& by, const RetryUpgradeRequest& request);
 
 struct CreateNodesRequest {
   std::string image;
@@ -63,8 +54,7 @@ struct CreateNodesRequest {
   bool auto_upgrade = false;
   PlanOptions plan;
 };
-void CreateNodes(Control& control, Call call, const CreateNodesRequest& request,
-                 Encode<Changes> encode, Done done);
+Result<Proposal<Changes>> CreateNodes(const Authorized& by, const CreateNodesRequest& request);
 
 struct UpdateNodeRequest {
   std::string node;
@@ -76,16 +66,14 @@ struct UpdateNodeRequest {
   int64_t expected_version = 0;
   PlanOptions plan;
 };
-void UpdateNode(Control& control, Call call, const UpdateNodeRequest& request,
-                Encode<Changes> encode, Done done);
+Result<Proposal<Changes>> UpdateNode(const Authorized& by, const UpdateNodeRequest& request);
 
 struct MoveNodesRequest {
   std::vector<std::string> nodes;
   std::string org;
   PlanOptions plan;
 };
-void MoveNodes(Control& control, Call call, const MoveNodesRequest& request, Encode<Changes> encode,
-               Done done);
+Result<Proposal<Changes>> MoveNodes(const Authorized& by, const MoveNodesRequest& request);
 
 // Start, stop and restart: `kind` is kStart, kStop or kRestart.
 struct NodeCommandRequest {
@@ -93,23 +81,12 @@ struct NodeCommandRequest {
   CommandKind kind = CommandKind::kStart;
   PlanOptions plan;
 };
-void CommandNodes(Control& control, Call call, const NodeCommandRequest& request,
-                  Encode<Changes> encode, Done done);
+Result<Proposal<Changes>> CommandNodes(const Authorized& by, const NodeCommandRequest& request);
 
 struct DeleteNodesRequest {
   std::vector<std::string> nodes;
   PlanOptions plan;
 };
-void DeleteNodes(Control& control, Call call, const DeleteNodesRequest& request,
-                 Encode<Changes> encode, Done done);
-
-// What a host reports: `running` is the config that runs now (empty: nothing), and nothing is
-// pending. Settles every transition that led there, releases a node being deleted of which nothing
-// runs. Not in the API: until hosts report by themselves, this stands in for them.
-struct ConfirmRunsRequest {
-  NodeId node_id;
-  std::optional<ConfigId> running;
-};
-void ConfirmRuns(Control& control, Call call, const ConfirmRunsRequest& request, Done done);
+Result<Proposal<Changes>> DeleteNodes(const Authorized& by, const DeleteNodesRequest& request);
 
 }  // namespace tallyman

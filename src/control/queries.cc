@@ -32,59 +32,46 @@ constexpr auto kAll = [](const auto&) { return true; };
 
 }  // namespace
 
-Result<OrgView> GetOrg(Control& control, const Call& call, const std::string& name) {
-  return Query<OrgView>(control, call, [&](ReadTx& tx) -> Result<OrgView> {
-    OrgView view;
-    ASSIGN_OR_RETURN(view.org, ResolveOrg(tx, call.actor, name));
-    ASSIGN_OR_RETURN(view.usage, tx.OrgUsage(view.org.id));
-    return view;
-  });
+Result<OrgView> GetOrg(const Authorized& by, ReadTx& tx, const std::string& name) {
+  OrgView view;
+  ASSIGN_OR_RETURN(view.org, ResolveOrg(tx, by.actor(), name));
+  ASSIGN_OR_RETURN(view.usage, tx.OrgUsage(view.org.id));
+  return view;
 }
 
-Result<Page<OrgRow>> ListOrgs(Control& control, const Call& call, const ListRequest& request) {
-  return Query<Page<OrgRow>>(control, call, [&](ReadTx& tx) -> Result<Page<OrgRow>> {
-    ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, call.actor, Listing::kOrgs, request));
-    return ReadPage<OrgRow>(
-        Listing::kOrgs, request, std::move(query),
-        [&](const ListQuery& q) { return tx.ListOrgs(q); },
-        [&](const OrgRow& row) { return Sees(call.actor, row.org.id); });
-  });
+Result<Page<OrgRow>> ListOrgs(const Authorized& by, ReadTx& tx, const ListRequest& request) {
+  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kOrgs, request));
+  return ReadPage<OrgRow>(
+      Listing::kOrgs, request, std::move(query), [&](const ListQuery& q) { return tx.ListOrgs(q); },
+      [&](const OrgRow& row) { return Sees(by.actor(), row.org.id); });
 }
 
-Result<Page<RegionRow>> ListRegions(Control& control, const Call& call,
-                                    const ListRequest& request) {
-  return Query<Page<RegionRow>>(control, call, [&](ReadTx& tx) -> Result<Page<RegionRow>> {
-    ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, call.actor, Listing::kRegions, request));
-    return ReadPage<RegionRow>(
-        Listing::kRegions, request, std::move(query),
-        [&](const ListQuery& q) { return tx.ListRegions(q); }, kAll);
-  });
+Result<Page<RegionRow>> ListRegions(const Authorized& by, ReadTx& tx, const ListRequest& request) {
+  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kRegions, request));
+  return ReadPage<RegionRow>(
+      Listing::kRegions, request, std::move(query),
+      [&](const ListQuery& q) { return tx.ListRegions(q); }, kAll);
 }
 
-Result<HostView> GetHost(Control& control, const Call& call, const std::string& name) {
-  return Query<HostView>(control, call, [&](ReadTx& tx) -> Result<HostView> {
-    ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, call.actor, name));
-    HostView view = ViewOf(std::move(row));
-    RETURN_IF_ERROR(AddReported(tx, {&view, 1}));
-    return view;
-  });
+Result<HostView> GetHost(const Authorized& by, ReadTx& tx, const std::string& name) {
+  ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, by.actor(), name));
+  HostView view = ViewOf(std::move(row));
+  RETURN_IF_ERROR(AddReported(tx, {&view, 1}));
+  return view;
 }
 
-Result<Page<HostView>> ListHosts(Control& control, const Call& call, const ListRequest& request) {
-  return Query<Page<HostView>>(control, call, [&](ReadTx& tx) -> Result<Page<HostView>> {
-    ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, call.actor, Listing::kHosts, request));
-    if (call.actor.role == Role::kHost)
-      RETURN_IF_ERROR(LimitToActor(tx, call.actor, query, "name"));
-    ASSIGN_OR_RETURN(auto rows,
-                     ReadPage<HostRow>(
-                         Listing::kHosts, request, std::move(query),
-                         [&](const ListQuery& q) { return tx.ListHosts(q); },
-                         [&](const HostRow& row) { return SeesHost(call.actor, row.host.id); }));
-    Page<HostView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
-    for (HostRow& row : rows.rows) page.rows.push_back(ViewOf(std::move(row)));
-    RETURN_IF_ERROR(AddReported(tx, page.rows));
-    return page;
-  });
+Result<Page<HostView>> ListHosts(const Authorized& by, ReadTx& tx, const ListRequest& request) {
+  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kHosts, request));
+  if (by.actor().role == Role::kHost) RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query, "name"));
+  ASSIGN_OR_RETURN(auto rows,
+                   ReadPage<HostRow>(
+                       Listing::kHosts, request, std::move(query),
+                       [&](const ListQuery& q) { return tx.ListHosts(q); },
+                       [&](const HostRow& row) { return SeesHost(by.actor(), row.host.id); }));
+  Page<HostView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
+  for (HostRow& row : rows.rows) page.rows.push_back(ViewOf(std::move(row)));
+  RETURN_IF_ERROR(AddReported(tx, page.rows));
+  return page;
 }
 
 }  // namespace tallyman

@@ -1,8 +1,8 @@
-// The operations that only read: one consistent view of the database per answer, in names that
-// people know. Rows of orgs that the actor does not see are absent, or NOT_FOUND where one was
-// asked for.
+// The operations that only read, for Read(): one consistent view of the database per answer, in
+// names that people know. Rows of orgs that the actor does not see are absent, or NOT_FOUND where
+// one was asked for.
 //
-// Errors that all share: PERMISSION_DENIED NOT_PERMITTED, those of list_query.h and resolve.h, and
+// Errors that all share: those of Read(), those of list_query.h and resolve.h, and
 // those of the store.
 #pragma once
 
@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "control/control.h"
 #include "control/list_query.h"
+#include "control/operation.h"
 
 namespace tallyman {
 
@@ -26,9 +26,9 @@ struct OrgView {
   Org org;
   Books usage;  // of its live nodes, summed up for this answer
 };
-Result<OrgView> GetOrg(Control& control, const Call& call, const std::string& org);
-Result<Page<OrgRow>> ListOrgs(Control& control, const Call& call, const ListRequest& request);
-Result<Page<RegionRow>> ListRegions(Control& control, const Call& call, const ListRequest& request);
+Result<OrgView> GetOrg(const Authorized& by, ReadTx& tx, const std::string& org);
+Result<Page<OrgRow>> ListOrgs(const Authorized& by, ReadTx& tx, const ListRequest& request);
+Result<Page<RegionRow>> ListRegions(const Authorized& by, ReadTx& tx, const ListRequest& request);
 
 struct HostView {
   HostRow row;
@@ -36,8 +36,8 @@ struct HostView {
   std::vector<Warning> warnings;  // OVER_CAPACITY, one per dimension
   std::optional<HostReport> reported;
 };
-Result<HostView> GetHost(Control& control, const Call& call, const std::string& host);
-Result<Page<HostView>> ListHosts(Control& control, const Call& call, const ListRequest& request);
+Result<HostView> GetHost(const Authorized& by, ReadTx& tx, const std::string& host);
+Result<Page<HostView>> ListHosts(const Authorized& by, ReadTx& tx, const ListRequest& request);
 
 struct ProtocolView {
   Protocol protocol;
@@ -51,13 +51,13 @@ struct ImageView {
   std::shared_ptr<const Image> image;
   std::string org;  // "" when public
 };
-Result<Page<ProtocolView>> ListProtocols(Control& control, const Call& call,
+Result<Page<ProtocolView>> ListProtocols(const Authorized& by, ReadTx& tx,
                                          const ListRequest& request);
-Result<Page<VersionView>> ListVersions(Control& control, const Call& call,
+Result<Page<VersionView>> ListVersions(const Authorized& by, ReadTx& tx,
                                        const ListRequest& request);
 // By reference or id.
-Result<ImageView> GetImage(Control& control, const Call& call, const std::string& image);
-Result<Page<ImageView>> ListImages(Control& control, const Call& call, const ListRequest& request);
+Result<ImageView> GetImage(const Authorized& by, ReadTx& tx, const std::string& image);
+Result<Page<ImageView>> ListImages(const Authorized& by, ReadTx& tx, const ListRequest& request);
 
 struct NodeView {
   NodeRow row;
@@ -67,14 +67,14 @@ struct NodeView {
   std::optional<ReportedNode> reported;
   std::optional<NodeCondition> condition;
 };
-Result<NodeView> GetNode(Control& control, const Call& call, const std::string& node);
+Result<NodeView> GetNode(const Authorized& by, ReadTx& tx, const std::string& node);
 // Where what the node prints is, for whoever may read it.
 struct NodeLogs {
   NodeRow node;
   std::optional<Time> heard_at;  // when its host was heard from
 };
-Result<NodeLogs> FindNodeLogs(Control& control, const Call& call, const std::string& node);
-Result<Page<NodeView>> ListNodes(Control& control, const Call& call, const ListRequest& request);
+Result<NodeLogs> FindNodeLogs(const Authorized& by, ReadTx& tx, const std::string& node);
+Result<Page<NodeView>> ListNodes(const Authorized& by, ReadTx& tx, const ListRequest& request);
 
 struct CommandView {
   CommandRow row;
@@ -84,13 +84,14 @@ struct CommandView {
   std::string request_id;
   std::string actor_id;
 };
-Result<CommandView> GetCommand(Control& control, const Call& call, const std::string& command_id);
-Result<Page<CommandView>> ListCommands(Control& control, const Call& call,
+Result<CommandView> GetCommand(const Authorized& by, ReadTx& tx, const std::string& command_id);
+Result<Page<CommandView>> ListCommands(const Authorized& by, ReadTx& tx,
                                        const ListRequest& request);
 
+Result<Page<TokenRow>> ListTokens(const Authorized& by, ReadTx& tx, const ListRequest& request);
+
 // The audit trail: who asked for which change, when and from where. Without the answers.
-Result<Page<RequestRow>> ListRequests(Control& control, const Call& call,
-                                      const ListRequest& request);
+Result<Page<RequestRow>> ListRequests(const Authorized& by, ReadTx& tx, const ListRequest& request);
 
 // `after` is a cursor of an earlier answer: only what came after it; "" from the start.
 struct ListEventsRequest {
@@ -101,7 +102,7 @@ struct EventPage {
   Page<EventRow> page;
   std::string cursor;  // where the page ends; "" when the newest came first
 };
-Result<EventPage> ListEvents(Control& control, const Call& call, const ListEventsRequest& request);
+Result<EventPage> ListEvents(const Authorized& by, ReadTx& tx, const ListEventsRequest& request);
 
 // Exactly one of host and node is given. The filter takes the field kind, the order seq only.
 struct ListLedgerRequest {
@@ -121,6 +122,6 @@ struct LedgerPage {
   Books total;              // the sum of all deltas, whatever the filter
   int64_t entry_count = 0;  // how many entries that are
 };
-Result<LedgerPage> ListLedger(Control& control, const Call& call, const ListLedgerRequest& request);
+Result<LedgerPage> ListLedger(const Authorized& by, ReadTx& tx, const ListLedgerRequest& request);
 
 }  // namespace tallyman

@@ -58,7 +58,7 @@ Result<std::vector<LedgerKind>> KindsOf(const std::string& filter) {
   return kinds;
 }
 
-Result<LedgerScope> ScopeOf(ReadTx& tx, const Call& call, const ListLedgerRequest& request) {
+Result<LedgerScope> ScopeOf(ReadTx& tx, const Actor& actor, const ListLedgerRequest& request) {
   LedgerScope scope;
   if (request.host.empty() == request.node.empty()) {
     return Fail(
@@ -86,12 +86,11 @@ Result<LedgerScope> ScopeOf(ReadTx& tx, const Call& call, const ListLedgerReques
     scope.after_seq = *seq;
   }
   if (!request.host.empty()) {
-    ASSIGN_OR_RETURN(scope.host, ResolveHost(tx, call.actor, request.host));
+    ASSIGN_OR_RETURN(scope.host, ResolveHost(tx, actor, request.host));
     return scope;
   }
   ASSIGN_OR_RETURN(scope.node, tx.FindNode(request.node));
-  if (!scope.node || !SeesNode(call.actor, scope.node->node))
-    return Fail(NodeNotFound(request.node));
+  if (!scope.node || !SeesNode(actor, scope.node->node)) return Fail(NodeNotFound(request.node));
   return scope;
 }
 
@@ -179,43 +178,38 @@ Status ReadNodeLedger(ReadTx& tx, const LedgerScope& scope, LedgerPage& answer) 
 
 }  // namespace
 
-Result<EventPage> ListEvents(Control& control, const Call& call, const ListEventsRequest& request) {
-  return Query<EventPage>(control, call, [&](ReadTx& tx) -> Result<EventPage> {
-    ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, call.actor, Listing::kEvents, request.list));
-    RETURN_IF_ERROR(AddAfter(request, query));
-    RETURN_IF_ERROR(LimitToActor(tx, call.actor, query));
-    bool newest_first = query.descending;
-    EventPage answer;
-    ASSIGN_OR_RETURN(answer.page, ReadPage<EventRow>(
-                                      Listing::kEvents, request.list, std::move(query),
-                                      [&](const ListQuery& q) { return tx.ListEvents(q); },
-                                      [&](const EventRow& row) {
-                                        return Sees(call.actor, row.event.org_id) &&
-                                               (call.actor.role != Role::kHost ||
-                                                row.event.host_id == call.actor.host_id);
-                                      }));
-    const auto& rows = answer.page.rows;
-    if (newest_first) return answer;
-    answer.cursor = !rows.empty() ? std::to_string(rows.back().event.cursor) : request.after;
-    if (answer.cursor.empty()) answer.cursor = "0";
-    return answer;
-  });
+Result<EventPage> ListEvents(const Authorized& by, ReadTx& tx, const ListEventsRequest& request) {
+  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kEvents, request.list));
+  RETURN_IF_ERROR(AddAfter(request, query));
+  RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
+  bool newest_first = query.descending;
+  EventPage answer;
+  ASSIGN_OR_RETURN(answer.page, ReadPage<EventRow>(
+                                    Listing::kEvents, request.list, std::move(query),
+                                    [&](const ListQuery& q) { return tx.ListEvents(q); },
+                                    [&](const EventRow& row) {
+                                      return Sees(by.actor(), row.event.org_id) &&
+                                             (by.actor().role != Role::kHost ||
+                                              row.event.host_id == by.actor().host_id);
+                                    }));
+  const auto& rows = answer.page.rows;
+  if (newest_first) return answer;
+  answer.cursor = !rows.empty() ? std::to_string(rows.back().event.cursor) : request.after;
+  if (answer.cursor.empty()) answer.cursor = "0";
+  return answer;
 }
 
-Result<LedgerPage> ListLedger(Control& control, const Call& call,
-                              const ListLedgerRequest& request) {
-  return Query<LedgerPage>(control, call, [&](ReadTx& tx) -> Result<LedgerPage> {
-    ASSIGN_OR_RETURN(LedgerScope scope, ScopeOf(tx, call, request));
-    LedgerPage answer;
-    RETURN_IF_ERROR(scope.host ? ReadHostLedger(tx, scope, answer)
-                               : ReadNodeLedger(tx, scope, answer));
-    Names names(tx);
-    for (LedgerView& view : answer.page.rows) {
-      view.host = scope.host ? scope.host->host.name : scope.node->host;
-      RETURN_IF_ERROR(Redact(names, call.actor, view));
-    }
-    return answer;
-  });
+Result<LedgerPage> ListLedger(const Authorized& by, ReadTx& tx, const ListLedgerRequest& request) {
+  ASSIGN_OR_RETURN(LedgerScope scope, ScopeOf(tx, by.actor(), request));
+  LedgerPage answer;
+  RETURN_IF_ERROR(scope.host ? ReadHostLedger(tx, scope, answer)
+                             : ReadNodeLedger(tx, scope, answer));
+  Names names(tx);
+  for (LedgerView& view : answer.page.rows) {
+    view.host = scope.host ? scope.host->host.name : scope.node->host;
+    RETURN_IF_ERROR(Redact(names, by.actor(), view));
+  }
+  return answer;
 }
 
 }  // namespace tallyman

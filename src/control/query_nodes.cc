@@ -78,103 +78,93 @@ Error CommandNotFound(std::string_view id) {
 
 }  // namespace
 
-Result<NodeView> GetNode(Control& control, const Call& call, const std::string& name) {
-  return Query<NodeView>(control, call, [&](ReadTx& tx) -> Result<NodeView> {
-    ASSIGN_OR_RETURN(auto found, tx.FindNodeAndConfig(name));
-    if (!found || !SeesNode(call.actor, found->row.node)) return Fail(NodeNotFound(name));
-    const Node& node = found->row.node;
-    ASSIGN_OR_RETURN(auto reported, tx.FindReported({.host_id = node.host_id, .node_id = node.id}));
-    return NodeView{.row = std::move(found->row),
-                    .running_image = std::move(found->running_image),
-                    .config = std::move(found->config),
-                    .reported = std::move(reported),
-                    .condition = {}};
-  });
+Result<NodeView> GetNode(const Authorized& by, ReadTx& tx, const std::string& name) {
+  ASSIGN_OR_RETURN(auto found, tx.FindNodeAndConfig(name));
+  if (!found || !SeesNode(by.actor(), found->row.node)) return Fail(NodeNotFound(name));
+  const Node& node = found->row.node;
+  ASSIGN_OR_RETURN(auto reported, tx.FindReported({.host_id = node.host_id, .node_id = node.id}));
+  return NodeView{.row = std::move(found->row),
+                  .running_image = std::move(found->running_image),
+                  .config = std::move(found->config),
+                  .reported = std::move(reported),
+                  .condition = {}};
 }
 
-Result<NodeLogs> FindNodeLogs(Control& control, const Call& call, const std::string& name) {
-  return Query<NodeLogs>(control, call, [&](ReadTx& tx) -> Result<NodeLogs> {
-    ASSIGN_OR_RETURN(auto found, tx.FindNode(name));
-    if (!found || !SeesNode(call.actor, found->node)) return Fail(NodeNotFound(name));
-    LockSet wanted;
-    wanted.report_hosts = {found->node.host_id};
-    ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
-    NodeLogs logs{.node = *std::move(found), .heard_at = {}};
-    if (auto heard = snapshot.host_reports.find(logs.node.node.host_id);
-        heard != snapshot.host_reports.end())
-      logs.heard_at = heard->second.heard_at;
-    return logs;
-  });
+Result<NodeLogs> FindNodeLogs(const Authorized& by, ReadTx& tx, const std::string& name) {
+  ASSIGN_OR_RETURN(auto found, tx.FindNode(name));
+  if (!found || !SeesNode(by.actor(), found->node)) return Fail(NodeNotFound(name));
+  LockSet wanted;
+  wanted.report_hosts = {found->node.host_id};
+  ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+  NodeLogs logs{.node = *std::move(found), .heard_at = {}};
+  if (auto heard = snapshot.host_reports.find(logs.node.node.host_id);
+      heard != snapshot.host_reports.end())
+    logs.heard_at = heard->second.heard_at;
+  return logs;
 }
 
-Result<Page<NodeView>> ListNodes(Control& control, const Call& call, const ListRequest& request) {
-  return Query<Page<NodeView>>(control, call, [&](ReadTx& tx) -> Result<Page<NodeView>> {
-    ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, call.actor, Listing::kNodes, request));
-    RETURN_IF_ERROR(LimitToActor(tx, call.actor, query));
-    ASSIGN_OR_RETURN(auto rows,
-                     ReadPage<NodeRow>(
-                         Listing::kNodes, request, std::move(query),
-                         [&](const ListQuery& q) { return tx.ListNodes(q); },
-                         [&](const NodeRow& row) { return SeesNode(call.actor, row.node); }));
-    Page<NodeView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
-    Names names(tx);
-    std::vector<NodePlace> places;
-    for (const NodeRow& row : rows.rows)
-      places.push_back({.host_id = row.node.host_id, .node_id = row.node.id});
-    ASSIGN_OR_RETURN(auto conditions, tx.FindConditions(places));
-    for (NodeRow& row : rows.rows) {
-      ASSIGN_OR_RETURN(NodeView view, ViewOf(names, std::move(row)));
-      if (auto said = conditions.find(view.row.node.id); said != conditions.end())
-        view.condition = std::move(said->second);
-      page.rows.push_back(std::move(view));
-    }
-    return page;
-  });
+Result<Page<NodeView>> ListNodes(const Authorized& by, ReadTx& tx, const ListRequest& request) {
+  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kNodes, request));
+  RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
+  ASSIGN_OR_RETURN(auto rows,
+                   ReadPage<NodeRow>(
+                       Listing::kNodes, request, std::move(query),
+                       [&](const ListQuery& q) { return tx.ListNodes(q); },
+                       [&](const NodeRow& row) { return SeesNode(by.actor(), row.node); }));
+  Page<NodeView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
+  Names names(tx);
+  std::vector<NodePlace> places;
+  for (const NodeRow& row : rows.rows)
+    places.push_back({.host_id = row.node.host_id, .node_id = row.node.id});
+  ASSIGN_OR_RETURN(auto conditions, tx.FindConditions(places));
+  for (NodeRow& row : rows.rows) {
+    ASSIGN_OR_RETURN(NodeView view, ViewOf(names, std::move(row)));
+    if (auto said = conditions.find(view.row.node.id); said != conditions.end())
+      view.condition = std::move(said->second);
+    page.rows.push_back(std::move(view));
+  }
+  return page;
 }
 
-Result<CommandView> GetCommand(Control& control, const Call& call, const std::string& text) {
-  return Query<CommandView>(control, call, [&](ReadTx& tx) -> Result<CommandView> {
-    auto id = CommandId::Parse(text);
-    if (!id) {
-      return Fail(
-          InvalidArgument("INVALID_ID",
-                          fmt::format("command_id is {}, which is no id: `tallyman node show` "
-                                      "and the list of commands show ids",
-                                      Quote(text)))
-              .With("field", "command_id")
-              .With("value", Quote(text)));
-    }
-    ASSIGN_OR_RETURN(auto row, tx.FindCommand(*id));
-    if (!row) return Fail(CommandNotFound(text));
-    Names names(tx);
-    ASSIGN_OR_RETURN(const NodeRow* node, names.NodeOf(row->command.node_id));
-    if (node == nullptr || !SeesNode(call.actor, node->node)) return Fail(CommandNotFound(text));
-    ASSIGN_OR_RETURN(CommandView view, ViewOf(names, *std::move(row)));
-    RETURN_IF_ERROR(FindCause(tx, view));
-    return view;
-  });
+Result<CommandView> GetCommand(const Authorized& by, ReadTx& tx, const std::string& text) {
+  auto id = CommandId::Parse(text);
+  if (!id) {
+    return Fail(
+        InvalidArgument("INVALID_ID",
+                        fmt::format("command_id is {}, which is no id: `tallyman node show` "
+                                    "and the list of commands show ids",
+                                    Quote(text)))
+            .With("field", "command_id")
+            .With("value", Quote(text)));
+  }
+  ASSIGN_OR_RETURN(auto row, tx.FindCommand(*id));
+  if (!row) return Fail(CommandNotFound(text));
+  Names names(tx);
+  ASSIGN_OR_RETURN(const NodeRow* node, names.NodeOf(row->command.node_id));
+  if (node == nullptr || !SeesNode(by.actor(), node->node)) return Fail(CommandNotFound(text));
+  ASSIGN_OR_RETURN(CommandView view, ViewOf(names, *std::move(row)));
+  RETURN_IF_ERROR(FindCause(tx, view));
+  return view;
 }
 
-Result<Page<CommandView>> ListCommands(Control& control, const Call& call,
+Result<Page<CommandView>> ListCommands(const Authorized& by, ReadTx& tx,
                                        const ListRequest& request) {
-  return Query<Page<CommandView>>(control, call, [&](ReadTx& tx) -> Result<Page<CommandView>> {
-    ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, call.actor, Listing::kCommands, request));
-    RETURN_IF_ERROR(LimitToActor(tx, call.actor, query));
-    // The row does not carry its org; LimitToActor has seen to it.
-    ASSIGN_OR_RETURN(auto rows, ReadPage<CommandRow>(
-                                    Listing::kCommands, request, std::move(query),
-                                    [&](const ListQuery& q) { return tx.ListCommands(q); },
-                                    [&](const CommandRow& row) {
-                                      return SeesHost(call.actor, row.command.host_id);
-                                    }));
-    Page<CommandView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
-    Names names(tx);
-    for (CommandRow& row : rows.rows) {
-      ASSIGN_OR_RETURN(CommandView view, ViewOf(names, std::move(row)));
-      page.rows.push_back(std::move(view));
-    }
-    return page;
-  });
+  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kCommands, request));
+  RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
+  // The row does not carry its org; LimitToActor has seen to it.
+  ASSIGN_OR_RETURN(auto rows, ReadPage<CommandRow>(
+                                  Listing::kCommands, request, std::move(query),
+                                  [&](const ListQuery& q) { return tx.ListCommands(q); },
+                                  [&](const CommandRow& row) {
+                                    return SeesHost(by.actor(), row.command.host_id);
+                                  }));
+  Page<CommandView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
+  Names names(tx);
+  for (CommandRow& row : rows.rows) {
+    ASSIGN_OR_RETURN(CommandView view, ViewOf(names, std::move(row)));
+    page.rows.push_back(std::move(view));
+  }
+  return page;
 }
 
 }  // namespace tallyman

@@ -7,21 +7,9 @@
 
 #include "control/authorize.h"
 #include "control/queries.h"
-#include "control/read_once.h"
 #include "control/resolve.h"
 
 namespace tallyman {
-
-// Authorizes, then runs `body` with a read transaction, the call's own if it has one; what it
-// returns is the answer. All that a method that only reads asks of the database is in here.
-template <class T, class Body>
-Result<T> Query(Control& control, const Call& call, const Body& body) {
-  RETURN_IF_ERROR(Authorize(call));
-  return ReadIn<T>(control, call.tx, [&](ReadTx& tx) -> Result<T> {
-    control.KeepToDeadline(call, tx);
-    return body(tx);
-  });
-}
 
 // Names and ids serve alike in filters, but a store takes names (and ids where a name would not
 // do).

@@ -1,14 +1,14 @@
 // Repair: one host after the other in one transaction, each under its lock: node fields from their
 // configs first, then holds from the transitions, then the counters from the nodes, then the
 // ledger.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <set>
 
 #include "base/digest.h"
 #include "control/audit.h"
-#include "control/authorize.h"
-#include "control/inventory_writer.h"
-#include "control/node_writer.h"
+#include "control/new_event.h"
 #include "control/read_once.h"
 #include "control/resolve.h"
 #include "planner/hold.h"
@@ -47,7 +47,7 @@ Result<std::vector<HostId>> FindHosts(ReadTx& tx, const Actor& actor,
 
 class Repair {
  public:
-  Repair(Control& control, const Call& call, ReadTx& tx) : cause_(control.CauseOf(call)), tx_(tx) {}
+  Repair(Cause cause, ReadTx& tx) : cause_(std::move(cause)), tx_(tx) {}
 
   Status Mend(const Host& locked) {
     ASSIGN_OR_RETURN(auto audit, tx_.AuditHost(locked.id));
@@ -66,15 +66,25 @@ class Repair {
     return MendHost(*audit, std::move(drifts));
   }
 
-  RepairAnswer answer;
-  ChangeSet rows;
-  std::vector<Host> hosts;
-  std::vector<Drift> healed;
+  void WarnOfMore() {
+    decision_.answer.warnings.push_back(
+        {"MORE_TO_REPAIR",
+         fmt::format("more than {} hosts are wrong: repair again for the rest", kHostsMax),
+         {},
+         "",
+         ""});
+  }
+
+  Decided<RepairAnswer> Finish(std::vector<MachineFinding> machine) {
+    decision_.answer.machine = std::move(machine);
+    decision_.warnings = decision_.answer.warnings;
+    return std::move(decision_);
+  }
 
  private:
   Status MendNode(const NodeAudit& audit, HostSums& sums) {
     if (!audit.config) {
-      answer.warnings.push_back(
+      decision_.answer.warnings.push_back(
           {"CONFIG_MISSING",
            fmt::format("node {} has no config, so what it needs is unknown: delete the node, or "
                        "restore config {} from a backup",
@@ -86,7 +96,7 @@ class Repair {
     ASSIGN_OR_RETURN(sums.books.allocated, Add(others, *audit.config));
     ASSIGN_OR_RETURN(Resources held, Subtract(sums.held, audit.node.held));
     ASSIGN_OR_RETURN(sums.held, Add(held, audit.hold));
-    NodeUpdate& update = rows.node_updates.emplace_back();
+    NodeUpdate& update = decision_.rows.node_updates.emplace_back();
     update.version_before = audit.node.version;
     update.after = audit.node;
     update.after.resources = *audit.config;
@@ -114,27 +124,60 @@ class Repair {
     entry.request_id = cause_.request_id;
     entry.actor_id = cause_.actor_id;
     entry.created_at = cause_.now;
-    rows.ledger.push_back(std::move(entry));
-    Event event = InventoryEvent(cause_, EventKind::kBooksCorrected,
-                                 Detail({{"drifts", std::to_string(drifts.size())}}));
+    decision_.rows.ledger.push_back(std::move(entry));
+    Event event = NewEvent(cause_, EventKind::kBooksCorrected,
+                           Detail({{"drifts", std::to_string(drifts.size())}}));
     event.host_id = after.id;
-    rows.events.push_back(std::move(event));
+    decision_.rows.events.push_back(std::move(event));
     for (Drift& drift : drifts) {
-      healed.push_back(drift);
-      answer.corrections.push_back({std::move(drift), after.ledger_seq});
+      decision_.healed.push_back(drift);
+      decision_.answer.corrections.push_back({std::move(drift), after.ledger_seq});
     }
-    ++answer.hosts;
-    hosts.push_back(std::move(after));
+    ++decision_.answer.hosts;
+    decision_.hosts.push_back(std::move(after));
     return {};
   }
 
-  Cause cause_;
+  const Cause cause_;
   ReadTx& tx_;
+  Decided<RepairAnswer> decision_;
 };
 
-std::string TokenOf(const RepairAnswer& answer) {
+// What is wrong, found without locks.
+struct Wrong {
+  std::vector<HostId> hosts;
+  bool more = false;
+  std::vector<MachineFinding> machine;
+};
+
+Result<Wrong> FindWrong(ReadTx& tx, const Actor& actor, const std::vector<std::string>& names) {
+  Wrong wrong;
+  ASSIGN_OR_RETURN(wrong.hosts, FindHosts(tx, actor, names));
+  const auto compared = names.empty() ? std::vector<HostId>() : wrong.hosts;
+  ASSIGN_OR_RETURN(MachineAnswer machine, CompareMachines(tx, actor, compared, kFindingsMax));
+  wrong.machine = std::move(machine.findings);
+  wrong.more = wrong.hosts.size() > kHostsMax;
+  if (wrong.more) wrong.hosts.resize(kHostsMax);
+  return wrong;
+}
+
+Result<Decided<RepairAnswer>> DecideRepair(const Authorized& by, const Wrong& wrong,
+                                           const Snapshot& snapshot, ReadTx& tx) {
+  Repair repair(by.cause(), tx);
+  for (const HostId& id : wrong.hosts) {
+    auto host = snapshot.hosts.find(id);
+    if (host == snapshot.hosts.end()) continue;
+    RETURN_IF_ERROR(repair.Mend(host->second.host));
+  }
+  if (wrong.more) repair.WarnOfMore();
+  return repair.Finish(wrong.machine);
+}
+
+}  // namespace
+
+std::string RepairAnswer::PlanToken() const {
   std::string text = "repair 1\n";
-  for (const Correction& correction : answer.corrections) {
+  for (const Correction& correction : corrections) {
     const Drift& drift = correction.drift;
     text += fmt::format("{} {} {} {} {} {}\n", ToText(drift.kind), drift.host_name, drift.node_name,
                         drift.dimension, drift.stored, drift.true_value);
@@ -142,82 +185,23 @@ std::string TokenOf(const RepairAnswer& answer) {
   return Sha256Hex(text);
 }
 
-Result<Repair> Decide(Control& control, const Call& call, const PlanOptions& options,
-                      const std::vector<HostId>& ids, const Snapshot& snapshot, ReadTx& tx) {
-  Repair repair(control, call, tx);
-  for (const HostId& id : ids) {
-    auto host = snapshot.hosts.find(id);
-    if (host == snapshot.hosts.end()) continue;
-    RETURN_IF_ERROR(repair.Mend(host->second.host));
-  }
-  RepairAnswer& answer = repair.answer;
-  answer.applied = !options.dry_run;
-  if (options.dry_run || !options.plan_token.empty()) answer.plan_token = TokenOf(answer);
-  if (!options.plan_token.empty() && options.plan_token != answer.plan_token) {
-    return Fail(PlanStale(options.plan_token, answer.plan_token));
-  }
-  return repair;
+void RepairAnswer::ForgetNewIds() {
+  for (Correction& correction : corrections) correction.ledger_seq = 0;
 }
 
-}  // namespace
-
-void RepairDrift(Control& control, Call call, const RepairRequest& request,
-                 Encode<RepairAnswer> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  std::vector<MachineFinding> findings;
-  auto ids = ReadOnce<std::vector<HostId>>(control, [&](ReadTx& tx) -> Result<std::vector<HostId>> {
-    control.KeepToDeadline(call, tx);
-    ASSIGN_OR_RETURN(std::vector<HostId> found, FindHosts(tx, call.actor, request.hosts));
-    ASSIGN_OR_RETURN(
-        MachineAnswer machine,
-        CompareMachines(tx, call.actor, request.hosts.empty() ? std::vector<HostId>() : found,
-                        kFindingsMax));
-    findings = std::move(machine.findings);
-    return found;
-  });
-  if (!ids) return done(Fail(ids.error()));
-  bool more = ids->size() > kHostsMax;
-  if (more) ids->resize(kHostsMax);
-  LockSet locks;
-  locks.hosts = *ids;
-  auto decide = [&control, call, options = request.plan, ids = *std::move(ids), more,
-                 findings = std::move(findings)](const Snapshot& snapshot,
-                                                 ReadTx& tx) -> Result<Repair> {
-    ASSIGN_OR_RETURN(Repair repair, Decide(control, call, options, ids, snapshot, tx));
-    repair.answer.machine = findings;
-    if (more) {
-      repair.answer.warnings.push_back(
-          {"MORE_TO_REPAIR",
-           fmt::format("more than {} hosts are wrong: repair again for the rest", kHostsMax),
-           {},
-           "",
-           ""});
-    }
-    return repair;
+Result<Proposal<RepairAnswer>> RepairDrift(const Authorized& by, const RepairRequest& request) {
+  ASSIGN_OR_RETURN(Wrong wrong, ReadOnce(by.control(), [&](ReadTx& tx) {
+                     by.control().KeepToDeadline(by.call(), tx);
+                     return FindWrong(tx, by.actor(), request.hosts);
+                   }));
+  Proposal<RepairAnswer> proposal{.solo = true, .plan = request.plan, .audits_hosts = true};
+  proposal.locks.hosts = wrong.hosts;
+  proposal.decide = [wrong = std::move(wrong), dry_run = request.plan.dry_run](
+                        const Authorized& as, const Snapshot& snapshot, ReadTx& tx) {
+    if (dry_run) as.control().KeepToDeadline(as.call(), tx);
+    return DecideRepair(as, wrong, snapshot, tx);
   };
-  if (request.plan.dry_run) {
-    return done(ReadOnce<std::string>(control, [&](ReadTx& tx) -> Result<std::string> {
-      control.KeepToDeadline(call, tx);
-      ASSIGN_OR_RETURN(Snapshot snapshot, tx.Load(locks));
-      ASSIGN_OR_RETURN(Repair repair, decide(snapshot, tx));
-      for (Correction& correction : repair.answer.corrections) correction.ledger_seq = 0;
-      return encode(repair.answer);
-    }));
-  }
-  Mutation mutation{
-      .call = std::move(call), .locks = std::move(locks), .solo = true, .rows = 1, .decide = {}};
-  mutation.decide = [decide, encode = std::move(encode)](const Snapshot& snapshot,
-                                                         ReadTx& tx) -> Result<Decision> {
-    ASSIGN_OR_RETURN(Repair repair, decide(snapshot, tx));
-    Decision decision{.changes = std::move(repair.rows),
-                      .hosts = std::move(repair.hosts),
-                      .healed = std::move(repair.healed),
-                      .warnings = repair.answer.warnings,
-                      .answer = encode(repair.answer)};
-    return decision;
-  };
-  control.Submit(std::move(mutation), std::move(done));
+  return proposal;
 }
 
 }  // namespace tallyman

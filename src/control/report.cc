@@ -9,7 +9,6 @@
 #include <set>
 
 #include "base/sorted_unique.h"
-#include "control/authorize.h"
 #include "control/incidents.h"
 #include "control/node_step.h"
 #include "control/reports.h"
@@ -67,12 +66,11 @@ Status CheckStatus(const ReportRequest::Status& status) {
 // A host's report on its way: what it says of which node, and which nodes it is about.
 class Report {
  public:
-  Report(Control& control, Call call, const HostId& host, ReportRequest request)
-      : control_(control), call_(std::move(call)), host_(host), request_(std::move(request)) {}
+  Report(const HostId& host, ReportRequest request) : host_(host), request_(std::move(request)) {}
 
   // Looks, without locks, what there is to do.
-  Status Prepare() {
-    return control_.store().Read([&](ReadTx& tx) -> Status {
+  Status Prepare(Control& control) {
+    return control.store().Read([&](ReadTx& tx) -> Status {
       locks_ = {};
       warnings_.clear();
       said_.clear();
@@ -85,7 +83,7 @@ class Report {
       for (const auto& [id, place] : places.commands) {
         if (place.host_id == host_) locks_.nodes.push_back(place.node_id);
       }
-      if (request_.status) RETURN_IF_ERROR(LookAtNodes(tx));
+      if (request_.status) RETURN_IF_ERROR(LookAtNodes(tx, control.clock().Now()));
       RETURN_IF_ERROR(LookAtIncidents(tx));
       locks_.nodes = SortedUnique(std::move(locks_.nodes));
       locks_.with_history = !locks_.nodes.empty();
@@ -104,21 +102,17 @@ class Report {
     });
   }
 
-  const Call& call() const { return call_; }
   const LockSet& locks() const { return locks_; }
 
-  Result<Decision> Decide(const Snapshot& snapshot, const Encode<ReportAnswer>& encode) const {
-    const Time now = control_.clock().Now();
+  Result<Decided<ReportAnswer>> Decide(const Authorized& by, const Snapshot& snapshot) const {
+    const Time now = by.control().clock().Now();
     ReportAnswer answer;
     auto last = snapshot.host_reports.find(host_);
     if (last != snapshot.host_reports.end() && request_.sequence <= last->second.sequence) {
       answer.ignored = true;
       answer.incidents_processed = last->second.incident_number;
       answer.next_sequence = last->second.sequence + 1;
-      Decision ignored;
-      ignored.answer = encode(answer);
-      ignored.leaves_trail = false;
-      return ignored;
+      return Decided<ReportAnswer>{{.leaves_trail = false}, std::move(answer)};
     }
     answer.next_sequence = request_.sequence + 1;
     answer.warnings = warnings_;
@@ -128,18 +122,17 @@ class Report {
         lives.emplace(id, NodeLifecycle(node->second, now));
     }
     Apply(snapshot, lives, answer);
-    ASSIGN_OR_RETURN(Decision decision, Write(snapshot, lives));
+    ASSIGN_OR_RETURN(Writes writes, Write(by, snapshot, lives));
     answer.incidents_processed =
         last == snapshot.host_reports.end() ? 0 : last->second.incident_number;
-    TellIncidents(answer.incidents_processed, decision);
-    AddReports(now, answer.incidents_processed, decision.changes);
-    decision.answer = encode(answer);
-    return decision;
+    TellIncidents(by.cause(), answer.incidents_processed, writes);
+    AddReports(now, answer.incidents_processed, writes.rows);
+    return Decided<ReportAnswer>{std::move(writes), std::move(answer)};
   }
 
  private:
   // Adds those nodes to the locks of which the status says something new.
-  Status LookAtNodes(ReadTx& tx) {
+  Status LookAtNodes(ReadTx& tx, Time now) {
     LockSet wanted;
     wanted.with_history = true;
     for (const NodeReport& node : request_.status->nodes) {
@@ -165,7 +158,7 @@ class Report {
         continue;
       }
       const NodeSnapshot& node = found->second;
-      NodeLifecycle life(node, control_.clock().Now());
+      NodeLifecycle life(node, now);
       if (std::string_view reason = life.Status(said_.at(id)); !reason.empty()) {
         Warn(reason, fmt::format("node {} has never had the config that is said to be in place",
                                  node.node.name));
@@ -201,8 +194,7 @@ class Report {
   }
 
   // Adds the events of what is beyond `processed`, and moves it on.
-  void TellIncidents(int64_t& processed, Decision& decision) const {
-    const Cause cause = control_.CauseOf(call_);
+  void TellIncidents(const Cause& cause, int64_t& processed, Writes& writes) const {
     std::map<std::pair<NodeId, ReportedIncident>, int64_t> counts;
     for (const Incident& incident : request_.incidents) {
       if (incident.number <= processed) continue;
@@ -214,12 +206,12 @@ class Report {
         org = known->second;
         counts[{*incident.node_id, incident.kind}] += incident.count;
       }
-      decision.changes.events.push_back(EventOf(incident, cause, host_, org));
-      decision.incidents[incident.kind] += incident.count;
-      decision.leaves_trail = true;
+      writes.rows.events.push_back(EventOf(incident, cause, host_, org));
+      writes.incidents[incident.kind] += incident.count;
+      writes.leaves_trail = true;
     }
     for (const auto& [key, count] : counts)
-      decision.changes.node_incidents.push_back(
+      writes.rows.node_incidents.push_back(
           {.node_id = key.first, .kind = key.second, .count = count});
   }
 
@@ -263,19 +255,18 @@ class Report {
   }
 
   // Rows for the nodes that changed.
-  Result<Decision> Write(const Snapshot& snapshot,
-                         const std::map<NodeId, NodeLifecycle>& lives) const {
-    NodeWriter writer(control_, call_);
+  static Result<Writes> Write(const Authorized& by, const Snapshot& snapshot,
+                              const std::map<NodeId, NodeLifecycle>& lives) {
+    NodeWriter writer(by);
     std::vector<const NodeSnapshot*> nodes;
     for (const auto& [id, life] : lives)
       if (life.changed()) nodes.push_back(&snapshot.nodes.at(id));
-    ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(HostsOf(snapshot, nodes), nodes,
-                                                       control_.policies(), writer.cause()));
+    ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
     for (const NodeSnapshot* node : nodes)
       RETURN_IF_ERROR(WriteStep(writer, books, *node, lives.at(node->node.id)));
-    Decision decision = ToDecision(writer.Finish(books));
-    decision.leaves_trail = !nodes.empty();
-    return decision;
+    Writes writes = writer.Finish(books);
+    writes.leaves_trail = !nodes.empty();
+    return writes;
   }
 
   void AddReports(Time now, int64_t incident_number, ChangeSet& changes) const {
@@ -297,8 +288,6 @@ class Report {
                                       .at = now});
   }
 
-  Control& control_;
-  const Call call_;
   const HostId host_;
   const ReportRequest request_;
   LockSet locks_;
@@ -309,27 +298,20 @@ class Report {
 
 }  // namespace
 
-void ReportOfHost(Control& control, Call call, ReportRequest request, Encode<ReportAnswer> encode,
-                  Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  auto host = HostOf(call);
-  if (!host) return done(Fail(host.error()));
-  if (Status status = CheckSizes(request); !status) return done(Fail(status.error()));
-  if (request.status) {
-    if (Status status = CheckStatus(*request.status); !status) return done(Fail(status.error()));
-  }
-  if (Status status = CheckIncidents(request.incidents); !status) return done(Fail(status.error()));
+Result<Proposal<ReportAnswer>> ReportOfHost(const Authorized& by, ReportRequest request) {
+  ASSIGN_OR_RETURN(const HostId host, HostOf(by.actor()));
+  RETURN_IF_ERROR(CheckSizes(request));
+  if (request.status) RETURN_IF_ERROR(CheckStatus(*request.status));
+  RETURN_IF_ERROR(CheckIncidents(request.incidents));
   BoundTold(request);
-  auto report = std::make_shared<Report>(control, call, *host, std::move(request));
-  if (Status status = report->Prepare(); !status) return done(Fail(status.error()));
-  Mutation mutation{
-      .call = std::move(call), .locks = report->locks(), .solo = false, .rows = 1, .decide = {}};
-  mutation.rows = std::max<int64_t>(1, std::ssize(report->locks().nodes));
-  mutation.decide = [report, encode = std::move(encode)](const Snapshot& snapshot, ReadTx&) {
-    return report->Decide(snapshot, encode);
+  auto report = std::make_shared<Report>(host, std::move(request));
+  RETURN_IF_ERROR(report->Prepare(by.control()));
+  Proposal<ReportAnswer> proposal{.locks = report->locks()};
+  proposal.rows = std::max<int64_t>(1, std::ssize(report->locks().nodes));
+  proposal.decide = [report](const Authorized& as, const Snapshot& snapshot, ReadTx&) {
+    return report->Decide(as, snapshot);
   };
-  control.Submit(std::move(mutation), std::move(done));
+  return proposal;
 }
 
 }  // namespace tallyman

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "control/control.h"
+#include "control/operation.h"
 #include "model/report.h"
 
 namespace tallyman {
@@ -25,13 +25,14 @@ struct JoinedHost {
   HostId host_id;
   std::string host;
   std::string token;  // shown once
+
+  void HideSecret() { token.clear(); }
 };
 // Exchanges a join token for the token of the host it admits. One that admits "a new one" makes the
 // host: named as the machine is, in the only region there is, with the capacity as measured.
 // FAILED_PRECONDITION REGION_UNKNOWN when there is not exactly one; ALREADY_EXISTS HOST_NAME_TAKEN;
 // and those of ExchangeJoinToken().
-void JoinHost(Control& control, Call call, const JoinHostRequest& request,
-              Encode<JoinedHost> encode, Done done);
+Result<Proposal<JoinedHost>> JoinHost(const Authorized& by, const JoinHostRequest& request);
 
 struct HandedCommands {
   struct Entry {
@@ -45,8 +46,7 @@ struct HandedCommands {
 };
 // Of each node the oldest open command. That something of a node was ever handed out is written
 // down before it is.
-void FetchCommands(Control& control, Call call, int64_t max_commands, Encode<HandedCommands> encode,
-                   Done done);
+Result<Proposal<HandedCommands>> FetchCommands(const Authorized& by, int64_t max_commands);
 
 struct ReportRequest {
   struct Ack {
@@ -90,8 +90,7 @@ struct ReportAnswer {
 // Acknowledgements, outcomes and status are worked off in this order; a number that is not beyond
 // the last one is ignored. Nodes that a status tells nothing new of are not locked. Each incident
 // beyond the last that was processed becomes an event, once.
-void ReportOfHost(Control& control, Call call, ReportRequest request, Encode<ReportAnswer> encode,
-                  Done done);
+Result<Proposal<ReportAnswer>> ReportOfHost(const Authorized& by, ReportRequest request);
 
 // Commands that were taken longer than `deadline` ago and not ended become unknown. Background
 // work, safe when two servers do it at once. True: there may be more.
@@ -99,6 +98,6 @@ Result<bool> ExpireCommands(Control& control, std::chrono::microseconds deadline
                             int64_t limit = 500);
 
 // The host that the actor speaks for. PERMISSION_DENIED NOT_A_HOST.
-Result<HostId> HostOf(const Call& call);
+Result<HostId> HostOf(const Actor& actor);
 
 }  // namespace tallyman

@@ -2,8 +2,6 @@
 
 #include "base/text.h"
 #include "base/time.h"
-#include "control/authorize.h"
-#include "control/inventory_writer.h"
 #include "control/token_writer.h"
 
 namespace tallyman {
@@ -23,18 +21,18 @@ bool SeesToken(const Actor& actor, const Token& token) {
   return !actor.org_id || token.org_id == actor.org_id;
 }
 
-Result<InventoryDecision<TokenRow>> Decide(Control& control, const Call& call,
-                                           const std::string& name, ReadTx& tx) {
-  const Cause cause = control.CauseOf(call);
+Result<Decided<TokenRow>> DecideRevocation(const Authorized& by, const std::string& name,
+                                           ReadTx& tx) {
+  const Cause cause = by.cause();
   ASSIGN_OR_RETURN(auto row, tx.FindToken(name));
-  if (!row || !SeesToken(call.actor, row->token)) return Fail(TokenNotFound(name));
+  if (!row || !SeesToken(by.actor(), row->token)) return Fail(TokenNotFound(name));
   const Token& token = row->token;
   if (token.revoked_at) {
     return Fail(FailedPrecondition("TOKEN_REVOKED",
                                    fmt::format("token {} was revoked already, at {}", token.name,
                                                FormatTime(*token.revoked_at))));
   }
-  InventoryDecision<TokenRow> decision;
+  Decided<TokenRow> decision;
   decision.answer = *row;
   decision.answer.token.revoked_at = cause.now;
   // A join token that was used can be shown again by the machine that used it, until it is revoked.
@@ -48,17 +46,13 @@ Result<InventoryDecision<TokenRow>> Decide(Control& control, const Call& call,
 
 }  // namespace
 
-void RevokeToken(Control& control, Call call, const std::string& token, Encode<TokenRow> encode,
-                 Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
+Result<Proposal<TokenRow>> RevokeToken(const Authorized&, const std::string& token) {
   // Somebody who pastes the whole token must not find it in a log or in an answer.
-  if (ParseTokenText(token)) return done(Fail(TokenNotFound("(a secret)")));
-  DecideInventory<TokenRow> decide = [&control, call, token](const Snapshot&, ReadTx& tx) {
-    return Decide(control, call, token, tx);
+  if (ParseTokenText(token)) return Fail(TokenNotFound("(a secret)"));
+  auto decide = [token](const Authorized& by, const Snapshot&, ReadTx& tx) {
+    return DecideRevocation(by, token, tx);
   };
-  RunInventory<TokenRow>(control, std::move(call), {}, false, std::move(decide), std::move(encode),
-                         std::move(done));
+  return Proposal<TokenRow>{.solo = true, .decide = std::move(decide)};
 }
 
 }  // namespace tallyman

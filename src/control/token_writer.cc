@@ -4,7 +4,7 @@
 
 #include "base/digest.h"
 #include "base/time.h"
-#include "control/inventory_writer.h"
+#include "control/new_event.h"
 
 namespace tallyman {
 namespace {
@@ -40,7 +40,7 @@ Result<MadeToken> NewToken(Control& control, const Cause& cause, std::string nam
 }
 
 Event TokenEvent(const Cause& cause, EventKind kind, const Token& token) {
-  Event event = InventoryEvent(
+  Event event = NewEvent(
       cause, kind,
       Detail({{"token", token.name}, {"id", token.id.ToString()}, {"role", ToText(token.role)}}));
   event.org_id = token.org_id;

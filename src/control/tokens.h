@@ -9,8 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "control/control.h"
-#include "control/queries.h"
+#include "control/operation.h"
 
 namespace tallyman {
 
@@ -37,18 +36,16 @@ struct CreateTokenRequest {
 struct MadeToken {
   TokenRow row;
   std::string text;  // "": it was shown before
+
+  void HideSecret() { text.clear(); }
 };
 // An admin of one org makes admins, operators and viewers of that org only. ALREADY_EXISTS
 // TOKEN_NAME_TAKEN; INVALID_ARGUMENT INVALID_LIFETIME, INVALID_NAME and others that name the field.
-void CreateToken(Control& control, Call call, const CreateTokenRequest& request,
-                 Encode<MadeToken> encode, Done done);
+Result<Proposal<MadeToken>> CreateToken(const Authorized& by, const CreateTokenRequest& request);
 
 // By name or id; a join token that was used by its id. NOT_FOUND TOKEN_NOT_FOUND;
 // FAILED_PRECONDITION TOKEN_REVOKED.
-void RevokeToken(Control& control, Call call, const std::string& token, Encode<TokenRow> encode,
-                 Done done);
-
-Result<Page<TokenRow>> ListTokens(Control& control, const Call& call, const ListRequest& request);
+Result<Proposal<TokenRow>> RevokeToken(const Authorized& by, const std::string& token);
 
 // Where the secret of the first token is left for its owner.
 class SecretKeeper {

@@ -1,38 +1,21 @@
 // A host's capacity and policy. Lowering the capacity below what the host carries is accepted, with
 // a warning that says so.
+#include <fmt/core.h>
+
 #include "base/digest.h"
-#include "control/authorize.h"
 #include "control/capacity.h"
 #include "control/inventory.h"
-#include "control/inventory_writer.h"
+#include "control/new_event.h"
 #include "control/read_once.h"
 #include "control/resolve.h"
 
 namespace tallyman {
 namespace {
 
-std::string TokenOf(const UpdatedHost& update) {
-  auto amounts = [](const Resources& r) {
-    return fmt::format("{},{},{}", r.cpu_cores, r.memory_bytes, r.disk_bytes);
-  };
-  auto policy = [](const Host& host) {
-    return host.capacity_policy ? ToText(*host.capacity_policy) : "default";
-  };
-  const Host& before = update.before;
-  const Host& after = update.after;
-  auto carried = [&](const Host& host) {
-    return fmt::format("{} {} holds {}", host.books.node_count, amounts(host.books.allocated),
-                       amounts(host.held));
-  };
-  return Sha256Hex(fmt::format("host {} {} {} -> {} {} carries {} -> {}", before.name,
-                               amounts(before.capacity), policy(before), amounts(after.capacity),
-                               policy(after), carried(before), carried(after)));
-}
-
-Result<InventoryDecision<UpdatedHost>> Decide(Control& control, const Call& call, const HostId& id,
-                                              const std::string& region,
-                                              const UpdateHostRequest& request,
-                                              const Snapshot& snapshot) {
+Result<Decided<UpdatedHost>> DecideUpdate(const Authorized& by, const HostId& id,
+                                          const std::string& region,
+                                          const UpdateHostRequest& request,
+                                          const Snapshot& snapshot) {
   auto found = snapshot.hosts.find(id);
   if (found == snapshot.hosts.end())
     return Fail(NotFound("HOST_NOT_FOUND", "host " + id.ToString() + " is gone"));
@@ -44,13 +27,13 @@ Result<InventoryDecision<UpdatedHost>> Decide(Control& control, const Call& call
                     .With("field", "expected_version")
                     .With("version", std::to_string(before.version)));
   }
-  Cause cause = control.CauseOf(call);
-  InventoryDecision<UpdatedHost> decision;
+  const Cause cause = by.cause();
+  Decided<UpdatedHost> decision;
   UpdatedHost& update = decision.answer;
   update.before = before;
   // The proof before the commit looks at this host too, so its drift is settled here as anywhere.
   const HostSnapshot* hosts[] = {&found->second};
-  ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, {}, control.policies(), cause));
+  ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
   decision.rows.ledger = books.ledger();
   decision.healed = books.drifts();
   update.after = books.hosts().at(id).after;
@@ -60,21 +43,14 @@ Result<InventoryDecision<UpdatedHost>> Decide(Control& control, const Call& call
   update.after.updated_at = cause.now;
   update.region = region;
   update.warnings = OverCapacity(update.after);
-  update.applied = !request.plan.dry_run;
-  if (request.plan.dry_run || !request.plan.plan_token.empty()) {
-    update.plan_token = TokenOf(update);
-    if (!request.plan.plan_token.empty() && request.plan.plan_token != update.plan_token) {
-      return Fail(PlanStale(request.plan.plan_token, update.plan_token));
-    }
-  }
   decision.hosts = {update.after};
-  Event event = InventoryEvent(cause, EventKind::kHostUpdated, Detail({}));
+  Event event = NewEvent(cause, EventKind::kHostUpdated, Detail({}));
   event.host_id = id;
   decision.rows.events.push_back(std::move(event));
   return decision;
 }
 
-Status CheckRequest(const UpdateHostRequest& request) {
+Status CheckHostUpdate(const UpdateHostRequest& request) {
   if (!request.capacity && !request.capacity_policy) {
     return Fail(InvalidArgument("NOTHING_TO_UPDATE",
                                 "the request changes nothing: set capacity or capacity_policy")
@@ -85,25 +61,34 @@ Status CheckRequest(const UpdateHostRequest& request) {
 
 }  // namespace
 
-void UpdateHost(Control& control, Call call, const UpdateHostRequest& request,
-                Encode<UpdatedHost> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  if (Status status = CheckRequest(request); !status) return done(Fail(status.error()));
-  auto row = ReadOnce<HostRow>(
-      control, [&](ReadTx& tx) { return ResolveHost(tx, call.actor, request.host); });
-  if (!row) return done(Fail(row.error()));
-  LockSet locks;
-  locks.hosts = {row->host.id};
-  // A plan shows the drift that would be settled, or refuses as its application would.
-  locks.with_sums = request.plan.dry_run || !request.plan.plan_token.empty();
-  bool dry_run = request.plan.dry_run;
-  DecideInventory<UpdatedHost> decide = [&control, call, request, id = row->host.id,
-                                         region = row->region](const Snapshot& snapshot, ReadTx&) {
-    return Decide(control, call, id, region, request, snapshot);
+std::string UpdatedHost::PlanToken() const {
+  auto amounts = [](const Resources& r) {
+    return fmt::format("{},{},{}", r.cpu_cores, r.memory_bytes, r.disk_bytes);
   };
-  RunInventory<UpdatedHost>(control, std::move(call), std::move(locks), dry_run, std::move(decide),
-                            std::move(encode), std::move(done));
+  auto policy = [](const Host& host) {
+    return host.capacity_policy ? ToText(*host.capacity_policy) : "default";
+  };
+  auto carried = [&](const Host& host) {
+    return fmt::format("{} {} holds {}", host.books.node_count, amounts(host.books.allocated),
+                       amounts(host.held));
+  };
+  return Sha256Hex(fmt::format("host {} {} {} -> {} {} carries {} -> {}", before.name,
+                               amounts(before.capacity), policy(before), amounts(after.capacity),
+                               policy(after), carried(before), carried(after)));
+}
+
+Result<Proposal<UpdatedHost>> UpdateHost(const Authorized& by, const UpdateHostRequest& request) {
+  RETURN_IF_ERROR(CheckHostUpdate(request));
+  ASSIGN_OR_RETURN(HostRow row, ReadOnce(by.control(), [&](ReadTx& tx) {
+                     return ResolveHost(tx, by.actor(), request.host);
+                   }));
+  Proposal<UpdatedHost> proposal{.solo = true, .plan = request.plan};
+  proposal.locks.hosts = {row.host.id};
+  proposal.decide = [request, id = row.host.id, region = row.region](
+                        const Authorized& as, const Snapshot& snapshot, ReadTx&) {
+    return DecideUpdate(as, id, region, request, snapshot);
+  };
+  return proposal;
 }
 
 }  // namespace tallyman

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "control/authorize.h"
+#include "control/decide.h"
 #include "control/firewall.h"
 #include "control/node_writer.h"
-#include "control/read_once.h"
-#include "control/resolve.h"
+#include "control/nodes.h"
 
 namespace tallyman {
 namespace {
@@ -34,39 +33,38 @@ std::vector<FirewallRule> EditRules(const Image& image, std::vector<FirewallRule
   return rules;
 }
 
-Result<NodeDecision> Decide(Control& control, const Call& call, const NodeId& id,
-                            const UpdateNodeRequest& request, const Snapshot& snapshot) {
-  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, call.actor, {id}));
+Result<Decided<Changes>> DecideUpdate(const Authorized& by, const NodeId& id,
+                                      const UpdateNodeRequest& request, const Snapshot& snapshot) {
+  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), {id}));
   const NodeSnapshot& node = *nodes.front();
   RETURN_IF_ERROR(CheckVersion(node.node, request.expected_version));
   RETURN_IF_ERROR(CheckChangeable(node));
-  const HostSnapshot& host = snapshot.hosts.at(node.node.host_id);
-  NodeWriter writer(control, call);
+  ASSIGN_OR_RETURN(const HostSnapshot* host, RequireRow(snapshot.hosts, "host", node.node.host_id));
+  NodeWriter writer(by);
   if (!ChangesConfig(request)) {
-    ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(HostsOf(snapshot, nodes), nodes,
-                                                       control.policies(), writer.cause()));
+    ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
     writer.Update(node).auto_upgrade = request.auto_upgrade.value_or(node.node.auto_upgrade);
     writer.AddEvent(
         EventKind::kNodeUpdated, node.node,
         Detail({{"auto_upgrade", request.auto_upgrade.value_or(false) ? "true" : "false"}}));
-    writer.Show(node, host.host);
+    writer.Show(node, host->host);
     return writer.Finish(books);
   }
   ConfigEdit edit{.set = request.set_values, .reset = request.reset_values, .firewall_rules = {}};
   edit.firewall_rules = EditRules(*node.image, node.config->firewall_rules, request);
   ASSIGN_OR_RETURN(NodeConfig config,
-                   ResolveEdit(*node.image, *node.config, edit, control.policies()));
+                   ResolveEdit(*node.image, *node.config, edit, by.control().policies()));
   ASSIGN_OR_RETURN(UpgradePlan plan,
-                   PlanConfigChange(node, host, std::move(config), CommandKind::kUpdate,
-                                    control.policies(), writer.cause()));
-  writer.ReplaceConfig(plan.nodes.front(), *node.image, host.host, CommandKind::kUpdate);
-  NodeDecision decision = writer.Finish(plan.books);
+                   PlanConfigChange(node, *host, std::move(config), CommandKind::kUpdate,
+                                    by.control().policies(), writer.cause()));
+  writer.ReplaceConfig(plan.nodes.front(), *node.image, host->host, CommandKind::kUpdate);
+  Decided<Changes> decision = writer.Finish(plan.books);
   if (request.auto_upgrade)
     decision.rows.node_updates.front().after.auto_upgrade = *request.auto_upgrade;
   return decision;
 }
 
-Status CheckRequest(const UpdateNodeRequest& request) {
+Status CheckUpdate(const UpdateNodeRequest& request) {
   if (!ChangesConfig(request) && !request.auto_upgrade) {
     return Fail(InvalidArgument("NOTHING_TO_UPDATE",
                                 "the request changes nothing: set or reset a value or a firewall "
@@ -78,23 +76,15 @@ Status CheckRequest(const UpdateNodeRequest& request) {
 
 }  // namespace
 
-void UpdateNode(Control& control, Call call, const UpdateNodeRequest& request,
-                Encode<Changes> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  if (Status status = CheckRequest(request); !status) return done(Fail(status.error()));
-  auto ids = ReadOnce<std::vector<NodeId>>(control, [&](ReadTx& tx) {
-    return ResolveNodes(tx, call.actor, std::span(&request.node, 1));
-  });
-  if (!ids) return done(Fail(ids.error()));
-  LockSet locks;
-  locks.nodes = *ids;
-  DecideNodes decide = [&control, call, id = ids->front(), request](const Snapshot& snapshot,
-                                                                    ReadTx&) {
-    return Decide(control, call, id, request, snapshot);
+Result<Proposal<Changes>> UpdateNode(const Authorized& by, const UpdateNodeRequest& request) {
+  RETURN_IF_ERROR(CheckUpdate(request));
+  ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, std::span(&request.node, 1)));
+  Proposal<Changes> proposal = ProposalFor(ids, request.plan);
+  proposal.decide = [id = ids.front(), request](const Authorized& as, const Snapshot& snapshot,
+                                                ReadTx&) {
+    return DecideUpdate(as, id, request, snapshot);
   };
-  PlanOrApply(control, std::move(call), request.plan, std::move(locks), false, 1, std::move(decide),
-              std::move(encode), std::move(done));
+  return proposal;
 }
 
 }  // namespace tallyman

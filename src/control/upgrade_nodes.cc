@@ -3,8 +3,8 @@
 #include <fmt/core.h>
 
 #include "base/text.h"
-#include "control/authorize.h"
 #include "control/node_writer.h"
+#include "control/nodes.h"
 #include "control/query_tools.h"
 #include "control/read_once.h"
 #include "control/resolve.h"
@@ -12,7 +12,7 @@
 namespace tallyman {
 namespace {
 
-struct Targets {
+struct UpgradeTargets {
   std::vector<NodeId> nodes;
   ImageId image;
   std::vector<ImageId> selected_at;  // of a selector: the image of each node when it was chosen
@@ -44,7 +44,8 @@ Result<ListQuery> QueryOf(const NodeSelector& selector, const Actor& actor) {
   return query;
 }
 
-Status SelectNodes(ReadTx& tx, const Actor& actor, const NodeSelector& selector, Targets& targets) {
+Status SelectNodes(ReadTx& tx, const Actor& actor, const NodeSelector& selector,
+                   UpgradeTargets& targets) {
   ASSIGN_OR_RETURN(ListQuery query, QueryOf(selector, actor));
   RETURN_IF_ERROR(ResolveConditions(tx, actor, query));
   while (true) {
@@ -72,7 +73,7 @@ Status SelectNodes(ReadTx& tx, const Actor& actor, const NodeSelector& selector,
 }
 
 // What was chosen before the lock must still be what it was under it.
-Status CheckSelection(const Snapshot& snapshot, const Targets& targets) {
+Status CheckSelection(const Snapshot& snapshot, const UpgradeTargets& targets) {
   for (size_t i = 0; i < targets.selected_at.size(); ++i) {
     auto found = snapshot.nodes.find(targets.nodes[i]);
     if (found != snapshot.nodes.end() && !found->second.node.IsBeingDeleted() &&
@@ -88,8 +89,9 @@ Status CheckSelection(const Snapshot& snapshot, const Targets& targets) {
   return {};
 }
 
-Result<Targets> Resolve(ReadTx& tx, const Actor& actor, const UpgradeNodesRequest& request) {
-  Targets targets;
+Result<UpgradeTargets> ResolveUpgrade(ReadTx& tx, const Actor& actor,
+                                      const UpgradeNodesRequest& request) {
+  UpgradeTargets targets;
   ASSIGN_OR_RETURN(auto image, ResolveImage(tx, actor, request.image));
   targets.image = image->id;
   if (request.selector) {
@@ -101,69 +103,61 @@ Result<Targets> Resolve(ReadTx& tx, const Actor& actor, const UpgradeNodesReques
 }
 
 // Ids need no look-up: the locks find them or not.
-std::optional<Targets> AllIds(const UpgradeNodesRequest& request) {
+std::optional<UpgradeTargets> AllIds(const UpgradeNodesRequest& request) {
   auto image = ImageId::Parse(request.image);
   if (!image || request.selector || request.nodes.size() != 1) return std::nullopt;
   auto node = NodeId::Parse(request.nodes.front());
   if (!node) return std::nullopt;
-  return Targets{.nodes = {*node}, .image = *image, .selected_at = {}};
+  return UpgradeTargets{.nodes = {*node}, .image = *image, .selected_at = {}};
 }
 
-Result<Targets> FindTargets(Control& control, const Call& call,
-                            const UpgradeNodesRequest& request) {
+Result<UpgradeTargets> FindTargets(const Authorized& by, const UpgradeNodesRequest& request) {
   if (request.selector && !request.nodes.empty()) {
     return Fail(InvalidArgument("NODES_AND_SELECTOR",
                                 "both nodes and selector are set: choose one of the two")
                     .With("field", "selector"));
   }
   if (auto targets = AllIds(request)) return *targets;
-  return ReadOnce<Targets>(control, [&](ReadTx& tx) {
-    control.KeepToDeadline(call, tx);
-    return Resolve(tx, call.actor, request);
+  return ReadOnce(by.control(), [&](ReadTx& tx) {
+    by.control().KeepToDeadline(by.call(), tx);
+    return ResolveUpgrade(tx, by.actor(), request);
   });
 }
 
-Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& targets,
-                            const Snapshot& snapshot) {
+Result<Decided<Changes>> DecideUpgrade(const Authorized& by, const UpgradeTargets& targets,
+                                       const Snapshot& snapshot) {
   auto image = snapshot.images.find(targets.image);
   if (image == snapshot.images.end() ||
-      (call.actor.org_id && !IsVisibleTo(*image->second, *call.actor.org_id))) {
+      (by.actor().org_id && !IsVisibleTo(*image->second, *by.actor().org_id))) {
     return Fail(ImageNotFound(targets.image.ToString()));
   }
   RETURN_IF_ERROR(CheckSelection(snapshot, targets));
-  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, call.actor, targets.nodes));
-  auto hosts = HostsOf(snapshot, nodes);
-  NodeWriter writer(control, call);
-  ASSIGN_OR_RETURN(UpgradePlan plan,
-                   PlanUpgrade(nodes, hosts, *image->second, control.policies(), writer.cause()));
+  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), targets.nodes));
+  ASSIGN_OR_RETURN(auto hosts, HostsOf(snapshot, nodes));
+  NodeWriter writer(by);
+  ASSIGN_OR_RETURN(UpgradePlan plan, PlanUpgrade(nodes, hosts, *image->second,
+                                                 by.control().policies(), writer.cause()));
   for (const NodePlan& node : plan.nodes) {
     const Host& host = snapshot.hosts.at(node.before->node.host_id).host;
     writer.ReplaceConfig(node, *image->second, host, CommandKind::kUpgrade);
   }
-  NodeDecision decision = writer.Finish(plan.books);
-  decision.changes.same_image_count = targets.same_image_count;
-  decision.changes.deleting_count = targets.deleting_count;
+  Decided<Changes> decision = writer.Finish(plan.books);
+  decision.answer.same_image_count = targets.same_image_count;
+  decision.answer.deleting_count = targets.deleting_count;
   return decision;
 }
 
 }  // namespace
 
-void UpgradeNodes(Control& control, Call call, const UpgradeNodesRequest& request,
-                  Encode<Changes> encode, Done done) {
-  if (Status status = Authorize(call); !status) return done(Fail(status.error()));
-  if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
-  auto targets = FindTargets(control, call, request);
-  if (!targets) return done(Fail(targets.error()));
-  LockSet locks;
-  locks.nodes = targets->nodes;
-  locks.images = {targets->image};
-  auto rows = static_cast<int64_t>(targets->nodes.size());
-  DecideNodes decide = [&control, call, targets = *std::move(targets)](const Snapshot& snapshot,
-                                                                       ReadTx&) {
-    return Decide(control, call, targets, snapshot);
+Result<Proposal<Changes>> UpgradeNodes(const Authorized& by, const UpgradeNodesRequest& request) {
+  ASSIGN_OR_RETURN(UpgradeTargets targets, FindTargets(by, request));
+  Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
+  proposal.locks.images = {targets.image};
+  proposal.decide = [targets = std::move(targets)](const Authorized& as, const Snapshot& snapshot,
+                                                   ReadTx&) {
+    return DecideUpgrade(as, targets, snapshot);
   };
-  PlanOrApply(control, std::move(call), request.plan, std::move(locks), false, rows,
-              std::move(decide), std::move(encode), std::move(done));
+  return proposal;
 }
 
 }  // namespace tallyman

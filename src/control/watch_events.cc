@@ -80,17 +80,14 @@ std::string TextOf(const EventRow& row, std::string_view field) {
 
 }  // namespace
 
-Result<EventWatch> PrepareWatch(Control& control, const Call& call, const std::string& filter,
-                                const std::string& after) {
-  return Query<EventWatch>(control, call, [&](ReadTx& tx) -> Result<EventWatch> {
-    ListRequest list;
-    list.filter = filter;
-    ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, call.actor, Listing::kEvents, list));
-    RETURN_IF_ERROR(LimitToActor(tx, call.actor, query));
-    EventWatch watch{.conditions = std::move(query.conditions), .cursor = 0};
-    ASSIGN_OR_RETURN(watch.cursor, CursorOf(tx, after));
-    return watch;
-  });
+Result<EventWatch> PrepareWatch(const Authorized& by, ReadTx& tx, const WatchRequest& request) {
+  ListRequest list;
+  list.filter = request.filter;
+  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kEvents, list));
+  RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
+  EventWatch watch{.conditions = std::move(query.conditions), .cursor = 0};
+  ASSIGN_OR_RETURN(watch.cursor, CursorOf(tx, request.after));
+  return watch;
 }
 
 Result<std::vector<EventRow>> EventsAfter(Control& control,

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "control/control.h"
+#include "control/operation.h"
 #include "store/list.h"
 
 namespace tallyman {
@@ -15,10 +15,12 @@ struct EventWatch {
   int64_t cursor = 0;                 // events behind it are wanted
 };
 
-// `filter` as of ListEvents; `after` a cursor of an earlier answer, empty: from now on.
+struct WatchRequest {
+  std::string filter;  // as of ListEvents
+  std::string after;   // a cursor of an earlier answer; "" from now on
+};
 // INVALID_ARGUMENT INVALID_CURSOR also for one that is ahead of the newest event.
-Result<EventWatch> PrepareWatch(Control& control, const Call& call, const std::string& filter,
-                                const std::string& after);
+Result<EventWatch> PrepareWatch(const Authorized& by, ReadTx& tx, const WatchRequest& request);
 
 // Oldest first, whoever may see them.
 Result<std::vector<EventRow>> EventsAfter(Control& control,

@@ -259,7 +259,7 @@ TEST(AuthorizationTable, RefusesWhatIsNotInIt) {
   Call call;
   call.actor = {.id = "root", .org_id = {}, .role = Role::kAdmin};
   call.method = "NodeService/Explode";
-  Status status = Authorize(call);
+  Status status = MayCall(call);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, Code::kPermissionDenied);
 }

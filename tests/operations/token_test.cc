@@ -6,7 +6,7 @@
 
 #include "base/digest.h"
 #include "control/authorize.h"
-#include "control/inventory_writer.h"
+#include "control/operation.h"
 #include "control/prune_requests.h"
 #include "control/token_writer.h"
 #include "tallyman/v1/audit.pb.h"
@@ -206,22 +206,23 @@ class Joining : public Tokens {
     Call call;
     call.actor = Stranger();
     call.method = "AgentService/Join";
-    EXPECT_TRUE(control().Begin(call));
     MadeToken made;
     std::promise<Result<std::string>> promise;
-    DecideInventory<MadeToken> decide =
-        [&, call](const Snapshot&, ReadTx& tx) -> Result<InventoryDecision<MadeToken>> {
-      InventoryDecision<MadeToken> decision;
+    auto decide = [&](const Authorized& by, const Snapshot&,
+                      ReadTx& tx) -> Result<Decided<MadeToken>> {
+      Decided<MadeToken> decision;
       ASSIGN_OR_RETURN(auto host, tx.FindHost(name));
-      ASSIGN_OR_RETURN(decision.answer,
-                       ExchangeJoinToken(control(), control().CauseOf(call), tx, claim, host->host,
-                                         is_new, decision.rows));
+      ASSIGN_OR_RETURN(decision.answer, ExchangeJoinToken(control(), by.cause(), tx, claim,
+                                                          host->host, is_new, decision.rows));
       return decision;
     };
-    RunInventory<MadeToken>(
-        control(), call, {}, false, decide,
+    auto join = [&](const Authorized&, const JoinClaim&) -> Result<Proposal<MadeToken>> {
+      return Proposal<MadeToken>{.solo = true, .decide = decide};
+    };
+    Run(
+        control(), call, join, claim,
         [&](const MadeToken& answer) {
-          made = answer;
+          if (!answer.text.empty()) made = answer;
           return std::string();
         },
         [&](Result<std::string> answer) { promise.set_value(std::move(answer)); });
