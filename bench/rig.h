@@ -15,9 +15,9 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/system.h"
-#include "control/audit.h"
+#include "control/audit/audit.h"
 #include "control/control.h"
-#include "control/nodes.h"
+#include "control/nodes/nodes.h"
 #include "control/read.h"
 #include "store/store.h"
 

@@ -4,7 +4,7 @@
 #include "api/convert.h"
 #include "api/method.h"
 #include "base/text.h"
-#include "control/reports.h"
+#include "control/hosts/reports.h"
 #include "tallyman/v1/agent.pb.h"
 
 namespace tallyman {

@@ -4,9 +4,9 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/audit.h"
-#include "control/queries.h"
+#include "control/audit/audit.h"
 #include "control/read.h"
+#include "control/reads/queries.h"
 #include "tallyman/v1/audit.pb.h"
 
 namespace tallyman {

@@ -3,8 +3,8 @@
 #include "api/event_text.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/queries.h"
 #include "control/read.h"
+#include "control/reads/queries.h"
 #include "tallyman/v1/event.pb.h"
 
 namespace tallyman {

@@ -4,9 +4,9 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/inventory.h"
-#include "control/queries.h"
+#include "control/inventory/inventory.h"
 #include "control/read.h"
+#include "control/reads/queries.h"
 
 namespace tallyman {
 namespace {

@@ -6,9 +6,9 @@
 #include "api/log_relay.h"
 #include "api/method.h"
 #include "api/stream.h"
-#include "control/queries.h"
+#include "control/hosts/reports.h"
 #include "control/read.h"
-#include "control/reports.h"
+#include "control/reads/queries.h"
 
 namespace tallyman {
 namespace {

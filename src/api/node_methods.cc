@@ -5,7 +5,7 @@
 #include "api/method.h"
 #include "api/node_queries.h"
 #include "base/checked.h"
-#include "control/nodes.h"
+#include "control/nodes/nodes.h"
 
 namespace tallyman {
 namespace {

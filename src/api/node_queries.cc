@@ -2,8 +2,8 @@
 
 #include "api/convert.h"
 #include "api/list_message.h"
-#include "control/queries.h"
 #include "control/read.h"
+#include "control/reads/queries.h"
 #include "model/reference.h"
 
 namespace tallyman {

@@ -4,9 +4,9 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/queries.h"
 #include "control/read.h"
-#include "control/tokens.h"
+#include "control/reads/queries.h"
+#include "control/tokens/tokens.h"
 #include "tallyman/v1/token.pb.h"
 
 namespace tallyman {

@@ -2,8 +2,8 @@
 #include "api/event_feed.h"
 #include "api/log_relay.h"
 #include "api/stream.h"
+#include "control/hosts/reports.h"
 #include "control/read.h"
-#include "control/reports.h"
 #include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/event.pb.h"
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "control/call.h"
+#include "control/lots/call.h"
 #include "model/node.h"
 
 namespace tallyman {

@@ -4,8 +4,8 @@
 
 #include "base/random.h"
 #include "base/text.h"
-#include "control/combiner.h"
-#include "control/decide.h"
+#include "control/lots/combiner.h"
+#include "control/lots/decide.h"
 #include "control/read_once.h"
 
 namespace tallyman {

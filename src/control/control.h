@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
-#include "control/mutation.h"
+#include "control/lots/mutation.h"
 #include "planner/books_plan.h"
 #include "planner/policy.h"
 #include "store/store.h"

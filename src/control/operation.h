@@ -58,7 +58,8 @@ struct Proposal {
 };
 
 template <class Answer>
-Mutation MutationOf(Control& control, Call call, Proposal<Answer> proposal, Encode<Answer> encode);
+Mutation MutationOf(const Authorized& by, Call call, Proposal<Answer> proposal,
+                    Encode<Answer> encode);
 
 // A call that its actor may make. Only Authorize() gives one, so what takes one cannot be reached
 // by a call that was not looked at. A view: the control and the call outlive it.
@@ -73,7 +74,7 @@ class Authorized {
  private:
   friend Result<Authorized> Authorize(Control& control, const Call& call);
   template <class Answer>
-  friend Mutation MutationOf(Control& control, Call call, Proposal<Answer> proposal,
+  friend Mutation MutationOf(const Authorized& by, Call call, Proposal<Answer> proposal,
                              Encode<Answer> encode);
   Authorized(Control& control, const Call& call) : control_(control), call_(call) {}
 
@@ -101,24 +102,25 @@ Status Conclude(const PlanOptions& plan, Answer& answer) {
   return {};
 }
 
-// The proposal without its types.
+// The proposal without its types. `call` is that of `by`; it lives on in the mutation.
 template <class Answer>
-Mutation MutationOf(Control& control, Call call, Proposal<Answer> proposal, Encode<Answer> encode) {
+Mutation MutationOf(const Authorized& by, Call call, Proposal<Answer> proposal,
+                    Encode<Answer> encode) {
   if (proposal.actor_id) call.actor.id = *std::move(proposal.actor_id);
   // A plan shows drift that would be healed, and a plan token was made of such a plan.
   if (proposal.plan.IsShown() && !proposal.audits_hosts) proposal.locks.with_sums = true;
-  return {.call = call,
-          .locks = std::move(proposal.locks),
-          .solo = proposal.solo,
-          .rows = proposal.rows,
-          .decide = [&control, call = std::move(call), plan = std::move(proposal.plan),
-                     decide = std::move(proposal.decide), encode = std::move(encode)](
-                        const Snapshot& snapshot, ReadTx& tx) -> Result<Decision> {
-            ASSIGN_OR_RETURN(Decided<Answer> decided,
-                             decide(Authorized(control, call), snapshot, tx));
-            RETURN_IF_ERROR(Conclude(plan, decided.answer));
-            return Decision{static_cast<Writes&&>(decided), encode(decided.answer)};
-          }};
+  return {
+      .call = call,
+      .locks = std::move(proposal.locks),
+      .solo = proposal.solo,
+      .rows = proposal.rows,
+      .decide = [&control = by.control(), call = std::move(call), plan = std::move(proposal.plan),
+                 decide = std::move(proposal.decide), encode = std::move(encode)](
+                    const Snapshot& snapshot, ReadTx& tx) -> Result<Decision> {
+        ASSIGN_OR_RETURN(Decided<Answer> decided, decide(Authorized(control, call), snapshot, tx));
+        RETURN_IF_ERROR(Conclude(plan, decided.answer));
+        return Decision{static_cast<Writes&&>(decided), encode(decided.answer)};
+      }};
 }
 
 // Runs an operation. `done` hears its encoded answer.
@@ -139,7 +141,7 @@ void Run(Control& control, Call call, const Operation& operation, Request&& requ
     done = once.done();
   }
   const bool dry_run = proposal->plan.dry_run;
-  Mutation mutation = MutationOf(control, std::move(call), *std::move(proposal), std::move(encode));
+  Mutation mutation = MutationOf(*by, std::move(call), *std::move(proposal), std::move(encode));
   if (dry_run) return done(control.Plan(mutation));
   control.Submit(std::move(mutation), std::move(done));
 }

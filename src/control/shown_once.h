@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "control/mutation.h"
+#include "control/lots/mutation.h"
 
 namespace tallyman {
 

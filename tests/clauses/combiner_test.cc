@@ -9,9 +9,9 @@
 #include <thread>
 
 #include "clauses/gate.h"
-#include "control/combiner.h"
-#include "control/decide.h"
-#include "control/reports.h"
+#include "control/hosts/reports.h"
+#include "control/lots/combiner.h"
+#include "control/lots/decide.h"
 #include "support/api_room.h"
 
 namespace tallyman {
@@ -394,6 +394,21 @@ class Combining : public testing::Test {
 };
 
 using Order = std::vector<std::string>;
+
+TEST_F(Combining, APlanThatThrowsIsAnErrorAsItWouldBeInALot) {
+  auto broken = [](const Authorized&, const std::string&) -> Result<Proposal<Changes>> {
+    return Proposal<Changes>{
+        .plan = {.dry_run = true, .plan_token = {}},
+        .decide = [](const Authorized&, const Snapshot&, ReadTx&) -> Result<Decided<Changes>> {
+          throw std::logic_error("a fault of a test");
+        }};
+  };
+  auto [done, planned] = Expect();
+  tallyman::Run(
+      *room.control, room.As("NodeService/UpgradeNodes"), broken, std::string(),
+      [](const Changes&) { return std::string("shown"); }, std::move(done));
+  EXPECT_REFUSED(planned.get(), Code::kInternal, "DECISION_FAILED");
+}
 
 TEST_F(Combining, RequestsThatNameOneNodeNeverShareALotAndKeepTheirOrder) {
   Begin({});

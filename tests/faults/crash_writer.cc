@@ -13,7 +13,7 @@
 
 #include "base/random.h"
 #include "base/system.h"
-#include "control/nodes.h"
+#include "control/nodes/nodes.h"
 #include "store/sqlite/sqlite_store.h"
 
 namespace tallyman {

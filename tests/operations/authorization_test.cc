@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "control/authorize.h"
-#include "control/watch_events.h"
+#include "control/reads/watch_events.h"
 #include "tallyman/v1/command.pb.h"
 #include "tallyman/v1/event.pb.h"
 #include "tallyman/v1/node.pb.h"

@@ -6,9 +6,9 @@
 
 #include "base/digest.h"
 #include "control/authorize.h"
+#include "control/lots/prune_requests.h"
 #include "control/operation.h"
-#include "control/prune_requests.h"
-#include "control/token_writer.h"
+#include "control/tokens/token_writer.h"
 #include "tallyman/v1/audit.pb.h"
 #include "tallyman/v1/token.pb.h"
 #include "tests/operations/api_room.h"
@@ -403,7 +403,8 @@ TEST_F(Pruning, AnIdIsAnsweredForAWeekAndRefusedAfterwards) {
 }
 
 TEST_F(Pruning, EmptiesAnswersAfterAWeekAndForgetsRowsAfterTheTrailsTime) {
-  RequestPruner pruner(control(), {.answers = kAnswersKept, .trail = 30 * 24h});
+  RequestPruner pruner(control().store(), control().clock(),
+                       {.answers = kAnswersKept, .trail = 30 * 24h});
   const int before = TrailSize();
   EXPECT_EQ(pruner.Run()->answers, 0);
   api.room.clock.Advance(std::chrono::days(8));
@@ -428,7 +429,7 @@ TEST_F(Pruning, IsDoneInPiecesThatAreCalledForAgain) {
     ASSERT_EQ(CreateOrg("org-" + std::to_string(i), "r-" + std::to_string(i)), "(done)");
   }
   api.room.clock.Advance(std::chrono::days(8));
-  RequestPruner pruner(control(), {});
+  RequestPruner pruner(control().store(), control().clock(), {});
   int runs = 0;
   int64_t answers = 0;
   for (bool done = false; !done; ++runs) {

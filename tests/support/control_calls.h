@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "base/time.h"
-#include "control/audit.h"
+#include "control/audit/audit.h"
 #include "control/control.h"
-#include "control/inventory.h"
-#include "control/nodes.h"
+#include "control/inventory/inventory.h"
+#include "control/nodes/nodes.h"
 #include "control/read.h"
 
 namespace tallyman {
