@@ -35,6 +35,7 @@ struct Acknowledged {
   int64_t entries = 1;          // in the ledger: the create, and one for each change
   std::set<std::string> alive;  // nodes that it created
   std::set<std::string> gone;   // and those that it deleted
+  std::set<std::string> going;  // their host has heard of them, and has not deleted them yet
   int64_t accepted = 0, refused = 0;
 };
 
@@ -171,9 +172,11 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
     v1::DeleteNodesRequest request;
     std::string id = *mine.alive.begin();
     request.add_nodes(id);
-    if (!Try(mine, "NodeService/DeleteNodes", request)) return;
+    auto reply = Try(mine, "NodeService/DeleteNodes", request);
+    if (reply == nullptr) return;
     mine.alive.erase(id);
-    mine.gone.insert(id);
+    const auto& changes = dynamic_cast<v1::DeleteNodesResponse&>(*reply).changes();
+    (changes.nodes(0).released() ? mine.gone : mine.going).insert(id);
   }
 
   void SharedStep(Acknowledged& mine, Dice& dice) {
@@ -332,6 +335,8 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
       EXPECT_EQ(ledger.entry_count(), mine.entries) << mine.node;
       for (const std::string& id : mine.alive) ExpectThere(id, true);
       for (const std::string& id : mine.gone) ExpectThere(id, false);
+      for (const std::string& id : mine.going)
+        EXPECT_EQ(ExpectThere(id, true).next_state(), v1::NEXT_STATE_DELETING) << id;
     }
     // It may have been refused for want of room, and accepted when it was sent again.
     std::set<std::string> answers(same_answers_.begin(), same_answers_.end());
@@ -343,11 +348,12 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
     EXPECT_EQ(same.message != nullptr, !answers.empty()) << same.ToText();
   }
 
-  void ExpectThere(const std::string& id, bool there) {
+  v1::Node ExpectThere(const std::string& id, bool there) {
     v1::GetNodeRequest get;
     get.set_node(id);
     auto node = Must<v1::GetNodeResponse>("NodeService/GetNode", get).node();
     EXPECT_EQ(!node.has_deleted_at(), there) << node.DebugString();
+    return node;
   }
 
   uint64_t seed_ = 0;

@@ -534,6 +534,16 @@ Prediction PredictReport(const PlainFleet& fleet, const std::string& node_id) {
                  : done.kind == CommandKind::kStop ? NodeState::kStopped
                                                    : NodeState::kRunning;
   }
+  // Nothing is on its way any more, and another config runs than the node is charged for: a delete
+  // has withdrawn what was asked for last.
+  const bool waits = std::ranges::any_of(node.commands, [](const PlainCommand& command) {
+    return command.IsPending() && command.to != nullptr;
+  });
+  if (!waits && !failed && node.running != nullptr && node.running != node.config) {
+    work.hosts().Move(node, {1, node.config->needs}, {1, node.running->needs});
+    node.config = node.running;
+    node.fields = node.config->needs;
+  }
   work.Change(node);
   work.hosts().SetHold(node, node.HoldNow());
   work.Finish();

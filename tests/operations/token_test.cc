@@ -219,7 +219,7 @@ class Joining : public Tokens {
     auto join = [&](const Authorized&, const JoinClaim&) -> Result<Proposal<MadeToken>> {
       return Proposal<MadeToken>{.solo = true, .decide = decide};
     };
-    Run(
+    tallyman::Run(
         control(), call, join, claim,
         [&](const MadeToken& answer) {
           if (!answer.text.empty()) made = answer;
