@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
-#include "control/mutation.h"
+#include "control/lots/mutation.h"
 #include "planner/books_plan.h"
 #include "planner/policy.h"
 #include "store/store.h"
@@ -52,6 +52,10 @@ class Control {
 
   // What is read from here on ends with the time that the caller gave.
   void KeepToDeadline(const Call& call, ReadTx& tx);
+
+  // What the mutation would answer, from an unlocked read: nothing is written. Blocks for the
+  // database.
+  Result<std::string> Plan(const Mutation& mutation);
 
   // Queues a mutation; `done` hears the encoded answer.
   // REQUIRES: its call went through Begin().

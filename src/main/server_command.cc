@@ -15,9 +15,9 @@
 #include "base/metrics.h"
 #include "base/system.h"
 #include "base/text.h"
-#include "control/prune_requests.h"
-#include "control/reports.h"
-#include "control/tokens.h"
+#include "control/hosts/reports.h"
+#include "control/lots/prune_requests.h"
+#include "control/tokens/tokens.h"
 #include "http/server.h"
 #include "http/site.h"
 #include "main/call_log.h"
@@ -67,7 +67,7 @@ class Serving {
             timed_store_, clock, random, log, metrics_,
             WithSecrets(WithWriters(settings.control, opened.writers), secrets_))),
         authenticator_(*control_),
-        pruner_(*control_, {}),
+        pruner_(control_->store(), control_->clock(), {}),
         command_deadline_(settings.command_deadline),
         dispatcher_(std::make_unique<Dispatcher>(*control_)),
         server_metrics_(metrics_, MethodNames()),

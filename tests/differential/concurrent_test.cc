@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/bytes.h"
+#include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/ledger.pb.h"
 #include "tests/contract/backends.h"
 #include "tests/differential/generator.h"
@@ -34,6 +35,7 @@ struct Acknowledged {
   int64_t entries = 1;          // in the ledger: the create, and one for each change
   std::set<std::string> alive;  // nodes that it created
   std::set<std::string> gone;   // and those that it deleted
+  std::set<std::string> going;  // their host has heard of them, and has not deleted them yet
   int64_t accepted = 0, refused = 0;
 };
 
@@ -170,9 +172,11 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
     v1::DeleteNodesRequest request;
     std::string id = *mine.alive.begin();
     request.add_nodes(id);
-    if (!Try(mine, "NodeService/DeleteNodes", request)) return;
+    auto reply = Try(mine, "NodeService/DeleteNodes", request);
+    if (reply == nullptr) return;
     mine.alive.erase(id);
-    mine.gone.insert(id);
+    const auto& changes = dynamic_cast<v1::DeleteNodesResponse&>(*reply).changes();
+    (changes.nodes(0).released() ? mine.gone : mine.going).insert(id);
   }
 
   void SharedStep(Acknowledged& mine, Dice& dice) {
@@ -210,8 +214,7 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
         auto reply = Try(mine, "NodeService/GetNode", request);
         if (reply == nullptr) return;
         const v1::Node& node = dynamic_cast<v1::GetNodeResponse&>(*reply).node();
-        Heard confirmed = side_->Confirm(node.id(), node.config_id());
-        EXPECT_FALSE(confirmed.error.has_value()) << "seed " << seed_ << confirmed.ToText();
+        HostWorks(node);
         return;
       }
       case 4: {
@@ -226,6 +229,32 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
         return;
       }
     }
+  }
+
+  // The node's host fetches its oldest command, and takes and carries it out. Others may have
+  // withdrawn it meanwhile, or have reported for the same host: then nothing comes of it.
+  void HostWorks(const v1::Node& node) {
+    const PlainCaller host{
+        .id = "agent." + node.host(), .org = "", .role = Role::kHost, .host_id = node.host_id()};
+    Heard fetched = side_->Send("AgentService/FetchCommands", v1::FetchCommandsRequest(), host);
+    ASSERT_FALSE(fetched.error.has_value()) << "seed " << seed_ << fetched.ToText();
+    const auto& handed = dynamic_cast<v1::FetchCommandsResponse&>(*fetched.message);
+    v1::ReportRequest request;
+    request.set_sequence(handed.next_sequence());
+    for (const v1::HandedCommand& command : handed.commands()) {
+      if (command.node_id() != node.id()) continue;
+      v1::Ack& ack = *request.add_acks();
+      ack.set_command_id(command.command_id());
+      ack.set_attempt(command.attempt());
+      v1::Outcome& outcome = *request.add_outcomes();
+      outcome.set_command_id(command.command_id());
+      outcome.set_attempt(command.attempt());
+      outcome.set_result(v1::OUTCOME_RESULT_OK);
+      outcome.set_running_config_id(command.config_id());
+      outcome.set_run_state(v1::RUN_STATE_RUNNING);
+    }
+    Heard reported = side_->Send("AgentService/Report", request, host);
+    EXPECT_FALSE(reported.error.has_value()) << "seed " << seed_ << reported.ToText();
   }
 
   // The same request under the same id from every thread: it happens once.
@@ -306,6 +335,8 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
       EXPECT_EQ(ledger.entry_count(), mine.entries) << mine.node;
       for (const std::string& id : mine.alive) ExpectThere(id, true);
       for (const std::string& id : mine.gone) ExpectThere(id, false);
+      for (const std::string& id : mine.going)
+        EXPECT_EQ(ExpectThere(id, true).next_state(), v1::NEXT_STATE_DELETING) << id;
     }
     // It may have been refused for want of room, and accepted when it was sent again.
     std::set<std::string> answers(same_answers_.begin(), same_answers_.end());
@@ -317,11 +348,12 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
     EXPECT_EQ(same.message != nullptr, !answers.empty()) << same.ToText();
   }
 
-  void ExpectThere(const std::string& id, bool there) {
+  v1::Node ExpectThere(const std::string& id, bool there) {
     v1::GetNodeRequest get;
     get.set_node(id);
     auto node = Must<v1::GetNodeResponse>("NodeService/GetNode", get).node();
     EXPECT_EQ(!node.has_deleted_at(), there) << node.DebugString();
+    return node;
   }
 
   uint64_t seed_ = 0;

@@ -97,8 +97,8 @@ TEST_F(Connection, ASwallowedCommitOfALotAnswersEachOfItsRequests) {
     auto promise = std::make_shared<std::promise<Result<std::string>>>();
     answers.push_back(promise->get_future());
     UpgradeNodesRequest request{.nodes = {node}, .selector = {}, .image = target, .plan = {}};
-    UpgradeNodes(
-        *server.control, server.As("NodeService/UpgradeNodes"), request,
+    tallyman::Run(
+        *server.control, server.As("NodeService/UpgradeNodes"), UpgradeNodes, request,
         [](const Changes& changes) { return changes.nodes.at(0).node; },
         [promise](Result<std::string> answer) { promise->set_value(std::move(answer)); });
   };

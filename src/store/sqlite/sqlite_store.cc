@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/reasons.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/transaction.h"
 
@@ -38,7 +39,7 @@ Error CannotOpen(const std::string& path, std::string_view why) {
 
 Error ReadOnly(const std::string& path) {
   return Error(
-             Code::kUnavailable, "DATABASE_READ_ONLY",
+             Code::kUnavailable, kDatabaseReadOnly,
              fmt::format("database {} cannot be written: make the file and its directory writable "
                          "for this user",
                          path))
