@@ -76,12 +76,14 @@ Result<v1::ListTokensResponse> DoListTokens(Control& control, const Call& call,
 
 Status DoRevokeToken(Control& control, Call call, const v1::RevokeTokenRequest& request,
                      Done done) {
-  auto encode = [](const TokenRow& row) {
+  auto encode = [](const RevokedTokens& revoked) {
     v1::RevokeTokenResponse response;
-    *response.mutable_token() = MessageOf(row);
+    *response.mutable_token() = MessageOf(revoked.tokens.front());
+    for (const TokenRow& row : revoked.tokens) *response.add_tokens() = MessageOf(row);
     return Serialize(response);
   };
-  RevokeToken(control, std::move(call), request.token(), encode, std::move(done));
+  RevokeToken(control, std::move(call), {.token = request.token(), .host = request.host()}, encode,
+              std::move(done));
   return {};
 }
 

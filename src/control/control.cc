@@ -33,7 +33,18 @@ void Control::KeepToDeadline(const Call& call, ReadTx& tx) {
   tx.LimitTime(std::chrono::ceil<std::chrono::milliseconds>(*call.deadline - clock_.Now()));
 }
 
+void Control::RefuseWrites(std::optional<Error> reason) {
+  refusal_ = reason ? std::make_shared<const Error>(*std::move(reason)) : nullptr;
+}
+
+Status Control::MayWrite() const {
+  const std::shared_ptr<const Error> refusal = refusal_;
+  if (refusal) return Fail(*refusal);
+  return {};
+}
+
 void Control::Submit(Mutation mutation, Done done) {
+  if (Status status = MayWrite(); !status) return done(Fail(std::move(status).error()));
   if (mutation.call.replayable) mutation.locks.requests = {KeyOf(mutation.call)};
   combiner_->Submit(std::move(mutation), std::move(done));
 }

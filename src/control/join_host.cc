@@ -50,7 +50,8 @@ Result<Host> NewHost(Control& control, const Cause& cause, const JoinHostRequest
 
 Result<InventoryDecision<JoinedHost>> Decide(Control& control, const Cause& cause,
                                              const JoinHostRequest& request, ReadTx& tx) {
-  const JoinClaim claim{.token_text = request.join_token, .nonce = request.nonce};
+  const JoinClaim claim{
+      .token_text = request.join_token, .nonce = request.nonce, .known_as = request.known_as};
   ASSIGN_OR_RETURN(const TokenRow join, FindJoinToken(tx, claim, cause.now));
   InventoryDecision<JoinedHost> decision;
   Host host;
@@ -95,7 +96,7 @@ void JoinHost(Control& control, Call call, const JoinHostRequest& request,
   });
   if (!join) return done(Fail(join.error()));
   // The trail tells whose token it was.
-  call.actor.id = "join." + join->token.name;
+  call.actor.id = std::string(kJoinActorPrefix) + join->token.name;
   const ShownOnce<JoinedHost> once(std::move(encode), std::move(done));
   const Cause cause = control.CauseOf(call);
   DecideInventory<JoinedHost> decide = [&control, cause, request](const Snapshot&, ReadTx& tx) {

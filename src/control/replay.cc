@@ -35,8 +35,9 @@ std::optional<Result<std::string>> Recall(Control& control, const Call& call) {
   std::optional<Result<std::string>> answer;
   LockSet wanted;
   wanted.requests = {KeyOf(call)};
-  Status read = control.store().Read([&](ReadTx& tx) -> Status {
-    ASSIGN_OR_RETURN(Snapshot snapshot, tx.Load(wanted));
+  // For writing, although nothing is written: what is answered has to be as durable as it was.
+  Status read = control.store().Write([&](WriteTx& tx) -> Status {
+    ASSIGN_OR_RETURN(Snapshot snapshot, tx.Lock(wanted));
     auto found = snapshot.requests.find(KeyOf(call));
     if (found != snapshot.requests.end())
       answer = AnswerFrom(found->second, call, control.clock().Now());

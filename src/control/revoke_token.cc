@@ -4,10 +4,13 @@
 #include "base/time.h"
 #include "control/authorize.h"
 #include "control/inventory_writer.h"
+#include "control/resolve.h"
 #include "control/token_writer.h"
 
 namespace tallyman {
 namespace {
+
+constexpr int64_t kTokensMax = 1000;  // of one host, at a time
 
 Error TokenNotFound(std::string_view token) {
   return NotFound("TOKEN_NOT_FOUND",
@@ -23,8 +26,19 @@ bool SeesToken(const Actor& actor, const Token& token) {
   return !actor.org_id || token.org_id == actor.org_id;
 }
 
-Result<InventoryDecision<TokenRow>> Decide(Control& control, const Call& call,
-                                           const std::string& name, ReadTx& tx) {
+void Revoke(const Cause& cause, TokenRow row, InventoryDecision<RevokedTokens>& decision) {
+  // A join token that was used can be shown again by the machine that used it, until it is revoked.
+  decision.rows.token_updates.push_back({.id = row.token.id,
+                                         .revoked_at = cause.now,
+                                         .used_at = row.token.used_at,
+                                         .nonce_digest = row.token.nonce_digest});
+  decision.rows.events.push_back(TokenEvent(cause, EventKind::kTokenRevoked, row.token));
+  row.token.revoked_at = cause.now;
+  decision.answer.tokens.push_back(std::move(row));
+}
+
+Result<InventoryDecision<RevokedTokens>> RevokeOne(Control& control, const Call& call,
+                                                   const std::string& name, ReadTx& tx) {
   const Cause cause = control.CauseOf(call);
   ASSIGN_OR_RETURN(auto row, tx.FindToken(name));
   if (!row || !SeesToken(call.actor, row->token)) return Fail(TokenNotFound(name));
@@ -34,31 +48,59 @@ Result<InventoryDecision<TokenRow>> Decide(Control& control, const Call& call,
                                    fmt::format("token {} was revoked already, at {}", token.name,
                                                FormatTime(*token.revoked_at))));
   }
-  InventoryDecision<TokenRow> decision;
-  decision.answer = *row;
-  decision.answer.token.revoked_at = cause.now;
-  // A join token that was used can be shown again by the machine that used it, until it is revoked.
-  decision.rows.token_updates = {{.id = token.id,
-                                  .revoked_at = cause.now,
-                                  .used_at = token.used_at,
-                                  .nonce_digest = token.nonce_digest}};
-  decision.rows.events = {TokenEvent(cause, EventKind::kTokenRevoked, token)};
+  InventoryDecision<RevokedTokens> decision;
+  Revoke(cause, *std::move(row), decision);
   return decision;
+}
+
+// All that admits this host: its own token, those an admin made for it, and join tokens.
+Result<InventoryDecision<RevokedTokens>> RevokeAllOf(Control& control, const Call& call,
+                                                     const std::string& name, ReadTx& tx) {
+  ASSIGN_OR_RETURN(const HostRow host, ResolveHost(tx, call.actor, name));
+  ListQuery query;
+  query.conditions = {{"host", Comparison::kEqual, host.host.name},
+                      {"revoked_at", Comparison::kEqual, int64_t{0}}};
+  query.order_by = "name";
+  query.limit = kTokensMax;
+  ASSIGN_OR_RETURN(auto rows, tx.ListTokens(query));
+  const Cause cause = control.CauseOf(call);
+  InventoryDecision<RevokedTokens> decision;
+  for (TokenRow& row : rows) {
+    if (SeesToken(call.actor, row.token)) Revoke(cause, std::move(row), decision);
+  }
+  if (!decision.answer.tokens.empty()) return decision;
+  return Fail(NotFound("TOKEN_NOT_FOUND",
+                       fmt::format("host {} has no token in force: `tallyman token list` shows "
+                                   "those of all hosts",
+                                   host.host.name))
+                  .About("host " + host.host.name)
+                  .With("field", "host"));
+}
+
+Status CheckRequest(const RevokeTokenRequest& request) {
+  if (request.token.empty() != request.host.empty()) return {};
+  return Fail(
+      InvalidArgument("TOKEN_OR_HOST", request.token.empty()
+                                           ? "neither token nor host is set: name one of the two"
+                                           : "both token and host are set: name one of the two")
+          .With("field", "token"));
 }
 
 }  // namespace
 
-void RevokeToken(Control& control, Call call, const std::string& token, Encode<TokenRow> encode,
-                 Done done) {
+void RevokeToken(Control& control, Call call, const RevokeTokenRequest& request,
+                 Encode<RevokedTokens> encode, Done done) {
   if (Status status = Authorize(call); !status) return done(Fail(status.error()));
   if (Status status = control.Begin(call); !status) return done(Fail(status.error()));
+  if (Status status = CheckRequest(request); !status) return done(Fail(status.error()));
   // Somebody who pastes the whole token must not find it in a log or in an answer.
-  if (ParseTokenText(token)) return done(Fail(TokenNotFound("(a secret)")));
-  DecideInventory<TokenRow> decide = [&control, call, token](const Snapshot&, ReadTx& tx) {
-    return Decide(control, call, token, tx);
+  if (ParseTokenText(request.token)) return done(Fail(TokenNotFound("(a secret)")));
+  DecideInventory<RevokedTokens> decide = [&control, call, request](const Snapshot&, ReadTx& tx) {
+    return request.host.empty() ? RevokeOne(control, call, request.token, tx)
+                                : RevokeAllOf(control, call, request.host, tx);
   };
-  RunInventory<TokenRow>(control, std::move(call), {}, false, std::move(decide), std::move(encode),
-                         std::move(done));
+  RunInventory<RevokedTokens>(control, std::move(call), {}, false, std::move(decide),
+                              std::move(encode), std::move(done));
 }
 
 }  // namespace tallyman

@@ -43,10 +43,18 @@ struct MadeToken {
 void CreateToken(Control& control, Call call, const CreateTokenRequest& request,
                  Encode<MadeToken> encode, Done done);
 
-// By name or id; a join token that was used by its id. NOT_FOUND TOKEN_NOT_FOUND;
-// FAILED_PRECONDITION TOKEN_REVOKED.
-void RevokeToken(Control& control, Call call, const std::string& token, Encode<TokenRow> encode,
-                 Done done);
+// One of the two is set.
+struct RevokeTokenRequest {
+  std::string token;  // by name or id; a join token that was used by its id
+  std::string host;   // by name or id: all that is in force and admits it
+};
+struct RevokedTokens {
+  std::vector<TokenRow> tokens;
+};
+// NOT_FOUND TOKEN_NOT_FOUND, HOST_NOT_FOUND; FAILED_PRECONDITION TOKEN_REVOKED; INVALID_ARGUMENT
+// TOKEN_OR_HOST.
+void RevokeToken(Control& control, Call call, const RevokeTokenRequest& request,
+                 Encode<RevokedTokens> encode, Done done);
 
 Result<Page<TokenRow>> ListTokens(Control& control, const Call& call, const ListRequest& request);
 
