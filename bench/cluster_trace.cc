@@ -24,7 +24,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "bench/rig.h"
-#include "control/inventory.h"
+#include "control/inventory/inventory.h"
 
 namespace tallyman {
 namespace {

@@ -10,7 +10,7 @@
 #include "base/id_source.h"
 #include "base/system.h"
 #include "bench/rig.h"
-#include "control/inventory.h"
+#include "control/inventory/inventory.h"
 #include "model/command.h"
 #include "planner/config.h"
 

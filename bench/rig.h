@@ -15,9 +15,10 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/system.h"
-#include "control/audit.h"
+#include "control/audit/audit.h"
 #include "control/control.h"
-#include "control/nodes.h"
+#include "control/nodes/nodes.h"
+#include "control/read.h"
 #include "store/store.h"
 
 namespace tallyman {
@@ -42,13 +43,13 @@ class Rig {
 
   // Runs an operation of the control room and waits for its answer.
   template <class Request, class Answer>
-  Result<Answer> Run(void (*operation)(Control&, Call, const Request&, Encode<Answer>, Done),
+  Result<Answer> Run(Result<Proposal<Answer>> (*operation)(const Authorized&, const Request&),
                      std::string method, const std::type_identity_t<Request>& request) {
     Answer answer;
     std::promise<Status> promise;
     auto future = promise.get_future();
-    operation(
-        *control, As(std::move(method)), request,
+    tallyman::Run(
+        *control, As(std::move(method)), operation, request,
         [&answer](const Answer& a) {
           answer = a;
           return std::string("answered");
@@ -65,7 +66,9 @@ class Rig {
   void Upgrade(const std::vector<std::string>& nodes, const std::string& image, Answer done);
   Status UpgradeAndWait(const std::vector<std::string>& nodes, const std::string& image);
 
-  Result<AuditAnswer> Audit() const { return RunAudit(*control, As("AuditService/RunAudit"), {}); }
+  Result<AuditAnswer> Audit() const {
+    return Read(*control, As("AuditService/RunAudit"), RunAudit, AuditRequest());
+  }
 
   // Ids of all nodes in order of id.
   Result<std::vector<std::string>> NodeIds() const;

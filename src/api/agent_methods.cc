@@ -4,8 +4,7 @@
 #include "api/convert.h"
 #include "api/method.h"
 #include "base/text.h"
-#include "control/authorize.h"
-#include "control/reports.h"
+#include "control/hosts/reports.h"
 #include "tallyman/v1/agent.pb.h"
 
 namespace tallyman {
@@ -58,7 +57,7 @@ Status DoJoin(Control& control, Call call, const v1::JoinRequest& request, Done 
     response.set_host_token(joined.token);
     return Serialize(response);
   };
-  JoinHost(control, std::move(call), wanted, encode, std::move(done));
+  Run(control, std::move(call), JoinHost, wanted, encode, std::move(done));
   return {};
 }
 
@@ -84,7 +83,8 @@ std::string EncodeCommands(const HandedCommands& handed) {
 
 Status DoFetchCommands(Control& control, Call call, const v1::FetchCommandsRequest& request,
                        Done done) {
-  FetchCommands(control, std::move(call), request.max_commands(), EncodeCommands, std::move(done));
+  Run(control, std::move(call), FetchCommands, request.max_commands(), EncodeCommands,
+      std::move(done));
   return {};
 }
 
@@ -222,9 +222,12 @@ std::string EncodeReport(const ReportAnswer& answer) {
 
 Status DoReport(Control& control, Call call, const v1::ReportRequest& request, Done done) {
   // Who may not call hears that first.
-  RETURN_IF_ERROR(Authorize(call));
-  ASSIGN_OR_RETURN(ReportRequest report, FromReport(request));
-  ReportOfHost(control, std::move(call), std::move(report), EncodeReport, std::move(done));
+  auto report = [](const Authorized& by,
+                   const v1::ReportRequest& from) -> Result<Proposal<ReportAnswer>> {
+    ASSIGN_OR_RETURN(ReportRequest wanted, FromReport(from));
+    return ReportOfHost(by, std::move(wanted));
+  };
+  Run(control, std::move(call), report, request, EncodeReport, std::move(done));
   return {};
 }
 

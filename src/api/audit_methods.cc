@@ -4,8 +4,9 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/audit.h"
-#include "control/queries.h"
+#include "control/audit/audit.h"
+#include "control/read.h"
+#include "control/reads/queries.h"
 #include "tallyman/v1/audit.pb.h"
 
 namespace tallyman {
@@ -55,7 +56,7 @@ Result<v1::RunAuditResponse> DoRunAudit(Control& control, const Call& call,
   AuditRequest wanted{
       .hosts = Texts(request.hosts()),
       .drifts_max = request.max_drifts() == 0 ? kDriftsDefault : request.max_drifts()};
-  ASSIGN_OR_RETURN(AuditAnswer audit, RunAudit(control, call, wanted));
+  ASSIGN_OR_RETURN(AuditAnswer audit, Read(control, call, RunAudit, wanted));
   v1::RunAuditResponse response;
   response.set_balanced(audit.balanced());
   response.set_host_count(audit.hosts);
@@ -91,13 +92,13 @@ std::string EncodeRepair(const RepairAnswer& repair) {
 Status DoRepairDrift(Control& control, Call call, const v1::RepairDriftRequest& request,
                      Done done) {
   RepairRequest wanted{.hosts = Texts(request.hosts()), .plan = PlanOf(request)};
-  RepairDrift(control, std::move(call), wanted, EncodeRepair, std::move(done));
+  Run(control, std::move(call), RepairDrift, wanted, EncodeRepair, std::move(done));
   return {};
 }
 
 Result<v1::ListRequestsResponse> DoListRequests(Control& control, const Call& call,
                                                 const v1::ListRequestsRequest& request) {
-  ASSIGN_OR_RETURN(Page<RequestRow> page, ListRequests(control, call, ListOf(request)));
+  ASSIGN_OR_RETURN(Page<RequestRow> page, Read(control, call, ListRequests, ListOf(request)));
   v1::ListRequestsResponse response;
   for (const RequestRow& row : page.rows) {
     const RequestRecord& record = row.record;

@@ -4,9 +4,9 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/inventory.h"
-#include "control/queries.h"
-#include "control/resolve.h"
+#include "control/inventory/inventory.h"
+#include "control/read.h"
+#include "control/reads/queries.h"
 #include "tallyman/v1/catalog.pb.h"
 
 namespace tallyman {
@@ -51,36 +51,21 @@ v1::Image MessageOf(const ImageView& view) {
   return out;
 }
 
-// The name of the org that a request names by name or id. What it cannot find is left to the
-// operation, which says so.
-std::string OrgNameOf(Control& control, const Call& call, const std::string& name_or_id) {
-  std::string name = name_or_id;
-  if (!OrgId::Parse(name_or_id)) return name;
-  Status found = control.store().Read([&](ReadTx& tx) -> Status {
-    ASSIGN_OR_RETURN(Org org, ResolveOrg(tx, call.actor, name_or_id));
-    name = org.name;
-    return {};
-  });
-  return found ? name : name_or_id;
-}
-
 Status DoCreateProtocol(Control& control, Call call, const v1::CreateProtocolRequest& request,
                         Done done) {
-  std::string org = OrgNameOf(control, call, request.org());
-  auto encode = [org](const Protocol& protocol) {
+  CreateProtocolRequest wanted{.key = request.key(), .name = request.name(), .org = request.org()};
+  auto encode = [](const CreatedProtocol& created) {
     v1::CreateProtocolResponse response;
-    *response.mutable_protocol() = MessageOf(protocol, org);
+    *response.mutable_protocol() = MessageOf(created.protocol, created.org);
     return Serialize(response);
   };
-  CreateProtocol(control, std::move(call),
-                 {.key = request.key(), .name = request.name(), .org = request.org()}, encode,
-                 std::move(done));
+  Run(control, std::move(call), CreateProtocol, wanted, encode, std::move(done));
   return {};
 }
 
 Result<v1::ListProtocolsResponse> DoListProtocols(Control& control, const Call& call,
                                                   const v1::ListProtocolsRequest& request) {
-  ASSIGN_OR_RETURN(Page<ProtocolView> page, ListProtocols(control, call, ListOf(request)));
+  ASSIGN_OR_RETURN(Page<ProtocolView> page, Read(control, call, ListProtocols, ListOf(request)));
   v1::ListProtocolsResponse response;
   for (const ProtocolView& view : page.rows)
     *response.add_protocols() = MessageOf(view.protocol, view.org);
@@ -90,7 +75,7 @@ Result<v1::ListProtocolsResponse> DoListProtocols(Control& control, const Call& 
 
 Result<v1::ListProtocolVersionsResponse> DoListVersions(
     Control& control, const Call& call, const v1::ListProtocolVersionsRequest& request) {
-  ASSIGN_OR_RETURN(Page<VersionView> page, ListVersions(control, call, ListOf(request)));
+  ASSIGN_OR_RETURN(Page<VersionView> page, Read(control, call, ListVersions, ListOf(request)));
   v1::ListProtocolVersionsResponse response;
   for (const VersionView& view : page.rows) {
     const ProtocolVersion& version = view.row.version;
@@ -159,13 +144,13 @@ Status DoCreateImages(Control& control, Call call, const v1::CreateImagesRequest
     ASSIGN_OR_RETURN(ImageSpec spec, SpecOf(fmt::format("images[{}]", i), request.images(i), now));
     wanted.images.push_back(std::move(spec));
   }
-  CreateImages(control, std::move(call), wanted, EncodeImages, std::move(done));
+  Run(control, std::move(call), CreateImages, wanted, EncodeImages, std::move(done));
   return {};
 }
 
 Result<v1::GetImageResponse> DoGetImage(Control& control, const Call& call,
                                         const v1::GetImageRequest& request) {
-  ASSIGN_OR_RETURN(ImageView view, GetImage(control, call, request.image()));
+  ASSIGN_OR_RETURN(ImageView view, Read(control, call, GetImage, request.image()));
   v1::GetImageResponse response;
   *response.mutable_image() = MessageOf(view);
   return response;
@@ -173,7 +158,7 @@ Result<v1::GetImageResponse> DoGetImage(Control& control, const Call& call,
 
 Result<v1::ListImagesResponse> DoListImages(Control& control, const Call& call,
                                             const v1::ListImagesRequest& request) {
-  ASSIGN_OR_RETURN(Page<ImageView> page, ListImages(control, call, ListOf(request)));
+  ASSIGN_OR_RETURN(Page<ImageView> page, Read(control, call, ListImages, ListOf(request)));
   v1::ListImagesResponse response;
   for (const ImageView& view : page.rows) *response.add_images() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "control/changes.h"
-#include "control/nodes.h"
+#include "control/nodes/changes.h"
+#include "control/nodes/nodes.h"
 #include "model/command.h"
 #include "model/event.h"
 #include "model/ledger.h"

@@ -8,7 +8,7 @@
 #include "api/check_request.h"
 #include "base/digest.h"
 #include "base/text.h"
-#include "control/replay.h"
+#include "control/lots/replay.h"
 
 namespace tallyman {
 namespace {
@@ -91,7 +91,8 @@ Answer OrAnswerGivenBefore(Control& control, const Method& method, const Call& c
           caller = std::this_thread::get_id()](Result<Reply> answer) {
     bool may_be_done = !answer && answer.error().code != Code::kPermissionDenied;
     if (may_be_done && std::this_thread::get_id() == caller) {
-      if (auto before = Recall(control, call)) return AsReply(*response, once)(*std::move(before));
+      if (auto before = Recall(control.store(), call, control.clock().Now()))
+        return AsReply(*response, once)(*std::move(before));
     }
     once(std::move(answer));
   };

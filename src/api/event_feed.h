@@ -25,7 +25,7 @@
 #include <vector>
 
 #include "api/stream.h"
-#include "control/watch_events.h"
+#include "control/reads/watch_events.h"
 
 namespace tallyman {
 

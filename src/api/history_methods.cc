@@ -3,7 +3,8 @@
 #include "api/event_text.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/queries.h"
+#include "control/read.h"
+#include "control/reads/queries.h"
 #include "tallyman/v1/event.pb.h"
 
 namespace tallyman {
@@ -33,7 +34,7 @@ v1::Command MessageOf(const CommandView& view) {
 
 Result<v1::GetCommandResponse> DoGetCommand(Control& control, const Call& call,
                                             const v1::GetCommandRequest& request) {
-  ASSIGN_OR_RETURN(CommandView view, GetCommand(control, call, request.command_id()));
+  ASSIGN_OR_RETURN(CommandView view, Read(control, call, GetCommand, request.command_id()));
   v1::GetCommandResponse response;
   *response.mutable_command() = MessageOf(view);
   response.mutable_command()->set_payload(view.row.command.payload);
@@ -44,7 +45,7 @@ Result<v1::GetCommandResponse> DoGetCommand(Control& control, const Call& call,
 
 Result<v1::ListCommandsResponse> DoListCommands(Control& control, const Call& call,
                                                 const v1::ListCommandsRequest& request) {
-  ASSIGN_OR_RETURN(Page<CommandView> page, ListCommands(control, call, ListOf(request)));
+  ASSIGN_OR_RETURN(Page<CommandView> page, Read(control, call, ListCommands, ListOf(request)));
   v1::ListCommandsResponse response;
   for (const CommandView& view : page.rows) *response.add_commands() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);
@@ -54,7 +55,8 @@ Result<v1::ListCommandsResponse> DoListCommands(Control& control, const Call& ca
 Result<v1::ListEventsResponse> DoListEvents(Control& control, const Call& call,
                                             const v1::ListEventsRequest& request) {
   ASSIGN_OR_RETURN(EventPage events,
-                   ListEvents(control, call, {.list = ListOf(request), .after = request.after()}));
+                   Read(control, call, ListEvents,
+                        ListEventsRequest{.list = ListOf(request), .after = request.after()}));
   v1::ListEventsResponse response;
   for (const EventRow& row : events.page.rows) *response.add_events() = MessageOf(row);
   response.set_next_page_token(events.page.next_page_token);
@@ -83,10 +85,10 @@ v1::LedgerEntry MessageOf(const LedgerView& view) {
 
 Result<v1::ListLedgerResponse> DoListLedger(Control& control, const Call& call,
                                             const v1::ListLedgerRequest& request) {
-  ASSIGN_OR_RETURN(
-      LedgerPage ledger,
-      ListLedger(control, call,
-                 {.host = request.host(), .node = request.node(), .list = ListOf(request)}));
+  ASSIGN_OR_RETURN(LedgerPage ledger, Read(control, call, ListLedger,
+                                           ListLedgerRequest{.host = request.host(),
+                                                             .node = request.node(),
+                                                             .list = ListOf(request)}));
   v1::ListLedgerResponse response;
   for (const LedgerView& view : ledger.page.rows) *response.add_entries() = MessageOf(view);
   response.set_next_page_token(ledger.page.next_page_token);

@@ -4,8 +4,9 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/inventory.h"
-#include "control/queries.h"
+#include "control/inventory/inventory.h"
+#include "control/read.h"
+#include "control/reads/queries.h"
 
 namespace tallyman {
 namespace {
@@ -72,13 +73,13 @@ Status DoCreateHosts(Control& control, Call call, const v1::CreateHostsRequest& 
                             .capacity = FromMessage(spec.capacity()),
                             .capacity_policy = FromMessage(spec.capacity_policy())});
   }
-  CreateHosts(control, std::move(call), wanted, EncodeHosts, std::move(done));
+  Run(control, std::move(call), CreateHosts, wanted, EncodeHosts, std::move(done));
   return {};
 }
 
 Result<v1::GetHostResponse> DoGetHost(Control& control, const Call& call,
                                       const v1::GetHostRequest& request) {
-  ASSIGN_OR_RETURN(HostView view, GetHost(control, call, request.host()));
+  ASSIGN_OR_RETURN(HostView view, Read(control, call, GetHost, request.host()));
   v1::GetHostResponse response;
   *response.mutable_host() = MessageOf(view);
   return response;
@@ -86,7 +87,7 @@ Result<v1::GetHostResponse> DoGetHost(Control& control, const Call& call,
 
 Result<v1::ListHostsResponse> DoListHosts(Control& control, const Call& call,
                                           const v1::ListHostsRequest& request) {
-  ASSIGN_OR_RETURN(Page<HostView> page, ListHosts(control, call, ListOf(request)));
+  ASSIGN_OR_RETURN(Page<HostView> page, Read(control, call, ListHosts, ListOf(request)));
   v1::ListHostsResponse response;
   for (const HostView& view : page.rows) *response.add_hosts() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);
@@ -113,7 +114,7 @@ Status DoUpdateHost(Control& control, Call call, const v1::UpdateHostRequest& re
   }
   wanted.expected_version = request.expected_version();
   wanted.plan = PlanOf(request);
-  UpdateHost(control, std::move(call), wanted, EncodeHost, std::move(done));
+  Run(control, std::move(call), UpdateHost, wanted, EncodeHost, std::move(done));
   return {};
 }
 

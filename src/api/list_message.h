@@ -1,7 +1,7 @@
 // The four fields that every request for a list has.
 #pragma once
 
-#include "control/list_query.h"
+#include "control/reads/list_query.h"
 
 namespace tallyman {
 

@@ -6,9 +6,9 @@
 #include "api/log_relay.h"
 #include "api/method.h"
 #include "api/stream.h"
-#include "control/authorize.h"
-#include "control/queries.h"
-#include "control/reports.h"
+#include "control/hosts/reports.h"
+#include "control/read.h"
+#include "control/reads/queries.h"
 
 namespace tallyman {
 namespace {
@@ -20,7 +20,7 @@ Result<std::unique_ptr<MessageStream>> DoStreamNodeLogs(LogRelay& relay, Control
                                                         const v1::StreamNodeLogsRequest& request,
                                                         OnReady on_ready) {
   // Also finds out whether the caller may read logs.
-  ASSIGN_OR_RETURN(const NodeLogs logs, FindNodeLogs(control, call, request.node()));
+  ASSIGN_OR_RETURN(const NodeLogs logs, Read(control, call, FindNodeLogs, request.node()));
   if (request.tail() < 0 || request.tail() > kTailMax) {
     return Fail(InvalidField("INVALID_TAIL", "tail",
                              fmt::format("is {}: give 0 to {} lines", request.tail(), kTailMax)));
@@ -42,19 +42,19 @@ Result<std::unique_ptr<MessageStream>> DoStreamNodeLogs(LogRelay& relay, Control
 }
 
 // Reads its token from the database and changes nothing there.
-Result<v1::SendLogResponse> DoSendLog(LogRelay& relay, const Call& call,
+Result<v1::SendLogResponse> DoSendLog(LogRelay& relay, Control& control, const Call& call,
                                       const v1::SendLogRequest& request) {
-  RETURN_IF_ERROR(Authorize(call));
-  ASSIGN_OR_RETURN(const HostId host, HostOf(call));
+  ASSIGN_OR_RETURN(const Authorized by, Authorize(control, call));
+  ASSIGN_OR_RETURN(const HostId host, HostOf(by.actor()));
   return relay.Send(host, request);
 }
 
 }  // namespace
 
 std::vector<Method> LogMethods(std::shared_ptr<LogRelay> relay) {
-  auto send_log = [relay = std::move(relay)](Control&, const Call& call,
+  auto send_log = [relay = std::move(relay)](Control& control, const Call& call,
                                              const v1::SendLogRequest& request) {
-    return DoSendLog(*relay, call, request);
+    return DoSendLog(*relay, control, call, request);
   };
   return {ReadMethod<v1::SendLogRequest, v1::SendLogResponse>("tallyman.v1.AgentService/SendLog",
                                                               std::move(send_log))};

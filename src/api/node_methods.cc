@@ -5,7 +5,7 @@
 #include "api/method.h"
 #include "api/node_queries.h"
 #include "base/checked.h"
-#include "control/nodes.h"
+#include "control/nodes/nodes.h"
 
 namespace tallyman {
 namespace {
@@ -98,8 +98,8 @@ Status DoCreateNodes(Control& control, Call call, const v1::CreateNodesRequest& 
   }
   wanted.auto_upgrade = request.auto_upgrade();
   wanted.plan = PlanOf(request);
-  CreateNodes(control, std::move(call), wanted, EncodeAs<v1::CreateNodesResponse>(),
-              std::move(done));
+  Run(control, std::move(call), CreateNodes, wanted, EncodeAs<v1::CreateNodesResponse>(),
+      std::move(done));
   return {};
 }
 
@@ -114,7 +114,8 @@ Status DoUpdateNode(Control& control, Call call, const v1::UpdateNodeRequest& re
   if (request.has_auto_upgrade()) wanted.auto_upgrade = request.auto_upgrade();
   wanted.expected_version = request.expected_version();
   wanted.plan = PlanOf(request);
-  UpdateNode(control, std::move(call), wanted, EncodeAs<v1::UpdateNodeResponse>(), std::move(done));
+  Run(control, std::move(call), UpdateNode, wanted, EncodeAs<v1::UpdateNodeResponse>(),
+      std::move(done));
   return {};
 }
 
@@ -143,7 +144,7 @@ Status DoUpgradeNodes(Control& control, Call call, const v1::UpgradeNodesRequest
     response.set_deleting_count(changes.deleting_count);
     return Serialize(response);
   };
-  UpgradeNodes(control, std::move(call), wanted, encode, std::move(done));
+  Run(control, std::move(call), UpgradeNodes, wanted, encode, std::move(done));
   return {};
 }
 
@@ -152,15 +153,16 @@ Status DoRetryUpgrade(Control& control, Call call, const v1::RetryUpgradeRequest
   RetryUpgradeRequest wanted{.node = request.node(),
                              .expected_version = request.expected_version(),
                              .plan = PlanOf(request)};
-  RetryUpgrade(control, std::move(call), wanted, EncodeAs<v1::RetryUpgradeResponse>(),
-               std::move(done));
+  Run(control, std::move(call), RetryUpgrade, wanted, EncodeAs<v1::RetryUpgradeResponse>(),
+      std::move(done));
   return {};
 }
 
 Status DoMoveNodes(Control& control, Call call, const v1::MoveNodesRequest& request, Done done) {
   MoveNodesRequest wanted{
       .nodes = Texts(request.nodes()), .org = request.org(), .plan = PlanOf(request)};
-  MoveNodes(control, std::move(call), wanted, EncodeAs<v1::MoveNodesResponse>(), std::move(done));
+  Run(control, std::move(call), MoveNodes, wanted, EncodeAs<v1::MoveNodesResponse>(),
+      std::move(done));
   return {};
 }
 
@@ -168,15 +170,15 @@ template <class Response, CommandKind kKind, class Request>
 Status DoCommandNodes(Control& control, Call call, const Request& request, Done done) {
   NodeCommandRequest wanted{
       .nodes = Texts(request.nodes()), .kind = kKind, .plan = PlanOf(request)};
-  CommandNodes(control, std::move(call), wanted, EncodeAs<Response>(), std::move(done));
+  Run(control, std::move(call), CommandNodes, wanted, EncodeAs<Response>(), std::move(done));
   return {};
 }
 
 Status DoDeleteNodes(Control& control, Call call, const v1::DeleteNodesRequest& request,
                      Done done) {
   DeleteNodesRequest wanted{.nodes = Texts(request.nodes()), .plan = PlanOf(request)};
-  DeleteNodes(control, std::move(call), wanted, EncodeAs<v1::DeleteNodesResponse>(),
-              std::move(done));
+  Run(control, std::move(call), DeleteNodes, wanted, EncodeAs<v1::DeleteNodesResponse>(),
+      std::move(done));
   return {};
 }
 

@@ -2,7 +2,8 @@
 
 #include "api/convert.h"
 #include "api/list_message.h"
-#include "control/queries.h"
+#include "control/read.h"
+#include "control/reads/queries.h"
 #include "model/reference.h"
 
 namespace tallyman {
@@ -109,7 +110,7 @@ v1::Node MessageOf(const NodeView& view) {
 
 Result<v1::GetNodeResponse> GetNodeMessage(Control& control, const Call& call,
                                            const v1::GetNodeRequest& request) {
-  ASSIGN_OR_RETURN(NodeView view, GetNode(control, call, request.node()));
+  ASSIGN_OR_RETURN(NodeView view, Read(control, call, GetNode, request.node()));
   v1::GetNodeResponse response;
   *response.mutable_node() = MessageOf(view);
   return response;
@@ -119,7 +120,7 @@ Result<v1::ListNodesResponse> ListNodeMessages(Control& control, const Call& cal
                                                const v1::ListNodesRequest& request) {
   ListRequest list = ListOf(request);
   list.with_deleted = request.show_deleted();
-  ASSIGN_OR_RETURN(Page<NodeView> page, ListNodes(control, call, list));
+  ASSIGN_OR_RETURN(Page<NodeView> page, Read(control, call, ListNodes, list));
   v1::ListNodesResponse response;
   for (const NodeView& view : page.rows) *response.add_nodes() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);

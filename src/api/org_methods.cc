@@ -2,8 +2,9 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/inventory.h"
-#include "control/queries.h"
+#include "control/inventory/inventory.h"
+#include "control/read.h"
+#include "control/reads/queries.h"
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
 
@@ -26,13 +27,13 @@ Status DoCreateOrg(Control& control, Call call, const v1::CreateOrgRequest& requ
     *response.mutable_org() = NamedMessage<v1::Org>(org);
     return Serialize(response);
   };
-  CreateOrg(control, std::move(call), request.name(), encode, std::move(done));
+  Run(control, std::move(call), CreateOrg, request.name(), encode, std::move(done));
   return {};
 }
 
 Result<v1::GetOrgResponse> DoGetOrg(Control& control, const Call& call,
                                     const v1::GetOrgRequest& request) {
-  ASSIGN_OR_RETURN(OrgView view, GetOrg(control, call, request.org()));
+  ASSIGN_OR_RETURN(OrgView view, Read(control, call, GetOrg, request.org()));
   v1::GetOrgResponse response;
   *response.mutable_org() = NamedMessage<v1::Org>(view.org);
   *response.mutable_usage() = ToMessage(view.usage);
@@ -41,7 +42,7 @@ Result<v1::GetOrgResponse> DoGetOrg(Control& control, const Call& call,
 
 Result<v1::ListOrgsResponse> DoListOrgs(Control& control, const Call& call,
                                         const v1::ListOrgsRequest& request) {
-  ASSIGN_OR_RETURN(Page<OrgRow> page, ListOrgs(control, call, ListOf(request)));
+  ASSIGN_OR_RETURN(Page<OrgRow> page, Read(control, call, ListOrgs, ListOf(request)));
   v1::ListOrgsResponse response;
   for (const OrgRow& row : page.rows) *response.add_orgs() = NamedMessage<v1::Org>(row.org);
   response.set_next_page_token(page.next_page_token);
@@ -55,13 +56,13 @@ Status DoCreateRegion(Control& control, Call call, const v1::CreateRegionRequest
     *response.mutable_region() = NamedMessage<v1::Region>(region);
     return Serialize(response);
   };
-  CreateRegion(control, std::move(call), request.name(), encode, std::move(done));
+  Run(control, std::move(call), CreateRegion, request.name(), encode, std::move(done));
   return {};
 }
 
 Result<v1::ListRegionsResponse> DoListRegions(Control& control, const Call& call,
                                               const v1::ListRegionsRequest& request) {
-  ASSIGN_OR_RETURN(Page<RegionRow> page, ListRegions(control, call, ListOf(request)));
+  ASSIGN_OR_RETURN(Page<RegionRow> page, Read(control, call, ListRegions, ListOf(request)));
   v1::ListRegionsResponse response;
   for (const RegionRow& row : page.rows)
     *response.add_regions() = NamedMessage<v1::Region>(row.region);

@@ -4,7 +4,9 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
-#include "control/tokens.h"
+#include "control/read.h"
+#include "control/reads/queries.h"
+#include "control/tokens/tokens.h"
 #include "tallyman/v1/token.pb.h"
 
 namespace tallyman {
@@ -61,13 +63,13 @@ Status DoCreateToken(Control& control, Call call, const v1::CreateTokenRequest& 
     response.set_secret(made.text);
     return Serialize(response);
   };
-  CreateToken(control, std::move(call), wanted, encode, std::move(done));
+  Run(control, std::move(call), CreateToken, wanted, encode, std::move(done));
   return {};
 }
 
 Result<v1::ListTokensResponse> DoListTokens(Control& control, const Call& call,
                                             const v1::ListTokensRequest& request) {
-  ASSIGN_OR_RETURN(Page<TokenRow> page, ListTokens(control, call, ListOf(request)));
+  ASSIGN_OR_RETURN(Page<TokenRow> page, Read(control, call, ListTokens, ListOf(request)));
   v1::ListTokensResponse response;
   for (const TokenRow& row : page.rows) *response.add_tokens() = MessageOf(row);
   response.set_next_page_token(page.next_page_token);
@@ -82,8 +84,9 @@ Status DoRevokeToken(Control& control, Call call, const v1::RevokeTokenRequest& 
     for (const TokenRow& row : revoked.tokens) *response.add_tokens() = MessageOf(row);
     return Serialize(response);
   };
-  RevokeToken(control, std::move(call), {.token = request.token(), .host = request.host()}, encode,
-              std::move(done));
+  Run(control, std::move(call), RevokeToken,
+      RevokeTokenRequest{.token = request.token(), .host = request.host()}, encode,
+      std::move(done));
   return {};
 }
 

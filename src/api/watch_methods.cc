@@ -2,7 +2,8 @@
 #include "api/event_feed.h"
 #include "api/log_relay.h"
 #include "api/stream.h"
-#include "control/reports.h"
+#include "control/hosts/reports.h"
+#include "control/read.h"
 #include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/event.pb.h"
 
@@ -14,7 +15,8 @@ Result<std::unique_ptr<MessageStream>> DoWatchEvents(Control& control, EventFeed
                                                      const v1::WatchEventsRequest& request,
                                                      OnReady on_ready) {
   ASSIGN_OR_RETURN(EventWatch watch,
-                   PrepareWatch(control, call, request.filter(), request.after()));
+                   Read(control, call, PrepareWatch,
+                        WatchRequest{.filter = request.filter(), .after = request.after()}));
   return feed.Open(std::move(watch), std::move(on_ready));
 }
 
@@ -64,8 +66,10 @@ Result<std::unique_ptr<MessageStream>> DoWatchCommands(LogRelay& relay, Control&
                                                        EventFeed& feed, const Call& call,
                                                        const v1::WatchCommandsRequest& request,
                                                        OnReady on_ready) {
-  ASSIGN_OR_RETURN(EventWatch watch, PrepareWatch(control, call, kWaking, request.cursor()));
-  ASSIGN_OR_RETURN(const HostId host, HostOf(call));
+  ASSIGN_OR_RETURN(EventWatch watch,
+                   Read(control, call, PrepareWatch,
+                        WatchRequest{.filter = kWaking, .after = request.cursor()}));
+  ASSIGN_OR_RETURN(const HostId host, HostOf(call.actor));
   auto logs = relay.Listen(host, on_ready);
   return std::make_unique<WakeUps>(feed.Open(std::move(watch), std::move(on_ready)),
                                    std::move(logs));

@@ -56,7 +56,6 @@ constexpr AuthorizationRule kRules[] = {
     {"TokenService/CreateToken", {kOwn, kNone, kNone, kNone, kNone}},
     {"TokenService/ListTokens", {kOwn, kNone, kNone, kNone, kNone}},
     {"TokenService/RevokeToken", {kOwn, kNone, kNone, kNone, kNone}},
-    {"internal/ConfirmRuns", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/EnsureAdminToken", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/ExpireCommands", {kAllOrgs, kNone, kNone, kNone, kNone}},
 };
@@ -91,7 +90,7 @@ bool IsOpen(std::string_view method) {
 
 Actor Stranger() { return {.id = "stranger", .org_id = {}, .role = Role::kJoin}; }
 
-Status Authorize(const Call& call) {
+Status MayCall(const Call& call) {
   const AuthorizationRule* rule = RuleOf(call.method);
   const Reach reach = rule == nullptr ? kNone : rule->of(call.actor.role);
   if (reach == kOwn || (reach == kAllOrgs && !call.actor.org_id)) return {};

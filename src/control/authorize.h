@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "control/call.h"
+#include "control/lots/call.h"
 #include "model/node.h"
 
 namespace tallyman {
@@ -35,8 +35,9 @@ std::span<const AuthorizationRule> AuthorizationTable();
 bool IsOpen(std::string_view method);
 Actor Stranger();
 
-// PERMISSION_DENIED, reason NOT_PERMITTED, names the method and who may call it.
-Status Authorize(const Call& call);
+// PERMISSION_DENIED, reason NOT_PERMITTED, names the method and who may call it. Operations are
+// reached through Authorize() of operation.h.
+Status MayCall(const Call& call);
 
 // A row of an org is seen by actors of all orgs and of that org.
 bool Sees(const Actor& actor, const OrgId& org);

@@ -1,8 +1,12 @@
 #include "control/control.h"
 
+#include <cassert>
+
 #include "base/random.h"
 #include "base/text.h"
-#include "control/combiner.h"
+#include "control/lots/combiner.h"
+#include "control/lots/decide.h"
+#include "control/read_once.h"
 
 namespace tallyman {
 
@@ -20,6 +24,7 @@ Control::Control(Store& store, Clock& clock, Random& random, Log& log, Metrics& 
 Control::~Control() = default;
 
 Status Control::Begin(Call& call) {
+  assert(!call.replayable);
   if (call.request_id.empty()) {
     call.request_id = ids_.New<CommandId>().ToString();
     return {};
@@ -43,7 +48,16 @@ Status Control::MayWrite() const {
   return {};
 }
 
+Result<std::string> Control::Plan(const Mutation& mutation) {
+  return ReadOnce(*this, [&](ReadTx& tx) -> Result<std::string> {
+    ASSIGN_OR_RETURN(Snapshot snapshot, tx.Load(mutation.locks));
+    ASSIGN_OR_RETURN(Decision decision, Decide(mutation, snapshot, tx, log_));
+    return std::move(decision.answer);
+  });
+}
+
 void Control::Submit(Mutation mutation, Done done) {
+  assert(!mutation.call.request_id.empty());
   if (Status status = MayWrite(); !status) return done(Fail(std::move(status).error()));
   if (mutation.call.replayable) mutation.locks.requests = {KeyOf(mutation.call)};
   combiner_->Submit(std::move(mutation), std::move(done));

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
-#include "control/mutation.h"
+#include "control/lots/mutation.h"
 #include "planner/books_plan.h"
 #include "planner/policy.h"
 #include "store/store.h"
@@ -57,6 +57,10 @@ class Control {
   void RefuseWrites(std::optional<Error> reason);
   // The error of RefuseWrites().
   Status MayWrite() const;
+
+  // What the mutation would answer, from an unlocked read: nothing is written. Blocks for the
+  // database.
+  Result<std::string> Plan(const Mutation& mutation);
 
   // Queues a mutation; `done` hears the encoded answer.
   // REQUIRES: its call went through Begin().

@@ -1,16 +1,16 @@
 // A read transaction for one question.
 #pragma once
 
-#include <functional>
+#include <type_traits>
 
 #include "control/control.h"
 
 namespace tallyman {
 
-// Runs `body` with a read transaction; what it returns is the answer.
-template <class T>
-Result<T> ReadOnce(Control& control, const std::function<Result<T>(ReadTx&)>& body) {
-  Result<T> answer = Fail(Internal("NOT_READ", "nothing was read"));
+// Runs `body` with a read transaction; the Result that it returns is the answer.
+template <class Body>
+std::invoke_result_t<Body, ReadTx&> ReadOnce(Control& control, const Body& body) {
+  std::invoke_result_t<Body, ReadTx&> answer = Fail(Internal("NOT_READ", "nothing was read"));
   Status status = control.store().Read([&](ReadTx& tx) -> Status {
     answer = body(tx);
     return {};
@@ -20,9 +20,9 @@ Result<T> ReadOnce(Control& control, const std::function<Result<T>(ReadTx&)>& bo
 }
 
 // The same in a transaction that there is already, if there is one.
-template <class T>
-Result<T> ReadIn(Control& control, ReadTx* tx, const std::function<Result<T>(ReadTx&)>& body) {
-  return tx != nullptr ? body(*tx) : ReadOnce<T>(control, body);
+template <class Body>
+std::invoke_result_t<Body, ReadTx&> ReadIn(Control& control, ReadTx* tx, const Body& body) {
+  return tx != nullptr ? body(*tx) : ReadOnce(control, body);
 }
 
 }  // namespace tallyman

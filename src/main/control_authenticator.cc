@@ -1,6 +1,6 @@
 #include "main/control_authenticator.h"
 
-#include "control/tokens.h"
+#include "control/tokens/tokens.h"
 
 namespace tallyman {
 

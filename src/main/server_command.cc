@@ -16,9 +16,9 @@
 #include "base/system.h"
 #include "base/text.h"
 #include "control/clock_check.h"
-#include "control/prune_requests.h"
-#include "control/reports.h"
-#include "control/tokens.h"
+#include "control/hosts/reports.h"
+#include "control/lots/prune_requests.h"
+#include "control/tokens/tokens.h"
 #include "http/server.h"
 #include "http/site.h"
 #include "main/call_log.h"
@@ -69,7 +69,7 @@ class Serving {
             WithSecrets(WithWriters(settings.control, opened.writers), secrets_))),
         authenticator_(*control_),
         clock_check_(*control_, metrics_),
-        pruner_(*control_, {}),
+        pruner_(control_->store(), control_->clock(), {}),
         command_deadline_(settings.command_deadline),
         dispatcher_(std::make_unique<Dispatcher>(*control_)),
         server_metrics_(metrics_, MethodNames()),
@@ -134,6 +134,7 @@ class Serving {
   std::vector<Timer::Job> Jobs() {
     return {{"forgetting old requests", std::chrono::minutes(10),
              [this]() -> Result<bool> {
+               RETURN_IF_ERROR(control_->MayWrite());
                ASSIGN_OR_RETURN(RequestPruner::Report report, pruner_.Run());
                return !report.done;
              }},

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <mutex>
 
-#include "control/fleet_totals.h"
+#include "control/reads/fleet_totals.h"
 #include "http/openapi.h"
 
 namespace tallyman {

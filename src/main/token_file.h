@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "control/tokens.h"
+#include "control/tokens/tokens.h"
 
 namespace tallyman {
 

@@ -68,6 +68,9 @@ struct ChangeSet {
   std::vector<StatusReport> status_reports;  // likewise
   std::vector<NodeIncidents> node_incidents;
   std::vector<HostId> joined_hosts;  // whose reports and incidents are counted from 1 again
+
+  // What is in `more`, behind what is in this.
+  void Append(ChangeSet more);
 };
 
 }  // namespace tallyman

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/checked.h"
+#include "base/reasons.h"
 #include "model/host.h"
 
 namespace tallyman {
@@ -17,7 +18,7 @@ Result<int64_t> Compute(Operation operation, char sign, std::string_view dimensi
                         int64_t b) {
   if (auto value = operation(a, b)) return *value;
   return Fail(
-      Error(Code::kOutOfRange, "RESOURCE_OVERFLOW",
+      Error(Code::kOutOfRange, kResourceOverflow,
             fmt::format("{} {} {} of {} is beyond 64 bits: check the amounts that were asked for",
                         a, sign, b, dimension))
           .With("dimension", std::string(dimension))

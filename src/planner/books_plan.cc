@@ -8,7 +8,7 @@ namespace tallyman {
 namespace {
 
 Error Suspected(const std::string& what) {
-  return FailedPrecondition(std::string(kDriftSuspected), what + " does not add up");
+  return FailedPrecondition(kDriftSuspected, what + " does not add up");
 }
 
 Drift AboutHost(const Host& host, DriftKind kind) {
@@ -195,7 +195,7 @@ Status BooksPlan::CheckCapacity() {
                                         change.after.name, free, ToText(d), growth);
       if (policy == CapacityPolicy::kEnforce) {
         return Fail(
-            Error(Code::kResourceExhausted, "HOST_CAPACITY_EXCEEDED",
+            Error(Code::kResourceExhausted, kHostCapacityExceeded,
                   message +
                       ": choose another image, free some of it, or set the host's policy to warn")
                 .About("host " + change.after.name)

@@ -45,7 +45,9 @@ struct BooksMove {
 };
 
 // The reason of an error that means: run once more with the sums.
-inline constexpr std::string_view kDriftSuspected = "DRIFT_SUSPECTED";
+inline constexpr char kDriftSuspected[] = "DRIFT_SUSPECTED";
+// The reason of CheckCapacity()'s refusal.
+inline constexpr char kHostCapacityExceeded[] = "HOST_CAPACITY_EXCEEDED";
 
 // What is wrong with a host's books, and with the fields of those `nodes` that are on it; the
 // fields are taken from the configs first. Without the host's sums only the nodes are looked at.

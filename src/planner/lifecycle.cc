@@ -1,6 +1,7 @@
 #include "planner/lifecycle.h"
 
 #include <algorithm>
+#include <cassert>
 #include <ranges>
 
 #include "planner/books_plan.h"
@@ -116,6 +117,7 @@ std::optional<KnownConfig> NodeLifecycle::Known(const ConfigId& id) const {
 
 // REQUIRES: the config is known, or none.
 void NodeLifecycle::Run(const std::optional<ConfigId>& config) {
+  assert(!config || Known(*config));
   node_.running_config_id = config;
   running_.reset();
   if (!config) return;

@@ -83,7 +83,7 @@ struct LifecycleEvent {
 
 // One node while a report, or time, is applied to it: a working copy. Belongs to one decision.
 //
-// REQUIRES: the snapshot was read with its history, is not deleted and outlives this.
+// REQUIRES: the snapshot was read with its history and outlives this.
 class NodeLifecycle {
  public:
   NodeLifecycle(const NodeSnapshot& before, Time now);

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "base/reasons.h"
+
 namespace tallyman {
 namespace {
 
@@ -17,15 +19,15 @@ struct Meaning {
 };
 
 constexpr Meaning kMeanings[] = {
-    {SQLITE_BUSY, Code::kUnavailable, "DATABASE_BUSY", "another process holds it: try again"},
-    {SQLITE_LOCKED, Code::kUnavailable, "DATABASE_BUSY", "another connection holds it: try again"},
+    {SQLITE_BUSY, Code::kUnavailable, kDatabaseBusy, "another process holds it: try again"},
+    {SQLITE_LOCKED, Code::kUnavailable, kDatabaseBusy, "another connection holds it: try again"},
     {SQLITE_FULL, Code::kUnavailable, "DATABASE_FULL",
      "nothing was changed: make room on its disk and try again"},
     {SQLITE_IOERR, Code::kUnavailable, "DATABASE_IO",
      "reading or writing the file failed: look at the disk and the system's log"},
-    {SQLITE_READONLY, Code::kUnavailable, "DATABASE_READ_ONLY",
+    {SQLITE_READONLY, Code::kUnavailable, kDatabaseReadOnly,
      "make the file and its directory writable for this user"},
-    {SQLITE_PERM, Code::kUnavailable, "DATABASE_READ_ONLY",
+    {SQLITE_PERM, Code::kUnavailable, kDatabaseReadOnly,
      "make the file and its directory writable for this user"},
     {SQLITE_CANTOPEN, Code::kUnavailable, "DATABASE_CANNOT_OPEN",
      "check that the path is a file and its directory is there and writable for this user"},
@@ -36,7 +38,7 @@ constexpr Meaning kMeanings[] = {
     {SQLITE_INTERRUPT, Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
      "the time that the caller gave was over: give it longer, or ask for less"},
     {SQLITE_NOMEM, Code::kResourceExhausted, "OUT_OF_MEMORY", "there is no memory left"},
-    {SQLITE_CONSTRAINT, Code::kInternal, "CONSTRAINT_FAILED",
+    {SQLITE_CONSTRAINT, Code::kInternal, kConstraintFailed,
      "the database refused a row that breaks its rules"},
 };
 constexpr Meaning kOther = {SQLITE_ERROR, Code::kInternal, "DATABASE_ERROR",

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/reasons.h"
 #include "base/text.h"
 
 namespace tallyman {
@@ -18,12 +19,12 @@ Error NotOneRow(std::string reason, std::string_view kind, std::string_view name
 }
 
 Error CommandNotThere(const CommandId& id) {
-  return Internal("COMMAND_UPDATE_FAILED",
+  return Internal(kCommandUpdateFailed,
                   fmt::format("command {} is not there: nothing was written", id.ToString()));
 }
 
 Error TokenChanged(const TokenId& id) {
-  return Error(Code::kAborted, "TOKEN_CHANGED",
+  return Error(Code::kAborted, kTokenChanged,
                fmt::format("token {} was revoked or used meanwhile: nothing was written",
                            id.ToString()))
       .About("token " + id.ToString());
@@ -32,7 +33,7 @@ Error TokenChanged(const TokenId& id) {
 Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
                     std::string_view why) {
   return FailedPrecondition(
-             "BOOKS_MISMATCH",
+             kBooksMismatch,
              fmt::format("the books of {} host(s) would not balance, so nothing was written: "
                          "on host {} {}; run `tallyman audit`",
                          wrong, name, why))
@@ -42,13 +43,13 @@ Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
 }
 
 Error ReportOutdated(const HostId& host) {
-  return Error(Code::kAborted, "REPORT_OUTDATED",
+  return Error(Code::kAborted, kReportOutdated,
                fmt::format("a later report of host {} came first: report again", host.ToString()))
       .With("host_id", host.ToString());
 }
 
 Error SumsOverflow(const HostId& host) {
-  return Error(Code::kOutOfRange, "RESOURCE_OVERFLOW",
+  return Error(Code::kOutOfRange, kResourceOverflow,
                fmt::format("the live nodes of host {} add up to more than 64 bits: run "
                            "`tallyman audit`",
                            host.ToString()))

@@ -10,6 +10,22 @@
 
 namespace tallyman {
 
+// Reasons that code compares.
+inline constexpr char kBooksMismatch[] = "BOOKS_MISMATCH";
+inline constexpr char kCommandUpdateFailed[] = "COMMAND_UPDATE_FAILED";
+inline constexpr char kCommitUnknown[] = "COMMIT_UNKNOWN";
+inline constexpr char kDatabaseAccessDenied[] = "DATABASE_ACCESS_DENIED";
+inline constexpr char kDatabaseMissing[] = "DATABASE_MISSING";
+inline constexpr char kDatabaseQueueFull[] = "DATABASE_QUEUE_FULL";
+inline constexpr char kDatabaseQueueTimeout[] = "DATABASE_QUEUE_TIMEOUT";
+inline constexpr char kDatabaseUnreachable[] = "DATABASE_UNREACHABLE";
+inline constexpr char kHostUpdateFailed[] = "HOST_UPDATE_FAILED";
+inline constexpr char kNodeUpdateFailed[] = "NODE_UPDATE_FAILED";
+inline constexpr char kReportOutdated[] = "REPORT_OUTDATED";
+inline constexpr char kRequestRaced[] = "REQUEST_RACED";
+inline constexpr char kTokenChanged[] = "TOKEN_CHANGED";
+inline constexpr char kTokenNameTaken[] = "TOKEN_NAME_TAKEN";
+
 // An update did not find the row at the version that was read.
 Error NotOneRow(std::string reason, std::string_view kind, std::string_view name, const Uuid& id,
                 int64_t version);

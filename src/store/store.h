@@ -85,6 +85,9 @@ struct LockSet {
   std::vector<CommandId> commands;  // where they belong; read only
   bool with_history = false;        // read NodeSnapshot::ended_seq and configs as well
   std::vector<NodeConfigKey> node_configs;
+
+  // Both. At most one of them asks for a placement.
+  void Add(const LockSet& other);
 };
 
 struct Snapshot {

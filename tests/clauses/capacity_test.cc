@@ -65,7 +65,7 @@ TEST_F(Capacity, EnforceRefusesByTheNetEffectOfTheRequestOnly) {
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@3.0.0"));  // shrinks
   EXPECT_REFUSED(room.Upgrade({"b"}, "chain/full@2.0.0"), Code::kResourceExhausted,
                  "HOST_CAPACITY_EXCEEDED");  // what a had is held until its host has done it
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Upgrade({"b"}, "chain/full@2.0.0"));  // grows into what was freed: an exact fit
   EXPECT_EQ(room.Host("host-1").free().cpu_cores(), 0);
   room.ExpectBalanced();
@@ -83,7 +83,7 @@ TEST_F(Capacity, EnforceLetsANodeGoBackWithinWhatIsHeldForIt) {
 TEST_F(Capacity, ACounterThatIsTooHighRefusesNobody) {
   ASSERT_OK(Set(v1::CAPACITY_POLICY_ENFORCE));
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@3.0.0"));
-  room.Confirm("a");
+  room.Obey("a");
   room.Sql("UPDATE hosts SET node_cpu_cores = 64 WHERE name = 'host-1'");  // 56 in truth
   ASSERT_OK(room.Upgrade({"b"}, "chain/full@2.0.0"));
   EXPECT_EQ(room.Host("host-1").free().cpu_cores(), 0);

@@ -9,8 +9,9 @@
 #include <thread>
 
 #include "clauses/gate.h"
-#include "control/combiner.h"
-#include "control/reports.h"
+#include "control/hosts/reports.h"
+#include "control/lots/combiner.h"
+#include "control/lots/decide.h"
 #include "support/api_room.h"
 
 namespace tallyman {
@@ -50,9 +51,9 @@ class Lots : public testing::Test {
     call.method = "NodeService/UpgradeNodes";
     UpgradeNodesRequest request{
         .nodes = {node}, .selector = {}, .image = "chain/full@2.0.0", .plan = std::move(plan)};
-    UpgradeNodes(
-        *room.control, std::move(call), request, [](const Changes&) { return std::string("done"); },
-        std::move(done));
+    tallyman::Run(
+        *room.control, std::move(call), UpgradeNodes, request,
+        [](const Changes&) { return std::string("done"); }, std::move(done));
     return std::move(future);
   }
 
@@ -89,8 +90,8 @@ TEST_F(Lots, ACommandThatWasWithdrawnMeanwhileIsNotHandedOut) {
   call.actor = room.actor;
   call.method = "NodeService/DeleteNodes";
   auto [deleted, deletion] = Expect();
-  DeleteNodes(
-      *room.control, std::move(call), {.nodes = {"a"}, .plan = {}},
+  tallyman::Run(
+      *room.control, std::move(call), DeleteNodes, DeleteNodesRequest{.nodes = {"a"}, .plan = {}},
       [](const Changes&) { return std::string("done"); }, std::move(deleted));
   struct Call fetch;
   fetch.actor = {.id = "agent.host-1",
@@ -99,8 +100,8 @@ TEST_F(Lots, ACommandThatWasWithdrawnMeanwhileIsNotHandedOut) {
                  .host_id = *HostId::Parse(room.Host("host-1").id())};
   fetch.method = "AgentService/FetchCommands";
   auto [fetched, handed] = Expect();
-  FetchCommands(
-      *room.control, std::move(fetch), 100,
+  tallyman::Run(
+      *room.control, std::move(fetch), FetchCommands, 100,
       [](const HandedCommands& commands) {
         std::string names;
         for (const auto& entry : commands.commands) names += entry.node;
@@ -149,9 +150,9 @@ TEST_F(Lots, ASelectionThatHasChangedUnderTheLockIsRefused) {
                                                        .org = {}},
                               .image = "chain/full@3.0.0",
                               .plan = {}};
-  UpgradeNodes(
-      *room.control, std::move(call), request, [](const Changes&) { return std::string("done"); },
-      std::move(done));
+  tallyman::Run(
+      *room.control, std::move(call), UpgradeNodes, request,
+      [](const Changes&) { return std::string("done"); }, std::move(done));
   gate.Open();
   ASSERT_OK(first.get());
   ASSERT_OK(a.get());
@@ -394,6 +395,21 @@ class Combining : public testing::Test {
 
 using Order = std::vector<std::string>;
 
+TEST_F(Combining, APlanThatThrowsIsAnErrorAsItWouldBeInALot) {
+  auto broken = [](const Authorized&, const std::string&) -> Result<Proposal<Changes>> {
+    return Proposal<Changes>{
+        .plan = {.dry_run = true, .plan_token = {}},
+        .decide = [](const Authorized&, const Snapshot&, ReadTx&) -> Result<Decided<Changes>> {
+          throw std::logic_error("a fault of a test");
+        }};
+  };
+  auto [done, planned] = Expect();
+  tallyman::Run(
+      *room.control, room.As("NodeService/UpgradeNodes"), broken, std::string(),
+      [](const Changes&) { return std::string("shown"); }, std::move(done));
+  EXPECT_REFUSED(planned.get(), Code::kInternal, "DECISION_FAILED");
+}
+
 TEST_F(Combining, RequestsThatNameOneNodeNeverShareALotAndKeepTheirOrder) {
   Begin({});
   Submit("a", {nodes[0]});
@@ -409,9 +425,14 @@ TEST_F(Combining, ADecisionThatThrowsIsAnErrorOfItsRequestAlone) {
   Answered missing =
       Send(MakeMutation("missing", [](const Snapshot& snapshot, ReadTx&) -> Result<Decision> {
         Decision decision;
-        decision.hosts.push_back(snapshot.hosts.at(HostId{}).host);
+        ASSIGN_OR_RETURN(const HostSnapshot* host, RequireRow(snapshot.hosts, "host", HostId{}));
+        decision.hosts.push_back(host->host);
         return decision;
       }));
+  // What is missing in a table of the program's own is no fault of the database.
+  Answered astray = Send(MakeMutation("astray", [](const Snapshot&, ReadTx&) -> Result<Decision> {
+    throw std::out_of_range("a fault of a test");
+  }));
   Answered broken = Send(MakeMutation("broken", [](const Snapshot&, ReadTx&) -> Result<Decision> {
     throw std::logic_error("a fault of a test");
   }));
@@ -419,6 +440,7 @@ TEST_F(Combining, ADecisionThatThrowsIsAnErrorOfItsRequestAlone) {
   EXPECT_EQ(Run(), (Order{"first:1", "a:2", "b:2"}));
   EXPECT_REFUSED(missing.get(), Code::kDataLoss, "ROW_MISSING");
   EXPECT_REFUSED(broken.get(), Code::kInternal, "DECISION_FAILED");
+  EXPECT_REFUSED(astray.get(), Code::kInternal, "DECISION_FAILED");
   Submit("c", {nodes[2]});
   EXPECT_TRUE(answers.back().get().has_value()) << "the thread that commits goes on";
 }

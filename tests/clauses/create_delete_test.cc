@@ -32,20 +32,20 @@ TEST_F(CreateDelete, CreateChargesAtOnceAndDeleteOfWhatWasNeverHandedOutGivesBac
 
 TEST_F(CreateDelete, DeleteOfARunningNodeStaysChargedUntilTheHostSaysThatNothingRuns) {
   ASSERT_OK(room.Create("a", "host-1", "1.0.0"));
-  room.Confirm("a");
+  room.Obey("a");
   auto answer = room.Delete("a");
   ASSERT_OK(answer);
   EXPECT_FALSE(answer->changes().nodes(0).released());
   EXPECT_EQ(FromMessage(room.Host("host-1").books()), (Books{1, Needs(2, 4, 100)}));
   EXPECT_REFUSED(room.Delete("a"), Code::kFailedPrecondition, "NODE_BEING_DELETED");
-  room.Confirm("a", /*nothing=*/true);
+  room.Obey("a");
   EXPECT_EQ(FromMessage(room.Host("host-1").books()), (Books{}));
   room.ExpectBalanced();
 }
 
 TEST_F(CreateDelete, DeleteWithdrawsUntakenCommandsAndTheirHold) {
   ASSERT_OK(room.Create("a", "host-1", "2.0.0"));
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@1.0.0"));
   EXPECT_EQ(FromMessage(room.Host("host-1").held()), Needs(2, 4, 100));
   ASSERT_OK(room.Delete("a"));
@@ -54,7 +54,7 @@ TEST_F(CreateDelete, DeleteWithdrawsUntakenCommandsAndTheirHold) {
   EXPECT_EQ(FromMessage(room.Host("host-1").held()), Needs(2, 4, 100))
       << "the larger one still runs";
   room.ExpectBalanced();
-  room.Confirm("a", true);
+  room.Obey("a");
   EXPECT_EQ(FromMessage(room.Host("host-1").held()), Needs(0, 0, 0));
   room.ExpectBalanced();
 }
@@ -62,7 +62,7 @@ TEST_F(CreateDelete, DeleteWithdrawsUntakenCommandsAndTheirHold) {
 TEST_F(CreateDelete, ADeleteThatWaitsForItsHostSaysWhatItWithdrawsAndWhatStaysHeld) {
   room.AddImage("9.0.0", Needs(1, 1, 10));
   ASSERT_OK(room.Create("a", "host-1", "1.0.0"));
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@9.0.0"));
   auto restart = [&] {
     v1::RestartNodesRequest request;
@@ -83,7 +83,7 @@ TEST_F(CreateDelete, ADeleteThatWaitsForItsHostSaysWhatItWithdrawsAndWhatStaysHe
 TEST_F(CreateDelete, ADeleteShowsTheHoldThatItLeaves) {
   room.AddImage("9.0.0", Needs(8, 16, 400));
   ASSERT_OK(room.Create("a", "host-1", "9.0.0"));
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@1.0.0"));
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@9.0.0"));
   room.Sql("UPDATE commands SET state = 'taken' WHERE state = 'open'");
@@ -165,7 +165,7 @@ TEST_F(CreateDelete, Fault11_UsageOfAnOrgFollowsAMove) {
   move.set_org("other");
   EXPECT_REFUSED(room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move),
                  Code::kFailedPrecondition, "TRANSITION_OPEN");
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move));
   auto usage = [&](const std::string& name) {
     v1::GetOrgRequest request;

@@ -104,16 +104,16 @@ TEST_F(Drift, APlanThatShowedNoCorrectionIsStaleOnceThereIsOne) {
 }
 
 TEST_F(Drift, ANodeThatRunsWhatFailedStillHoldsBothEnds) {
-  room.Confirm("a");
+  room.Obey("a");
   room.AddImage("0.1.0", Needs(1, 1, 10));
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@0.1.0"));
   room.Sql("UPDATE commands SET state = 'failed' WHERE state = 'open' AND kind = 'node_upgrade'");
-  room.Confirm("a");
+  room.Report("a", room.Node("a").config_id());
   EXPECT_EQ(FromMessage(room.Node("a").held()), Needs(1, 3, 90));
   room.ExpectBalanced();
   // The next one that settles ends it.
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@2.0.0"));
-  room.Confirm("a");
+  room.Obey("a");
   EXPECT_EQ(FromMessage(room.Node("a").held()), (Resources{}));
   room.ExpectBalanced();
 }

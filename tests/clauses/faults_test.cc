@@ -86,7 +86,7 @@ TEST_F(Faults, F12_ChangingAPropertyThatCarriesResourcesChangesThemNow) {
   room.AddImage("4.0.0", Needs(2, 4, 100), {{"archive", "", "off", Needs(1, 0, 500)}});
   room.AddImage("5.0.0", Needs(2, 4, 100), {{"archive", "", "off", Needs(1, 0, 500)}});
   ASSERT_OK(room.Create("a", "host-1", "4.0.0"));
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Set("a", "archive", "on"));
   EXPECT_EQ(FromMessage(room.Node("a").resources()), Needs(3, 4, 600));
   EXPECT_EQ(FromMessage(room.Host("host-1").books().allocated()), Needs(3, 4, 600));

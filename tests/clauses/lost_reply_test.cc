@@ -61,8 +61,9 @@ class LostReply : public testing::Test {
     UpgradeNodesRequest request{
         .nodes = {"a"}, .selector = {}, .image = "chain/full@2.0.0", .plan = {}};
     std::promise<Result<std::string>> promise;
-    UpgradeNodes(
-        *control, std::move(call), request, [](const Changes&) { return std::string("done"); },
+    tallyman::Run(
+        *control, std::move(call), UpgradeNodes, request,
+        [](const Changes&) { return std::string("done"); },
         [&](Result<std::string> answer) { promise.set_value(std::move(answer)); });
     return promise.get_future().get();
   }

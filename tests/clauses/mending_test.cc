@@ -165,8 +165,8 @@ TEST(Repair, Fault10_LooksAgainUnderTheLockBeforeItWrites) {
   UpgradeNodesRequest request{
       .nodes = {"a"}, .selector = {}, .image = "chain/full@2.0.0", .plan = {}};
   std::promise<Result<std::string>> done;
-  UpgradeNodes(
-      other, room.As("NodeService/UpgradeNodes"), request,
+  tallyman::Run(
+      other, room.As("NodeService/UpgradeNodes"), UpgradeNodes, request,
       [](const Changes&) { return std::string("done"); },
       [&](Result<std::string> answer) { done.set_value(std::move(answer)); });
   EXPECT_TRUE(done.get_future().get().has_value());

@@ -31,7 +31,7 @@ TEST_F(Plans, APlanTokenHoldsTheConfigThatThePlanStartedFrom) {
 
 TEST_F(Plans, APlanTokenHoldsTheCommandsThatThePlanWithdraws) {
   room.AddImage("5.0.0", Needs(1, 2, 50));
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@5.0.0"));
   auto plan = room.Upgrade({"a"}, "chain/full@2.0.0", "", "", true);
   ASSERT_OK(plan);

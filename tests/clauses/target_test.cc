@@ -9,7 +9,7 @@ class Targets : public Around {};
 TEST_F(Targets, ASelectorTakesTheNodesThatMatchAndCountsThoseItLeavesOut) {
   ASSERT_OK(room.Create("new", "host-1", "2.0.0"));
   ASSERT_OK(room.Create("going", "host-1", "1.0.0"));
-  room.Confirm("going");
+  room.Obey("going");
   ASSERT_OK(room.Delete("going"));
   auto answer = UpgradeAll(Chain());
   ASSERT_OK(answer);
@@ -126,7 +126,7 @@ TEST_F(Targets, ANodeIsNotMovedToAnOrgThatDoesNotSeeItsImage) {
   on->set_host("host-1");
   on->set_count(1);
   ASSERT_OK(room.Send<v1::CreateNodesResponse>("NodeService/CreateNodes", create));
-  room.Confirm("theirs");
+  room.Obey("theirs");
   std::string before = room.Dump();
   EXPECT_REFUSED(Move("theirs", "acme"), Code::kNotFound, "IMAGE_NOT_FOUND");
   EXPECT_EQ(room.Dump(), before);
@@ -134,7 +134,7 @@ TEST_F(Targets, ANodeIsNotMovedToAnOrgThatDoesNotSeeItsImage) {
 
 TEST_F(Targets, ANodeBeingDeletedIsNeitherMovedNorStartedNorEdited) {
   AddOrg("other");
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Delete("a"));
   room.Sql("UPDATE commands SET state = 'settled' WHERE state = 'open'");
   std::string before = room.Dump();

@@ -107,7 +107,7 @@ TEST_F(Updates, DeleteGivesBackTheHoldOfWhatItWithdraws) {
   room.AddImage("5.0.0", Needs(2, 4, 100), {{"archive", "", "off", Needs(3, 0, 0)}});
   room.AddImage("6.0.0", Needs(1, 2, 50), {{"archive", "", "off", {}}});
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@5.0.0"));
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Set("a", "archive", "on"));
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@6.0.0"));
   EXPECT_EQ(FromMessage(room.Host("host-1").held()), Needs(4, 2, 50)) << "the update is still open";
@@ -118,8 +118,8 @@ TEST_F(Updates, DeleteGivesBackTheHoldOfWhatItWithdraws) {
 }
 
 TEST_F(Updates, ANodeThatDoesNotRunStaysChargedUntilItIsDeleted) {
-  room.Confirm("a");
-  room.Confirm("a", /*nothing=*/true);
+  room.Obey("a");
+  room.Report("a", "");
   EXPECT_EQ(FromMessage(room.Host("host-1").books()), (Books{1, Needs(2, 4, 100)}));
   EXPECT_EQ(room.Node("a").name(), "a");
   room.ExpectBalanced();

@@ -132,7 +132,7 @@ TEST_F(Upgrade, C5_TheSameImageIsRefused) {
 }
 
 TEST_F(Upgrade, C5_ANodeBeingDeletedIsRefused) {
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Delete("a"));
   std::string before = room.Dump();
   EXPECT_REFUSED(room.Upgrade({"a"}, "chain/full@2.0.0"), Code::kFailedPrecondition,
@@ -355,14 +355,14 @@ TEST_F(Upgrade, APlanChangesNothingAndItsTokenHoldsOnlyWhileItIsTrue) {
 
 TEST_F(Upgrade, HoldKeepsWhatRunsUntilTheHostConfirms) {
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@2.0.0"));
-  room.Confirm("a");
+  room.Obey("a");
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@4.0.0"));
   EXPECT_EQ(FromMessage(room.Node("a").held()), Needs(3, 6, 150)) << "the larger one still runs";
   EXPECT_EQ(FromMessage(room.Host("host-1").held()), Needs(3, 6, 150));
   EXPECT_EQ(FromMessage(room.Host("host-1").free()),
             Needs(64 - 3 - 3, 256 - 6 - 6, 10'000 - 150 - 150));
   room.ExpectBalanced();
-  room.Confirm("a");
+  room.Obey("a");
   EXPECT_EQ(FromMessage(room.Host("host-1").held()), Needs(0, 0, 0));
   EXPECT_EQ(room.Events("kind=upgrade_succeeded node=a").size(), 2u);
   room.ExpectBalanced();

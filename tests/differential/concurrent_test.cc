@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/bytes.h"
+#include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/ledger.pb.h"
 #include "tests/contract/backends.h"
 #include "tests/differential/generator.h"
@@ -210,8 +211,7 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
         auto reply = Try(mine, "NodeService/GetNode", request);
         if (reply == nullptr) return;
         const v1::Node& node = dynamic_cast<v1::GetNodeResponse&>(*reply).node();
-        Heard confirmed = side_->Confirm(node.id(), node.config_id());
-        EXPECT_FALSE(confirmed.error.has_value()) << "seed " << seed_ << confirmed.ToText();
+        HostWorks(node);
         return;
       }
       case 4: {
@@ -226,6 +226,32 @@ class Concurrent : public testing::TestWithParam<BackendParameter> {
         return;
       }
     }
+  }
+
+  // The node's host fetches its oldest command, and takes and carries it out. Others may have
+  // withdrawn it meanwhile, or have reported for the same host: then nothing comes of it.
+  void HostWorks(const v1::Node& node) {
+    const PlainCaller host{
+        .id = "agent." + node.host(), .org = "", .role = Role::kHost, .host_id = node.host_id()};
+    Heard fetched = side_->Send("AgentService/FetchCommands", v1::FetchCommandsRequest(), host);
+    ASSERT_FALSE(fetched.error.has_value()) << "seed " << seed_ << fetched.ToText();
+    const auto& handed = dynamic_cast<v1::FetchCommandsResponse&>(*fetched.message);
+    v1::ReportRequest request;
+    request.set_sequence(handed.next_sequence());
+    for (const v1::HandedCommand& command : handed.commands()) {
+      if (command.node_id() != node.id()) continue;
+      v1::Ack& ack = *request.add_acks();
+      ack.set_command_id(command.command_id());
+      ack.set_attempt(command.attempt());
+      v1::Outcome& outcome = *request.add_outcomes();
+      outcome.set_command_id(command.command_id());
+      outcome.set_attempt(command.attempt());
+      outcome.set_result(v1::OUTCOME_RESULT_OK);
+      outcome.set_running_config_id(command.config_id());
+      outcome.set_run_state(v1::RUN_STATE_RUNNING);
+    }
+    Heard reported = side_->Send("AgentService/Report", request, host);
+    EXPECT_FALSE(reported.error.has_value()) << "seed " << seed_ << reported.ToText();
   }
 
   // The same request under the same id from every thread: it happens once.

@@ -44,8 +44,8 @@ std::string Step::ToText() const {
     case StepKind::kRequest:
       return fmt::format("{}{}: {} {}", caller.id, caller.org.empty() ? "" : " of " + caller.org,
                          method, request->ShortDebugString());
-    case StepKind::kConfirm:
-      return fmt::format("host: node {} runs {}", node, running ? running->id : "nothing");
+    case StepKind::kHost:
+      return fmt::format("host: carries out the oldest command of node {}", node);
     case StepKind::kSql:
       return title;
     case StepKind::kRestart:
@@ -97,7 +97,7 @@ Step Generator::Draw(PlainFleet& fleet) {
       {5, &Generator::Command},
       {live > 55 ? 12 : 4, &Generator::Delete},
       {4, &Generator::Retry},
-      {20, &Generator::Confirm},
+      {30, &Generator::HostWorks},
       {10, &Generator::HostActs},
       {2, &Generator::Damage},
       {fleet.hosts.size() < 8 ? 2 : 0, &Generator::CreateHosts},
@@ -358,24 +358,20 @@ Step Generator::Retry(PlainFleet& fleet) {
   return Ask("NodeService/RetryUpgrade", request);
 }
 
-Step Generator::Confirm(PlainFleet& fleet) {
+Step Generator::HostWorks(PlainFleet& fleet) {
+  std::vector<PlainNode*> waiting;
+  for (auto& [id, node] : fleet.nodes) {
+    const bool waits = std::ranges::any_of(node.commands, &PlainCommand::IsPending);
+    if (!node.gone && waits) waiting.push_back(&node);
+  }
+  if (waiting.empty()) return Create(fleet);
+  PlainNode* node = dice_.Pick(waiting);
+  for (PlainNode* other : waiting) {
+    if (other->IsBeingDeleted() && dice_.OneIn(4)) node = other;
+  }
   Step step;
-  PlainNode* node = AnyNode(fleet);
-  if (node == nullptr) return Create(fleet);
-  for (auto& [id, other] : fleet.nodes) {
-    if (!other.gone && other.IsBeingDeleted() && dice_.OneIn(4)) node = &other;
-  }
-  step.kind = StepKind::kConfirm;
+  step.kind = StepKind::kHost;
   step.node = node->id;
-  step.running = node->config;
-  std::vector<std::shared_ptr<PlainConfig>> others = {nullptr, node->config};
-  for (const PlainCommand& command : node->commands) {
-    if (command.to != nullptr) others.push_back(command.to);
-    if (command.from != nullptr) others.push_back(command.from);
-  }
-  if (node->running != nullptr) others.push_back(node->running);
-  if (node->IsBeingDeleted() ? !dice_.OneIn(3) : dice_.OneIn(4)) step.running = dice_.Pick(others);
-  if (node->IsBeingDeleted() && dice_.OneIn(2)) step.running = nullptr;
   return step;
 }
 

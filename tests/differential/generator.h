@@ -31,7 +31,7 @@ class Dice {
   SeededRandom random_;
 };
 
-enum class StepKind { kRequest, kConfirm, kSql, kRestart };
+enum class StepKind { kRequest, kHost, kSql, kRestart };
 
 struct Step {
   StepKind kind = StepKind::kRequest;
@@ -39,9 +39,8 @@ struct Step {
   // A request.
   std::string method;  // "NodeService/UpgradeNodes"
   std::shared_ptr<google::protobuf::Message> request;
-  // What the host says of a node: this runs, or (null) nothing does.
+  // The node of which its host carries out the oldest command.
   std::string node;
-  std::shared_ptr<PlainConfig> running;
   // What is done behind the program's back, in SQL and in the model.
   std::function<std::string(StoreBackend&)> sql;
   std::function<void(PlainFleet&)> effect;
@@ -78,7 +77,7 @@ class Generator {
   Step Command(PlainFleet& fleet);
   Step Delete(PlainFleet& fleet);
   Step Retry(PlainFleet& fleet);
-  Step Confirm(PlainFleet& fleet);
+  Step HostWorks(PlainFleet& fleet);
   Step HostActs(PlainFleet& fleet);
   Step Damage(PlainFleet& fleet);
   Step DamageHost(PlainFleet& fleet);

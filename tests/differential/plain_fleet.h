@@ -54,6 +54,7 @@ struct PlainCommand {
 
   bool IsOfConfigs() const { return kind <= CommandKind::kDelete; }
   bool IsPending() const { return state != CommandState::kFailed; }
+  bool IsOpen() const { return state == CommandState::kOpen; }
 };
 
 struct PlainNode {
@@ -85,6 +86,7 @@ struct PlainHost {
   // Entries since the last correction whose balance does not follow from the one before.
   int64_t ledger_breaks = 0;
   int64_t version = 1;
+  bool heard = false;  // its host has reported
 
   Resources Free() const;
   // After the books have changed by this much; a correction vouches for all that stands before it.

@@ -42,6 +42,22 @@ std::shared_ptr<PlainConfig> Upgraded(const PlainConfig& old,
   return ConfigOf(image, std::move(values), changed, p);
 }
 
+// What a node shows that it waits for, until its host has taken such a command.
+std::optional<NextState> NextOf(CommandKind kind) {
+  switch (kind) {
+    case CommandKind::kUpgrade:
+      return NextState::kUpgrading;
+    case CommandKind::kStart:
+      return NextState::kStarting;
+    case CommandKind::kStop:
+      return NextState::kStopping;
+    case CommandKind::kRestart:
+      return NextState::kRestarting;
+    default:
+      return std::nullopt;
+  }
+}
+
 std::vector<PlainNode*> Select(Prediction& p, const PlainCaller& caller,
                                const v1::NodeSelector& selector, const PlainImage* image,
                                v1::UpgradeNodesResponse& response) {
@@ -466,40 +482,60 @@ Prediction PredictCommand(const PlainFleet& fleet, const PlainCaller& caller,
   return p;
 }
 
-Prediction PredictConfirm(const PlainFleet& fleet, const std::string& node_id,
-                          const std::shared_ptr<PlainConfig>& running) {
+Prediction PredictFetch(const PlainFleet& fleet, const std::string& host) {
+  Prediction p(fleet);
+  NodeWork work(p, {}, false, "");
+  std::vector<PlainNode*> nodes = p.after.LiveOn(host);
+  std::erase_if(nodes, [](const PlainNode* node) {
+    return node->handed_out || !std::ranges::any_of(node->commands, &PlainCommand::IsOpen);
+  });
+  if (nodes.empty()) return p;
+  work.Open(nodes);
+  if (!p.accepted()) return p;
+  for (PlainNode* node : nodes) {
+    work.Change(*node);
+    node->handed_out = true;
+  }
+  work.Finish();
+  return p;
+}
+
+Prediction PredictReport(const PlainFleet& fleet, const std::string& node_id) {
   Prediction p(fleet);
   NodeWork work(p, {}, false, "");
   std::vector<PlainNode*> nodes = work.Find({node_id});
-  if (nodes.empty()) return p;
-  PlainNode& node = *nodes.front();
-  if (running == nullptr && node.IsBeingDeleted()) {
-    work.Open(nodes);
-    if (p.accepted()) work.Release(node);
+  PlainNode& node = *nodes.at(0);
+  work.Open(nodes);
+  if (!p.accepted()) return p;
+  p.after.hosts.at(node.host).heard = true;
+  p.hosts_touched.insert(node.host);
+  auto first = std::ranges::find_if(node.commands, &PlainCommand::IsPending);
+  const PlainCommand done = *first;
+  if (done.kind == CommandKind::kDelete) {
+    work.Release(node);
     work.Finish();
     return p;
   }
-  // All that led to what runs is done; a failure before something that was done no longer counts.
-  int64_t reached = 0, done = 0;
-  for (const PlainCommand& command : node.commands) {
-    if (running != nullptr && command.to == running) reached = command.seq;
-  }
-  for (const PlainCommand& command : node.commands) {
-    bool ends = command.IsPending() && command.seq <= reached;
-    if (ends && command.IsOfConfigs()) done = command.seq;
-  }
-  work.Open(nodes);
-  if (!p.accepted()) return p;
-  std::erase_if(node.commands, [&](const PlainCommand& command) {
-    return command.IsPending() ? command.seq <= reached : command.seq < done;
+  // Taken: what the node waits for is on its way, unless it waits for it once more.
+  const bool another_waits = std::any_of(first + 1, node.commands.end(), [&](const auto& other) {
+    return other.kind == done.kind && other.IsOpen();
   });
-  node.running = running;
-  node.handed_out = true;
+  if (done.IsOpen() && !another_waits && node.next == NextOf(done.kind)) node.next.reset();
+  // A failure from before something that was done no longer counts; it does if that was no change
+  // of configs, and then the node is still shown as failed.
+  std::erase_if(node.commands, [&](const PlainCommand& command) {
+    return command.seq == done.seq || (done.IsOfConfigs() && command.seq < done.seq);
+  });
+  if (done.IsOfConfigs()) node.running = done.to;
+  const bool failed = std::ranges::any_of(
+      node.commands, [](const PlainCommand& command) { return !command.IsPending(); });
+  if (!failed) {
+    node.state = node.running == nullptr           ? NodeState::kFailed
+                 : done.kind == CommandKind::kStop ? NodeState::kStopped
+                                                   : NodeState::kRunning;
+  }
   work.Change(node);
   work.hosts().SetHold(node, node.HoldNow());
-  if (running != nullptr) node.state = NodeState::kRunning;
-  bool pending = std::ranges::any_of(node.commands, &PlainCommand::IsPending);
-  if (!pending && !node.IsBeingDeleted()) node.next.reset();
   work.Finish();
   return p;
 }

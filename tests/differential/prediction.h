@@ -29,6 +29,7 @@ struct PlainCaller {
   std::string id = "tester";
   std::string org;
   Role role = Role::kAdmin;
+  std::string host_id = {};  // of a host that speaks for itself
 };
 
 // A node of which the answer says new ids. Its line in the answer has the same index.
@@ -79,9 +80,10 @@ Prediction PredictDelete(const PlainFleet& fleet, const PlainCaller& caller,
 Prediction PredictCommand(const PlainFleet& fleet, const PlainCaller& caller,
                           const std::vector<std::string>& nodes, CommandKind kind, bool dry_run,
                           const std::string& token);
-// The host says that this config runs, or (null) that nothing does.
-Prediction PredictConfirm(const PlainFleet& fleet, const std::string& node,
-                          const std::shared_ptr<PlainConfig>& running);
+// The host asks for what it has to do: its nodes are marked.
+Prediction PredictFetch(const PlainFleet& fleet, const std::string& host);
+// It has taken the node's oldest command that has not ended, and carried it out well.
+Prediction PredictReport(const PlainFleet& fleet, const std::string& node);
 
 Prediction PredictCreateHosts(const PlainFleet& fleet, const PlainCaller& caller,
                               const v1::CreateHostsRequest& request);

@@ -4,8 +4,6 @@
 
 #include <future>
 
-#include "control/nodes.h"
-
 namespace tallyman {
 
 using google::protobuf::Message;
@@ -45,7 +43,10 @@ void Side::Begin(uint64_t step_seed) {
 }
 
 Heard Side::Send(const std::string& method, const Message& request, const PlainCaller& caller) {
-  Caller who{.actor = {.id = caller.id, .org_id = {}, .role = caller.role},
+  Caller who{.actor = {.id = caller.id,
+                       .org_id = {},
+                       .role = caller.role,
+                       .host_id = HostId::Parse(caller.host_id)},
              .address = {},
              .deadline = {},
              .cancelled = {}};
@@ -73,22 +74,6 @@ Heard Side::Send(const std::string& method, const Message& request, const PlainC
   } else {
     reply.error = std::move(answer.error());
   }
-  return reply;
-}
-
-Heard Side::Confirm(const std::string& node, const std::string& config) {
-  ConfirmRunsRequest request{.node_id = *NodeId::Parse(node), .running = {}};
-  if (!config.empty()) request.running = ConfigId::Parse(config);
-  Call call;
-  call.actor = {.id = "host", .org_id = {}, .role = Role::kAdmin};
-  call.method = "internal/ConfirmRuns";
-  std::promise<Result<std::string>> promise;
-  auto future = promise.get_future();
-  ConfirmRuns(*control_, call, request,
-              [&promise](Result<std::string> answer) { promise.set_value(std::move(answer)); });
-  auto answer = future.get();
-  Heard reply;
-  if (!answer) reply.error = std::move(answer.error());
   return reply;
 }
 

@@ -56,7 +56,6 @@ class Side {
   void Begin(uint64_t step_seed);
   Heard Send(const std::string& method, const google::protobuf::Message& request,
              const PlainCaller& caller);
-  Heard Confirm(const std::string& node, const std::string& config);
 
   StoreBackend& backend() { return *backend_; }
   const std::string& name() const { return name_; }

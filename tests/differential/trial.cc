@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/ledger.pb.h"
 
 namespace tallyman {
@@ -41,9 +42,9 @@ const Request* As(const Step& step) {
 }  // namespace
 
 void Scrub(Message& message) {
-  static const std::set<std::string> kNames = {"created_at", "updated_at",  "released_at",
-                                               "deleted_at", "message",     "plan_token",
-                                               "time",       "protocol_id", "protocol_version_id"};
+  static const std::set<std::string> kNames = {
+      "created_at", "updated_at", "released_at", "deleted_at",          "message",
+      "plan_token", "time",       "protocol_id", "protocol_version_id", "heard_at"};
   const auto& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
@@ -121,8 +122,8 @@ bool Trial::OneStep() {
     case StepKind::kRequest:
       Request(step);
       break;
-    case StepKind::kConfirm:
-      Confirm(step);
+    case StepKind::kHost:
+      HostWorks(step);
       break;
     case StepKind::kSql:
       for (auto& side : sides_) side->backend().Corrupt(step.sql(side->backend()));
@@ -313,23 +314,69 @@ void Trial::Remember(const Step& step, const Heard& reply) {
   if (remembered_.size() > kRememberedMax) remembered_.pop_front();
 }
 
-void Trial::Confirm(const Step& step) {
-  Prediction p = PredictConfirm(fleet_, step.node, step.running);
-  std::vector<Heard> replies;
-  for (auto& side : sides_)
-    replies.push_back(side->Confirm(step.node, step.running ? step.running->id : ""));
-  Heard reply = Agree(std::move(replies));
-  if (!p.accepted()) {
-    if (!reply.error || !p.refusals.contains(reply.error->reason))
-      return Differs("the report", *p.refusals.begin(), reply.ToText());
-    ++counts_.refused[reply.error->reason];
-    return;
+// The host of the node asks for its commands, then takes and carries out the node's oldest one.
+void Trial::HostWorks(const Step& step) {
+  const std::string host = fleet_.nodes.at(step.node).host;
+  Prediction fetch = PredictFetch(fleet_, host);
+  Heard fetched = AsHost(fleet_.hosts.at(host), "AgentService/FetchCommands",
+                         v1::FetchCommandsRequest(), fetch);
+  if (fetched.message == nullptr) return;
+  const auto& handed = dynamic_cast<v1::FetchCommandsResponse&>(*fetched.message);
+  const PlainCommand& command =
+      *std::ranges::find_if(fleet_.nodes.at(step.node).commands, &PlainCommand::IsPending);
+  const bool was_handed = std::ranges::any_of(handed.commands(), [&](const v1::HandedCommand& out) {
+    return out.command_id() == command.id;
+  });
+  if (was_handed != command.IsOpen())
+    return Differs("command " + command.id, "handed out while it is open", fetched.ToText());
+  Prediction report = PredictReport(fleet_, step.node);
+  const PlainNode& after = report.after.nodes.at(step.node);
+  v1::ReportRequest request;
+  request.set_sequence(handed.next_sequence());
+  if (was_handed) {
+    request.add_acks()->set_command_id(command.id);
+    request.mutable_acks(0)->set_attempt(1);
   }
-  if (reply.error) return Differs("the report", "accepted", reply.ToText());
+  v1::Outcome& outcome = *request.add_outcomes();
+  outcome.set_command_id(command.id);
+  outcome.set_attempt(1);
+  outcome.set_result(v1::OUTCOME_RESULT_OK);
+  const bool stops = command.kind == CommandKind::kStop;
+  if (after.running != nullptr) {
+    outcome.set_running_config_id(after.running->id);
+    outcome.set_run_state(stops ? v1::RUN_STATE_STOPPED : v1::RUN_STATE_RUNNING);
+  }
+  Heard reported = AsHost(fleet_.hosts.at(host), "AgentService/Report", request, report);
+  if (reported.message == nullptr) return;
+  const auto& answer = dynamic_cast<v1::ReportResponse&>(*reported.message);
+  if (answer.ignored() || (was_handed && !answer.acks(0).accepted()) ||
+      !answer.outcomes(0).reason().empty())
+    return Differs("the report", "taken up", reported.ToText());
   ++counts_.accepted["(host reports)"];
+}
+
+// Its answer, and the fleet after it; no message when it was refused, as was predicted.
+Heard Trial::AsHost(const PlainHost& host, const std::string& method, const Message& request,
+                    Prediction& p) {
+  const PlainCaller caller{
+      .id = "agent." + host.name, .org = "", .role = Role::kHost, .host_id = host.id};
+  Heard reply = SendToAll(method, request, caller);
+  if (!p.accepted()) {
+    if (!reply.error || !p.refusals.contains(reply.error->reason)) {
+      Differs("the answer to a host", *p.refusals.begin(), reply.ToText());
+      return {};
+    }
+    ++counts_.refused[reply.error->reason];
+    return {};
+  }
+  if (reply.error) {
+    Differs("the answer to a host", "accepted", reply.ToText());
+    return {};
+  }
   fleet_ = std::move(p.after);
-  for (const std::string& host : p.hosts_touched) CheckHost(fleet_.hosts.at(host));
+  for (const std::string& name : p.hosts_touched) CheckHost(fleet_.hosts.at(name));
   for (const std::string& node : p.nodes_touched) CheckNode(fleet_.nodes.at(node));
+  return difference_.empty() ? std::move(reply) : Heard();
 }
 
 void Trial::CheckHost(const PlainHost& host) {
@@ -339,7 +386,9 @@ void Trial::CheckHost(const PlainHost& host) {
   auto* got = dynamic_cast<v1::GetHostResponse*>(reply.message.get());
   if (got == nullptr) return Differs("host " + host.name, "there", reply.ToText());
   Scrub(*got);
-  Expect("host " + host.name, HostMessage(fleet_, host), got->host());
+  v1::Host expected = HostMessage(fleet_, host);
+  if (host.heard) expected.mutable_reported();
+  Expect("host " + host.name, expected, got->host());
 }
 
 void Trial::CheckNode(const PlainNode& node) {

@@ -35,7 +35,9 @@ class Trial {
   void SetUp();
   bool OneStep();
   void Request(const Step& step);
-  void Confirm(const Step& step);
+  void HostWorks(const Step& step);
+  Heard AsHost(const PlainHost& host, const std::string& method,
+               const google::protobuf::Message& request, Prediction& p);
   Prediction Predict(const Step& step, const v1::CreateNodesResponse* seen);
   bool Replays(const Step& step, const Heard& reply, Prediction& p);
   void JudgeToken(const Step& step, Prediction& p);

@@ -13,7 +13,7 @@
 
 #include "base/random.h"
 #include "base/system.h"
-#include "control/nodes.h"
+#include "control/nodes/nodes.h"
 #include "store/sqlite/sqlite_store.h"
 
 namespace tallyman {
@@ -27,8 +27,8 @@ void Upgrade(Control& control, const std::string& node, const std::string& image
   call.request_id = request_id;
   UpgradeNodesRequest request{.nodes = {node}, .selector = {}, .image = image, .plan = {}};
   std::promise<bool> promise;
-  UpgradeNodes(
-      control, call, request, [](const Changes&) { return std::string("done"); },
+  Run(
+      control, call, UpgradeNodes, request, [](const Changes&) { return std::string("done"); },
       [&](Result<std::string> answer) { promise.set_value(answer.has_value()); });
   if (!promise.get_future().get()) return;
   // One write call: a line is whole or not there.

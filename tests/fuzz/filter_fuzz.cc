@@ -1,5 +1,5 @@
 // Filters and orders of lists. The first byte chooses the list, the first line is the order.
-#include "control/list_query.h"
+#include "control/reads/list_query.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

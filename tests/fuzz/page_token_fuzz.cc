@@ -1,5 +1,5 @@
 // Page tokens: those that are taken are those that were made.
-#include "control/page_token.h"
+#include "control/reads/page_token.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

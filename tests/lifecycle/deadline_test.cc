@@ -1,7 +1,7 @@
 // Contract: "silence past a deadline counted from the ack".
 #include <thread>
 
-#include "control/reports.h"
+#include "control/hosts/reports.h"
 #include "lifecycle/host.h"
 
 namespace tallyman {

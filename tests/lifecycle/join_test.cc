@@ -2,7 +2,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "control/tokens.h"
+#include "control/tokens/tokens.h"
 #include "lifecycle/host.h"
 #include "tallyman/v1/token.pb.h"
 

@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "control/authorize.h"
-#include "control/watch_events.h"
+#include "control/reads/watch_events.h"
 #include "tallyman/v1/command.pb.h"
 #include "tallyman/v1/event.pb.h"
 #include "tallyman/v1/node.pb.h"
@@ -259,7 +259,7 @@ TEST(AuthorizationTable, RefusesWhatIsNotInIt) {
   Call call;
   call.actor = {.id = "root", .org_id = {}, .role = Role::kAdmin};
   call.method = "NodeService/Explode";
-  Status status = Authorize(call);
+  Status status = MayCall(call);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, Code::kPermissionDenied);
 }

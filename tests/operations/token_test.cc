@@ -6,9 +6,9 @@
 
 #include "base/digest.h"
 #include "control/authorize.h"
-#include "control/inventory_writer.h"
-#include "control/prune_requests.h"
-#include "control/token_writer.h"
+#include "control/lots/prune_requests.h"
+#include "control/operation.h"
+#include "control/tokens/token_writer.h"
 #include "tallyman/v1/audit.pb.h"
 #include "tallyman/v1/token.pb.h"
 #include "tests/operations/api_room.h"
@@ -210,22 +210,23 @@ class Joining : public Tokens {
     Call call;
     call.actor = Stranger();
     call.method = "AgentService/Join";
-    EXPECT_TRUE(control().Begin(call));
     MadeToken made;
     std::promise<Result<std::string>> promise;
-    DecideInventory<MadeToken> decide =
-        [&, call](const Snapshot&, ReadTx& tx) -> Result<InventoryDecision<MadeToken>> {
-      InventoryDecision<MadeToken> decision;
+    auto decide = [&](const Authorized& by, const Snapshot&,
+                      ReadTx& tx) -> Result<Decided<MadeToken>> {
+      Decided<MadeToken> decision;
       ASSIGN_OR_RETURN(auto host, tx.FindHost(name));
-      ASSIGN_OR_RETURN(decision.answer,
-                       ExchangeJoinToken(control(), control().CauseOf(call), tx, claim, host->host,
-                                         is_new, decision.rows));
+      ASSIGN_OR_RETURN(decision.answer, ExchangeJoinToken(control(), by.cause(), tx, claim,
+                                                          host->host, is_new, decision.rows));
       return decision;
     };
-    RunInventory<MadeToken>(
-        control(), call, {}, false, decide,
+    auto join = [&](const Authorized&, const JoinClaim&) -> Result<Proposal<MadeToken>> {
+      return Proposal<MadeToken>{.solo = true, .decide = decide};
+    };
+    Run(
+        control(), call, join, claim,
         [&](const MadeToken& answer) {
-          made = answer;
+          if (!answer.text.empty()) made = answer;
           return std::string();
         },
         [&](Result<std::string> answer) { promise.set_value(std::move(answer)); });
@@ -424,7 +425,8 @@ TEST_F(Pruning, AnIdIsAnsweredForAWeekAndRefusedAfterwards) {
 }
 
 TEST_F(Pruning, EmptiesAnswersAfterAWeekAndForgetsRowsAfterTheTrailsTime) {
-  RequestPruner pruner(control(), {.answers = kAnswersKept, .trail = 30 * 24h});
+  RequestPruner pruner(control().store(), control().clock(),
+                       {.answers = kAnswersKept, .trail = 30 * 24h});
   const int before = TrailSize();
   EXPECT_EQ(RunFor(pruner, 1).answers, 0);
   api.room.clock.Advance(std::chrono::days(8));
@@ -448,7 +450,7 @@ TEST_F(Pruning, IsDoneInPiecesThatAreCalledForAgain) {
     ASSERT_EQ(CreateOrg("org-" + std::to_string(i), "r-" + std::to_string(i)), "(done)");
   }
   api.room.clock.Advance(std::chrono::days(8));
-  RequestPruner pruner(control(), {});
+  RequestPruner pruner(control().store(), control().clock(), {});
   int runs = 0;
   int64_t answers = 0;
   for (bool done = false; !done; ++runs) {
@@ -467,7 +469,7 @@ TEST_F(Pruning, TakesNoMoreThanAShareWhateverTheClockSays) {
   for (int i = 0; i < 100; ++i)
     ASSERT_EQ(CreateOrg("org-" + std::to_string(i), "r-" + std::to_string(i)), "(done)");
   const int before = TrailSize();
-  RequestPruner pruner(control(), {});
+  RequestPruner pruner(control().store(), control().clock(), {});
   ASSERT_TRUE(pruner.Run());
   api.room.clock.Jump(std::chrono::days(401));
   PassByTheSteadyClock(10min);

@@ -167,7 +167,7 @@ class MoveRaces : public Races {
     org.set_name("other");
     ASSERT_OK(a.Send<v1::CreateOrgResponse>("OrgService/CreateOrg", org));
     ASSERT_OK(a.Create("n", "host-1", "1.0.0"));
-    a.Confirm("n");
+    a.Obey("n");
   }
 
   Books UsageOf(const std::string& org) {

@@ -3,7 +3,7 @@
 
 #include <set>
 
-#include "control/audit.h"
+#include "control/audit/audit.h"
 #include "planner/hold.h"
 #include "tests/simulation/simulation.h"
 

@@ -4,7 +4,7 @@
 
 #include <future>
 
-#include "control/reports.h"
+#include "control/hosts/reports.h"
 #include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/host.pb.h"

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/dispatcher.h"
+#include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/audit.pb.h"
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/command.pb.h"
@@ -159,17 +160,69 @@ class ApiCalls : public Room {
     return Send<v1::RepairDriftResponse>("AuditService/RepairDrift", request);
   }
 
-  // The host says that the node's newest config (or nothing) runs.
-  void Confirm(const std::string& node, bool nothing = false) {
-    ConfirmRunsRequest request;
-    v1::Node row = Node(node);
-    request.node_id = *NodeId::Parse(row.id());
-    if (!nothing) request.running = ConfigId::Parse(row.config_id());
-    std::promise<Result<std::string>> promise;
-    ConfirmRuns(this->Behind(), this->As("internal/ConfirmRuns"), request,
-                [&](Result<std::string> answer) { promise.set_value(std::move(answer)); });
-    auto answer = promise.get_future().get();
+  // The host of that name speaks: with a token of its own, and for itself only.
+  template <class Response, class Request>
+  Result<Response> SendAsHost(const std::string& host, const std::string& method,
+                              const Request& request) {
+    Actor speaker{.id = "agent." + host,
+                  .org_id = {},
+                  .role = Role::kHost,
+                  .host_id = HostId::Parse(Host(host).id())};
+    std::swap(actor, speaker);
+    auto answer = Send<Response>("AgentService/" + method, request);
+    std::swap(actor, speaker);
+    return answer;
+  }
+
+  // What the node's host is told to do, the oldest command of the node alone.
+  struct Told {
+    v1::HandedCommand command;  // without an id: nothing
+    int64_t next_sequence = 1;
+  };
+  Told Fetch(const v1::Node& node) {
+    auto answer = SendAsHost<v1::FetchCommandsResponse>(node.host(), "FetchCommands",
+                                                        v1::FetchCommandsRequest());
     EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
+    if (!answer) return {};
+    Told told{.command = {}, .next_sequence = answer->next_sequence()};
+    for (const v1::HandedCommand& command : answer->commands())
+      if (command.node_id() == node.id()) told.command = command;
+    return told;
+  }
+
+  // The node's host takes and carries out all that it is told of the node.
+  void Obey(const std::string& name) {
+    const v1::Node node = Node(name);
+    for (Told told = Fetch(node); !told.command.command_id().empty(); told = Fetch(node)) {
+      v1::ReportRequest request;
+      request.set_sequence(told.next_sequence);
+      v1::Ack& ack = *request.add_acks();
+      ack.set_command_id(told.command.command_id());
+      ack.set_attempt(told.command.attempt());
+      v1::Outcome& outcome = *request.add_outcomes();
+      outcome.set_command_id(told.command.command_id());
+      outcome.set_attempt(told.command.attempt());
+      outcome.set_result(v1::OUTCOME_RESULT_OK);
+      outcome.set_running_config_id(told.command.config_id());
+      auto answer = SendAsHost<v1::ReportResponse>(node.host(), "Report", request);
+      ASSERT_TRUE(answer.has_value()) << answer.error().message;
+      ASSERT_EQ(answer->acks(0).reason(), "");
+      ASSERT_EQ(answer->outcomes(0).reason(), "");
+    }
+  }
+
+  // The node's host says what is there of it, with nothing in motion: this config, or nothing.
+  void Report(const std::string& name, const std::string& config_id) {
+    const v1::Node node = Node(name);
+    v1::ReportRequest request;
+    request.set_sequence(Fetch(node).next_sequence);
+    v1::NodeStatus& status = *request.mutable_status()->add_nodes();
+    status.set_node_id(node.id());
+    status.set_config_id(config_id);
+    if (!config_id.empty()) status.set_run_state(v1::RUN_STATE_RUNNING);
+    auto answer = SendAsHost<v1::ReportResponse>(node.host(), "Report", request);
+    ASSERT_TRUE(answer.has_value()) << answer.error().message;
+    EXPECT_FALSE(answer->ignored());
   }
 
   void ExpectBalanced() {

@@ -10,10 +10,11 @@
 #include <vector>
 
 #include "base/time.h"
-#include "control/audit.h"
+#include "control/audit/audit.h"
 #include "control/control.h"
-#include "control/inventory.h"
-#include "control/nodes.h"
+#include "control/inventory/inventory.h"
+#include "control/nodes/nodes.h"
+#include "control/read.h"
 
 namespace tallyman {
 
@@ -33,13 +34,13 @@ class ControlCalls {
 
   // Runs an operation and waits for its answer. A replay gives an empty answer.
   template <class Request, class Answer>
-  Result<Answer> Run(void (*operation)(Control&, struct Call, const Request&, Encode<Answer>, Done),
+  Result<Answer> Run(Result<Proposal<Answer>> (*operation)(const Authorized&, const Request&),
                      struct Call call, const std::type_identity_t<Request>& request) {
     auto answer = std::make_shared<Answer>();
     std::promise<Result<std::string>> promise;
     auto future = promise.get_future();
-    operation(
-        Behind(), std::move(call), request,
+    tallyman::Run(
+        Behind(), std::move(call), operation, request,
         [answer](const Answer& a) {
           *answer = a;
           return std::string("answered");
@@ -57,7 +58,9 @@ class ControlCalls {
     return Run<UpgradeNodesRequest, Changes>(UpgradeNodes, As("NodeService/UpgradeNodes"), request);
   }
 
-  Result<AuditAnswer> Audit() { return RunAudit(Behind(), As("AuditService/RunAudit"), {}); }
+  Result<AuditAnswer> Audit() {
+    return Read(Behind(), As("AuditService/RunAudit"), RunAudit, AuditRequest());
+  }
 
   // An org "acme", a region "eu", hosts host-1.. of 64 cores, 256 GB, 10 TB.
   void AddFleet(int hosts) {

@@ -319,15 +319,15 @@ Error PendingChanges::ExplainMissedRow(const PgFailure& failure, Error error) co
   const boost::json::object detail = DetailOf(failure);
   const std::string reason = TextOf(detail, "reason");
   const auto id = Uuid::Parse(TextOf(detail, "id")).value_or(Uuid{});
-  if (reason == "COMMAND_UPDATE_FAILED") return CommandNotThere(CommandId{id});
-  if (reason == "REPORT_OUTDATED") return ReportOutdated(HostId{id});
-  if (reason == "TOKEN_CHANGED") return TokenChanged(TokenId{id});
+  if (reason == kCommandUpdateFailed) return CommandNotThere(CommandId{id});
+  if (reason == kReportOutdated) return ReportOutdated(HostId{id});
+  if (reason == kTokenChanged) return TokenChanged(TokenId{id});
   for (const NodeUpdate& update : node_updates_) {
-    if (reason != "NODE_UPDATE_FAILED" || update.after.id.uuid != id) continue;
+    if (reason != kNodeUpdateFailed || update.after.id.uuid != id) continue;
     return NotOneRow(reason, "node", update.after.name, id, update.version_before);
   }
   for (const HostUpdate& update : host_updates_) {
-    if (reason != "HOST_UPDATE_FAILED" || update.after.id.uuid != id) continue;
+    if (reason != kHostUpdateFailed || update.after.id.uuid != id) continue;
     return NotOneRow(reason, "host", update.after.name, id, update.version_before);
   }
   return error;

@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include "base/reasons.h"
 #include "base/text.h"
+#include "store/refusals.h"
 
 namespace tallyman {
 namespace {
@@ -24,9 +26,9 @@ constexpr UniqueKey kUniqueKeys[] = {
     {"hosts_name", "host", "HOST_NAME_TAKEN", "choose another name"},
     {"nodes_name", "node", "NODE_NAME_TAKEN",
      "choose another name, or delete the node that bears it"},
-    {"tokens_name", "token", "TOKEN_NAME_TAKEN",
+    {"tokens_name", "token", kTokenNameTaken,
      "choose another name, or revoke the token that bears it"},
-    {"requests_pkey", "request", "REQUEST_RACED",
+    {"requests_pkey", "request", kRequestRaced,
      "the same request was answered meanwhile: send it again to get that answer"},
 };
 
@@ -42,7 +44,7 @@ std::string_view KeyIn(std::string_view detail) {
 }  // namespace
 
 Error ExplainConstraint(const PgFailure& failure, Error error) {
-  if (error.reason != "CONSTRAINT_FAILED") return error;
+  if (error.reason != kConstraintFailed) return error;
   for (const UniqueKey& key : kUniqueKeys) {
     if (failure.sqlstate != "23505" || key.constraint != failure.constraint) continue;
     const std::string subject = fmt::format("{} {}", key.kind, Quote(KeyIn(failure.detail)));

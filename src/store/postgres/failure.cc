@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include "base/reasons.h"
+#include "store/refusals.h"
+
 namespace tallyman {
 namespace {
 
@@ -13,7 +16,7 @@ struct Meaning {
   std::string_view advice;
 };
 
-constexpr Meaning kLost = {"", Code::kUnavailable, "DATABASE_UNREACHABLE",
+constexpr Meaning kLost = {"", Code::kUnavailable, kDatabaseUnreachable,
                            "see that the server runs and can be reached, then try again"};
 constexpr Meaning kOther = {"", Code::kInternal, "DATABASE_ERROR",
                             "this is a bug or a damaged database: run `tallyman db check`"};
@@ -30,9 +33,9 @@ constexpr Meaning kMeanings[] = {
     {"53100", Code::kUnavailable, "DATABASE_FULL",
      "nothing was changed: make room on the server's disk and try again"},
     {"53200", Code::kResourceExhausted, "OUT_OF_MEMORY", "the server has no memory left"},
-    {"53300", Code::kUnavailable, "DATABASE_BUSY",
+    {"53300", Code::kUnavailable, kDatabaseBusy,
      "the server has no connection left: raise max_connections, or try again"},
-    {"25006", Code::kUnavailable, "DATABASE_READ_ONLY",
+    {"25006", Code::kUnavailable, kDatabaseReadOnly,
      "it is a standby, or set to read only: name the primary, or all hosts with "
      "target_session_attrs=read-write"},
     {"58", Code::kUnavailable, "DATABASE_IO",
@@ -40,13 +43,12 @@ constexpr Meaning kMeanings[] = {
     {"XX001", Code::kDataLoss, "DATABASE_CORRUPT", "restore a backup"},
     {"XX002", Code::kDataLoss, "DATABASE_CORRUPT", "run REINDEX, or restore a backup"},
     {"22021", Code::kInvalidArgument, "INVALID_TEXT", "take the NUL character out of the text"},
-    {"23", Code::kInternal, "CONSTRAINT_FAILED",
-     "the database refused a row that breaks its rules"},
-    {"28", Code::kFailedPrecondition, "DATABASE_ACCESS_DENIED",
+    {"23", Code::kInternal, kConstraintFailed, "the database refused a row that breaks its rules"},
+    {"28", Code::kFailedPrecondition, kDatabaseAccessDenied,
      "check the user, the password and pg_hba.conf"},
-    {"3D000", Code::kNotFound, "DATABASE_MISSING",
+    {"3D000", Code::kNotFound, kDatabaseMissing,
      "make it with createdb, then run `tallyman db migrate`"},
-    {"42501", Code::kFailedPrecondition, "DATABASE_ACCESS_DENIED", "let the user own the database"},
+    {"42501", Code::kFailedPrecondition, kDatabaseAccessDenied, "let the user own the database"},
 };
 
 const Meaning& MeaningOf(const PgFailure& failure) {

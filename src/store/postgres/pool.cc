@@ -2,11 +2,13 @@
 
 #include <fmt/core.h>
 
+#include "store/refusals.h"
+
 namespace tallyman {
 namespace {
 
 Error QueueFull(const std::string& database) {
-  return Error(Code::kResourceExhausted, "DATABASE_QUEUE_FULL",
+  return Error(Code::kResourceExhausted, kDatabaseQueueFull,
                fmt::format("too many requests wait for a connection to database {} already: try "
                            "again in a second",
                            database))
@@ -14,7 +16,7 @@ Error QueueFull(const std::string& database) {
 }
 
 Error QueueTimeout(const std::string& database, int64_t timeout_ms) {
-  return Error(Code::kUnavailable, "DATABASE_QUEUE_TIMEOUT",
+  return Error(Code::kUnavailable, kDatabaseQueueTimeout,
                fmt::format("no connection to database {} became free within {} ms: try again",
                            database, timeout_ms))
       .About(fmt::format("database {}", database));

@@ -10,6 +10,7 @@
 #include "store/postgres/migrations.h"
 #include "store/postgres/schema.h"
 #include "store/postgres/transaction.h"
+#include "store/refusals.h"
 
 namespace tallyman {
 namespace {
@@ -55,7 +56,7 @@ Error PlacementRaced(const std::string& database) {
 }
 
 Error CommitUnknown(const std::string& database, const Error& why) {
-  return Error(Code::kUnavailable, "COMMIT_UNKNOWN",
+  return Error(Code::kUnavailable, kCommitUnknown,
                fmt::format("the connection to database {} was lost while it committed, so it is "
                            "not known whether the change was made: send the request again under "
                            "the same request id ({})",

@@ -133,8 +133,7 @@ Status Write(SqliteConnection& connection, const NodeUpdate& update) {
   RETURN_IF_ERROR(UpdateNode(connection, kUpdateNode, node, node.org_id, node.running_config_id,
                              node.released_at, node.deleted_at, node.id, update.version_before));
   if (connection.changes() == 1) return {};
-  return Fail(
-      NotOneRow("NODE_UPDATE_FAILED", "node", node.name, node.id.uuid, update.version_before));
+  return Fail(NotOneRow(kNodeUpdateFailed, "node", node.name, node.id.uuid, update.version_before));
 }
 
 Status Write(SqliteConnection& connection, const HostUpdate& update) {
@@ -144,8 +143,7 @@ Status Write(SqliteConnection& connection, const HostUpdate& update) {
              host.version, host.updated_at, host.id, update.version_before);
   RETURN_IF_ERROR(RunFor(query, "host", host.name));
   if (connection.changes() == 1) return {};
-  return Fail(
-      NotOneRow("HOST_UPDATE_FAILED", "host", host.name, host.id.uuid, update.version_before));
+  return Fail(NotOneRow(kHostUpdateFailed, "host", host.name, host.id.uuid, update.version_before));
 }
 
 Status Write(SqliteConnection& connection, const LedgerEntry& entry) {

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include "base/reasons.h"
+#include "store/refusals.h"
+
 namespace tallyman {
 namespace {
 
@@ -20,8 +23,8 @@ constexpr UniqueKey kUniqueKeys[] = {
     {"images.protocol_version_id", "IMAGE_BUILD_TAKEN", "another build came first: try again"},
     {"hosts.name", "HOST_NAME_TAKEN", "choose another name"},
     {"nodes.name", "NODE_NAME_TAKEN", "choose another name, or delete the node that bears it"},
-    {"tokens.name", "TOKEN_NAME_TAKEN", "choose another name, or revoke the token that bears it"},
-    {"requests.org_id", "REQUEST_RACED",
+    {"tokens.name", kTokenNameTaken, "choose another name, or revoke the token that bears it"},
+    {"requests.org_id", kRequestRaced,
      "the same request was answered meanwhile: send it again to get that answer"},
 };
 
@@ -30,7 +33,7 @@ constexpr std::string_view kUniqueFailed = "UNIQUE constraint failed: ";
 }  // namespace
 
 Error ExplainConstraint(Error error, std::string_view subject) {
-  if (error.reason != "CONSTRAINT_FAILED") return error;
+  if (error.reason != kConstraintFailed) return error;
   std::string message(error.Fact("sqlite_message"));
   if (message.starts_with(kUniqueFailed)) {
     std::string_view columns = std::string_view(message).substr(kUniqueFailed.size());

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include "base/reasons.h"
+#include "store/refusals.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/transaction.h"
 
@@ -23,7 +25,7 @@ constexpr std::string_view SynchronousWord(SqliteSynchronous value) {
 }
 
 Error Missing(const std::string& path) {
-  return NotFound("DATABASE_MISSING",
+  return NotFound(kDatabaseMissing,
                   fmt::format("there is no database at {}: make one with `tallyman db migrate`, or "
                               "give the path of one with --db sqlite:PATH",
                               path))
@@ -38,7 +40,7 @@ Error CannotOpen(const std::string& path, std::string_view why) {
 
 Error ReadOnly(const std::string& path) {
   return Error(
-             Code::kUnavailable, "DATABASE_READ_ONLY",
+             Code::kUnavailable, kDatabaseReadOnly,
              fmt::format("database {} cannot be written: make the file and its directory writable "
                          "for this user",
                          path))

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/reasons.h"
 #include "store/refusals.h"
 #include "store/sqlite/rows.h"
 
@@ -50,7 +51,7 @@ Result<std::string> Explain(SqliteConnection& connection, const HostId& id, std:
   name = host.name;
   auto sums = SumNodes(connection, id);
   if (!sums) {
-    if (sums.error().reason == "RESOURCE_OVERFLOW") return "its nodes add up to more than 64 bits";
+    if (sums.error().reason == kResourceOverflow) return "its nodes add up to more than 64 bits";
     return Fail(std::move(sums).error());
   }
   if (host.books.node_count != sums->books.node_count) {

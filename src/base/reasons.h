@@ -1,0 +1,12 @@
+// Reasons of errors that code compares and that more than one room gives: whoever gives one and
+// whoever compares it name the same constant. Those of one room stand beside what gives them.
+#pragma once
+
+namespace tallyman {
+
+inline constexpr char kConstraintFailed[] = "CONSTRAINT_FAILED";
+inline constexpr char kDatabaseBusy[] = "DATABASE_BUSY";
+inline constexpr char kDatabaseReadOnly[] = "DATABASE_READ_ONLY";
+inline constexpr char kResourceOverflow[] = "RESOURCE_OVERFLOW";
+
+}  // namespace tallyman

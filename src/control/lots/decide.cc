@@ -1,0 +1,39 @@
+#include "control/lots/decide.h"
+
+namespace tallyman {
+namespace {
+
+std::unexpected<Error> Failed(const Mutation& mutation, Error error, Log& log) {
+  log.Write({LogLevel::kError,
+             "decision_failed",
+             mutation.call.method + ": " + error.message,
+             {{"method", mutation.call.method}, {"request_id", mutation.call.request_id}}});
+  return Fail(std::move(error).With("request_id", mutation.call.request_id));
+}
+
+}  // namespace
+
+Result<Decision> Decide(const Mutation& mutation, const Snapshot& snapshot, ReadTx& tx, Log& log) {
+  try {
+    Result<Decision> decided = mutation.decide(snapshot, tx);
+    if (decided || decided.error().reason != kRowMissing) return decided;
+    return Failed(mutation, std::move(decided).error(), log);
+  } catch (const std::exception& e) {
+    return Failed(mutation, FaultOfServer("DECISION_FAILED", e), log);
+  }
+}
+
+Error FaultOfServer(std::string reason, const std::exception& e) {
+  return Internal(
+      std::move(reason),
+      fmt::format("a fault of the server: {}; nothing was changed, its log has more", e.what()));
+}
+
+Error RowMissing(std::string_view kind, std::string_view id) {
+  return DataLoss(std::string(kRowMissing),
+                  fmt::format("{} {} is missing in the database although other rows refer to it: "
+                              "`tallyman audit` looks for what else is wrong",
+                              kind, id));
+}
+
+}  // namespace tallyman

@@ -1,0 +1,49 @@
+#include "control/lots/replay.h"
+
+#include <fmt/core.h>
+
+#include "base/time.h"
+#include "control/lots/lot.h"
+
+namespace tallyman {
+
+Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Time now) {
+  if (now - record.created_at >= kAnswersKept) {
+    return Fail(
+        InvalidArgument(
+            "REQUEST_ID_EXPIRED",
+            fmt::format("request id {} was used for {} at {}, and its answer is no "
+                        "longer kept: make a new id if it is to happen again",
+                        record.key.request_id, record.method, FormatTime(record.created_at)))
+            .With("field", "request_id")
+            .With("value", record.key.request_id));
+  }
+  if (record.body_digest == call.body_digest && record.method == call.method)
+    return record.response;
+  return Fail(
+      InvalidArgument(
+          "REQUEST_ID_REUSED",
+          fmt::format("request id {} was used before for another request ({}): make a new id for a "
+                      "new request",
+                      record.key.request_id, record.method))
+          .With("field", "request_id")
+          .With("value", record.key.request_id));
+}
+
+std::optional<Result<std::string>> Recall(Store& store, const Call& call, Time now) {
+  if (call.request_id.empty()) return std::nullopt;
+  std::optional<Result<std::string>> answer;
+  LockSet wanted;
+  wanted.requests = {KeyOf(call)};
+  // For writing, although nothing is written: what is answered has to be as durable as it was.
+  Status read = store.Write([&](WriteTx& tx) -> Status {
+    ASSIGN_OR_RETURN(Snapshot snapshot, tx.Lock(wanted));
+    auto found = snapshot.requests.find(KeyOf(call));
+    if (found != snapshot.requests.end()) answer = AnswerFrom(found->second, call, now);
+    return {};
+  });
+  // What cannot be read leaves the error that the caller has already.
+  return read ? answer : std::nullopt;
+}
+
+}  // namespace tallyman

@@ -1,0 +1,242 @@
+// New nodes: resolved like an upgrade, placed where they fit, charged at once.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "control/nodes/node_writer.h"
+#include "control/nodes/nodes.h"
+#include "control/read_once.h"
+#include "control/reads/resolve.h"
+#include "model/firewall.h"
+#include "planner/placement.h"
+
+namespace tallyman {
+namespace {
+
+constexpr int64_t kCreatedMax = 100'000;
+
+struct CreateTargets {
+  std::shared_ptr<const Image> image;
+  NodeConfig config;
+  Org org;
+  std::optional<Region> region;
+  std::vector<std::pair<HostId, int64_t>> by_hosts;
+  std::vector<std::string> names;  // empty: numbered from the prefix under the lock
+  std::string prefix;
+  int64_t count = 0;
+  PlacementStrategy strategy = PlacementStrategy::kSpread;
+  bool auto_upgrade = false;
+};
+
+Error BadCount(std::string field, int64_t value) {
+  return InvalidArgument("INVALID_COUNT",
+                         fmt::format("{} is {}: ask for 1 to {} nodes", field, value, kCreatedMax))
+      .With("field", field)
+      .With("value", std::to_string(value));
+}
+
+Result<int64_t> CountOf(const CreateNodesRequest& request) {
+  if (request.by_hosts.empty()) {
+    if (request.count < 1 || request.count > kCreatedMax)
+      return Fail(BadCount("count", request.count));
+    return request.count;
+  }
+  int64_t count = 0;
+  for (const auto& [host, of_host] : request.by_hosts) {
+    if (of_host < 1 || of_host > kCreatedMax) return Fail(BadCount("by_hosts.count", of_host));
+    count += of_host;
+    if (count > kCreatedMax) return Fail(BadCount("by_hosts.count", count));
+  }
+  return count;
+}
+
+// A node must be reachable by its name: one with the form of an id would never be found.
+Status CheckNodeName(std::string_view field, const std::string& name) {
+  RETURN_IF_ERROR(CheckName(field, name));
+  if (!Uuid::Parse(name)) return {};
+  return Fail(
+      InvalidArgument(
+          "INVALID_NAME",
+          fmt::format("{} {} has the form of an id: choose a name that does not", field, name))
+          .With("field", std::string(field)));
+}
+
+Status CheckCreate(const CreateNodesRequest& request) {
+  ASSIGN_OR_RETURN(int64_t count, CountOf(request));
+  if (!request.name.empty()) {
+    RETURN_IF_ERROR(CheckNodeName("name", request.name));
+    if (count > 1) {
+      return Fail(InvalidArgument("ONE_NAME_FOR_MANY",
+                                  fmt::format("{} nodes cannot share the name {}: give a "
+                                              "name_prefix instead",
+                                              count, request.name))
+                      .With("field", "name"));
+    }
+  }
+  if (!request.name_prefix.empty()) RETURN_IF_ERROR(CheckName("name_prefix", request.name_prefix));
+  if (request.by_hosts.empty() && request.region.empty()) {
+    return Fail(InvalidArgument("NO_PLACEMENT",
+                                "neither hosts nor a region are named: say where the nodes go")
+                    .With("field", "placement"));
+  }
+  if (request.config.firewall_rules)
+    return CheckFirewallRules("firewall_rules", *request.config.firewall_rules);
+  return {};
+}
+
+Status ResolveHosts(ReadTx& tx, const Actor& actor, const CreateNodesRequest& request,
+                    CreateTargets& targets) {
+  for (const auto& [name, count] : request.by_hosts) {
+    ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, actor, name));
+    auto known =
+        std::ranges::find(targets.by_hosts, row.host.id, &std::pair<HostId, int64_t>::first);
+    if (known == targets.by_hosts.end()) {
+      targets.by_hosts.emplace_back(row.host.id, count);
+    } else {
+      known->second += count;
+    }
+  }
+  return {};
+}
+
+// Rules that are named replace the image's of the same key; the others stay.
+ConfigEdit EditOf(const Image& image, const ConfigEdit& asked) {
+  ConfigEdit edit = asked;
+  if (!edit.firewall_rules) return edit;
+  for (const FirewallRule& rule : image.firewall_rules) {
+    if (std::ranges::find(*edit.firewall_rules, rule.key, &FirewallRule::key) ==
+        edit.firewall_rules->end()) {
+      edit.firewall_rules->push_back(rule);
+    }
+  }
+  return edit;
+}
+
+Result<CreateTargets> ResolveCreate(ReadTx& tx, const Authorized& by,
+                                    const CreateNodesRequest& request) {
+  CreateTargets targets;
+  ASSIGN_OR_RETURN(targets.image, ResolveImage(tx, by.actor(), request.image));
+  ASSIGN_OR_RETURN(targets.org, ResolveOrg(tx, by.actor(), request.org));
+  if (!IsVisibleTo(*targets.image, targets.org.id)) return Fail(ImageNotFound(request.image));
+  ASSIGN_OR_RETURN(
+      targets.config,
+      ResolveNew(*targets.image, EditOf(*targets.image, request.config), by.control().policies()));
+  if (request.by_hosts.empty()) {
+    ASSIGN_OR_RETURN(targets.region, ResolveRegion(tx, request.region));
+  } else {
+    RETURN_IF_ERROR(ResolveHosts(tx, by.actor(), request, targets));
+  }
+  ASSIGN_OR_RETURN(targets.count, CountOf(request));
+  targets.strategy = request.strategy;
+  targets.auto_upgrade = request.auto_upgrade;
+  if (!request.name.empty()) {
+    targets.names = {request.name};
+  } else {
+    targets.prefix = request.name_prefix.empty()
+                         ? targets.image->protocol.key + "-" + targets.image->version.variant
+                         : request.name_prefix;
+  }
+  return targets;
+}
+
+// On books whose drift is settled, so that a wrong counter neither turns a node away nor lets one
+// in.
+Result<std::vector<HostId>> Place(const CreateTargets& targets, const Snapshot& snapshot,
+                                  const BooksPlan& books) {
+  if (targets.by_hosts.empty()) {
+    std::vector<const Host*> candidates;
+    for (const HostId& id : snapshot.candidates) candidates.push_back(&books.hosts().at(id).before);
+    return PlaceInRegion(candidates, targets.config.resources, targets.count, targets.strategy,
+                         targets.region->name);
+  }
+  std::vector<HostId> placed;
+  for (const auto& [id, count] : targets.by_hosts) {
+    auto change = books.hosts().find(id);
+    if (change == books.hosts().end())
+      return Fail(NotFound("HOST_NOT_FOUND", "host " + id.ToString() + " is gone"));
+    Status fits = CheckFits(change->second.before, targets.config.resources, count);
+    if (!fits && !snapshot.hosts.at(id).sums) {
+      return Fail(FailedPrecondition(kDriftSuspected, "the counters say that it does not fit"));
+    }
+    RETURN_IF_ERROR(fits);
+    placed.insert(placed.end(), static_cast<size_t>(count), id);
+  }
+  return placed;
+}
+
+// PREFIX-1, PREFIX-2, ...: the first numbers that are free.
+Result<std::vector<std::string>> NamesOf(const CreateTargets& targets, const Snapshot& snapshot,
+                                         ReadTx& tx) {
+  std::vector<std::string> names = targets.names;
+  if (!names.empty()) {
+    if (!snapshot.taken_names.contains(names.front())) return names;
+    return Fail(
+        AlreadyExists("NODE_NAME_TAKEN",
+                      fmt::format("there is a node {} already: choose another name", names.front()))
+            .About("node " + names.front())
+            .With("field", "name"));
+  }
+  ASSIGN_OR_RETURN(int64_t number, tx.NextNodeNumber(targets.prefix));
+  for (int64_t i = 0; i < targets.count; ++i)
+    names.push_back(fmt::format("{}-{}", targets.prefix, number + i));
+  // The last is the longest.
+  RETURN_IF_ERROR(CheckNodeName("name_prefix", names.back()));
+  return names;
+}
+
+Result<Decided<Changes>> DecideCreate(const Authorized& by, const CreateTargets& targets,
+                                      const Snapshot& snapshot, ReadTx& tx) {
+  ASSIGN_OR_RETURN(auto names, NamesOf(targets, snapshot, tx));
+  std::vector<const HostSnapshot*> hosts;
+  for (const auto& [id, host] : snapshot.hosts) hosts.push_back(&host);
+  // Whichever store read them: of several drifts the same is named.
+  std::ranges::sort(hosts, {}, [](const HostSnapshot* host) { return host->host.id; });
+  NodeWriter writer(by);
+  ASSIGN_OR_RETURN(BooksPlan books,
+                   BooksPlan::Begin(hosts, {}, by.control().policies(), writer.cause()));
+  ASSIGN_OR_RETURN(auto placed, Place(targets, snapshot, books));
+  for (size_t i = 0; i < placed.size(); ++i) {
+    const Host& host = snapshot.hosts.at(placed[i]).host;
+    Node node;
+    node.name = names[i];
+    node.org_id = targets.org.id;
+    node.host_id = host.id;
+    node.auto_upgrade = targets.auto_upgrade;
+    NodeId id =
+        writer.Create(std::move(node), targets.config, *targets.image, host, targets.org.name);
+    RETURN_IF_ERROR(books.Move({.host_id = host.id,
+                                .node_id = id,
+                                .kind = LedgerKind::kCreate,
+                                .before = {},
+                                .after = {1, targets.config.resources},
+                                .held_before = {},
+                                .held_after = {}}));
+  }
+  return writer.Finish(books);
+}
+
+}  // namespace
+
+Result<Proposal<Changes>> CreateNodes(const Authorized& by, const CreateNodesRequest& request) {
+  RETURN_IF_ERROR(CheckCreate(request));
+  ASSIGN_OR_RETURN(CreateTargets targets, ReadOnce(by.control(), [&](ReadTx& tx) {
+                     return ResolveCreate(tx, by, request);
+                   }));
+  Proposal<Changes> proposal{.solo = true, .rows = targets.count, .plan = request.plan};
+  proposal.locks.node_names = targets.names;
+  for (const auto& [id, count] : targets.by_hosts) proposal.locks.hosts.push_back(id);
+  if (targets.region) {
+    proposal.locks.placement = PlacementQuery{.region_id = targets.region->id,
+                                              .need = targets.config.resources,
+                                              .strategy = targets.strategy,
+                                              .limit = targets.count};
+  }
+  proposal.decide = [targets = std::move(targets)](const Authorized& as, const Snapshot& snapshot,
+                                                   ReadTx& tx) {
+    return DecideCreate(as, targets, snapshot, tx);
+  };
+  return proposal;
+}
+
+}  // namespace tallyman

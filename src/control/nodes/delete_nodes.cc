@@ -1,0 +1,70 @@
+// Deleting: the resources go back in the same transaction if nothing of the node was ever handed to
+// its host, else when the host says that nothing runs.
+#include <fmt/core.h>
+
+#include "control/nodes/node_release.h"
+#include "control/nodes/nodes.h"
+
+namespace tallyman {
+namespace {
+
+Status CheckDeletable(const NodeSnapshot& node) {
+  if (!node.node.IsBeingDeleted()) return {};
+  return Fail(FailedPrecondition("NODE_BEING_DELETED",
+                                 fmt::format("node {} is being deleted already", node.node.name))
+                  .About("node " + node.node.name)
+                  .With("node_id", node.node.id.ToString()));
+}
+
+// Its create failed, and what it was charged went back then.
+void Forget(NodeWriter& writer, const NodeSnapshot& node, const Host& host) {
+  NodeChange& change = writer.Show(node, host);
+  change.before = {};
+  change.after = {};
+  change.to_image.clear();
+  change.to_config.reset();
+  change.released = true;
+  Node& after = writer.Update(node);
+  after.node_state = NodeState::kDeleted;
+  after.deleted_at = writer.cause().now;
+  writer.AddEvent(EventKind::kNodeDeleted, after, Detail({{"image", change.from_image}}));
+}
+
+Result<Decided<Changes>> DecideDelete(const Authorized& by, const std::vector<NodeId>& ids,
+                                      const Snapshot& snapshot) {
+  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), ids));
+  NodeWriter writer(by);
+  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
+  for (const NodeSnapshot* node : nodes) {
+    RETURN_IF_ERROR(CheckDeletable(*node));
+    const Host& host = snapshot.hosts.at(node->node.host_id).host;
+    if (!node->node.IsLive()) {
+      Forget(writer, *node, host);
+    } else if (node->node.handed_out) {
+      ASSIGN_OR_RETURN(Withdrawal withdrawal, WithdrawUntaken(writer, books, *node));
+      writer
+          .Instruct(*node, host, CommandKind::kDelete, NextState::kDeleting,
+                    EventKind::kNodeDeleting)
+          .held = withdrawal.held;
+      NodeChange& change = writer.last_change();
+      change.to_image.clear();
+      change.held = withdrawal.held;
+      change.withdrawn = std::move(withdrawal.commands);
+    } else {
+      RETURN_IF_ERROR(Release(writer, books, *node, host));
+    }
+  }
+  return writer.Finish(books);
+}
+
+}  // namespace
+
+Result<Proposal<Changes>> DeleteNodes(const Authorized& by, const DeleteNodesRequest& request) {
+  ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, request.nodes));
+  Proposal<Changes> proposal = ProposalFor(ids, request.plan);
+  proposal.decide = [ids = std::move(ids)](const Authorized& as, const Snapshot& snapshot,
+                                           ReadTx&) { return DecideDelete(as, ids, snapshot); };
+  return proposal;
+}
+
+}  // namespace tallyman

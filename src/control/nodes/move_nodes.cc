@@ -1,0 +1,71 @@
+#include <fmt/core.h>
+
+#include "control/nodes/node_writer.h"
+#include "control/nodes/nodes.h"
+#include "control/read_once.h"
+#include "control/reads/resolve.h"
+
+namespace tallyman {
+namespace {
+
+struct MoveTargets {
+  std::vector<NodeId> nodes;
+  Org org;
+};
+
+Status CheckMovable(const NodeSnapshot& node, const Org& to) {
+  RETURN_IF_ERROR(CheckChangeable(node));
+  for (const Transition& transition : node.transitions) {
+    if (!IsTransition(transition.kind) || !IsPending(transition.state)) continue;
+    return Fail(
+        FailedPrecondition("TRANSITION_OPEN",
+                           fmt::format("node {} has an open {}: move it when its host has done it",
+                                       node.node.name, ToText(transition.kind)))
+            .About("node " + node.node.name)
+            .With("command_id", transition.id.ToString()));
+  }
+  if (!IsVisibleTo(*node.image, to.id)) {
+    return Fail(
+        NotFound("IMAGE_NOT_FOUND", fmt::format("image {} of node {} is not visible to org {}",
+                                                node.image->Reference(), node.node.name, to.name))
+            .About("image " + node.image->Reference()));
+  }
+  return {};
+}
+
+Result<Decided<Changes>> DecideMove(const Authorized& by, const MoveTargets& targets,
+                                    const Snapshot& snapshot) {
+  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), targets.nodes));
+  NodeWriter writer(by);
+  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
+  for (const NodeSnapshot* node : nodes) {
+    RETURN_IF_ERROR(CheckMovable(*node, targets.org));
+    writer.Update(*node).org_id = targets.org.id;
+    NodeChange& change = writer.Show(*node, snapshot.hosts.at(node->node.host_id).host);
+    change.from_org = node->org_name;
+    change.org = targets.org.name;
+    writer.AddEvent(EventKind::kNodeMoved, node->node,
+                    Detail({{"from_org", node->org_name}, {"to_org", targets.org.name}}));
+  }
+  return writer.Finish(books);
+}
+
+}  // namespace
+
+Result<Proposal<Changes>> MoveNodes(const Authorized& by, const MoveNodesRequest& request) {
+  auto resolve = [&](ReadTx& tx) -> Result<MoveTargets> {
+    MoveTargets found;
+    ASSIGN_OR_RETURN(found.nodes, ResolveNodes(tx, by.actor(), request.nodes));
+    ASSIGN_OR_RETURN(found.org, ResolveOrg(tx, by.actor(), request.org));
+    return found;
+  };
+  ASSIGN_OR_RETURN(MoveTargets targets, ReadOnce(by.control(), resolve));
+  Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
+  proposal.decide = [targets = std::move(targets)](const Authorized& as, const Snapshot& snapshot,
+                                                   ReadTx&) {
+    return DecideMove(as, targets, snapshot);
+  };
+  return proposal;
+}
+
+}  // namespace tallyman

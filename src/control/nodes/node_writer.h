@@ -1,0 +1,80 @@
+// Turning decisions about nodes into rows: what the operations on nodes share.
+#pragma once
+
+#include <cassert>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/id_source.h"
+#include "control/new_event.h"
+#include "control/nodes/changes.h"
+#include "control/operation.h"
+#include "planner/upgrade.h"
+
+namespace tallyman {
+
+// Collects rows for one request. Every row is stamped with the same cause. Belongs to one decision.
+class NodeWriter {
+ public:
+  explicit NodeWriter(const Authorized& by)
+      : ids_(by.control().ids()), policies_(by.control().policies()), cause_(by.cause()) {}
+
+  const Cause& cause() const { return cause_; }
+
+  // The books of these nodes' hosts. Errors of BooksPlan::Begin(), and ROW_MISSING.
+  Result<BooksPlan> BeginBooks(const Snapshot& snapshot,
+                               const std::vector<const NodeSnapshot*>& nodes) const;
+
+  // The node gets a new config, and perhaps a new image: config, node, command, event. `kind` is
+  // kUpgrade or kUpdate.
+  void ReplaceConfig(const NodePlan& plan, const Image& image, const Host& host, CommandKind kind);
+  // A new node with its config, its create command and its event.
+  NodeId Create(Node node, NodeConfig config, const Image& image, const Host& host,
+                std::string_view org);
+  // An instruction that leaves config and books as they are.
+  Node& Instruct(const NodeSnapshot& node, const Host& host, CommandKind kind, NextState next,
+                 EventKind event);
+  // The row as it is afterwards: stamps the time and the next version, and settles drifted fields.
+  Node& Update(const NodeSnapshot& node);
+  void EndCommand(const CommandId& id, CommandState state);
+  void ChangeCommand(CommandUpdate update);
+  void AddEvent(EventKind kind, const Node& node, std::string detail);
+  // The line of the answer about a node that keeps its image.
+  NodeChange& Show(const NodeSnapshot& node, const Host& host);
+  // REQUIRES: there is a line already.
+  NodeChange& last_change() {
+    assert(!decision_.answer.nodes.empty());
+    return decision_.answer.nodes.back();
+  }
+
+  // Takes over the hosts' side, the hosts that changed only, and gives up everything collected.
+  Decided<Changes> Finish(const BooksPlan& books);
+
+ private:
+  CommandId AddCommand(const Node& node, const NodeConfig& config, const Image& image,
+                       const Host& host, CommandKind kind, std::optional<ConfigId> from,
+                       std::optional<ConfigId> to);
+
+  IdSource& ids_;
+  const Policies& policies_;
+  Cause cause_;
+  Decided<Changes> decision_;
+};
+
+// The ids of nodes that a request names, read once without locks. Errors of ResolveNodes().
+Result<std::vector<NodeId>> FindNodeIds(const Authorized& by, std::span<const std::string> names);
+// A change of these nodes, which still has to be decided.
+Proposal<Changes> ProposalFor(std::vector<NodeId> nodes, const PlanOptions& plan);
+
+// The nodes as they are under the locks, in the order of `ids`. NOT_FOUND NODE_NOT_FOUND for one
+// that is not there, is deleted, or is of an org that the caller does not see.
+Result<std::vector<const NodeSnapshot*>> FindNodes(const Snapshot& snapshot, const Actor& actor,
+                                                   const std::vector<NodeId>& ids);
+// Their hosts, each once. DATA_LOSS ROW_MISSING.
+Result<std::vector<const HostSnapshot*>> HostsOf(const Snapshot& snapshot,
+                                                 const std::vector<const NodeSnapshot*>& nodes);
+// ABORTED VERSION_MISMATCH unless `expected` is 0 or the node's version.
+Status CheckVersion(const Node& node, int64_t expected);
+
+}  // namespace tallyman

@@ -1,0 +1,163 @@
+// One upgrade, from the request to the rows. The order is the contract's: input and names, locks,
+// the decision for all nodes (planner/upgrade), rows for all nodes, answer.
+#include <fmt/core.h>
+
+#include "base/text.h"
+#include "control/nodes/node_writer.h"
+#include "control/nodes/nodes.h"
+#include "control/read_once.h"
+#include "control/reads/query_tools.h"
+#include "control/reads/resolve.h"
+
+namespace tallyman {
+namespace {
+
+struct UpgradeTargets {
+  std::vector<NodeId> nodes;
+  ImageId image;
+  std::vector<ImageId> selected_at;  // of a selector: the image of each node when it was chosen
+  int64_t same_image_count = 0;
+  int64_t deleting_count = 0;
+};
+
+Result<ListQuery> QueryOf(const NodeSelector& selector, const Actor& actor) {
+  ListQuery query{
+      .conditions = {}, .order_by = "name", .descending = false, .after = {}, .limit = 1000};
+  auto require = [&](std::string field, const std::string& value) {
+    if (!value.empty()) query.conditions.push_back({std::move(field), Comparison::kEqual, value});
+  };
+  if (selector.protocol.empty()) {
+    return Fail(InvalidArgument("INCOMPLETE_SELECTOR", "a selector names at least a protocol")
+                    .With("field", "selector.protocol"));
+  }
+  if (selector.variant.empty() && !selector.semantic_version.empty()) {
+    return Fail(InvalidArgument("INCOMPLETE_SELECTOR",
+                                "a selector that names a version names the variant as well")
+                    .With("field", "selector.variant"));
+  }
+  require("protocol", selector.protocol);
+  require("variant", selector.variant);
+  require("semantic_version", selector.semantic_version);
+  require("region", selector.region);
+  require("org", selector.org);
+  if (actor.org_id) require("org", actor.org_id->ToString());
+  return query;
+}
+
+Status SelectNodes(ReadTx& tx, const Actor& actor, const NodeSelector& selector,
+                   UpgradeTargets& targets) {
+  ASSIGN_OR_RETURN(ListQuery query, QueryOf(selector, actor));
+  RETURN_IF_ERROR(ResolveConditions(tx, actor, query));
+  while (true) {
+    ASSIGN_OR_RETURN(auto rows, tx.ListNodes(query));
+    for (const NodeRow& row : rows) {
+      if (row.node.image_id == targets.image) {
+        ++targets.same_image_count;
+      } else if (row.node.IsBeingDeleted() || !row.node.IsLive()) {
+        ++targets.deleting_count;
+      } else {
+        targets.nodes.push_back(row.node.id);
+        targets.selected_at.push_back(row.node.image_id);
+      }
+    }
+    if (static_cast<int64_t>(rows.size()) < query.limit) break;
+    query.after = rows.back().cursor;
+  }
+  if (!targets.nodes.empty() || targets.same_image_count + targets.deleting_count > 0) return {};
+  return Fail(NotFound("NO_NODE_MATCHES",
+                       fmt::format("there is no node of {} there: see `tallyman node list`",
+                                   Quote(selector.variant.empty()
+                                             ? selector.protocol
+                                             : selector.protocol + "/" + selector.variant)))
+                  .With("field", "selector"));
+}
+
+// What was chosen before the lock must still be what it was under it.
+Status CheckSelection(const Snapshot& snapshot, const UpgradeTargets& targets) {
+  for (size_t i = 0; i < targets.selected_at.size(); ++i) {
+    auto found = snapshot.nodes.find(targets.nodes[i]);
+    if (found != snapshot.nodes.end() && !found->second.node.IsBeingDeleted() &&
+        found->second.node.image_id == targets.selected_at[i]) {
+      continue;
+    }
+    return Fail(Error(Code::kAborted, "SELECTION_CHANGED",
+                      fmt::format("node {} changed while it was being selected: nothing was "
+                                  "upgraded; try again",
+                                  targets.nodes[i].ToString()))
+                    .With("node_id", targets.nodes[i].ToString()));
+  }
+  return {};
+}
+
+Result<UpgradeTargets> ResolveUpgrade(ReadTx& tx, const Actor& actor,
+                                      const UpgradeNodesRequest& request) {
+  UpgradeTargets targets;
+  ASSIGN_OR_RETURN(auto image, ResolveImage(tx, actor, request.image));
+  targets.image = image->id;
+  if (request.selector) {
+    RETURN_IF_ERROR(SelectNodes(tx, actor, *request.selector, targets));
+  } else {
+    ASSIGN_OR_RETURN(targets.nodes, ResolveNodes(tx, actor, request.nodes));
+  }
+  return targets;
+}
+
+// Ids need no look-up: the locks find them or not.
+std::optional<UpgradeTargets> AllIds(const UpgradeNodesRequest& request) {
+  auto image = ImageId::Parse(request.image);
+  if (!image || request.selector || request.nodes.size() != 1) return std::nullopt;
+  auto node = NodeId::Parse(request.nodes.front());
+  if (!node) return std::nullopt;
+  return UpgradeTargets{.nodes = {*node}, .image = *image, .selected_at = {}};
+}
+
+Result<UpgradeTargets> FindTargets(const Authorized& by, const UpgradeNodesRequest& request) {
+  if (request.selector && !request.nodes.empty()) {
+    return Fail(InvalidArgument("NODES_AND_SELECTOR",
+                                "both nodes and selector are set: choose one of the two")
+                    .With("field", "selector"));
+  }
+  if (auto targets = AllIds(request)) return *targets;
+  return ReadOnce(by.control(), [&](ReadTx& tx) {
+    by.control().KeepToDeadline(by.call(), tx);
+    return ResolveUpgrade(tx, by.actor(), request);
+  });
+}
+
+Result<Decided<Changes>> DecideUpgrade(const Authorized& by, const UpgradeTargets& targets,
+                                       const Snapshot& snapshot) {
+  auto image = snapshot.images.find(targets.image);
+  if (image == snapshot.images.end() ||
+      (by.actor().org_id && !IsVisibleTo(*image->second, *by.actor().org_id))) {
+    return Fail(ImageNotFound(targets.image.ToString()));
+  }
+  RETURN_IF_ERROR(CheckSelection(snapshot, targets));
+  ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), targets.nodes));
+  ASSIGN_OR_RETURN(auto hosts, HostsOf(snapshot, nodes));
+  NodeWriter writer(by);
+  ASSIGN_OR_RETURN(UpgradePlan plan, PlanUpgrade(nodes, hosts, *image->second,
+                                                 by.control().policies(), writer.cause()));
+  for (const NodePlan& node : plan.nodes) {
+    const Host& host = snapshot.hosts.at(node.before->node.host_id).host;
+    writer.ReplaceConfig(node, *image->second, host, CommandKind::kUpgrade);
+  }
+  Decided<Changes> decision = writer.Finish(plan.books);
+  decision.answer.same_image_count = targets.same_image_count;
+  decision.answer.deleting_count = targets.deleting_count;
+  return decision;
+}
+
+}  // namespace
+
+Result<Proposal<Changes>> UpgradeNodes(const Authorized& by, const UpgradeNodesRequest& request) {
+  ASSIGN_OR_RETURN(UpgradeTargets targets, FindTargets(by, request));
+  Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
+  proposal.locks.images = {targets.image};
+  proposal.decide = [targets = std::move(targets)](const Authorized& as, const Snapshot& snapshot,
+                                                   ReadTx&) {
+    return DecideUpgrade(as, targets, snapshot);
+  };
+  return proposal;
+}
+
+}  // namespace tallyman

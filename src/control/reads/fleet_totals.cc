@@ -1,0 +1,82 @@
+#include "control/reads/fleet_totals.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+namespace tallyman {
+namespace {
+
+constexpr int64_t kTotalsRows = 1000;
+constexpr CommandState kNotEnded[] = {CommandState::kOpen, CommandState::kTaken,
+                                      CommandState::kUnknown, CommandState::kFailed};
+constexpr std::array<std::chrono::seconds, 4> kAges = {
+    std::chrono::minutes(1), std::chrono::minutes(10), std::chrono::hours(1),
+    std::chrono::hours(24)};
+
+void Add(TotalAmounts& total, const Resources& amounts) {
+  total.cpu_cores += static_cast<double>(amounts.cpu_cores);
+  total.memory_bytes += static_cast<double>(amounts.memory_bytes);
+  total.disk_bytes += static_cast<double>(amounts.disk_bytes);
+}
+
+Status ReadHosts(ReadTx& tx, FleetTotals& totals) {
+  std::map<std::string, RegionTotals> regions;
+  ListQuery query{.conditions = {}, .order_by = "name", .after = {}, .limit = kTotalsRows};
+  while (true) {
+    ASSIGN_OR_RETURN(auto rows, tx.ListHosts(query));
+    for (const HostRow& row : rows) {
+      RegionTotals& region = regions[row.region];
+      ++region.hosts;
+      region.nodes += row.host.books.node_count;
+      Add(region.capacity, row.host.capacity);
+      Add(region.allocated, row.host.books.allocated);
+      Add(region.held, row.host.held);
+    }
+    if (rows.size() < static_cast<size_t>(kTotalsRows)) break;
+    query.after = rows.back().cursor;
+  }
+  for (auto& [name, region] : regions) {
+    region.region = name;
+    totals.regions.push_back(std::move(region));
+  }
+  return {};
+}
+
+Status ReadTransitions(ReadTx& tx, CommandState state, Time now, FleetTotals& totals) {
+  OpenTransitions transitions{.state = state};
+  ListQuery query{.conditions = {{"state", Comparison::kEqual, std::string(ToText(state))}},
+                  .order_by = "id",
+                  .after = {},
+                  .limit = kTotalsRows};
+  while (true) {
+    ASSIGN_OR_RETURN(auto rows, tx.ListCommands(query));
+    for (const CommandRow& row : rows) {
+      auto age = now - row.command.created_at;
+      auto older = std::ranges::upper_bound(kAges, age);
+      ++transitions.by_age[static_cast<size_t>(older - kAges.begin())];
+    }
+    if (rows.size() < static_cast<size_t>(kTotalsRows)) break;
+    query.after = rows.back().cursor;
+  }
+  totals.transitions.push_back(transitions);
+  return {};
+}
+
+}  // namespace
+
+Result<FleetTotals> ReadFleetTotals(Control& control) {
+  FleetTotals totals;
+  const Time now = control.clock().Now();
+  auto read = [&](ReadTx& tx) -> Status {
+    totals = {};
+    RETURN_IF_ERROR(ReadHosts(tx, totals));
+    for (CommandState state : kNotEnded) RETURN_IF_ERROR(ReadTransitions(tx, state, now, totals));
+    ASSIGN_OR_RETURN(totals.reported, tx.CountReported());
+    return {};
+  };
+  RETURN_IF_ERROR(control.store().Read(read));
+  return totals;
+}
+
+}  // namespace tallyman

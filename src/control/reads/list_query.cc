@@ -1,0 +1,264 @@
+#include "control/reads/list_query.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/checked.h"
+#include "base/enum_text.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "control/reads/page_token.h"
+
+namespace tallyman {
+namespace {
+
+constexpr size_t kConditionsMax = 32;
+constexpr int64_t kPageSizeDefault = 100;
+constexpr int64_t kPageSizeMax = 1000;
+
+template <class Words>
+std::string Join(const Words& words) {
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::string NamesOf(std::span<const ListField> fields) {
+  std::vector<std::string_view> names;
+  for (const ListField& field : fields) names.push_back(field.name);
+  return Join(names);
+}
+
+const ListField* Find(std::span<const ListField> fields, std::string_view name) {
+  auto found = std::ranges::find(fields, name, &ListField::name);
+  return found == fields.end() ? nullptr : &*found;
+}
+
+// What a filter may name: the store's fields, and for nodes the image by reference or id.
+std::vector<ListField> FilterFieldsOf(Listing listing) {
+  std::span<const ListField> stored = FieldsOf(listing);
+  std::vector<ListField> fields(stored.begin(), stored.end());
+  if (listing == Listing::kNodes) fields.push_back({kImageField, FieldType::kText});
+  return fields;
+}
+
+std::string_view WordOf(Listing listing) {
+  static constexpr std::array<std::string_view, 11> kWords = {
+      "orgs",  "regions",  "hosts",  "protocols", "versions", "images",
+      "nodes", "commands", "events", "tokens",    "requests"};
+  return kWords[static_cast<size_t>(listing)];
+}
+
+// A piece of a filter as it was typed.
+struct Term {
+  std::string_view field;
+  Comparison comparison = Comparison::kEqual;
+  std::string value;
+};
+
+struct Operator {
+  std::string_view text;
+  Comparison comparison;
+};
+// Longer ones first, so that "<=" is not read as "<".
+constexpr Operator kOperators[] = {{"!=", Comparison::kNotEqual},
+                                   {"<=", Comparison::kLessOrEqual},
+                                   {">=", Comparison::kGreaterOrEqual},
+                                   {"=", Comparison::kEqual},
+                                   {"<", Comparison::kLess},
+                                   {">", Comparison::kGreater}};
+
+// Takes a value in quotes from the front of `rest`; false: the quote is never closed.
+bool TakeQuoted(std::string_view& rest, std::string& value) {
+  for (size_t i = 1; i < rest.size(); ++i) {
+    if (rest[i] == '"') {
+      rest.remove_prefix(i + 1);
+      return true;
+    }
+    if (rest[i] == '\\' && i + 1 < rest.size() && (rest[i + 1] == '"' || rest[i + 1] == '\\')) ++i;
+    value += rest[i];
+  }
+  return false;
+}
+
+// Takes the next term from the front of `rest`, which does not begin with a space.
+Result<Term> TakeTerm(std::string_view filter, std::string_view& rest) {
+  auto refuse = [&](std::string_view why) {
+    return RefuseListField("INVALID_FILTER", "filter", filter, why);
+  };
+  Term term;
+  size_t end = rest.find_first_of("!=<> \"");
+  if (end == 0) return refuse("a condition begins with the name of a field, such as name=VALUE");
+  term.field = rest.substr(0, end);
+  rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
+  const auto* op =
+      std::ranges::find_if(kOperators, [&](const Operator& o) { return rest.starts_with(o.text); });
+  if (op == std::end(kOperators)) {
+    return refuse(fmt::format("{} is not followed by = or != and a value", Quote(term.field)));
+  }
+  term.comparison = op->comparison;
+  rest.remove_prefix(op->text.size());
+  if (rest.starts_with('"')) {
+    if (!TakeQuoted(rest, term.value)) return refuse("a double quote is not closed");
+    if (!rest.empty() && rest[0] != ' ')
+      return refuse("a space is missing behind a closing double quote");
+    return term;
+  }
+  end = rest.find(' ');
+  term.value = rest.substr(0, end);
+  rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
+  if (term.value.find('"') != std::string::npos)
+    return refuse("a double quote stands inside a value");
+  return term;
+}
+
+Result<Condition> ConditionOf(std::string_view what, std::span<const ListField> fields,
+                              std::string_view filter, Term term) {
+  auto refuse = [&](std::string_view why, const std::string& allowed) {
+    return RefuseListField("INVALID_FILTER", "filter", filter, why, allowed);
+  };
+  const ListField* field = Find(fields, term.field);
+  if (field == nullptr) {
+    std::string names = NamesOf(fields);
+    return refuse(fmt::format("{} have no field {}; there is: {}", what, Quote(term.field), names),
+                  names);
+  }
+  Condition condition{
+      .field = std::string(field->name), .comparison = term.comparison, .value = {}};
+  if (field->type == FieldType::kText) {
+    if (term.comparison != Comparison::kEqual && term.comparison != Comparison::kNotEqual) {
+      return refuse(fmt::format("{} is a text and takes = or != only", field->name), "=, !=");
+    }
+    condition.value = std::move(term.value);
+    return condition;
+  }
+  if (field->name.ends_with("_at")) {
+    if (auto time = ParseTime(term.value)) {
+      condition.value = ToMicros(*time);
+      return condition;
+    }
+  }
+  auto number = ParseInt64(term.value);
+  if (!number) {
+    return refuse(fmt::format("{} is compared with {}, which is no whole number of 64 bits",
+                              field->name, Quote(term.value)),
+                  "an integer");
+  }
+  condition.value = *number;
+  return condition;
+}
+
+template <class Enum>
+std::optional<std::string> RefusedWord(const std::string& word) {
+  if (FromText<Enum>(word)) return std::nullopt;
+  return Join(EnumText<Enum>::kWords);
+}
+
+// The words that the field takes, when `condition` has another one. The kinds of commands may be
+// given without "node_", as the API's own enum has them.
+std::optional<std::string> NormalizeWord(Listing listing, Condition& condition) {
+  auto* word = std::get_if<std::string>(&condition.value);
+  if (word == nullptr) return std::nullopt;
+  if (listing == Listing::kNodes && condition.field == "node_state")
+    return RefusedWord<NodeState>(*word);
+  if (listing == Listing::kNodes && condition.field == "next_state")
+    return RefusedWord<NextState>(*word);
+  if (listing == Listing::kTokens && condition.field == "role") return RefusedWord<Role>(*word);
+  if (listing == Listing::kCommands && condition.field == "state")
+    return RefusedWord<CommandState>(*word);
+  if (listing == Listing::kCommands && condition.field == "kind") {
+    if (!word->starts_with("node_")) *word = "node_" + *word;
+    return RefusedWord<CommandKind>(*word);
+  }
+  return std::nullopt;
+}
+
+Status ParseOrder(Listing listing, std::string_view order_by, ListQuery& query) {
+  std::span<const ListField> fields = FieldsOf(listing);
+  query.order_by = fields.front().name;
+  if (order_by.empty()) return {};
+  auto refuse = [&](std::string_view why) {
+    return RefuseListField("INVALID_ORDER_BY", "order_by", order_by, why, NamesOf(fields));
+  };
+  size_t space = order_by.find(' ');
+  std::string_view name = order_by.substr(0, space);
+  // Events are read in the order of their cursor, which is what people call their time.
+  if (listing == Listing::kEvents && name == "time") name = "cursor";
+  const ListField* field = Find(fields, name);
+  if (field == nullptr) {
+    return refuse(fmt::format("{} have no field {}; there is: {}", WordOf(listing), Quote(name),
+                              NamesOf(fields)));
+  }
+  query.order_by = field->name;
+  if (space == std::string_view::npos) return {};
+  std::string_view direction = order_by.substr(space + 1);
+  if (direction != "desc" && direction != "asc")
+    return refuse("write a field, or a field and desc");
+  query.descending = direction == "desc";
+  return {};
+}
+
+std::string ScopeOf(Listing listing, const ListRequest& request) {
+  return fmt::format("{}\n{}\n{}\n{}", WordOf(listing), request.filter, request.order_by,
+                     request.with_deleted);
+}
+
+}  // namespace
+
+Result<int64_t> PageSize(int64_t page_size) {
+  if (page_size < 0) {
+    return Fail(InvalidArgument("INVALID_PAGE_SIZE",
+                                fmt::format("page_size is {}: use 1 to {}, or 0 for {}", page_size,
+                                            kPageSizeMax, kPageSizeDefault))
+                    .With("field", "page_size")
+                    .With("value", std::to_string(page_size)));
+  }
+  return page_size == 0 ? kPageSizeDefault : std::min(page_size, kPageSizeMax);
+}
+
+Result<std::vector<Condition>> ParseFilter(std::string_view what, std::span<const ListField> fields,
+                                           std::string_view filter) {
+  std::vector<Condition> conditions;
+  std::string_view rest = filter;
+  while (true) {
+    rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+    if (rest.empty()) return conditions;
+    if (conditions.size() == kConditionsMax) {
+      return RefuseListField("INVALID_FILTER", "filter", filter,
+                             fmt::format("it has more than {} conditions", kConditionsMax));
+    }
+    ASSIGN_OR_RETURN(Term term, TakeTerm(filter, rest));
+    ASSIGN_OR_RETURN(Condition condition, ConditionOf(what, fields, filter, std::move(term)));
+    conditions.push_back(std::move(condition));
+  }
+}
+
+Result<ListQuery> ParseList(Listing listing, const ListRequest& request) {
+  ListQuery query;
+  ASSIGN_OR_RETURN(query.limit, PageSize(request.page_size));
+  ASSIGN_OR_RETURN(query.conditions,
+                   ParseFilter(WordOf(listing), FilterFieldsOf(listing), request.filter));
+  for (Condition& condition : query.conditions) {
+    if (auto allowed = NormalizeWord(listing, condition)) {
+      return RefuseListField("INVALID_FILTER", "filter", request.filter,
+                             fmt::format("{} is one of: {}", condition.field, *allowed), *allowed);
+    }
+  }
+  RETURN_IF_ERROR(ParseOrder(listing, request.order_by, query));
+  query.with_deleted = request.with_deleted;
+  if (request.page_token.empty()) return query;
+  ASSIGN_OR_RETURN(query.after, ParsePageToken(ScopeOf(listing, request), request.page_token));
+  bool is_text = std::holds_alternative<std::string>(query.after->value);
+  if (is_text != (Find(FieldsOf(listing), query.order_by)->type == FieldType::kText)) {
+    return RefuseListField("INVALID_PAGE_TOKEN", "page_token", request.page_token,
+                           "it was not made by this server");
+  }
+  return query;
+}
+
+std::string PageToken(Listing listing, const ListRequest& request, const ListCursor& cursor) {
+  return PageToken(ScopeOf(listing, request), cursor);
+}
+
+}  // namespace tallyman

@@ -1,0 +1,170 @@
+#include <fmt/core.h>
+
+#include "base/text.h"
+#include "control/reads/query_tools.h"
+
+namespace tallyman {
+namespace {
+
+Result<NodeView> ViewOf(Names& names, NodeRow row) {
+  NodeView view;
+  // Of most nodes what runs is what should run.
+  if (row.node.running_config_id == row.node.config_id) {
+    view.running_image = row.image;
+  } else {
+    ASSIGN_OR_RETURN(view.running_image, names.ImageOfConfig(row.node.running_config_id));
+  }
+  view.row = std::move(row);
+  return view;
+}
+
+Result<CommandView> ViewOf(Names& names, CommandRow row) {
+  CommandView view;
+  ASSIGN_OR_RETURN(view.from_image, names.ImageOfConfig(row.command.from_config_id));
+  ASSIGN_OR_RETURN(view.to_image, names.ImageOfConfig(row.command.to_config_id));
+  view.row = std::move(row);
+  return view;
+}
+
+// The events that are written beside a command of the kind.
+bool Tells(EventKind event, CommandKind command) {
+  switch (command) {
+    case CommandKind::kCreate:
+      return event == EventKind::kNodeCreated;
+    case CommandKind::kUpgrade:
+      return event == EventKind::kUpgradeStarted;
+    case CommandKind::kUpdate:
+      return event == EventKind::kNodeUpdated;
+    case CommandKind::kDelete:
+      return event == EventKind::kNodeDeleting;
+    case CommandKind::kStart:
+      return event == EventKind::kNodeStarting;
+    case CommandKind::kStop:
+      return event == EventKind::kNodeStopping;
+    case CommandKind::kRestart:
+      break;
+  }
+  return event == EventKind::kNodeRestarting;
+}
+
+// A command does not keep its cause. The event that was written with it does, and bears the same
+// time: all rows of a request are stamped alike.
+Status FindCause(ReadTx& tx, CommandView& view) {
+  const Command& command = view.row.command;
+  ListQuery query;
+  query.order_by = "cursor";
+  query.limit = 1000;
+  query.conditions = {{"node_id", Comparison::kEqual, command.node_id.ToString()}};
+  while (true) {
+    ASSIGN_OR_RETURN(auto rows, tx.ListEvents(query));
+    for (const EventRow& row : rows) {
+      query.after = row.cursor;
+      if (row.event.created_at != command.created_at || !Tells(row.event.kind, command.kind))
+        continue;
+      view.request_id = row.event.request_id;
+      view.actor_id = row.event.actor_id;
+      return {};
+    }
+    if (rows.size() < static_cast<size_t>(query.limit)) return {};
+  }
+}
+
+Error CommandNotFound(std::string_view id) {
+  return NotFound("COMMAND_NOT_FOUND", fmt::format("there is no command {}", Quote(id)))
+      .About(fmt::format("command {}", Quote(id)))
+      .With("field", "command_id")
+      .With("value", Quote(id));
+}
+
+}  // namespace
+
+Result<NodeView> GetNode(const Authorized& by, ReadTx& tx, const std::string& name) {
+  ASSIGN_OR_RETURN(auto found, tx.FindNodeAndConfig(name));
+  if (!found || !SeesNode(by.actor(), found->row.node)) return Fail(NodeNotFound(name));
+  const Node& node = found->row.node;
+  ASSIGN_OR_RETURN(auto reported, tx.FindReported({.host_id = node.host_id, .node_id = node.id}));
+  return NodeView{.row = std::move(found->row),
+                  .running_image = std::move(found->running_image),
+                  .config = std::move(found->config),
+                  .reported = std::move(reported),
+                  .condition = {}};
+}
+
+Result<NodeLogs> FindNodeLogs(const Authorized& by, ReadTx& tx, const std::string& name) {
+  ASSIGN_OR_RETURN(auto found, tx.FindNode(name));
+  if (!found || !SeesNode(by.actor(), found->node)) return Fail(NodeNotFound(name));
+  LockSet wanted;
+  wanted.report_hosts = {found->node.host_id};
+  ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+  NodeLogs logs{.node = *std::move(found), .heard_at = {}};
+  if (auto heard = snapshot.host_reports.find(logs.node.node.host_id);
+      heard != snapshot.host_reports.end())
+    logs.heard_at = heard->second.heard_at;
+  return logs;
+}
+
+Result<Page<NodeView>> ListNodes(const Authorized& by, ReadTx& tx, const ListRequest& request) {
+  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kNodes, request));
+  RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
+  ASSIGN_OR_RETURN(auto rows,
+                   ReadPage<NodeRow>(
+                       Listing::kNodes, request, std::move(query),
+                       [&](const ListQuery& q) { return tx.ListNodes(q); },
+                       [&](const NodeRow& row) { return SeesNode(by.actor(), row.node); }));
+  Page<NodeView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
+  Names names(tx);
+  std::vector<NodePlace> places;
+  for (const NodeRow& row : rows.rows)
+    places.push_back({.host_id = row.node.host_id, .node_id = row.node.id});
+  ASSIGN_OR_RETURN(auto conditions, tx.FindConditions(places));
+  for (NodeRow& row : rows.rows) {
+    ASSIGN_OR_RETURN(NodeView view, ViewOf(names, std::move(row)));
+    if (auto said = conditions.find(view.row.node.id); said != conditions.end())
+      view.condition = std::move(said->second);
+    page.rows.push_back(std::move(view));
+  }
+  return page;
+}
+
+Result<CommandView> GetCommand(const Authorized& by, ReadTx& tx, const std::string& text) {
+  auto id = CommandId::Parse(text);
+  if (!id) {
+    return Fail(
+        InvalidArgument("INVALID_ID",
+                        fmt::format("command_id is {}, which is no id: `tallyman node show` "
+                                    "and the list of commands show ids",
+                                    Quote(text)))
+            .With("field", "command_id")
+            .With("value", Quote(text)));
+  }
+  ASSIGN_OR_RETURN(auto row, tx.FindCommand(*id));
+  if (!row) return Fail(CommandNotFound(text));
+  Names names(tx);
+  ASSIGN_OR_RETURN(const NodeRow* node, names.NodeOf(row->command.node_id));
+  if (node == nullptr || !SeesNode(by.actor(), node->node)) return Fail(CommandNotFound(text));
+  ASSIGN_OR_RETURN(CommandView view, ViewOf(names, *std::move(row)));
+  RETURN_IF_ERROR(FindCause(tx, view));
+  return view;
+}
+
+Result<Page<CommandView>> ListCommands(const Authorized& by, ReadTx& tx,
+                                       const ListRequest& request) {
+  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kCommands, request));
+  RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
+  // The row does not carry its org; LimitToActor has seen to it.
+  ASSIGN_OR_RETURN(auto rows, ReadPage<CommandRow>(
+                                  Listing::kCommands, request, std::move(query),
+                                  [&](const ListQuery& q) { return tx.ListCommands(q); },
+                                  [&](const CommandRow& row) {
+                                    return SeesHost(by.actor(), row.command.host_id);
+                                  }));
+  Page<CommandView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
+  Names names(tx);
+  for (CommandRow& row : rows.rows) {
+    ASSIGN_OR_RETURN(CommandView view, ViewOf(names, std::move(row)));
+    page.rows.push_back(std::move(view));
+  }
+  return page;
+}
+
+}  // namespace tallyman
