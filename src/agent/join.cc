@@ -13,12 +13,13 @@ constexpr char kHostId[] = "host_id";
 constexpr char kHost[] = "host";
 constexpr char kNonce[] = "join_nonce";
 constexpr char kToken[] = "host_token";
+constexpr char kNextSequence[] = "next_sequence";
 
 // One for the life of the journal: only together with a join token does it mean anything.
-Result<std::string> NonceFor(SqliteJournal& journal, Random& random) {
+Result<std::string> NonceFor(SqliteJournal& journal, SecretSource& secrets) {
   ASSIGN_OR_RETURN(std::string nonce, journal.Fact(kNonce));
   if (!nonce.empty()) return nonce;
-  nonce = fmt::format("{:016x}{:016x}", random.Next(), random.Next());
+  nonce = secrets.NewHex(16);
   RETURN_IF_ERROR(journal.SetFact(kNonce, nonce));
   return nonce;
 }
@@ -42,12 +43,13 @@ Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
   return identity;
 }
 
-Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random,
+Result<HostIdentity> Join(Client& client, SqliteJournal& journal, SecretSource& secrets,
                           const std::filesystem::path& token_file, const std::string& join_token,
                           const MachineFacts& facts) {
   v1::JoinRequest request;
   request.set_join_token(join_token);
-  ASSIGN_OR_RETURN(*request.mutable_nonce(), NonceFor(journal, random));
+  ASSIGN_OR_RETURN(*request.mutable_nonce(), NonceFor(journal, secrets));
+  ASSIGN_OR_RETURN(*request.mutable_host_id(), journal.Fact(kHostId));
   v1::HostFacts& said = *request.mutable_facts();
   said.set_hostname(facts.hostname);
   said.set_agent_version(facts.agent_version);
@@ -58,7 +60,8 @@ Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random
   v1::JoinResponse response;
   RETURN_IF_ERROR(client.Call("tallyman.v1.AgentService/Join", request, response));
 
-  ASSIGN_OR_RETURN(const std::string before, journal.Fact(kHostId));
+  // A server of the last release does not look at it.
+  const std::string& before = request.host_id();
   if (!before.empty() && before != response.host_id()) {
     ASSIGN_OR_RETURN(const std::string name, journal.Fact(kHost));
     return Fail(FailedPrecondition(
@@ -69,6 +72,8 @@ Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random
   }
   HostIdentity identity{
       .host_id = response.host_id(), .host = response.host(), .token = response.host_token()};
+  // The server counts the reports of a host that joins from 1 again, and has counted one.
+  RETURN_IF_ERROR(journal.SetFact(kNextSequence, "2"));
   RETURN_IF_ERROR(journal.SetFact(kHost, identity.host));
   RETURN_IF_ERROR(journal.SetFact(kHostId, identity.host_id));
   RETURN_IF_ERROR(journal.SetFact(kToken, identity.token));

@@ -37,7 +37,7 @@ Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
 // Joins through `client`, which sends no token. The nonce is written down first, so that an agent
 // that is killed before it has its token can send the same again and is accepted. Errors are those
 // of the method, and FAILED_PRECONDITION OTHER_HOST when the journal is another host's.
-Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random,
+Result<HostIdentity> Join(Client& client, SqliteJournal& journal, SecretSource& secrets,
                           const std::filesystem::path& token_file, const std::string& join_token,
                           const MachineFacts& facts);
 

@@ -47,6 +47,7 @@ Result<std::optional<ConfigId>> ConfigOf(const std::string& text, const std::str
 Status DoJoin(Control& control, Call call, const v1::JoinRequest& request, Done done) {
   JoinHostRequest wanted{.join_token = request.join_token(),
                          .nonce = request.nonce(),
+                         .known_as = request.host_id(),
                          .hostname = request.facts().hostname(),
                          .capacity = FromMessage(request.facts().capacity())};
   auto encode = [](const JoinedHost& joined) {

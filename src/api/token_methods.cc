@@ -78,12 +78,15 @@ Result<v1::ListTokensResponse> DoListTokens(Control& control, const Call& call,
 
 Status DoRevokeToken(Control& control, Call call, const v1::RevokeTokenRequest& request,
                      Done done) {
-  auto encode = [](const TokenRow& row) {
+  auto encode = [](const RevokedTokens& revoked) {
     v1::RevokeTokenResponse response;
-    *response.mutable_token() = MessageOf(row);
+    *response.mutable_token() = MessageOf(revoked.tokens.front());
+    for (const TokenRow& row : revoked.tokens) *response.add_tokens() = MessageOf(row);
     return Serialize(response);
   };
-  Run(control, std::move(call), RevokeToken, request.token(), encode, std::move(done));
+  Run(control, std::move(call), RevokeToken,
+      RevokeTokenRequest{.token = request.token(), .host = request.host()}, encode,
+      std::move(done));
   return {};
 }
 

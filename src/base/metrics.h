@@ -49,6 +49,8 @@ struct Metrics {
   std::atomic<int64_t> second_runs{0};     // transactions run again with the sums
   std::atomic<int64_t> single_retries{0};  // requests run alone after their lot was refused
 
+  std::atomic<double> clock_skew_seconds{0};  // ahead of the database's clock
+
   // What hosts told of, by ReportedIncident.
   std::array<std::atomic<int64_t>, 7> incidents{};
 

@@ -38,6 +38,16 @@ void Control::KeepToDeadline(const Call& call, ReadTx& tx) {
   tx.LimitTime(std::chrono::ceil<std::chrono::milliseconds>(*call.deadline - clock_.Now()));
 }
 
+void Control::RefuseWrites(std::optional<Error> reason) {
+  refusal_ = reason ? std::make_shared<const Error>(*std::move(reason)) : nullptr;
+}
+
+Status Control::MayWrite() const {
+  const std::shared_ptr<const Error> refusal = refusal_;
+  if (refusal) return Fail(*refusal);
+  return {};
+}
+
 Result<std::string> Control::Plan(const Mutation& mutation) {
   return ReadOnce(*this, [&](ReadTx& tx) -> Result<std::string> {
     ASSIGN_OR_RETURN(Snapshot snapshot, tx.Load(mutation.locks));
@@ -48,6 +58,7 @@ Result<std::string> Control::Plan(const Mutation& mutation) {
 
 void Control::Submit(Mutation mutation, Done done) {
   assert(!mutation.call.request_id.empty());
+  if (Status status = MayWrite(); !status) return done(Fail(std::move(status).error()));
   if (mutation.call.replayable) mutation.locks.requests = {KeyOf(mutation.call)};
   combiner_->Submit(std::move(mutation), std::move(done));
 }

@@ -28,7 +28,7 @@ struct ControlOptions {
   // Transactions at once: 1 where the database has one writer.
   int writers = 1;
   // How long a commit whose reply was lost is asked after before its callers are told so.
-  std::chrono::milliseconds patience = std::chrono::seconds(10);
+  std::chrono::milliseconds patience = std::chrono::seconds(30);
   // Null: tokens cannot be made. Must outlive the control.
   SecretSource* secrets = nullptr;
 };
@@ -53,6 +53,11 @@ class Control {
   // What is read from here on ends with the time that the caller gave.
   void KeepToDeadline(const Call& call, ReadTx& tx);
 
+  // Until it is called without an error, Submit() refuses with it. Thread-safe.
+  void RefuseWrites(std::optional<Error> reason);
+  // The error of RefuseWrites().
+  Status MayWrite() const;
+
   // What the mutation would answer, from an unlocked read: nothing is written. Blocks for the
   // database.
   Result<std::string> Plan(const Mutation& mutation);
@@ -69,6 +74,7 @@ class Control {
   IdSource ids_;
   Log& log_;
   ControlOptions options_;
+  std::atomic<std::shared_ptr<const Error>> refusal_;  // null: there is none
   std::unique_ptr<Combiner> combiner_;
 };
 

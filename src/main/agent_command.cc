@@ -180,7 +180,7 @@ class Agent {
     ASSIGN_OR_RETURN(auto client, Connect(""));
     const MachineFacts facts = FactsOf(settings_, capacity.available);
     for (milliseconds pause = std::chrono::seconds(1); !stop_.stop_requested(); pause *= 2) {
-      auto joined = Join(*client, *journal_, random_, token_file(), token, facts);
+      auto joined = Join(*client, *journal_, secrets_, token_file(), token, facts);
       if (joined) {
         Info(log_, "joined",
              fmt::format("this machine is host {} now; its token is in {}", joined->host,
@@ -234,6 +234,7 @@ class Agent {
   const std::stop_token stop_;
   Clock& clock_;
   Random& random_;
+  SystemSecrets secrets_;
   Log& log_;
   std::unique_ptr<Runtime> runtime_;
   FileDescriptor lock_;

@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "base/system.h"
 #include "base/text.h"
+#include "control/clock_check.h"
 #include "control/hosts/reports.h"
 #include "control/lots/prune_requests.h"
 #include "control/tokens/tokens.h"
@@ -67,6 +68,7 @@ class Serving {
             timed_store_, clock, random, log, metrics_,
             WithSecrets(WithWriters(settings.control, opened.writers), secrets_))),
         authenticator_(*control_),
+        clock_check_(*control_, metrics_),
         pruner_(control_->store(), control_->clock(), {}),
         command_deadline_(settings.command_deadline),
         dispatcher_(std::make_unique<Dispatcher>(*control_)),
@@ -107,7 +109,11 @@ class Serving {
     }
     return {};
   }
-  Status Start() { return server_.Start(); }
+  // A server whose clock is wrong starts, says so, and writes nothing until the clock is right.
+  Status Start() {
+    RETURN_IF_ERROR(clock_check_.Run());
+    return server_.Start();
+  }
   uint16_t port() const { return server_.port(); }
 
   void Reload() {
@@ -128,8 +134,14 @@ class Serving {
   std::vector<Timer::Job> Jobs() {
     return {{"forgetting old requests", std::chrono::minutes(10),
              [this]() -> Result<bool> {
+               RETURN_IF_ERROR(control_->MayWrite());
                ASSIGN_OR_RETURN(RequestPruner::Report report, pruner_.Run());
                return !report.done;
+             }},
+            {"comparing clocks", std::chrono::seconds(10),
+             [this]() -> Result<bool> {
+               RETURN_IF_ERROR(clock_check_.Run());
+               return false;
              }},
             {"commands past their deadline", std::chrono::seconds(5),
              [this] { return ExpireCommands(*control_, command_deadline_); }}};
@@ -158,7 +170,10 @@ class Serving {
     return {value("tallyman_workers", "Threads that read the database", workers_.threads()),
             value("tallyman_workers_busy", "Those of them that work", running),
             value("tallyman_workers_queue", "Calls that wait for one", waiting),
-            value("tallyman_connections", "Open connections", server_.connections())};
+            value("tallyman_connections", "Open connections", server_.connections()),
+            {.name = "tallyman_clock_skew_seconds",
+             .help = "How far this server's clock is ahead of the database's",
+             .samples = {{.labels = {}, .value = metrics_.clock_skew_seconds.load()}}}};
   }
 
   Log& log_;
@@ -170,6 +185,7 @@ class Serving {
   SystemSecrets secrets_;
   std::unique_ptr<Control> control_;
   ControlAuthenticator authenticator_;
+  ClockCheck clock_check_;
   RequestPruner pruner_;
   const std::chrono::seconds command_deadline_;
   std::unique_ptr<Dispatcher> dispatcher_;

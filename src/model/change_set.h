@@ -67,7 +67,7 @@ struct ChangeSet {
   std::vector<HostReport> host_reports;      // at most one per host
   std::vector<StatusReport> status_reports;  // likewise
   std::vector<NodeIncidents> node_incidents;
-  std::vector<HostId> joined_hosts;  // whose incidents are counted from 1 again
+  std::vector<HostId> joined_hosts;  // whose reports and incidents are counted from 1 again
 
   // What is in `more`, behind what is in this.
   void Append(ChangeSet more);

@@ -14,6 +14,8 @@ namespace tallyman {
 inline constexpr char kBooksMismatch[] = "BOOKS_MISMATCH";
 inline constexpr char kCommandUpdateFailed[] = "COMMAND_UPDATE_FAILED";
 inline constexpr char kCommitUnknown[] = "COMMIT_UNKNOWN";
+inline constexpr char kDatabaseAccessDenied[] = "DATABASE_ACCESS_DENIED";
+inline constexpr char kDatabaseMissing[] = "DATABASE_MISSING";
 inline constexpr char kDatabaseQueueFull[] = "DATABASE_QUEUE_FULL";
 inline constexpr char kDatabaseQueueTimeout[] = "DATABASE_QUEUE_TIMEOUT";
 inline constexpr char kDatabaseUnreachable[] = "DATABASE_UNREACHABLE";

@@ -114,6 +114,7 @@ class SqlReads : public WriteTx {
                                               int64_t limit) final;
   Result<Books> OrgUsage(const OrgId& org) final;
   Result<AuditCounts> CountForAudit() final;
+  Result<int64_t> CountRequests() final;
 
  private:
   Tx& tx() { return static_cast<Tx&>(*this); }

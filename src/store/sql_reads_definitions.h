@@ -392,4 +392,11 @@ Result<AuditCounts> SqlReads<Tx>::CountForAudit() {
   return counts;
 }
 
+template <class Tx>
+Result<int64_t> SqlReads<Tx>::CountRequests() {
+  int64_t count = 0;
+  RETURN_IF_ERROR(sql::ReadFirst(tx().Select("SELECT count(*) FROM requests"), count));
+  return count;
+}
+
 }  // namespace tallyman

@@ -210,6 +210,8 @@ class ReadTx {
   // The same for the nodes of one host.
   virtual Result<std::vector<NodeAudit>> AuditNodesOf(const HostId& host) = 0;
   virtual Result<AuditCounts> CountForAudit() = 0;
+  // Rows of the audit trail.
+  virtual Result<int64_t> CountRequests() = 0;
   // The next hosts by id after `after` of which a complete status is known, at most `limit`.
   virtual Result<std::vector<MachineAudit>> AuditMachines(const HostId& after, int64_t limit) = 0;
   virtual Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) = 0;
@@ -246,6 +248,9 @@ class Store {
   virtual ~Store() = default;
   virtual Status Read(const std::function<Status(ReadTx&)>& body) = 0;
   virtual Status Write(const std::function<Status(WriteTx&)>& body) = 0;
+  // The database's own clock; nullopt where it is this machine's, so that there is none to compare
+  // with.
+  virtual Result<std::optional<Time>> Now() { return std::nullopt; }
 };
 
 struct SchemaState {

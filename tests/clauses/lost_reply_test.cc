@@ -8,8 +8,8 @@ namespace tallyman {
 namespace {
 
 // What becomes of one write: as it is; committed, and its reply lost; lost before it was committed;
-// never begun, because the database cannot be reached.
-enum class Fate { kPlain, kReplyLost, kRequestLost, kUnreachable };
+// never begun, with the next of `refusals`, the last of which stays.
+enum class Fate { kPlain, kReplyLost, kRequestLost, kRefused };
 
 class UnsureStore final : public Store {
  public:
@@ -22,8 +22,10 @@ class UnsureStore final : public Store {
       fate = fates.front();
       fates.pop_front();
     }
-    if (fate == Fate::kUnreachable) {
-      return Fail(Error(Code::kUnavailable, "DATABASE_UNREACHABLE", "nobody answers"));
+    if (fate == Fate::kRefused) {
+      Error refusal = refusals.front();
+      if (refusals.size() > 1) refusals.pop_front();
+      return Fail(std::move(refusal));
     }
     if (fate != Fate::kRequestLost) {
       Status status = store_.Write(body);
@@ -33,6 +35,7 @@ class UnsureStore final : public Store {
   }
 
   std::deque<Fate> fates;  // of the next writes
+  std::deque<Error> refusals{{Code::kUnavailable, "DATABASE_UNREACHABLE", "nobody answers"}};
 
  private:
   Store& store_;
@@ -91,14 +94,14 @@ TEST_F(LostReply, ACommitThatDidNotHappenIsMade) {
 }
 
 TEST_F(LostReply, RepliesMayBeLostAgainAndTheDatabaseMayBeAwayForAWhile) {
-  unsure.fates = {Fate::kReplyLost, Fate::kUnreachable, Fate::kPlain};
+  unsure.fates = {Fate::kReplyLost, Fate::kRefused, Fate::kPlain};
   ASSERT_OK(Upgrade());
   ExpectUpgradedOnce();
 }
 
 TEST_F(LostReply, WhatStaysUnknownIsSaidSoWithTheRequestIdThatSettlesIt) {
   unsure.fates = {Fate::kReplyLost};
-  unsure.fates.resize(10, Fate::kUnreachable);
+  unsure.fates.resize(10, Fate::kRefused);
   auto answer = Upgrade();
   EXPECT_REFUSED(answer, Code::kUnavailable, "COMMIT_UNKNOWN");
   const std::string id(answer.error().Fact("request_id"));
@@ -108,6 +111,41 @@ TEST_F(LostReply, WhatStaysUnknownIsSaidSoWithTheRequestIdThatSettlesIt) {
   auto again = Upgrade(id);
   ASSERT_OK(again);
   EXPECT_EQ(*again, "done");
+  ExpectUpgradedOnce();
+}
+
+// Whatever keeps the lot from a decision says nothing of what the commit before it did.
+TEST_F(LostReply, NoFailureOfALaterRunMakesAnUnknownCommitKnown) {
+  const Error failures[] = {{Code::kUnavailable, "DATABASE_QUEUE_FULL", ""},
+                            {Code::kResourceExhausted, "OUT_OF_MEMORY", ""},
+                            {Code::kDeadlineExceeded, "DEADLINE_EXCEEDED", ""},
+                            {Code::kInternal, "DATABASE_ERROR", ""},
+                            {Code::kFailedPrecondition, "DATABASE_ACCESS_DENIED", ""},
+                            {Code::kNotFound, "DATABASE_MISSING", ""},
+                            {Code::kDataLoss, "DATABASE_CORRUPT", ""}};
+  for (const Error& failure : failures) {
+    SCOPED_TRACE(failure.reason);
+    unsure.refusals = {failure};
+    unsure.fates = {Fate::kReplyLost};
+    unsure.fates.resize(10, Fate::kRefused);
+    EXPECT_REFUSED(Upgrade("one id"), Code::kUnavailable, "COMMIT_UNKNOWN");
+  }
+  unsure.fates.clear();
+  ASSERT_OK(Upgrade("one id"));
+  ExpectUpgradedOnce();
+}
+
+TEST_F(LostReply, NeitherDoesASuspicionOfDrift) {
+  const Error suspicion(Code::kInternal, "BOOKS_MISMATCH", "");
+  const Error away(Code::kUnavailable, "DATABASE_UNREACHABLE", "");
+  for (const auto& refusals : {std::deque{suspicion, away}, std::deque{suspicion}}) {
+    unsure.refusals = refusals;
+    unsure.fates = {Fate::kReplyLost};
+    unsure.fates.resize(10, Fate::kRefused);
+    EXPECT_REFUSED(Upgrade("one id"), Code::kUnavailable, "COMMIT_UNKNOWN");
+  }
+  unsure.fates.clear();
+  ASSERT_OK(Upgrade("one id"));
   ExpectUpgradedOnce();
 }
 

@@ -25,8 +25,10 @@ class Join : public testing::Test {
     return answer ? answer->secret() : "";
   }
   Result<v1::JoinResponse> Ask(const std::string& token, const std::string& hostname,
-                               const std::string& nonce = "0123456789abcdef") {
+                               const std::string& nonce = "0123456789abcdef",
+                               const std::string& known_as = "") {
     v1::JoinRequest request;
+    request.set_host_id(known_as);
     request.set_join_token(token);
     request.set_nonce(nonce);
     v1::HostFacts& facts = *request.mutable_facts();
@@ -77,6 +79,86 @@ TEST_F(Join, IsAnsweredAgainToTheSameMachineOnly) {
   EXPECT_FALSE(Authenticate(*room.control, lost->host_token()));
   EXPECT_TRUE(Authenticate(*room.control, again->host_token()));
   EXPECT_REFUSED(Ask(token, "rack-8", "another machine's"), Code::kUnauthenticated, "TOKEN_USED");
+}
+
+// Who has copied a join token with its nonce must get nothing for it but within a lost answer's
+// time, and nothing at all once the token that was given has served or was taken back.
+TEST_F(Join, IsNotAnsweredAgainLater) {
+  const std::string token = JoinToken("new");
+  ASSERT_OK(Ask(token, "rack-7"));
+  room.clock.Advance(std::chrono::minutes(10));
+  ASSERT_OK(Ask(token, "rack-7"));
+  room.clock.Advance(std::chrono::microseconds(1));
+  EXPECT_REFUSED(Ask(token, "rack-7"), Code::kUnauthenticated, "TOKEN_USED");
+}
+
+TEST_F(Join, IsNotAnsweredAgainOnceTheHostHasReported) {
+  const std::string token = JoinToken("new");
+  auto joined = Ask(token, "rack-7");
+  ASSERT_OK(joined);
+  TestHost host(room, "rack-7");
+  host.Report({});
+  EXPECT_REFUSED(Ask(token, "rack-7"), Code::kUnauthenticated, "TOKEN_USED");
+  EXPECT_TRUE(Authenticate(*room.control, joined->host_token()));
+}
+
+TEST_F(Join, IsNotAnsweredAgainOnceWhatItGaveIsRevoked) {
+  const std::string token = JoinToken("new");
+  ASSERT_OK(Ask(token, "rack-7"));
+  v1::RevokeTokenRequest revoke;
+  revoke.set_token("agent.rack-7");
+  ASSERT_OK(room.Send<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke));
+  EXPECT_REFUSED(Ask(token, "rack-7"), Code::kUnauthenticated, "TOKEN_USED");
+}
+
+TEST_F(Join, OfAnAgentOfAnotherHostChangesNothing) {
+  auto healthy = Ask(JoinToken("first", "host-1"), "m");
+  ASSERT_OK(healthy);
+  const std::string token = JoinToken("second", "host-1");
+  const std::string new_host = JoinToken("third");
+  const std::string before = room.Dump();
+  const std::string other = "0192f0c1-2345-7abc-8def-0123456789ab";
+  EXPECT_REFUSED(Ask(token, "m", "another machine's", other), Code::kFailedPrecondition,
+                 "OTHER_HOST");
+  EXPECT_REFUSED(Ask(new_host, "rack-9", "another machine's", other), Code::kFailedPrecondition,
+                 "OTHER_HOST");
+  EXPECT_EQ(room.Dump(), before);
+  EXPECT_TRUE(Authenticate(*room.control, healthy->host_token()));
+  ASSERT_OK(Ask(token, "m", "another machine's", healthy->host_id()));
+}
+
+TEST_F(Join, BeginsTheNumbersOfReportsAgain) {
+  TestHost host(room, "host-1");
+  v1::ReportRequest far;
+  far.set_sequence(int64_t{1} << 32);
+  host.ReportAs(far);
+  v1::ReportRequest near;
+  near.set_sequence(2);
+  EXPECT_TRUE(host.ReportAs(near).ignored());
+  ASSERT_OK(Ask(JoinToken("bound", "host-1"), "m"));
+  EXPECT_FALSE(host.ReportAs(near).ignored());
+}
+
+TEST_F(Join, AllThatAdmitsAHostIsRevokedAtOnce) {
+  const std::string used = JoinToken("used", "host-1");
+  auto joined = Ask(used, "m");
+  ASSERT_OK(joined);
+  const std::string unused = JoinToken("unused", "host-1");
+  const std::string other = JoinToken("any-host");
+  v1::RevokeTokenRequest revoke;
+  revoke.set_host("host-1");
+  auto revoked = room.Send<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke);
+  ASSERT_OK(revoked);
+  EXPECT_EQ(revoked->tokens_size(), 3);
+  EXPECT_FALSE(Authenticate(*room.control, joined->host_token()));
+  EXPECT_REFUSED(Ask(used, "m"), Code::kUnauthenticated, "TOKEN_REVOKED");
+  EXPECT_REFUSED(Ask(unused, "m"), Code::kUnauthenticated, "TOKEN_REVOKED");
+  EXPECT_REFUSED(room.Send<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke),
+                 Code::kNotFound, "TOKEN_NOT_FOUND");
+  revoke.set_token("unused");
+  EXPECT_REFUSED(room.Send<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke),
+                 Code::kInvalidArgument, "TOKEN_OR_HOST");
+  ASSERT_OK(Ask(other, "rack-7"));
 }
 
 TEST_F(Join, IsRefusedWhereItIsNotClearWhatIsMeant) {

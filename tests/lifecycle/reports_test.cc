@@ -78,6 +78,18 @@ TEST_F(Reports, ANumberMayBeSkipped) {
   EXPECT_TRUE(host->ReportAs(report).ignored());
 }
 
+// A number far ahead would leave the host's own agent none to go on with.
+TEST_F(Reports, ANumberFarAheadIsRefused) {
+  v1::ReportRequest report;
+  for (const int64_t far : {(int64_t{1} << 32) + host->last_sequence() + 1, int64_t{1} << 62,
+                            std::numeric_limits<int64_t>::max()}) {
+    report.set_sequence(far);
+    EXPECT_REFUSED(host->Call<v1::ReportResponse>("Report", report), Code::kInvalidArgument,
+                   "INVALID_REPORT");
+  }
+  host->Status(Id(), first);
+}
+
 TEST_F(Reports, HeartbeatsTouchNeitherHostsNorNodes) {
   host->Status(Id(), first);
   const v1::Host before = room.Host("host-1");

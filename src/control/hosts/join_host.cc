@@ -51,7 +51,8 @@ Result<Host> NewHost(Control& control, const Cause& cause, const JoinHostRequest
 Result<Decided<JoinedHost>> DecideJoin(const Authorized& by, const JoinHostRequest& request,
                                        ReadTx& tx) {
   const Cause cause = by.cause();
-  const JoinClaim claim{.token_text = request.join_token, .nonce = request.nonce};
+  const JoinClaim claim{
+      .token_text = request.join_token, .nonce = request.nonce, .known_as = request.known_as};
   ASSIGN_OR_RETURN(const TokenRow join, FindJoinToken(tx, claim, cause.now));
   Decided<JoinedHost> decision;
   Host host;
@@ -97,7 +98,7 @@ Result<Proposal<JoinedHost>> JoinHost(const Authorized& by, const JoinHostReques
   };
   // The trail tells whose token it was.
   return Proposal<JoinedHost>{
-      .solo = true, .actor_id = "join." + join.token.name, .decide = std::move(decide)};
+      .solo = true, .actor_id = std::string(kJoinActorPrefix) + join.token.name, .decide = std::move(decide)};
 }
 
 }  // namespace tallyman

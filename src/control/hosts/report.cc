@@ -19,11 +19,13 @@ namespace {
 constexpr size_t kEntriesMax = 1000;
 constexpr size_t kNodesMax = 10'000;
 constexpr size_t kWarningsMax = 100;
-constexpr int64_t kSequenceMax = int64_t{1} << 62;
+// From one report to the next. A number beyond it is an attack or a fault, and would leave an
+// honest agent none to go on with; a join begins again from 1.
+constexpr int64_t kSequenceStepMax = int64_t{1} << 32;
 constexpr std::chrono::microseconds kRetryAfterMax = std::chrono::days(7);
 
 Status CheckSizes(const ReportRequest& request) {
-  if (request.sequence < 1 || request.sequence > kSequenceMax)
+  if (request.sequence < 1)
     return Fail(OutOfBounds("sequence", fmt::format("is {}: count from 1", request.sequence)));
   if (request.acks.size() > kEntriesMax)
     return Fail(OutOfBounds("acks", fmt::format("has more than {} items", kEntriesMax)));
@@ -108,6 +110,13 @@ class Report {
       answer.incidents_processed = last->second.incident_number;
       answer.next_sequence = last->second.sequence + 1;
       return Decided<ReportAnswer>{{.leaves_trail = false}, std::move(answer)};
+    }
+    const int64_t before = last == snapshot.host_reports.end() ? 0 : last->second.sequence;
+    if (request_.sequence - before > kSequenceStepMax) {
+      return Fail(OutOfBounds("sequence",
+                              fmt::format("is {} after {}: count by one; if the agent cannot, it "
+                                          "has to join again",
+                                          request_.sequence, before)));
     }
     answer.next_sequence = request_.sequence + 1;
     answer.warnings = warnings_;

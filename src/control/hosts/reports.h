@@ -18,6 +18,7 @@ namespace tallyman {
 struct JoinHostRequest {
   std::string join_token;
   std::string nonce;
+  std::string known_as = {};  // the host that the agent's data directory belongs to, by its id
   std::string hostname;
   Resources capacity;  // as measured
 };

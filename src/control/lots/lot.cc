@@ -17,6 +17,8 @@
 namespace tallyman {
 namespace {
 
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+
 // Only a mutation that runs alone asks for a placement.
 LockSet UnionOf(std::span<const Mutation* const> lot) {
   LockSet all;
@@ -53,6 +55,21 @@ bool IsOfTheWholeDatabase(const Error& error) {
 bool IsUnknown(const Error& error) { return error.reason == kCommitUnknown; }
 bool MayBeAnswered(const Error& error) { return IsUnknown(error) || error.reason == kRequestRaced; }
 
+// Whether a write that failed so came to no decision about its requests. After a commit of unknown
+// outcome such a failure leaves the outcome as unknown as it was.
+bool SaysNothing(const Error& error) {
+  switch (error.code) {
+    case Code::kUnavailable:
+    case Code::kResourceExhausted:
+    case Code::kDeadlineExceeded:
+    case Code::kInternal:
+    case Code::kDataLoss:
+      return true;
+    default:
+      return error.reason == kDatabaseAccessDenied || error.reason == kDatabaseMissing;
+  }
+}
+
 // What one caller of an unknown lot is told: his own request id decides.
 Error Unknown(const Error& error, const Call& call) {
   Error unknown = error;
@@ -71,6 +88,7 @@ struct LotRunner::Attempt {
   bool with_sums = false;
   bool with_requests = false;  // look for answers under request ids that were made here as well
   Status committed;
+  std::optional<Error> unknown;  // of an earlier write, until a later one comes to a decision
   std::vector<Result<std::string>> answers;
   std::vector<Decision> decisions;
   std::vector<Drift> reported;  // already in the log
@@ -177,31 +195,34 @@ Status LotRunner::Body(Attempt& attempt, WriteTx& tx) {
   return {};
 }
 
+// Runs the lot until it is known what became of it. The row of a request id waits for, or finds,
+// whoever was first: run again, what is done already is answered as it was.
 void LotRunner::RunOnce(Attempt& attempt) {
-  attempt.committed = store_.Write([&](WriteTx& tx) { return GuardedBody(attempt, tx); });
-  if (attempt.committed || !MayBeAnswered(attempt.committed.error())) return;
-  // The row of the request id waits for, or finds, whoever was first: the same lot runs again, and
-  // what is done already is answered as it was.
-  attempt.with_requests = true;
-  std::optional<Error> unknown;
-  std::chrono::milliseconds pause(25);
-  for (std::chrono::milliseconds waited(0); waited <= patience_; waited += pause, pause *= 2) {
-    if (IsUnknown(attempt.committed.error())) unknown = attempt.committed.error();
+  constexpr std::chrono::milliseconds kPauses[] = {0ms,   0ms,   25ms,  50ms,
+                                                   100ms, 200ms, 400ms, 500ms};
+  std::chrono::milliseconds waited(0);
+  for (size_t i = 0; waited <= patience_; ++i) {
+    const auto pause = kPauses[std::min(i, std::size(kPauses) - 1)];
+    if (pause.count() > 0) std::this_thread::sleep_for(pause);
     attempt.committed = store_.Write([&](WriteTx& tx) { return GuardedBody(attempt, tx); });
-    if (attempt.committed) return;
+    if (attempt.committed) return attempt.unknown.reset();
     const Error& error = attempt.committed.error();
-    // A database that cannot be reached says nothing of what it had done.
-    const bool says_nothing = unknown && error.code == Code::kUnavailable;
-    if (!MayBeAnswered(error) && !says_nothing) return;
-    if (waited + pause <= patience_) std::this_thread::sleep_for(pause);
+    if (IsUnknown(error)) attempt.unknown = error;
+    if (WantsSums(error)) return;
+    if (!MayBeAnswered(error) && !(attempt.unknown && SaysNothing(error))) {
+      return attempt.unknown.reset();
+    }
+    attempt.with_requests = true;
+    waited += kPauses[std::min(i + 1, std::size(kPauses) - 1)];
   }
-  if (unknown) attempt.committed = Fail(std::move(*unknown));
+  if (attempt.unknown) attempt.committed = Fail(*attempt.unknown);
 }
 
 std::vector<Result<std::string>> LotRunner::Run(std::span<const Mutation* const> lot) {
   assert(std::ranges::none_of(
       lot, [](const Mutation* mutation) { return mutation->call.request_id.empty(); }));
-  Attempt attempt{.lot = lot, .committed = {}, .answers = {}, .decisions = {}, .reported = {}};
+  Attempt attempt{
+      .lot = lot, .committed = {}, .unknown = {}, .answers = {}, .decisions = {}, .reported = {}};
   // In this order: whoever sees the lot sees its requests.
   metrics_.lot_requests += static_cast<int64_t>(lot.size());
   ++metrics_.lots;
@@ -211,7 +232,9 @@ std::vector<Result<std::string>> LotRunner::Run(std::span<const Mutation* const>
     ++metrics_.second_runs;
     attempt.with_sums = true;
     RunOnce(attempt);
-    if (!attempt.committed && WantsSums(attempt.committed.error())) {
+    if (attempt.unknown) {
+      attempt.committed = Fail(*attempt.unknown);
+    } else if (!attempt.committed && WantsSums(attempt.committed.error())) {
       // The second run rests on the true sums: a mismatch now is a fault of this program.
       attempt.committed = Fail(
           Internal(kBooksMismatch, "the books do not balance although they were just settled: " +

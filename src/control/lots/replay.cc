@@ -35,8 +35,9 @@ std::optional<Result<std::string>> Recall(Store& store, const Call& call, Time n
   std::optional<Result<std::string>> answer;
   LockSet wanted;
   wanted.requests = {KeyOf(call)};
-  Status read = store.Read([&](ReadTx& tx) -> Status {
-    ASSIGN_OR_RETURN(Snapshot snapshot, tx.Load(wanted));
+  // For writing, although nothing is written: what is answered has to be as durable as it was.
+  Status read = store.Write([&](WriteTx& tx) -> Status {
+    ASSIGN_OR_RETURN(Snapshot snapshot, tx.Lock(wanted));
     auto found = snapshot.requests.find(KeyOf(call));
     if (found != snapshot.requests.end()) answer = AnswerFrom(found->second, call, now);
     return {};

@@ -17,6 +17,10 @@ constexpr microseconds kLifetimeMax = std::chrono::hours(24 * 3650);
 constexpr microseconds kJoinLifetime = std::chrono::hours(24);
 constexpr microseconds kJoinLifetimeMax = std::chrono::hours(24 * 30);
 
+// Who the server itself is in its records, who calls without a token, and the person at a database
+// file ("root" most often).
+constexpr std::string_view kOwnActors[] = {"server", "stranger", "root"};
+
 bool IsOfMachine(std::optional<Role> role) { return role == Role::kHost || role == Role::kJoin; }
 
 Error Refused(std::string reason, const std::string& field, const std::string& why) {
@@ -29,12 +33,15 @@ Status CheckTokenName(const std::string& name) {
     return Fail(Refused("INVALID_NAME", "name",
                         name + " has the form of an id: choose a name that does not"));
   }
-  if (!name.starts_with(kHostTokenPrefix)) return {};
-  return Fail(Refused(
-      "INVALID_NAME", "name",
-      fmt::format("is {}: names that begin with \"{}\" are those of hosts that joined; choose "
-                  "another",
-                  name, kHostTokenPrefix)));
+  // Records name who did something by these, so nobody else may bear them.
+  const bool is_reserved = name.starts_with(kHostTokenPrefix) ||
+                           name.starts_with(kJoinActorPrefix) ||
+                           std::ranges::find(kOwnActors, name) != std::end(kOwnActors);
+  if (!is_reserved) return {};
+  return Fail(Refused("INVALID_NAME", "name",
+                      fmt::format("is {}: it is reserved, as are names that begin with \"{}\" or "
+                                  "\"{}\", which are those of hosts; choose another",
+                                  name, kHostTokenPrefix, kJoinActorPrefix)));
 }
 
 Status CheckLifetime(const CreateTokenRequest& request) {

@@ -2,10 +2,13 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "control/reads/resolve.h"
 #include "control/tokens/token_writer.h"
 
 namespace tallyman {
 namespace {
+
+constexpr int64_t kTokensMax = 1000;  // of one host, at a time
 
 Error TokenNotFound(std::string_view token) {
   return NotFound("TOKEN_NOT_FOUND",
@@ -21,8 +24,19 @@ bool SeesToken(const Actor& actor, const Token& token) {
   return !actor.org_id || token.org_id == actor.org_id;
 }
 
-Result<Decided<TokenRow>> DecideRevocation(const Authorized& by, const std::string& name,
-                                           ReadTx& tx) {
+void Revoke(const Cause& cause, TokenRow row, Decided<RevokedTokens>& decision) {
+  // A join token that was used can be shown again by the machine that used it, until it is revoked.
+  decision.rows.token_updates.push_back({.id = row.token.id,
+                                         .revoked_at = cause.now,
+                                         .used_at = row.token.used_at,
+                                         .nonce_digest = row.token.nonce_digest});
+  decision.rows.events.push_back(TokenEvent(cause, EventKind::kTokenRevoked, row.token));
+  row.token.revoked_at = cause.now;
+  decision.answer.tokens.push_back(std::move(row));
+}
+
+Result<Decided<RevokedTokens>> RevokeOne(const Authorized& by, const std::string& name,
+                                         ReadTx& tx) {
   const Cause cause = by.cause();
   ASSIGN_OR_RETURN(auto row, tx.FindToken(name));
   if (!row || !SeesToken(by.actor(), row->token)) return Fail(TokenNotFound(name));
@@ -32,27 +46,55 @@ Result<Decided<TokenRow>> DecideRevocation(const Authorized& by, const std::stri
                                    fmt::format("token {} was revoked already, at {}", token.name,
                                                FormatTime(*token.revoked_at))));
   }
-  Decided<TokenRow> decision;
-  decision.answer = *row;
-  decision.answer.token.revoked_at = cause.now;
-  // A join token that was used can be shown again by the machine that used it, until it is revoked.
-  decision.rows.token_updates = {{.id = token.id,
-                                  .revoked_at = cause.now,
-                                  .used_at = token.used_at,
-                                  .nonce_digest = token.nonce_digest}};
-  decision.rows.events = {TokenEvent(cause, EventKind::kTokenRevoked, token)};
+  Decided<RevokedTokens> decision;
+  Revoke(cause, *std::move(row), decision);
   return decision;
+}
+
+// All that admits this host: its own token, those an admin made for it, and join tokens.
+Result<Decided<RevokedTokens>> RevokeAllOf(const Authorized& by, const std::string& name,
+                                           ReadTx& tx) {
+  ASSIGN_OR_RETURN(const HostRow host, ResolveHost(tx, by.actor(), name));
+  ListQuery query;
+  query.conditions = {{"host", Comparison::kEqual, host.host.name},
+                      {"revoked_at", Comparison::kEqual, int64_t{0}}};
+  query.order_by = "name";
+  query.limit = kTokensMax;
+  ASSIGN_OR_RETURN(auto rows, tx.ListTokens(query));
+  const Cause cause = by.cause();
+  Decided<RevokedTokens> decision;
+  for (TokenRow& row : rows) {
+    if (SeesToken(by.actor(), row.token)) Revoke(cause, std::move(row), decision);
+  }
+  if (!decision.answer.tokens.empty()) return decision;
+  return Fail(NotFound("TOKEN_NOT_FOUND",
+                       fmt::format("host {} has no token in force: `tallyman token list` shows "
+                                   "those of all hosts",
+                                   host.host.name))
+                  .About("host " + host.host.name)
+                  .With("field", "host"));
+}
+
+Status CheckRevocation(const RevokeTokenRequest& request) {
+  if (request.token.empty() != request.host.empty()) return {};
+  return Fail(
+      InvalidArgument("TOKEN_OR_HOST", request.token.empty()
+                                           ? "neither token nor host is set: name one of the two"
+                                           : "both token and host are set: name one of the two")
+          .With("field", "token"));
 }
 
 }  // namespace
 
-Result<Proposal<TokenRow>> RevokeToken(const Authorized&, const std::string& token) {
+Result<Proposal<RevokedTokens>> RevokeToken(const Authorized&, const RevokeTokenRequest& request) {
+  RETURN_IF_ERROR(CheckRevocation(request));
   // Somebody who pastes the whole token must not find it in a log or in an answer.
-  if (ParseTokenText(token)) return Fail(TokenNotFound("(a secret)"));
-  auto decide = [token](const Authorized& by, const Snapshot&, ReadTx& tx) {
-    return DecideRevocation(by, token, tx);
+  if (ParseTokenText(request.token)) return Fail(TokenNotFound("(a secret)"));
+  auto decide = [request](const Authorized& by, const Snapshot&, ReadTx& tx) {
+    return request.host.empty() ? RevokeOne(by, request.token, tx)
+                                : RevokeAllOf(by, request.host, tx);
   };
-  return Proposal<TokenRow>{.solo = true, .decide = std::move(decide)};
+  return Proposal<RevokedTokens>{.solo = true, .decide = std::move(decide)};
 }
 
 }  // namespace tallyman

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/digest.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "control/new_event.h"
 
@@ -11,13 +12,43 @@ namespace {
 
 constexpr size_t kNonceBytesMin = 16;
 constexpr size_t kNonceBytesMax = 128;
+// An agent whose answer was lost asks again within seconds.
+constexpr std::chrono::minutes kAnsweredAgain(10);
 
 Error Unauthenticated(std::string reason, std::string message) {
   return {Code::kUnauthenticated, std::move(reason), std::move(message)};
 }
 
+// Whether the machine that used a join token is given another token for it: only for a short time,
+// and only as long as the first one is in force and has never been used. After that a copy of the
+// join token and its nonce admits nobody, and revoking a host's token is final.
+Result<bool> MayAskAgain(ReadTx& tx, const TokenRow& join, Time now) {
+  const Token& token = join.token;
+  if (!token.used_at || !token.host_id || now - *token.used_at > kAnsweredAgain) return false;
+  ASSIGN_OR_RETURN(auto given, tx.FindToken(std::string(kHostTokenPrefix) + join.host));
+  if (!given || given->token.revoked_at) return false;
+  LockSet wanted;
+  wanted.report_hosts = {*token.host_id};
+  ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+  auto report = snapshot.host_reports.find(*token.host_id);
+  return report == snapshot.host_reports.end() || report->second.heard_at < *token.used_at;
+}
+
 Error NoJoin(std::string reason, std::string message) {
   return {Code::kPermissionDenied, std::move(reason), std::move(message)};
+}
+
+// Nothing is exchanged for an agent that could not use it: the agent's directory is that of another
+// host, so its join would take the token and lock out the host's own agent.
+Status CheckDirectory(const JoinClaim& claim, const Host& host) {
+  if (claim.known_as.empty() || claim.known_as == host.id.ToString()) return {};
+  return Fail(FailedPrecondition(
+                  "OTHER_HOST",
+                  fmt::format("the token is of host {}, and the agent's data directory is that of "
+                              "the host with the id {}: make a token with --host for that host, or "
+                              "begin with an empty directory",
+                              host.name, Quote(claim.known_as)))
+                  .With("field", "host_id"));
 }
 
 }  // namespace
@@ -95,10 +126,11 @@ Result<TokenRow> FindJoinToken(ReadTx& tx, const JoinClaim& claim, Time now) {
                                    "\"tallyman token create NAME --role join\"",
                                    row->token.name, ToText(row->token.role))));
   }
-  // The machine that used it asks again: its answer was lost.
   Token token = row->token;
-  if (token.nonce_digest && SameSecret(Sha256Hex(claim.nonce), *token.nonce_digest))
-    token.used_at.reset();
+  if (token.nonce_digest && SameSecret(Sha256Hex(claim.nonce), *token.nonce_digest)) {
+    ASSIGN_OR_RETURN(const bool may_ask_again, MayAskAgain(tx, *row, now));
+    if (may_ask_again) token.used_at.reset();
+  }
   RETURN_IF_ERROR(CheckInForce(token, now));
   return *std::move(row);
 }
@@ -107,6 +139,7 @@ Result<MadeToken> ExchangeJoinToken(Control& control, const Cause& cause, ReadTx
                                     const JoinClaim& claim, const Host& host, bool is_new,
                                     ChangeSet& rows) {
   ASSIGN_OR_RETURN(const TokenRow join, FindJoinToken(tx, claim, cause.now));
+  RETURN_IF_ERROR(CheckDirectory(claim, host));
   const std::string name = std::string(kHostTokenPrefix) + host.name;
   ASSIGN_OR_RETURN(auto former, tx.FindToken(name));
   if (join.token.host_id ? *join.token.host_id != host.id : !is_new) {
@@ -118,7 +151,7 @@ Result<MadeToken> ExchangeJoinToken(Control& control, const Cause& cause, ReadTx
                     is_new ? "" : ", which there is already")));
   }
   ASSIGN_OR_RETURN(MadeToken made, NewToken(control, cause, name, Role::kHost));
-  made.row.token.created_by = "join." + join.token.name;
+  made.row.token.created_by = std::string(kJoinActorPrefix) + join.token.name;
   made.row.token.host_id = host.id;
   made.row.host = host.name;
   if (former) {

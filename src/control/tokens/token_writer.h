@@ -10,6 +10,8 @@ namespace tallyman {
 
 // Tokens that hosts get when they join are named by this and the host; nobody else's may be.
 inline constexpr std::string_view kHostTokenPrefix = "agent.";
+// A machine that joins acts under this and the name of its join token.
+inline constexpr std::string_view kJoinActorPrefix = "join.";
 
 // A row with a fresh id and secret, of no org and no host, and its text. INTERNAL NO_SECRETS when
 // the control has no source of them.
@@ -19,10 +21,12 @@ Result<MadeToken> NewToken(Control& control, const Cause& cause, std::string nam
 Event TokenEvent(const Cause& cause, EventKind kind, const Token& token);
 
 // What a machine shows to become a host. `nonce` is random and of its own making: the same token
-// with the same nonce is taken again, should the answer be lost.
+// with the same nonce is taken again for ten minutes, should the answer be lost, unless the token
+// that was given has been used or revoked.
 struct JoinClaim {
   std::string token_text;
   std::string nonce;
+  std::string known_as = {};  // id of the host that the machine's directory belongs to; "": none
 };
 
 // The join token behind a claim, with the host that it admits; read again under the locks by
@@ -32,7 +36,8 @@ Result<TokenRow> FindJoinToken(ReadTx& tx, const JoinClaim& claim, Time now);
 
 // Exchanges the join token for the host's own, once: called in the decision that makes or readmits
 // `host`, and written in the same transaction. A token of that host from an earlier exchange is
-// revoked. PERMISSION_DENIED JOIN_OF_ANOTHER_HOST. `is_new`: the host is made by this.
+// revoked. PERMISSION_DENIED JOIN_OF_ANOTHER_HOST; FAILED_PRECONDITION OTHER_HOST. `is_new`: the
+// host is made by this.
 Result<MadeToken> ExchangeJoinToken(Control& control, const Cause& cause, ReadTx& tx,
                                     const JoinClaim& claim, const Host& host, bool is_new,
                                     ChangeSet& rows);

@@ -43,9 +43,18 @@ struct MadeToken {
 // TOKEN_NAME_TAKEN; INVALID_ARGUMENT INVALID_LIFETIME, INVALID_NAME and others that name the field.
 Result<Proposal<MadeToken>> CreateToken(const Authorized& by, const CreateTokenRequest& request);
 
-// By name or id; a join token that was used by its id. NOT_FOUND TOKEN_NOT_FOUND;
-// FAILED_PRECONDITION TOKEN_REVOKED.
-Result<Proposal<TokenRow>> RevokeToken(const Authorized& by, const std::string& token);
+// One of the two is set.
+struct RevokeTokenRequest {
+  std::string token;  // by name or id; a join token that was used by its id
+  std::string host;   // by name or id: all that is in force and admits it
+};
+struct RevokedTokens {
+  std::vector<TokenRow> tokens;
+};
+// NOT_FOUND TOKEN_NOT_FOUND, HOST_NOT_FOUND; FAILED_PRECONDITION TOKEN_REVOKED; INVALID_ARGUMENT
+// TOKEN_OR_HOST.
+Result<Proposal<RevokedTokens>> RevokeToken(const Authorized& by,
+                                            const RevokeTokenRequest& request);
 
 // Where the secret of the first token is left for its owner.
 class SecretKeeper {

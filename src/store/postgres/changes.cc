@@ -97,7 +97,7 @@ constexpr char kAddNodeIncidents[] =
     "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[]) ON CONFLICT (node_id, kind) "
     "DO UPDATE SET count = least(i.count + excluded.count, " TALLYMAN_COUNT_MAX ")";
 constexpr char kHaveJoined[] =
-    "UPDATE host_reports SET incident_number = 0 WHERE host_id = ANY ($1::uuid[])";
+    "UPDATE host_reports SET incident_number = 0, sequence = 1 WHERE host_id = ANY ($1::uuid[])";
 // Of the hosts $1, what is not among the pairs ($2, $3).
 constexpr char kForgetNodeReports[] =
     "DELETE FROM node_reports r WHERE r.host_id = ANY ($1::uuid[]) AND NOT EXISTS ("

@@ -44,11 +44,11 @@ constexpr Meaning kMeanings[] = {
     {"XX002", Code::kDataLoss, "DATABASE_CORRUPT", "run REINDEX, or restore a backup"},
     {"22021", Code::kInvalidArgument, "INVALID_TEXT", "take the NUL character out of the text"},
     {"23", Code::kInternal, kConstraintFailed, "the database refused a row that breaks its rules"},
-    {"28", Code::kFailedPrecondition, "DATABASE_ACCESS_DENIED",
+    {"28", Code::kFailedPrecondition, kDatabaseAccessDenied,
      "check the user, the password and pg_hba.conf"},
-    {"3D000", Code::kNotFound, "DATABASE_MISSING",
+    {"3D000", Code::kNotFound, kDatabaseMissing,
      "make it with createdb, then run `tallyman db migrate`"},
-    {"42501", Code::kFailedPrecondition, "DATABASE_ACCESS_DENIED", "let the user own the database"},
+    {"42501", Code::kFailedPrecondition, kDatabaseAccessDenied, "let the user own the database"},
 };
 
 const Meaning& MeaningOf(const PgFailure& failure) {

@@ -16,6 +16,7 @@ namespace tallyman {
 namespace {
 
 constexpr char kRollback[] = "ROLLBACK";
+constexpr char kClock[] = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 int64_t NewestVersion() { return static_cast<int64_t>(PostgresMigrations().size()); }
 
@@ -146,6 +147,20 @@ Status PostgresStore::Read(const std::function<Status(ReadTx&)>& body) {
 Status PostgresStore::Write(const std::function<Status(WriteTx&)>& body) {
   RETURN_IF_ERROR(CheckReady());
   return Retry([&](bool& again) { return TryWrite(body, again); });
+}
+
+Result<std::optional<Time>> PostgresStore::Now() {
+  Time now;
+  RETURN_IF_ERROR(Retry([&](bool& again) -> Status {
+    ASSIGN_OR_RETURN(PgPool::Lease lease, readers_.Take());
+    PgTransaction transaction(*lease, images_, PgAccess::kRead);
+    auto result = transaction.RunOne(kClock, {});
+    EndTransaction(*lease);
+    again = LeftNoTrace(transaction);
+    if (!result) return Fail(std::move(result).error());
+    return result->row(0).Read(now);
+  }));
+  return now;
 }
 
 }  // namespace tallyman

@@ -53,6 +53,7 @@ class PostgresStore final : public Store, public StoreAdmin, public CopyableStor
 
   Status Read(const std::function<Status(ReadTx&)>& body) override;
   Status Write(const std::function<Status(WriteTx&)>& body) override;
+  Result<std::optional<Time>> Now() override;
 
   Result<SchemaState> Schema() override;
   Result<SchemaState> Migrate() override;

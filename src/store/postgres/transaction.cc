@@ -109,8 +109,10 @@ Status PgTransaction::Finish() {
   const size_t commit = batch.size() - 1;
   auto results = connection_.Run(batch);
   // A commit that did not wait for its standby (somebody cancelled the wait) succeeds with a
-  // warning: as long as nobody knows whether it outlives a failover, its outcome is not known.
-  if (results && !(has_written() && connection_.warned())) return {};
+  // warning: as long as nobody knows whether it outlives a failover, its outcome is not known. The
+  // same holds for a transaction that only locked rows: it may have found what an earlier one of
+  // that kind wrote.
+  if (results && !(access_ == PgAccess::kWrite && connection_.warned())) return {};
   if (results) {
     outcome_is_unknown_ = true;
     PgFailure failure;

@@ -50,7 +50,8 @@ constexpr char kAddIncidents[] =
     "INSERT INTO node_incidents AS i (node_id, kind, count) VALUES (?1, ?2, ?3) "
     "ON CONFLICT (node_id, kind) DO UPDATE SET count = min(i.count + "
     "excluded.count, " TALLYMAN_COUNT_MAX ")";
-constexpr char kHasJoined[] = "UPDATE host_reports SET incident_number = 0 WHERE host_id = ?1";
+constexpr char kHasJoined[] =
+    "UPDATE host_reports SET incident_number = 0, sequence = 1 WHERE host_id = ?1";
 constexpr char kReportedNodes[] = "SELECT node_id FROM node_reports WHERE host_id = ?1";
 constexpr char kForgetNode[] = "DELETE FROM node_reports WHERE host_id = ?1 AND node_id = ?2";
 

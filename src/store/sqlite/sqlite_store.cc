@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/reasons.h"
+#include "store/refusals.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/transaction.h"
 
@@ -24,7 +25,7 @@ constexpr std::string_view SynchronousWord(SqliteSynchronous value) {
 }
 
 Error Missing(const std::string& path) {
-  return NotFound("DATABASE_MISSING",
+  return NotFound(kDatabaseMissing,
                   fmt::format("there is no database at {}: make one with `tallyman db migrate`, or "
                               "give the path of one with --db sqlite:PATH",
                               path))

@@ -1,0 +1,29 @@
+// Compares this server's clock with the database's, which all servers of a fleet share. Background
+// work, called from time to time; thread-safe.
+#pragma once
+
+#include <chrono>
+
+#include "base/metrics.h"
+#include "control/control.h"
+
+namespace tallyman {
+
+// Deadlines, expiry and what is kept rest on clocks that agree to seconds.
+constexpr std::chrono::seconds kClockSkewMax(5);
+
+class ClockCheck {
+ public:
+  ClockCheck(Control& control, Metrics& metrics) : control_(control), metrics_(metrics) {}
+
+  // Stops this server's writes while its clock is more than kClockSkewMax away from the database's,
+  // and lets them go on afterwards; both are logged. An error is one of the database, and leaves
+  // things as they are.
+  Status Run();
+
+ private:
+  Control& control_;
+  Metrics& metrics_;
+};
+
+}  // namespace tallyman

@@ -1,0 +1,46 @@
+// A server whose clock is not that of the others: it writes nothing, and says why.
+#include "base/system.h"
+#include "control/clock_check.h"
+#include "tests/support/server.h"
+
+namespace tallyman {
+namespace {
+
+class ClockFaults : public testing::Test {
+ protected:
+  // Sets the clock as far from the machine's, which is the database's here.
+  void SetAhead(std::chrono::microseconds ahead) {
+    server.clock.Jump(SystemClock().Now() + ahead - server.clock.Now());
+  }
+  Result<v1::CreateOrgResponse> CreateOrg(const std::string& name) {
+    v1::CreateOrgRequest request;
+    request.set_name(name);
+    return server.Send<v1::CreateOrgResponse>("OrgService/CreateOrg", request);
+  }
+
+  std::unique_ptr<SharedDatabase> database = SharedPostgres().make();
+  Server server{database->Open(), 7};
+  ClockCheck check{*server.control, server.metrics};
+};
+
+TEST_F(ClockFaults, AServerWritesNothingWhileItsClockIsWrong) {
+  for (const auto ahead : {std::chrono::days(401), std::chrono::days(-401)}) {
+    SetAhead(ahead);
+    ASSERT_TRUE(check.Run());
+    EXPECT_REFUSED(CreateOrg("wrong"), Code::kUnavailable, "CLOCK_SKEW");
+    EXPECT_NEAR(server.metrics.clock_skew_seconds / 86400, ahead.count(), 1);
+    EXPECT_EQ(server.log.lines().back().event, "clock_skew");
+  }
+  SetAhead(std::chrono::seconds(0));
+  ASSERT_TRUE(check.Run());
+  ASSERT_OK(CreateOrg("right"));
+}
+
+TEST_F(ClockFaults, SecondsAreNotHeldAgainstIt) {
+  SetAhead(std::chrono::seconds(-3));
+  ASSERT_TRUE(check.Run());
+  ASSERT_OK(CreateOrg("right"));
+}
+
+}  // namespace
+}  // namespace tallyman
