@@ -32,8 +32,14 @@ constexpr std::string_view kConfig = R"({"hostname":"node-1",
     "tallyman.cpu_cores":"2","tallyman.memory_bytes":"1073741824",
     "tallyman.disk_bytes":"1073741824"}})";
 
+NodePlaces Places() {
+  NodePlaces places("/data", "/boot", NodeId());
+  places.info = "/d/info";
+  return places;
+}
+
 json::object Isolated(const HostBounds& host = Host()) {
-  auto isolated = Isolate(kConfig, "/d/info", host);
+  auto isolated = Isolate(kConfig, Places(), host);
   EXPECT_TRUE(isolated.has_value()) << isolated.error().message;
   return isolated ? json::parse(isolated->config_json).as_object() : json::object();
 }
@@ -103,15 +109,15 @@ TEST(Isolate, HandsOnNoMoreFilesThanItMayItself) {
 }
 
 TEST(Isolate, ChangesNothingASecondTime) {
-  auto once = Isolate(kConfig, "/d/info", Host());
+  auto once = Isolate(kConfig, Places(), Host());
   ASSERT_TRUE(once.has_value()) << once.error().message;
-  auto twice = Isolate(once->config_json, "/d/info", Host());
+  auto twice = Isolate(once->config_json, Places(), Host());
   ASSERT_TRUE(twice.has_value()) << twice.error().message;
   EXPECT_EQ(twice->config_json, once->config_json);
 }
 
 TEST(Isolate, LeavesWhatTheNodeIsAsItIs) {
-  auto isolated = Isolate(kConfig, "/d/info", Host());
+  auto isolated = Isolate(kConfig, Places(), Host());
   ASSERT_TRUE(isolated.has_value()) << isolated.error().message;
   EXPECT_EQ(isolated->host_name, "node-1");
   auto installed = ReadInstalled(isolated->config_json);
@@ -121,7 +127,7 @@ TEST(Isolate, LeavesWhatTheNodeIsAsItIs) {
 
 TEST(Isolate, SaysWhenAConfigIsDamaged) {
   for (const char* text : {"", "{}", "nonsense"}) {
-    auto damaged = Isolate(text, "/d/info", Host());
+    auto damaged = Isolate(text, Places(), Host());
     ASSERT_FALSE(damaged.has_value()) << text;
     EXPECT_EQ(damaged.error().reason, "CONTAINER_UNREADABLE");
   }

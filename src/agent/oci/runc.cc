@@ -182,12 +182,16 @@ std::vector<std::string> Runc::MonitorWords(const NodeId& id, const NodePlaces& 
   return words;
 }
 
-Job<void> Runc::Run(NodeId id, NodePlaces places, int lock) const {
+Job<void> Runc::Run(NodeId id, NodePlaces places, int lock, std::optional<UserRange> users) const {
   const std::filesystem::path said = places.bundle / "runc.log";
   CO_RETURN_IF_ERROR(RemoveTree(said));
   CO_RETURN_IF_ERROR(RemoveTree(places.life));
   CO_RETURN_IF_ERROR(MakeDirectories(places.life));
   std::vector<std::string> words = MonitorWords(id, places);
+  if (users) {
+    words.emplace_back("--owner");
+    words.push_back(std::to_string(users->first));
+  }
   const std::vector<std::string> also = {"--lock",     std::to_string(lock),
                                          "--",         "runc",
                                          "--root",     options_.root.string(),
