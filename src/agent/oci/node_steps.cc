@@ -289,7 +289,7 @@ Job<HealthReport> NodeSteps::ProbeOnce(NodeId id, InstalledNode installed) {
           : options_.health_timeout;
   HealthReport report;
   report.start_period = timing.start_period;
-  auto result = co_await runc_.Exec(id, installed.health_command, timeout);
+  auto result = co_await runc_.Exec(id, installed.health_command, timeout, user_ranges_.Find(id));
   if (result && result->exit_status == 0) co_return report;
   report.health = NodeHealth::kUnhealthy;
   if (!result && result.error().reason != "TOOL_TIMED_OUT") co_return Fail(result.error());

@@ -277,7 +277,8 @@ Job<void> Runc::Clear(NodeId id, NodePlaces places) const {
 }
 
 Job<ProcessResult> Runc::Exec(NodeId id, std::vector<std::string> command,
-                              std::chrono::milliseconds timeout) const {
+                              std::chrono::milliseconds timeout,
+                              std::optional<UserRange> users) const {
   std::filesystem::path pid_file = options_.root / (id.ToString() + ".exec");
   CO_RETURN_IF_ERROR(RemoveTree(pid_file));
   ExecGuard guard(pid_file, id.ToString());
@@ -286,6 +287,7 @@ Job<ProcessResult> Runc::Exec(NodeId id, std::vector<std::string> command,
                                         id.ToString()};
   arguments.insert(arguments.end(), command.begin(), command.end());
   ProcessOptions options{.timeout = timeout};
+  if (users) options.output_owner = users->first;
   CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunProcessJob(arguments, options));
   guard.HasEnded();
   co_return result;

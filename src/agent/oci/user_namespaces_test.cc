@@ -97,9 +97,12 @@ class UserNamespacesTest : public OciRuntimeTest {
 };
 
 TEST_F(UserNamespacesTest, ItsRootIsNobodyOnTheHostAndItsDiskHasPlainIds) {
-  Run(Spec(layout_->Add({.tag = "v1", .script = kScript}), kSmall));
+  Run(Spec(layout_->Add({.tag = "v1", .script = kScript, .health = "echo well >/dev/stdout"}),
+           kSmall));
   AwaitDone();
   ASSERT_TRUE(Range().has_value());
+  const HealthReport health = Health();
+  EXPECT_EQ(health.health, NodeHealth::kHealthy) << health.message;
   EXPECT_EQ(UserOf(Pid()), Range()->first);
   ExpectPlainOwners();
   auto said = runtime_->ReadLog(node_id_, {}, 10);

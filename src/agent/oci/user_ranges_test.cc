@@ -26,7 +26,7 @@ class UserRangesTest : public testing::Test {
     return range.value_or(UserRange());
   }
 
-  TempDir dir_;
+  TempDir dir_{TempDir::Fast()};
   SystemClock clock_;
   SeededRandom random_{SystemSeed()};
   IdSource ids_{clock_, random_};
