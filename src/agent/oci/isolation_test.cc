@@ -81,6 +81,30 @@ TEST(Isolate, ThereIsANamespaceForAllButNetworkAndUsers) {
             R"([{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"mount"},{"type":"cgroup"}])");
 }
 
+TEST(Isolate, AUserNamespaceHasItsRangeAndSeesMappedMounts) {
+  const std::string ids = R"([{"containerID":0,"hostID":1879048192,"size":65536}])";
+  NodePlaces places = Places();
+  json::object config = json::parse(kConfig).as_object();
+  config["mounts"] = json::array{
+      json::object{{"destination", "/data"}, {"source", (places.volumes() / "data").string()}}};
+  const std::string plain = json::serialize(config);
+  auto mapped = Isolate(plain, places, Host(), kFirstUserRange);
+  ASSERT_TRUE(mapped.has_value()) << mapped.error().message;
+  config = json::parse(mapped->config_json).as_object();
+  EXPECT_EQ(config.at("linux").at("namespaces").as_array().back(), json::value({{"type", "user"}}));
+  EXPECT_EQ(json::serialize(config.at("linux").at("uidMappings")), ids);
+  EXPECT_EQ(json::serialize(config.at("linux").at("gidMappings")), ids);
+  EXPECT_EQ(config.at("root").at("path"), places.mapped_root().string());
+  EXPECT_EQ(MountAt(config, "/sys")->at("source"), places.mapped_sys().string());
+  EXPECT_EQ(MountAt(config, "/data")->at("source"),
+            (places.mapped_disk() / "volumes" / "data").string());
+  // And back.
+  auto without = Isolate(mapped->config_json, places, Host());
+  auto never = Isolate(plain, places, Host());
+  ASSERT_TRUE(without.has_value() && never.has_value());
+  EXPECT_EQ(json::parse(without->config_json), json::parse(never->config_json));
+}
+
 TEST(Isolate, KeepsTheMountsOfTheNode) {
   const json::object config = Isolated();
   EXPECT_NE(MountAt(config, "/data"), nullptr);

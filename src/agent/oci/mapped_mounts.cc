@@ -45,7 +45,10 @@ Result<FileDescriptor> MakeUserNamespace(UserRange users) {
   const auto child = static_cast<pid_t>(
       ::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
   if (child == 0) {
-    ::close(hold[1]);
+    // Not the locks of other nodes, which this process may give back meanwhile.
+    const auto kept = static_cast<unsigned>(hold[0]);
+    if (kept > 0) ::close_range(0, kept - 1, 0);
+    ::close_range(kept + 1, ~0U, 0);
     char byte = 0;
     ::_exit(::read(hold[0], &byte, 1) == 0 ? 0 : 1);
   }

@@ -172,7 +172,7 @@ Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) 
   ASSIGN_OR_RETURN(options.monitor_program, FindMonitor(options));
   ControlGroup(options.cgroup_parent + "/monitor").Make();
   RETURN_IF_ERROR(TakeOverRecords(options.data_directory / "runc", boot / "runc"));
-  if (options.user_namespaces) RETURN_IF_ERROR(TryUserNamespaces(options));
+  RETURN_IF_ERROR(TryUserNamespaces(options));
   return std::unique_ptr<OciRuntime>(new OciRuntime(std::move(options)));
 }
 

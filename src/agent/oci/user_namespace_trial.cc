@@ -110,12 +110,15 @@ Status Clear(const NodePlaces& places, Volume& volume, const std::filesystem::pa
 Status TryUserNamespaces(const OciRuntimeOptions& options) {
   const std::filesystem::path data = options.data_directory / "trial";
   const std::filesystem::path boot = BootDirectory(options) / "trial";
-  RETURN_IF_ERROR(CheckMayPass(BootDirectory(options)));
+  std::error_code error;
+  if (!options.user_namespaces && !std::filesystem::exists(data, error)) return {};
   ASSIGN_OR_RETURN(const FileDescriptor lock,
                    Finish(LockNodeJob(options.data_directory / "locks" / "trial", kTrialPatience)));
   const NodePlaces places(data, boot, NodeId());
   Volume volume(places.disk_file, places.disk, lock.get(), {.thin = true});
   RETURN_IF_ERROR(Clear(places, volume, data, boot));
+  if (!options.user_namespaces) return {};
+  RETURN_IF_ERROR(CheckMayPass(BootDirectory(options)));
   const Status tried = Try(options, places, volume, boot / "runc");
   RETURN_IF_ERROR(Clear(places, volume, data, boot));
   if (tried || tried.error().reason == "USER_NAMESPACES_UNAVAILABLE") return tried;

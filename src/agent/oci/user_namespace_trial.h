@@ -6,9 +6,9 @@
 
 namespace tallyman {
 
-// It waits, and leaves nothing behind, nor what one that was killed has left. REQUIRES: the
-// directories below the data directory and of this boot are there. FAILED_PRECONDITION
-// USER_NAMESPACES_UNAVAILABLE says what is missing.
+// It waits, and leaves nothing behind. Where nodes are not to have any, it only takes away what a
+// trial that was killed has left. REQUIRES: the directories below the data directory and of this
+// boot are there. FAILED_PRECONDITION USER_NAMESPACES_UNAVAILABLE says what is missing.
 Status TryUserNamespaces(const OciRuntimeOptions& options);
 
 }  // namespace tallyman

@@ -231,6 +231,18 @@ TEST_F(UserNamespacesTest, TakesDownWhatAnAgentThatWasKilledHasMounted) {
   ExpectPlainOwners();
 }
 
+TEST_F(UserNamespacesTest, AnAgentWithoutThemTakesAwayWhatATrialThatWasKilledHasLeft) {
+  const NodePlaces places(data() / "trial", BootDirectory(options_) / "trial", NodeId());
+  for (const auto& mounted : {places.mapped_root(), places.mapped_image()}) {
+    std::filesystem::create_directories(mounted);
+    ASSERT_TRUE(Mount("tmpfs", mounted, "tmpfs", 0, "").has_value());
+  }
+  std::filesystem::create_directories(places.disk);
+  Reopen(false);
+  EXPECT_FALSE(std::filesystem::exists(data() / "trial"));
+  EXPECT_FALSE(std::filesystem::exists(BootDirectory(options_) / "trial"));
+}
+
 TEST_F(UserNamespacesTest, TheAgentSaysWhatAHostIsMissing) {
   ASSERT_EQ(::chmod(dir_.path().c_str(), 0700), 0);
   auto refused = OciRuntime::Open(options_);
