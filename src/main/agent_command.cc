@@ -66,6 +66,7 @@ Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std:
          .stop_grace_max = std::chrono::seconds(settings.stop_grace_max_seconds),
          .log_bytes = settings.log_mib * kMebi,
          .thin_disks = settings.disks == DiskKind::kThin,
+         .user_namespaces = settings.user_namespaces && !settings.stop_nodes,
          .registries = settings.registries,
          .image_room_bytes = settings.image_room_gb * kGiga,
          .stop = std::move(stop)});

@@ -77,6 +77,9 @@ void Define(CLI::App& app, AgentSettings& settings, TypedAgentOptions& typed) {
                  "preallocated: a node's disk takes its room when it is made; thin: when it is "
                  "written, so that more can be promised than there is")
       ->capture_default_str();
+  app.add_flag("--user-namespaces", settings.user_namespaces,
+               "Each node has user ids of its own, and its root is nobody on the host: then no "
+               "node can listen on a port below 1024, nor have a user id above 65535");
   app.add_option("--log-mib", settings.log_mib, "What is kept of what a node prints")
       ->check(CLI::Range(1, 16'384))
       ->capture_default_str();

@@ -46,6 +46,7 @@ struct AgentSettings {
   RegistryOptions registries;
   int64_t image_room_gb = 0;  // 0: a share of the disk
   DiskKind disks = DiskKind::kPreallocated;
+  bool user_namespaces = false;
   int64_t log_mib = 16;
   int64_t stop_grace_max_seconds = 600;
   AgentOptions agent;

@@ -66,6 +66,31 @@ int SharedMemory() {
 }
 int MessageQueue() { return ErrorOf(::mq_open("/own", O_RDWR | O_CREAT, 0600, nullptr)); }
 int FileCreationMask() { return Holds(::umask(0022) == 0022); }
+// What it made, and what the image has, are its root's.
+int RootsFiles() {
+  struct stat made{};
+  struct stat shipped{};
+  WriteRoot();
+  if (::stat("/etc/own", &made) != 0 || ::stat("/bin/probe", &shipped) != 0) return errno;
+  return Holds(made.st_uid == 0 && made.st_gid == 0 && shipped.st_uid == 0 && shipped.st_gid == 0);
+}
+int HostsRoot() {
+  std::istringstream numbers(TextOf("/proc/self/uid_map"));
+  long first = -1;
+  long on_host = -1;
+  numbers >> first >> on_host;
+  return Holds(first == 0 && on_host == 0);
+}
+// A file that the host's root has made and the node can only read.
+int HostsRootsFiles() {
+  struct stat info{};
+  ::stat("/tallyman/node.json", &info);
+  return Holds(info.st_uid == 0);
+}
+int HighUser() {
+  std::ofstream("/data/high") << "x";
+  return ErrorOf(::chown("/data/high", 100'000, 100'000));
+}
 int RootDirectory() {
   struct stat info{};
   ::stat("/", &info);
@@ -136,6 +161,10 @@ std::vector<Trick> Needs() {
           {"shared-memory", SharedMemory},
           {"message-queue", MessageQueue},
           {"umask", FileCreationMask},
+          {"roots-files", RootsFiles},
+          {"hosts-root", HostsRoot},
+          {"hosts-roots-files", HostsRootsFiles},
+          {"high-user", HighUser},
           {"root-directory", RootDirectory},
           {"dies-first", DiesFirst},
           {"open-files", OpenFiles},

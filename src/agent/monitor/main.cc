@@ -20,6 +20,7 @@ int main(int count, char** words) {
     if (name == "--group") options.groups.emplace_back(value);
     if (name == "--oom-file") options.oom_file = value;
     if (name == "--lock") options.lock = std::atoi(value);
+    if (name == "--owner") options.owner = std::atoll(value);
     if (name == "--pid") options.pid = std::atoi(value);
     if (name == "--started") options.started = std::atoll(value);
   }

@@ -130,6 +130,8 @@ class Monitor {
       const std::string path = Path(names[i]);
       if (!options_.command.empty()) ::unlink(path.c_str());
       if (::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return Cannot(path);
+      const auto owner = static_cast<uid_t>(options_.owner);
+      if (options_.owner >= 0 && ::lchown(path.c_str(), owner, owner) != 0) return Cannot(path);
       if (!output_.OpenPipe(i, path)) return Cannot(path);
       writers_[i] = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
       if (writers_[i] < 0) return Cannot(path);

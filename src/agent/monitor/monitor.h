@@ -29,6 +29,8 @@ struct MonitorOptions {
   std::vector<std::string> groups;
   std::string oom_file;
   int lock = -1;  // held until the container runs
+  // Root of the container, which opens its pipes by name (/dev/stdout); -1: the host's root is.
+  long long owner = -1;
   // What starts the container and ends. Empty: it runs, as process `pid`, and is to be watched.
   std::vector<std::string> command;
   int pid = 0;

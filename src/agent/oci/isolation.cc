@@ -65,8 +65,14 @@ json::object MountOf(std::string_view destination, std::string_view type, std::s
           {"options", Strings(options)}};
 }
 
+json::object SysMount(const NodePlaces& places, bool mapped) {
+  if (!mapped) return MountOf("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"});
+  return MountOf("/sys", "bind", places.mapped_sys().string(),
+                 {"bind", "nosuid", "noexec", "nodev", "ro"});
+}
+
 // What every container has, in the order in which it is mounted.
-json::array SystemMounts(const Resources& resources) {
+json::array SystemMounts(const Resources& resources, json::object sys) {
   // Part of the node's memory: what lies there counts as such.
   const int64_t shared = std::max(resources.memory_bytes / 2, kSharedMemoryMin);
   return {MountOf("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}),
@@ -77,7 +83,7 @@ json::array SystemMounts(const Resources& resources) {
           MountOf("/dev/shm", "tmpfs", "shm",
                   {"nosuid", "noexec", "nodev", "mode=1777", "size=" + std::to_string(shared)}),
           MountOf("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}),
-          MountOf("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}),
+          std::move(sys),
           MountOf("/sys/fs/cgroup", "cgroup", "cgroup",
                   {"nosuid", "noexec", "nodev", "relatime", "ro"})};
 }
@@ -92,10 +98,21 @@ json::array FileMounts(const std::filesystem::path& info) {
   return mounts;
 }
 
-void PlanMounts(json::object& config, const Resources& resources,
-                const std::filesystem::path& info) {
-  json::array planned = SystemMounts(resources);
-  const json::array files = FileMounts(info);
+// What is on the node's disk is seen through the mount that has the node's user ids, if it has any
+// of its own.
+void ShowDisk(json::value& mount, const NodePlaces& places, bool mapped) {
+  const std::string from = (mapped ? places.disk : places.mapped_disk()).string() + "/";
+  const std::string to = (mapped ? places.mapped_disk() : places.disk).string() + "/";
+  json::value* source = mount.as_object().if_contains("source");
+  if (source == nullptr || !source->is_string()) return;
+  const std::string text(source->as_string());
+  if (text.starts_with(from)) *source = json::string(to + text.substr(from.size()));
+}
+
+void PlanMounts(json::object& config, const Resources& resources, const NodePlaces& places,
+                bool mapped) {
+  json::array planned = SystemMounts(resources, SysMount(places, mapped));
+  const json::array files = FileMounts(places.info);
   auto has = [](const json::array& mounts, const json::value& destination) {
     return std::ranges::any_of(
         mounts, [&](const json::value& mount) { return mount.at("destination") == destination; });
@@ -103,6 +120,7 @@ void PlanMounts(json::object& config, const Resources& resources,
   for (json::value& mount : config.at("mounts").as_array()) {
     const json::value& destination = mount.at("destination");
     if (has(planned, destination) || has(files, destination)) continue;
+    ShowDisk(mount, places, mapped);
     planned.push_back(std::move(mount));
   }
   planned.insert(planned.end(), files.begin(), files.end());
@@ -133,14 +151,27 @@ void PlanProcess(json::object& process, const HostBounds& host) {
   };
 }
 
-void PlanIsolation(json::object& config, const Resources& resources,
-                   const std::filesystem::path& info, const HostBounds& host) {
-  PlanProcess(config.at("process").as_object(), host);
-  PlanMounts(config, resources, info);
-  json::object& container = config.at("linux").as_object();
+void PlanNamespaces(json::object& container, std::optional<UserRange> users) {
   json::array namespaces;
   for (std::string_view type : kNamespaces) namespaces.push_back(json::object{{"type", type}});
+  if (users) namespaces.push_back(json::object{{"type", "user"}});
   container["namespaces"] = std::move(namespaces);
+  for (const char* ids : {"uidMappings", "gidMappings"}) {
+    container.erase(ids);
+    if (!users) continue;
+    container[ids] = json::array{
+        json::object{{"containerID", 0}, {"hostID", users->first}, {"size", kUserRangeIds}}};
+  }
+}
+
+void PlanIsolation(json::object& config, const Resources& resources, const NodePlaces& places,
+                   const HostBounds& host, std::optional<UserRange> users) {
+  PlanProcess(config.at("process").as_object(), host);
+  PlanMounts(config, resources, places, users.has_value());
+  const std::filesystem::path root = users ? places.mapped_root() : places.root;
+  config["root"] = json::object{{"path", root.string()}, {"readonly", false}};
+  json::object& container = config.at("linux").as_object();
+  PlanNamespaces(container, users);
   container["seccomp"] = SeccompProfile(host.machine);
   container["maskedPaths"] = Strings(kMasked);
   container["readonlyPaths"] = Strings(kReadOnly);
@@ -179,13 +210,13 @@ int64_t TasksMax(int64_t cpu_cores, const HostBounds& host) {
   return std::min(shared, std::max(kTasksMin, shared / host.cpu_cores * cores));
 }
 
-Result<IsolatedConfig> Isolate(std::string_view config_json, const std::filesystem::path& info,
-                               const HostBounds& host) {
+Result<IsolatedConfig> Isolate(std::string_view config_json, const NodePlaces& places,
+                               const HostBounds& host, std::optional<UserRange> users) {
   ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(config_json));
   try {
     json::value parsed = json::parse(json::string_view(config_json.data(), config_json.size()));
     json::object& config = parsed.as_object();
-    PlanIsolation(config, installed.resources, info, host);
+    PlanIsolation(config, installed.resources, places, host, users);
     return IsolatedConfig{.config_json = json::serialize(config),
                           .host_name = std::string(config.at("hostname").as_string())};
   } catch (const std::exception& error) {

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "agent/oci/node_places.h"
+#include "agent/oci/user_ranges.h"
 #include "base/result.h"
 
 namespace tallyman {
@@ -35,8 +37,9 @@ struct IsolatedConfig {
 
 // Puts all of it into the config.json of an installed node, in the place of what is there, whatever
 // release made it: what isolates a node is that of the agent that starts it. A second time changes
-// nothing. `info` is the directory that node_files.h keeps. DATA_LOSS CONTAINER_UNREADABLE.
-Result<IsolatedConfig> Isolate(std::string_view config_json, const std::filesystem::path& info,
-                               const HostBounds& host);
+// nothing. With `users` it has a user namespace and sees what mapped_mounts.h makes. DATA_LOSS
+// CONTAINER_UNREADABLE.
+Result<IsolatedConfig> Isolate(std::string_view config_json, const NodePlaces& places,
+                               const HostBounds& host, std::optional<UserRange> users = {});
 
 }  // namespace tallyman

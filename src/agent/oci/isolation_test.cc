@@ -32,8 +32,14 @@ constexpr std::string_view kConfig = R"({"hostname":"node-1",
     "tallyman.cpu_cores":"2","tallyman.memory_bytes":"1073741824",
     "tallyman.disk_bytes":"1073741824"}})";
 
+NodePlaces Places() {
+  NodePlaces places("/data", "/boot", NodeId());
+  places.info = "/d/info";
+  return places;
+}
+
 json::object Isolated(const HostBounds& host = Host()) {
-  auto isolated = Isolate(kConfig, "/d/info", host);
+  auto isolated = Isolate(kConfig, Places(), host);
   EXPECT_TRUE(isolated.has_value()) << isolated.error().message;
   return isolated ? json::parse(isolated->config_json).as_object() : json::object();
 }
@@ -75,6 +81,30 @@ TEST(Isolate, ThereIsANamespaceForAllButNetworkAndUsers) {
             R"([{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"mount"},{"type":"cgroup"}])");
 }
 
+TEST(Isolate, AUserNamespaceHasItsRangeAndSeesMappedMounts) {
+  const std::string ids = R"([{"containerID":0,"hostID":1879048192,"size":65536}])";
+  NodePlaces places = Places();
+  json::object config = json::parse(kConfig).as_object();
+  config["mounts"] = json::array{
+      json::object{{"destination", "/data"}, {"source", (places.volumes() / "data").string()}}};
+  const std::string plain = json::serialize(config);
+  auto mapped = Isolate(plain, places, Host(), kFirstUserRange);
+  ASSERT_TRUE(mapped.has_value()) << mapped.error().message;
+  config = json::parse(mapped->config_json).as_object();
+  EXPECT_EQ(config.at("linux").at("namespaces").as_array().back().at("type"), "user");
+  EXPECT_EQ(json::serialize(config.at("linux").at("uidMappings")), ids);
+  EXPECT_EQ(json::serialize(config.at("linux").at("gidMappings")), ids);
+  EXPECT_EQ(config.at("root").at("path"), json::value(places.mapped_root().string()));
+  EXPECT_EQ(MountAt(config, "/sys")->at("source"), json::value(places.mapped_sys().string()));
+  EXPECT_EQ(MountAt(config, "/data")->at("source"),
+            json::value((places.mapped_disk() / "volumes" / "data").string()));
+  // And back.
+  auto without = Isolate(mapped->config_json, places, Host());
+  auto never = Isolate(plain, places, Host());
+  ASSERT_TRUE(without.has_value() && never.has_value());
+  EXPECT_TRUE(json::parse(without->config_json) == json::parse(never->config_json));
+}
+
 TEST(Isolate, KeepsTheMountsOfTheNode) {
   const json::object config = Isolated();
   EXPECT_NE(MountAt(config, "/data"), nullptr);
@@ -103,15 +133,15 @@ TEST(Isolate, HandsOnNoMoreFilesThanItMayItself) {
 }
 
 TEST(Isolate, ChangesNothingASecondTime) {
-  auto once = Isolate(kConfig, "/d/info", Host());
+  auto once = Isolate(kConfig, Places(), Host());
   ASSERT_TRUE(once.has_value()) << once.error().message;
-  auto twice = Isolate(once->config_json, "/d/info", Host());
+  auto twice = Isolate(once->config_json, Places(), Host());
   ASSERT_TRUE(twice.has_value()) << twice.error().message;
   EXPECT_EQ(twice->config_json, once->config_json);
 }
 
 TEST(Isolate, LeavesWhatTheNodeIsAsItIs) {
-  auto isolated = Isolate(kConfig, "/d/info", Host());
+  auto isolated = Isolate(kConfig, Places(), Host());
   ASSERT_TRUE(isolated.has_value()) << isolated.error().message;
   EXPECT_EQ(isolated->host_name, "node-1");
   auto installed = ReadInstalled(isolated->config_json);
@@ -121,7 +151,7 @@ TEST(Isolate, LeavesWhatTheNodeIsAsItIs) {
 
 TEST(Isolate, SaysWhenAConfigIsDamaged) {
   for (const char* text : {"", "{}", "nonsense"}) {
-    auto damaged = Isolate(text, "/d/info", Host());
+    auto damaged = Isolate(text, Places(), Host());
     ASSERT_FALSE(damaged.has_value()) << text;
     EXPECT_EQ(damaged.error().reason, "CONTAINER_UNREADABLE");
   }

@@ -19,10 +19,15 @@ struct NodePlaces {
         output(directory / "output"),
         old_log(directory / "log"),
         lock(data / "locks" / id.ToString()),
-        life(boot / "nodes" / id.ToString()) {}
+        life(boot / "nodes" / id.ToString()),
+        mapped(boot / "mapped" / id.ToString()) {}
   std::filesystem::path volumes() const { return disk / "volumes"; }
   std::filesystem::path jobs() const { return disk / "jobs"; }
   std::filesystem::path layers() const { return disk / "layers"; }
+  std::filesystem::path mapped_image() const { return mapped / "image"; }
+  std::filesystem::path mapped_disk() const { return mapped / "disk"; }
+  std::filesystem::path mapped_root() const { return mapped / "root"; }
+  std::filesystem::path mapped_sys() const { return mapped / "sys"; }
 
   std::filesystem::path directory;
   std::filesystem::path disk_file;
@@ -34,7 +39,8 @@ struct NodePlaces {
   std::filesystem::path output;   // the ring of what it prints
   std::filesystem::path old_log;  // what an earlier release made of it
   std::filesystem::path lock;
-  std::filesystem::path life;  // its monitor's, of this boot
+  std::filesystem::path life;    // its monitor's, of this boot
+  std::filesystem::path mapped;  // what it sees with a user namespace: mapped_mounts.h
 };
 
 }  // namespace tallyman

@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <csignal>
+#include <functional>
 
 #include "agent/machine.h"
 #include "agent/monitor/ring.h"
+#include "agent/oci/aside.h"
 #include "agent/oci/health.h"
 #include "agent/oci/image_errors.h"
 #include "agent/oci/isolation.h"
+#include "agent/oci/mapped_mounts.h"
 #include "agent/oci/mounts.h"
 #include "agent/oci/node_files.h"
 #include "agent/oci/node_lock.h"
@@ -95,6 +98,7 @@ Job<void> NodeSteps::Prepare(NodeSpec spec) {
   CO_RETURN_IF_ERROR(co_await images_.Fetch(spec.image_id, spec.image_uri, spec.org_id));
   CO_ASSIGN_OR_RETURN(std::string image_config, ReadFile(images_.ConfigOf(spec.image_id)));
   CO_RETURN_IF_ERROR(CheckImageChange(image_config, spec, UseOf(places)));
+  CO_RETURN_IF_ERROR(co_await CheckUserIds(spec.node_id, spec.image_id, spec.image, image_config));
   CO_RETURN_IF_ERROR(BundleOf(spec));
   co_return Status();
 }
@@ -142,8 +146,43 @@ Job<void> NodeSteps::RemoveTreeJob(std::filesystem::path path, int lock) {
   co_return Status();
 }
 
-Job<void> NodeSteps::MountRoot(NodePlaces places, InstalledNode installed, int lock) {
-  CO_RETURN_IF_ERROR(co_await UnmountJob(places.root, kUnmountPatience));
+Job<void> NodeSteps::CheckUserIds(NodeId id, ImageId image_id, std::string image,
+                                  std::string image_config) {
+  if (!options_.user_namespaces) co_return {};
+  const std::string whose = "image " + Quote(image);
+  CO_RETURN_IF_ERROR(CheckUserFits(image_config, whose));
+  std::function<Status(const std::stop_token&)> look;
+  if (!user_ranges_.IsKnownToFit(image_id)) {
+    look = [this, &image_id, &whose](const std::stop_token& stop) {
+      return CheckOwnersFit(images_.RootOf(image_id), whose, stop);
+    };
+    CO_RETURN_IF_ERROR(co_await RunAside<void>(look));
+    user_ranges_.KnowToFit(image_id);
+  }
+  // What a node with a range has written fits.
+  if (user_ranges_.Find(id)) co_return {};
+  look = [this, &id](const std::stop_token& stop) {
+    return CheckOwnersFit(PlacesOf(id).volumes(), "the node's data", stop);
+  };
+  co_return co_await RunAside<void>(look);
+}
+
+Job<std::optional<UserRange>> NodeSteps::TakeUserRange(InstalledNode installed,
+                                                       std::string config) {
+  const NodeId id = installed.node_id;
+  if (!options_.user_namespaces) {
+    CO_RETURN_IF_ERROR(user_ranges_.Drop(id));
+    co_return std::nullopt;
+  }
+  CO_RETURN_IF_ERROR(
+      co_await CheckUserIds(id, installed.image_id, installed.image_uri, std::move(config)));
+  CO_ASSIGN_OR_RETURN(UserRange users, user_ranges_.Take(id));
+  co_return users;
+}
+
+Job<void> NodeSteps::MountRoot(NodePlaces places, InstalledNode installed,
+                               std::optional<UserRange> users, int lock) {
+  CO_RETURN_IF_ERROR(co_await UnmountRoot(places, kUnmountPatience));
   std::filesystem::path layer = places.layers() / installed.config_id.ToString();
   CO_RETURN_IF_ERROR(MakeDirectories(layer / "upper"));
   CO_RETURN_IF_ERROR(MakeDirectories(layer / "work"));
@@ -157,6 +196,7 @@ Job<void> NodeSteps::MountRoot(NodePlaces places, InstalledNode installed, int l
   CO_RETURN_IF_ERROR(co_await MakeVolumes(volumes));
   // Whatever job there was ended with the container.
   CO_RETURN_IF_ERROR(co_await RemoveTreeJob(places.jobs() / "blocking-job", lock));
+  if (users) co_return MountMappedRoot(places, *users, image_root, layer);
   co_return Mount("overlay", places.root, "overlay", 0,
                   fmt::format("lowerdir={},upperdir={},workdir={}", image_root.string(),
                               (layer / "upper").string(), (layer / "work").string()));
@@ -174,15 +214,16 @@ Job<void> NodeSteps::Start(NodeId id, std::shared_ptr<bool> unbroken) {
   CO_RETURN_IF_ERROR(co_await images_.Fetch(installed.image_id, installed.image_uri, OrgId()));
   Volume volume = VolumeOf(places, lock.get(), std::move(unbroken));
   CO_RETURN_IF_ERROR(co_await volume.Mount());
-  CO_RETURN_IF_ERROR(co_await MountRoot(places, installed, lock.get()));
-  CO_ASSIGN_OR_RETURN(IsolatedConfig isolated, Isolate(config, places.info, ReadHostBounds()));
+  CO_ASSIGN_OR_RETURN(std::optional<UserRange> users, co_await TakeUserRange(installed, config));
+  CO_RETURN_IF_ERROR(co_await MountRoot(places, installed, users, lock.get()));
+  CO_ASSIGN_OR_RETURN(IsolatedConfig isolated, Isolate(config, places, ReadHostBounds(), users));
   if (isolated.config_json != config)
     CO_RETURN_IF_ERROR(WriteFileAtomically(places.config, isolated.config_json));
   CO_RETURN_IF_ERROR(WriteNodeFiles(places.info, isolated.host_name));
   CO_RETURN_IF_ERROR(MakeDirectories(places.output));
   for (const char* suffix : {"", ".1"})
     CO_RETURN_IF_ERROR(RemoveTree(places.old_log.string() + suffix));
-  auto started = co_await runc_.Run(id, places, lock.get());
+  auto started = co_await runc_.Run(id, places, lock.get(), users);
   if (!started) co_return Fail(StartFailed(started.error()));
   co_return {};
 }
@@ -207,7 +248,7 @@ Job<void> NodeSteps::EndContainer(NodePlaces places, NodeId id, int lock) {
     ProcessOptions options{.timeout = kSyncTimeout, .inherited = lock};
     CO_RETURN_IF_ERROR(co_await RunProcessJob(arguments, options));
   }
-  CO_RETURN_IF_ERROR(co_await UnmountJob(places.root, kUnmountPatience));
+  CO_RETURN_IF_ERROR(co_await UnmountRoot(places, kUnmountPatience));
   co_return co_await volume.SyncAndUnmount();
 }
 
@@ -248,7 +289,7 @@ Job<HealthReport> NodeSteps::ProbeOnce(NodeId id, InstalledNode installed) {
           : options_.health_timeout;
   HealthReport report;
   report.start_period = timing.start_period;
-  auto result = co_await runc_.Exec(id, installed.health_command, timeout);
+  auto result = co_await runc_.Exec(id, installed.health_command, timeout, user_ranges_.Find(id));
   if (result && result->exit_status == 0) co_return report;
   report.health = NodeHealth::kUnhealthy;
   if (!result && result.error().reason != "TOOL_TIMED_OUT") co_return Fail(result.error());

@@ -14,6 +14,7 @@
 #include "agent/oci/node_places.h"
 #include "agent/oci/oci_options.h"
 #include "agent/oci/runc.h"
+#include "agent/oci/user_ranges.h"
 #include "agent/oci/volume.h"
 #include "agent/runtime.h"
 
@@ -22,7 +23,10 @@ namespace tallyman {
 class NodeSteps {
  public:
   NodeSteps(const OciRuntimeOptions& options, ImageStore& images, const Runc& runc)
-      : options_(options), images_(images), runc_(runc) {}
+      : options_(options),
+        images_(images),
+        runc_(runc),
+        user_ranges_(options.data_directory / "nodes") {}
 
   Job<void> Prepare(NodeSpec spec);
   // `unbroken` is true while it must not be broken off.
@@ -45,13 +49,18 @@ class NodeSteps {
   Job<HealthReport> ProbeOnce(NodeId id, InstalledNode installed);
   DataUse UseOf(const NodePlaces& places) const;
   Result<Bundle> BundleOf(const NodeSpec& spec) const;
-  Job<void> MountRoot(NodePlaces places, InstalledNode installed, int lock);
+  // Where nodes have user namespaces: whether this one can have its ids in a range.
+  Job<void> CheckUserIds(NodeId id, ImageId image_id, std::string image, std::string image_config);
+  Job<std::optional<UserRange>> TakeUserRange(InstalledNode installed, std::string config);
+  Job<void> MountRoot(NodePlaces places, InstalledNode installed, std::optional<UserRange> users,
+                      int lock);
   Job<void> EndContainer(NodePlaces places, NodeId id, int lock);
   Job<void> RemoveTreeJob(std::filesystem::path path, int lock);
 
   const OciRuntimeOptions& options_;
   ImageStore& images_;
   const Runc& runc_;
+  UserRanges user_ranges_;
 };
 
 }  // namespace tallyman

@@ -27,6 +27,8 @@ struct OciRuntimeOptions {
   std::filesystem::path monitor_program = {};
   // Disks take their room when they are written, not when they are made.
   bool thin_disks = false;
+  // Each node has user ids of its own: user_ranges.h.
+  bool user_namespaces = false;
   RegistryOptions registries = {};
   // The file system for images; 0: a share of the disk.
   int64_t image_room_bytes = 0;

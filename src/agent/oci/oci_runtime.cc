@@ -14,6 +14,7 @@
 #include "agent/oci/mounts.h"
 #include "agent/oci/node_log.h"
 #include "agent/oci/process.h"
+#include "agent/oci/user_namespace_trial.h"
 #include "agent/system_error.h"
 #include "base/checked.h"
 #include "base/digest.h"
@@ -158,13 +159,20 @@ Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) 
     RETURN_IF_ERROR(MakeDirectories(options.data_directory / name));
   const std::filesystem::path boot = BootDirectory(options);
   for (const char* name : {"runc", "nodes"}) RETURN_IF_ERROR(MakeDirectories(boot / name));
-  for (const auto& path : {options.data_directory, boot}) {
-    if (::chmod(path.c_str(), 0700) != 0)
+  // Root of a node with a user namespace passes through it to what it sees.
+  const mode_t boot_mode = options.user_namespaces ? 0711 : 0700;
+  const std::pair<std::filesystem::path, mode_t> modes[] = {{options.data_directory, 0700},
+                                                            {boot / "runc", 0700},
+                                                            {boot / "nodes", 0700},
+                                                            {boot, boot_mode}};
+  for (const auto& [path, mode] : modes) {
+    if (::chmod(path.c_str(), mode) != 0)
       return Fail(SystemError("INVALID_DATA_DIRECTORY", path.string()));
   }
   ASSIGN_OR_RETURN(options.monitor_program, FindMonitor(options));
   ControlGroup(options.cgroup_parent + "/monitor").Make();
   RETURN_IF_ERROR(TakeOverRecords(options.data_directory / "runc", boot / "runc"));
+  RETURN_IF_ERROR(TryUserNamespaces(options));
   return std::unique_ptr<OciRuntime>(new OciRuntime(std::move(options)));
 }
 

@@ -10,8 +10,9 @@
 //   nodes/NODE_ID/bundle/  config.json, the record of what is installed
 //   nodes/NODE_ID/info/    what the node may know about itself
 //   locks/NODE_ID          held by whoever works on the node, down to the last tool
-// Below the directory of this boot, /run/tallyman-agent/HASH: runc's records in runc/. Nothing of
-// an earlier boot is there, so nothing of it is believed.
+// Below the directory of this boot, /run/tallyman-agent/HASH: runc's records in runc/, and what
+// nodes with user namespaces see in mapped/. Nothing of an earlier boot is there, so nothing of it
+// is believed.
 //
 // There is at most one job for a node. It is kept with what was asked; asked again, it is looked
 // after; asked otherwise, it is destroyed with the tools that it runs, and the new one begins.
@@ -39,7 +40,8 @@ class OciRuntime final : public Runtime {
  public:
   // Looks first whether this host can do it, and sets the file creation mask of this process to
   // 0022. PERMISSION_DENIED NOT_PRIVILEGED, FAILED_PRECONDITION
-  // CGROUPS_UNAVAILABLE, LOOP_UNAVAILABLE, TOOL_MISSING; INVALID_ARGUMENT INVALID_DATA_DIRECTORY.
+  // CGROUPS_UNAVAILABLE, LOOP_UNAVAILABLE, TOOL_MISSING, USER_NAMESPACES_UNAVAILABLE;
+  // INVALID_ARGUMENT INVALID_DATA_DIRECTORY.
   static Result<std::unique_ptr<OciRuntime>> Open(OciRuntimeOptions options);
 
   Result<Capacity> MeasureCapacity() override;

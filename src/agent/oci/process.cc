@@ -147,6 +147,11 @@ Result<Process> Process::Start(std::vector<std::string> arguments, ProcessOption
   }
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe err, MakePipe());
+  for (const Pipe* pipe : {&out, &err}) {
+    const auto owner = static_cast<uid_t>(options.output_owner);
+    if (options.output_owner >= 0 && ::fchown(pipe->write.get(), owner, owner) != 0)
+      return Fail(SystemError("TOOL_NOT_STARTED", "giving a pipe away"));
+  }
   ASSIGN_OR_RETURN(process.pid_, Spawn(program, words, options, out, err));
   process.pidfd_ = FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, process.pid_, 0)));
   process.out_ = std::move(out.read);

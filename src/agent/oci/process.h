@@ -20,6 +20,8 @@ struct ProcessOptions {
   // Where both outputs go, for a tool that leaves a process behind which keeps them; empty: they
   // are read. The file is created or appended to.
   std::string output_file = {};
+  // Whose the pipes of both outputs are, for what opens them by name (/dev/stdout); -1: ours.
+  int64_t output_owner = -1;
   // A descriptor that the tool inherits, so that a lock on it lasts as long as the tool; -1: none.
   int inherited = -1;
   // The tool is killed when this process dies, for work that is begun anew rather than waited for.

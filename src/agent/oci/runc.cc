@@ -182,12 +182,16 @@ std::vector<std::string> Runc::MonitorWords(const NodeId& id, const NodePlaces& 
   return words;
 }
 
-Job<void> Runc::Run(NodeId id, NodePlaces places, int lock) const {
+Job<void> Runc::Run(NodeId id, NodePlaces places, int lock, std::optional<UserRange> users) const {
   const std::filesystem::path said = places.bundle / "runc.log";
   CO_RETURN_IF_ERROR(RemoveTree(said));
   CO_RETURN_IF_ERROR(RemoveTree(places.life));
   CO_RETURN_IF_ERROR(MakeDirectories(places.life));
   std::vector<std::string> words = MonitorWords(id, places);
+  if (users) {
+    words.emplace_back("--owner");
+    words.push_back(std::to_string(users->first));
+  }
   const std::vector<std::string> also = {"--lock",     std::to_string(lock),
                                          "--",         "runc",
                                          "--root",     options_.root.string(),
@@ -273,7 +277,8 @@ Job<void> Runc::Clear(NodeId id, NodePlaces places) const {
 }
 
 Job<ProcessResult> Runc::Exec(NodeId id, std::vector<std::string> command,
-                              std::chrono::milliseconds timeout) const {
+                              std::chrono::milliseconds timeout,
+                              std::optional<UserRange> users) const {
   std::filesystem::path pid_file = options_.root / (id.ToString() + ".exec");
   CO_RETURN_IF_ERROR(RemoveTree(pid_file));
   ExecGuard guard(pid_file, id.ToString());
@@ -282,6 +287,7 @@ Job<ProcessResult> Runc::Exec(NodeId id, std::vector<std::string> command,
                                         id.ToString()};
   arguments.insert(arguments.end(), command.begin(), command.end());
   ProcessOptions options{.timeout = timeout};
+  if (users) options.output_owner = users->first;
   CO_ASSIGN_OR_RETURN(ProcessResult result, co_await RunProcessJob(arguments, options));
   guard.HasEnded();
   co_return result;

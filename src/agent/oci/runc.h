@@ -22,6 +22,7 @@
 #include "agent/oci/job.h"
 #include "agent/oci/node_places.h"
 #include "agent/oci/process.h"
+#include "agent/oci/user_ranges.h"
 #include "base/result.h"
 #include "model/ids.h"
 
@@ -72,8 +73,8 @@ class Runc {
   }
 
   // Creates and starts it. Its monitor holds `lock` until it runs. REQUIRES: places.output is a
-  // directory.
-  Job<void> Run(NodeId id, NodePlaces places, int lock) const;
+  // directory. `users` are those of its user namespace.
+  Job<void> Run(NodeId id, NodePlaces places, int lock, std::optional<UserRange> users) const;
   // Gives a container whose monitor was killed another one, which goes on reading what it prints.
   // Nothing to do when it has one.
   Status KeepWatched(const Container& container, const NodePlaces& places) const;
@@ -88,7 +89,7 @@ class Runc {
   // Runs a command in it, and kills that command after the timeout, or when the job is destroyed.
   // DEADLINE_EXCEEDED TOOL_TIMED_OUT.
   Job<ProcessResult> Exec(NodeId id, std::vector<std::string> command,
-                          std::chrono::milliseconds timeout) const;
+                          std::chrono::milliseconds timeout, std::optional<UserRange> users) const;
 
  private:
   struct Record {
