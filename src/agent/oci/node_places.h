@@ -23,6 +23,10 @@ struct NodePlaces {
   std::filesystem::path volumes() const { return disk / "volumes"; }
   std::filesystem::path jobs() const { return disk / "jobs"; }
   std::filesystem::path layers() const { return disk / "layers"; }
+  // The config.json of a config that was replaced, as long as it may come back.
+  std::filesystem::path replaced(const ConfigId& id) const {
+    return bundle / "replaced" / id.ToString();
+  }
 
   std::filesystem::path directory;
   std::filesystem::path disk_file;

@@ -32,7 +32,6 @@ class NodeSteps {
   Job<void> Remove(NodeId id);
   Job<void> DropLeftovers(NodeId id);
   // REQUIRES: the container runs. `installed` is what it was made from.
-  // Unhealthy after as many failures in a row as the image allows.
   Job<HealthReport> Probe(NodeId id, InstalledNode installed);
 
   NodePlaces PlacesOf(const NodeId& id) const {
@@ -42,8 +41,8 @@ class NodeSteps {
                   std::shared_ptr<bool> unbroken = {}) const;
 
  private:
-  Job<HealthReport> ProbeOnce(NodeId id, InstalledNode installed);
   DataUse UseOf(const NodePlaces& places) const;
+  std::vector<std::string> VolumesFor(const NodePlaces& places, const ConfigId& config_id) const;
   Result<Bundle> BundleOf(const NodeSpec& spec) const;
   Job<void> MountRoot(NodePlaces places, InstalledNode installed, int lock);
   Job<void> EndContainer(NodePlaces places, NodeId id, int lock);
