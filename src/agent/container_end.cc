@@ -14,11 +14,11 @@ namespace {
 // Of the output that is part of a sentence.
 constexpr size_t kQuotedBytesMax = 600;
 
-std::string HowItEnded(const ContainerEnd& end) {
+std::string HowItEnded(const ReportedEnd& end) {
   if (end.out_of_memory)
     return "the kernel ended it because it had used all the memory that it is given";
   if (end.signal != 0) {
-    const char* name = ::sigabbrev_np(end.signal);
+    const char* name = ::sigabbrev_np(static_cast<int>(end.signal));
     return fmt::format("it was ended by signal {}{}", end.signal,
                        name == nullptr ? "" : fmt::format(" (SIG{})", name));
   }
@@ -27,7 +27,7 @@ std::string HowItEnded(const ContainerEnd& end) {
 
 }  // namespace
 
-std::string LastPrinted(const ContainerEnd& end) {
+std::string LastPrinted(const ReportedEnd& end) {
   const std::string output = CleanText(end.output, kOutputBytesMax);
   std::string_view last = output;
   // The last of it says why; from the beginning of a character on.
@@ -37,12 +37,12 @@ std::string LastPrinted(const ContainerEnd& end) {
   return last.empty() ? "" : fmt::format("it printed last: {}", last);
 }
 
-std::string DescribeEnd(const ContainerEnd& end) {
+std::string DescribeEnd(const ReportedEnd& end) {
   const std::string printed = LastPrinted(end);
   return HowItEnded(end) + (printed.empty() ? "" : "; " + printed);
 }
 
-void FillEnd(const ContainerEnd& from, v1::ContainerEnd& to) {
+void FillEnd(const ReportedEnd& from, v1::ContainerEnd& to) {
   to.set_exit_code(from.exit_code);
   to.set_signal(from.signal);
   to.set_out_of_memory(from.out_of_memory);
@@ -52,16 +52,16 @@ void FillEnd(const ContainerEnd& from, v1::ContainerEnd& to) {
   to.set_output(CleanText(from.output, kOutputBytesMax));
 }
 
-std::string EndToBytes(const ContainerEnd& end) {
+std::string EndToBytes(const ReportedEnd& end) {
   v1::ContainerEnd message;
   FillEnd(end, message);
   return message.SerializeAsString();
 }
 
-std::optional<ContainerEnd> EndFromBytes(std::string_view bytes) {
+std::optional<ReportedEnd> EndFromBytes(std::string_view bytes) {
   v1::ContainerEnd message;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
-  ContainerEnd end;
+  ReportedEnd end;
   end.exit_code = message.exit_code();
   end.signal = message.signal();
   end.out_of_memory = message.out_of_memory();

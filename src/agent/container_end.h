@@ -14,13 +14,13 @@ class ContainerEnd;
 namespace tallyman {
 
 // "it ended with exit code 3; it printed last: ...", at most 1,000 bytes.
-std::string DescribeEnd(const ContainerEnd& end);
+std::string DescribeEnd(const ReportedEnd& end);
 // "it printed last: ..."; empty: nothing.
-std::string LastPrinted(const ContainerEnd& end);
+std::string LastPrinted(const ReportedEnd& end);
 
-void FillEnd(const ContainerEnd& from, v1::ContainerEnd& to);
-std::string EndToBytes(const ContainerEnd& end);
+void FillEnd(const ReportedEnd& from, v1::ContainerEnd& to);
+std::string EndToBytes(const ReportedEnd& end);
 // nullopt: it is not one.
-std::optional<ContainerEnd> EndFromBytes(std::string_view bytes);
+std::optional<ReportedEnd> EndFromBytes(std::string_view bytes);
 
 }  // namespace tallyman

@@ -52,11 +52,12 @@ struct AgentOptions {
   std::string agent_version;
   ExecutionOptions execution;
   std::chrono::milliseconds status_interval = std::chrono::seconds(30);
-  // How often a node that should run is looked after, and the longest pause between two starts of
-  // one that does not stay up.
+  // How often a node that should run is looked after, and probed where its image does not say how
+  // often; and the longest pause between two starts of one that does not stay up.
   std::chrono::milliseconds care_interval = std::chrono::seconds(10);
   std::chrono::milliseconds restart_pause_max = std::chrono::minutes(5);
-  // So many probes have to fail, one after the other, before a node counts as unhealthy.
+  // So many probes have to fail, one after the other, before a node counts as unhealthy, where its
+  // image does not say how many.
   int health_retries = 3;
   // How many threads one lane may have at once.
   int lane_workers_max = 2;
@@ -120,7 +121,8 @@ class AgentCore {
     SteadyTime started_at{};
     std::optional<NodeHealth> health;
     std::string health_message;
-    int unhealthy_probes = 0;
+    int64_t unhealthy_probes = 0;
+    SteadyTime probe_at{};
     // What its container is made from cannot be read, or is gone.
     bool broken = false;
     std::string disk_problem;
@@ -141,6 +143,7 @@ class AgentCore {
     std::optional<JournalNode> node = {};
     StepProgress progress = {};
     CareStep step = CareStep::kLook;
+    bool probe = true;  // its health is due, not only whether it runs
   };
 
   // Talking (core_talk.cc, core_status.cc).
@@ -183,6 +186,7 @@ class AgentCore {
   void DoCare(const Work& work);
   Result<Progress> TakeCareStep(const Work& work);
   void Look(const Work& work);
+  Result<std::optional<HealthReport>> Probe(const Work& work);
   void SeeHealth(const HealthReport& report, NodeCare& care, JournalChange& change,
                  const Work& work);
   void SeeEnd(const HealthReport& report, NodeCare& care, JournalChange& change, const Work& work);
@@ -190,8 +194,8 @@ class AgentCore {
   void CareStepFailed(const Work& work, const Error& error, NodeCare& care, JournalChange& change);
   void Mended(const Work& work, NodeCare& care, JournalChange& change);
   bool IsUnreadable(const NodeId& node_id);
-  void AddIncident(IncidentKind kind, const std::optional<NodeId>& node_id, std::string message,
-                   const std::optional<ContainerEnd>& end, JournalChange& change);
+  void AddIncident(ReportedIncident kind, const std::optional<NodeId>& node_id, std::string message,
+                   const std::optional<ReportedEnd>& end, JournalChange& change);
   void SaveCare(const JournalChange& change);
 
   Parts parts_;

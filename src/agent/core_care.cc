@@ -15,6 +15,9 @@ namespace {
 
 constexpr size_t kIncidentsMax = 1000;
 constexpr std::chrono::seconds kFirstRestartPause(1);
+// However often, or seldom, an image asks for its probes.
+constexpr std::chrono::milliseconds kProbeIntervalMin = std::chrono::seconds(5);
+constexpr std::chrono::milliseconds kProbeIntervalMax = std::chrono::hours(24);
 // A node that has stayed up for so long is started at once when it ends again.
 constexpr std::chrono::minutes kStable(10);
 
@@ -57,7 +60,7 @@ Result<Progress> AgentCore::TakeCareStep(const Work& work) {
   if (work.node->mending == Mending::kRemove) return runtime.Remove(work.node_id);
   if (work.step == CareStep::kStop) return runtime.Stop(work.node_id);
   if (work.step == CareStep::kStart) return runtime.Start(work.node_id);
-  ASSIGN_OR_RETURN(NodeSpec spec, ParsePayload(work.node->payload));
+  ASSIGN_OR_RETURN(NodeSpec spec, ParseAsInstalled(work.node->payload));
   return work.step == CareStep::kInstall ? runtime.Install(spec) : runtime.Prepare(spec);
 }
 
@@ -139,7 +142,7 @@ void AgentCore::CareStepFailed(const Work& work, const Error& error, NodeCare& c
                     {{"failures", std::to_string(care.failures)},
                      {"next_look_ms", std::to_string(care.restart_pause.count())}}});
   if (std::exchange(care.told_not_restarted, true)) return;
-  AddIncident(IncidentKind::kNodeNotRestarted, work.node_id, message, std::nullopt, change);
+  AddIncident(ReportedIncident::kNodeNotRestarted, work.node_id, message, std::nullopt, change);
 }
 
 bool AgentCore::IsUnreadable(const NodeId& node_id) {
@@ -149,8 +152,14 @@ bool AgentCore::IsUnreadable(const NodeId& node_id) {
          });
 }
 
+Result<std::optional<HealthReport>> AgentCore::Probe(const Work& work) {
+  if (work.probe) return parts_.runtime.CheckHealth(work.node_id);
+  ASSIGN_OR_RETURN(HealthReport report, parts_.runtime.CheckRuns(work.node_id));
+  return report;
+}
+
 void AgentCore::Look(const Work& work) {
-  auto found = parts_.runtime.CheckHealth(work.node_id);
+  auto found = Probe(work);
   const bool unreadable = !found && !MayPass(found.error()) && IsUnreadable(work.node_id);
   std::lock_guard lock(mutex_);
   NodeCare& care = care_[work.node_id];
@@ -168,7 +177,8 @@ void AgentCore::Look(const Work& work) {
   } else {
     care.was_up = true;
     care.broken = false;
-    SeeHealth(**found, care, change, work);
+    if (work.probe) SeeHealth(**found, care, change, work);
+    care.care_at = std::min(care.care_at, care.probe_at);
     if (now - care.started_at > kStable) care.restart_pause = {};
   }
   if (care.broken) {
@@ -180,9 +190,13 @@ void AgentCore::Look(const Work& work) {
 
 void AgentCore::SeeHealth(const HealthReport& report, NodeCare& care, JournalChange& change,
                           const Work& work) {
+  const bool said = report.interval.count() > 0;
+  care.probe_at = parts_.clock.SteadyNow() +
+                  (said ? std::clamp(report.interval, kProbeIntervalMin, kProbeIntervalMax)
+                        : options_.care_interval);
   if (report.health == NodeHealth::kHealthy) {
     if (care.health == NodeHealth::kUnhealthy)
-      AddIncident(IncidentKind::kNodeHealthy, work.node_id, "", {}, change);
+      AddIncident(ReportedIncident::kNodeHealthy, work.node_id, "", {}, change);
     care.health = report.health;
     care.unhealthy_probes = 0;
     care.health_message.clear();
@@ -191,10 +205,10 @@ void AgentCore::SeeHealth(const HealthReport& report, NodeCare& care, JournalCha
   const bool begins = parts_.clock.SteadyNow() - care.started_at < report.start_period;
   if (begins && care.health != NodeHealth::kUnhealthy) return;
   care.health_message = report.message;
-  if (care.health == NodeHealth::kUnhealthy || ++care.unhealthy_probes < options_.health_retries)
-    return;
+  const int64_t retries = report.retries > 0 ? report.retries : options_.health_retries;
+  if (care.health == NodeHealth::kUnhealthy || ++care.unhealthy_probes < retries) return;
   care.health = NodeHealth::kUnhealthy;
-  AddIncident(IncidentKind::kNodeUnhealthy, work.node_id, report.message, {}, change);
+  AddIncident(ReportedIncident::kNodeUnhealthy, work.node_id, report.message, {}, change);
 }
 
 void AgentCore::SeeEnd(const HealthReport& report, NodeCare& care, JournalChange& change,
@@ -204,6 +218,7 @@ void AgentCore::SeeEnd(const HealthReport& report, NodeCare& care, JournalChange
   care.health.reset();
   care.unhealthy_probes = 0;
   care.health_message.clear();
+  care.probe_at = {};
   // After a boot nothing runs, and nothing has crashed.
   if (!std::exchange(care.was_up, false)) return;
   care.crashed = true;
@@ -213,7 +228,7 @@ void AgentCore::SeeEnd(const HealthReport& report, NodeCare& care, JournalChange
                                 report.end ? DescribeEnd(*report.end) : report.message),
                     {}});
   const bool out_of_memory = report.end && report.end->out_of_memory;
-  AddIncident(out_of_memory ? IncidentKind::kNodeOutOfMemory : IncidentKind::kNodeCrashed,
+  AddIncident(out_of_memory ? ReportedIncident::kNodeOutOfMemory : ReportedIncident::kNodeCrashed,
               work.node_id, report.end ? LastPrinted(*report.end) : report.message, report.end,
               change);
   if (!report.end) return;
@@ -225,18 +240,18 @@ void AgentCore::SeeEnd(const HealthReport& report, NodeCare& care, JournalChange
 void AgentCore::AddHostProblem(const std::string& message) {
   std::lock_guard lock(mutex_);
   JournalChange change;
-  AddIncident(IncidentKind::kHostProblem, std::nullopt, message, {}, change);
+  AddIncident(ReportedIncident::kHostProblem, std::nullopt, message, {}, change);
   SaveCare(change);
 }
 
 // Those of which nobody was told yet are put together; there are never more than kIncidentsMax.
-void AgentCore::AddIncident(IncidentKind kind, const std::optional<NodeId>& node_id,
-                            std::string message, const std::optional<ContainerEnd>& end,
+void AgentCore::AddIncident(ReportedIncident kind, const std::optional<NodeId>& node_id,
+                            std::string message, const std::optional<ReportedEnd>& end,
                             JournalChange& change) {
   auto alike = [&](const JournalIncident& other) {
     // Problems of a host are of many kinds, told apart by their words.
     return other.kind == kind && other.node_id == node_id &&
-           (kind != IncidentKind::kHostProblem || other.message == message);
+           (kind != ReportedIncident::kHostProblem || other.message == message);
   };
   JournalIncident one{.number = state_.next_incident,
                       .kind = kind,

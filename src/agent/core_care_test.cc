@@ -99,6 +99,24 @@ TEST_F(CoreCareTest, ANodeWhoseContainerIsLostIsMadeAgain) {
   EXPECT_TRUE(Runs(spec));
 }
 
+// What ran before is what will run: it stays held until then.
+TEST_F(CoreCareTest, ANodeWhoseContainerIsLostIsInMotionUntilItIsMadeAgain) {
+  Create(Spec(node_));
+  machine_.LoseContainer(node_);
+  StartAgent();
+  ASSERT_TRUE(core_->Talk().has_value());
+  EXPECT_TRUE(StatusOf(node_).pending());
+  EXPECT_EQ(StatusOf(node_).problem(), "its container is gone: it is made again");
+  EXPECT_TRUE(machine_.Remove(node_).has_value());
+  StartAgent();
+  ASSERT_TRUE(core_->Talk().has_value());
+  EXPECT_TRUE(StatusOf(node_).pending());
+  Pass(seconds(60));
+  EXPECT_FALSE(StatusOf(node_).pending());
+  EXPECT_EQ(StatusOf(node_).problem(), "");
+  EXPECT_EQ(StatusOf(node_).run_state(), v1::RUN_STATE_RUNNING);
+}
+
 TEST_F(CoreCareTest, ARestartByAPersonMakesABrokenNodeAgain) {
   NodeSpec spec = Spec(node_);
   Create(spec);

@@ -127,6 +127,32 @@ TEST_F(CoreIncidentsTest, WhileANodeBeginsItMayBeUnhealthy) {
   EXPECT_EQ(StatusOf(node_).health(), v1::HEALTH_UNHEALTHY);
 }
 
+TEST_F(CoreIncidentsTest, AnImageSaysHowOftenItIsProbedAndHowManyFailuresCount) {
+  Create(Spec(node_));
+  machine_.SetProbes(node_, minutes(1), 2);
+  Pass(minutes(1));
+  const int64_t before = machine_.CountProbes(node_);
+  Pass(minutes(10));
+  EXPECT_NEAR(static_cast<double>(machine_.CountProbes(node_) - before), 10, 1);
+  machine_.SetUnhealthy(node_, "exit code 1: no peers");
+  Pass(seconds(61));
+  EXPECT_NE(StatusOf(node_).health(), v1::HEALTH_UNHEALTHY);
+  Pass(minutes(2));
+  EXPECT_EQ(Count(v1::INCIDENT_KIND_NODE_UNHEALTHY), 1);
+  // That it has ended is seen as soon as ever.
+  machine_.Crash(node_);
+  Pass(seconds(15));
+  EXPECT_EQ(Count(v1::INCIDENT_KIND_NODE_CRASHED), 1);
+  EXPECT_TRUE(Machine(node_)->running);
+
+  machine_.SetUnhealthy(node_, "");
+  machine_.SetProbes(node_, std::chrono::milliseconds(1), 2);
+  Pass(minutes(2));
+  const int64_t often = machine_.CountProbes(node_);
+  Pass(minutes(1));
+  EXPECT_NEAR(static_cast<double>(machine_.CountProbes(node_) - often), 12, 2);
+}
+
 TEST_F(CoreIncidentsTest, DiskErrorsAndProblemsOfTheHostAreToldOncePerChange) {
   Create(Spec(node_));
   machine_.SetDiskProblem(node_, "its file system has errors");

@@ -1,4 +1,6 @@
 // What the agent says of its machine.
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "agent/container_end.h"
@@ -35,6 +37,13 @@ void FillSeen(const ObservedNode& seen, const JournalNode* meant, v1::NodeStatus
   } else {
     to.set_run_state(v1::RUN_STATE_FAILED);
   }
+}
+
+// What is made again from the journal is in motion: it will run what ran before, so that this is to
+// stay held.
+void SayMadeAgain(std::string_view why, v1::NodeStatus& to) {
+  to.set_pending(true);
+  to.set_problem(fmt::format("{}: it is made again", why));
 }
 
 }  // namespace
@@ -77,7 +86,7 @@ Status AgentCore::FillCapacity(v1::HostStatus& status) {
   host_problem_ = problem;
   if (!begins) return {};
   JournalChange change;
-  AddIncident(IncidentKind::kHostProblem, std::nullopt, problem, {}, change);
+  AddIncident(ReportedIncident::kHostProblem, std::nullopt, problem, {}, change);
   SaveCare(change);
   return {};
 }
@@ -93,7 +102,7 @@ void AgentCore::NoteSeen(const ObservedNode& seen, bool pending) {
   care.disk_problem = seen.disk_problem;
   if (seen.disk_problem.empty()) return;
   JournalChange change;
-  AddIncident(IncidentKind::kNodeDiskError, seen.node_id, seen.disk_problem, {}, change);
+  AddIncident(ReportedIncident::kNodeDiskError, seen.node_id, seen.disk_problem, {}, change);
   SaveCare(change);
 }
 
@@ -123,6 +132,8 @@ void AgentCore::FillNodes(const std::vector<ObservedNode>& seen, const std::set<
     }
     FillSeen(node, known ? &meant->second : nullptr, to);
     to.set_pending(pending.contains(node.node_id));
+    if (!to.pending() && known && !meant->second.failed && !node.config_id)
+      SayMadeAgain("its container is gone", to);
     auto care = care_.find(node.node_id);
     if (care == care_.end() || !node.running || !care->second.health) continue;
     to.set_health(*care->second.health == NodeHealth::kHealthy ? v1::HEALTH_HEALTHY
@@ -137,7 +148,9 @@ void AgentCore::FillNodes(const std::vector<ObservedNode>& seen, const std::set<
     auto meant = state_.nodes.find(id);
     if (meant == state_.nodes.end()) continue;
     to.set_run_state(v1::RUN_STATE_FAILED);
-    if (!pending.contains(id) && !meant->second.failed) care_[id].broken = true;
+    if (pending.contains(id) || meant->second.failed) continue;
+    care_[id].broken = true;
+    SayMadeAgain("nothing of it is on the machine", to);
   }
   status.set_complete(status.nodes_size() <= static_cast<int>(kNodesMax));
   while (status.nodes_size() > static_cast<int>(kNodesMax)) status.mutable_nodes()->RemoveLast();

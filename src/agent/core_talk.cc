@@ -39,24 +39,12 @@ std::optional<CommandKind> KindOf(v1::CommandKind kind) {
   }
 }
 
-v1::IncidentKind KindOf(IncidentKind kind) {
-  switch (kind) {
-    case IncidentKind::kNodeCrashed:
-      return v1::INCIDENT_KIND_NODE_CRASHED;
-    case IncidentKind::kNodeOutOfMemory:
-      return v1::INCIDENT_KIND_NODE_OUT_OF_MEMORY;
-    case IncidentKind::kNodeNotRestarted:
-      return v1::INCIDENT_KIND_NODE_NOT_RESTARTED;
-    case IncidentKind::kNodeUnhealthy:
-      return v1::INCIDENT_KIND_NODE_UNHEALTHY;
-    case IncidentKind::kNodeHealthy:
-      return v1::INCIDENT_KIND_NODE_HEALTHY;
-    case IncidentKind::kNodeDiskError:
-      return v1::INCIDENT_KIND_NODE_DISK_ERROR;
-    case IncidentKind::kHostProblem:
-      break;
-  }
-  return v1::INCIDENT_KIND_HOST_PROBLEM;
+// The words of the API, in its order.
+v1::IncidentKind KindOf(ReportedIncident kind) {
+  static_assert(
+      static_cast<int>(ReportedIncident::kNodeCrashed) + 1 == v1::INCIDENT_KIND_NODE_CRASHED &&
+      static_cast<int>(ReportedIncident::kHostProblem) + 1 == v1::INCIDENT_KIND_HOST_PROBLEM);
+  return static_cast<v1::IncidentKind>(static_cast<int>(kind) + 1);
 }
 
 v1::OutcomeResult ResultOf(CommandResult result) {

@@ -138,6 +138,7 @@ std::optional<AgentCore::Work> AgentCore::Claim() {
   NodeCare& care = care_[next->node_id];
   care.claimed = true;
   next->progress = care.progress;
+  next->probe = now >= care.probe_at;
   if (next->found != nullptr) next->command = *next->found;
   if (auto node = state_.nodes.find(next->node_id); node != state_.nodes.end())
     next->node = node->second;

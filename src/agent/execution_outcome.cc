@@ -24,6 +24,10 @@ NextStep Execution::Step::Wait(std::chrono::milliseconds wait) const {
 Result<NodeSpec> Execution::Step::OldSpec() const { return ParsePayload(node->payload); }
 Result<NodeSpec> Execution::Step::NewSpec() const { return ParsePayload(command.payload); }
 
+Result<NodeSpec> Execution::Step::Target() const {
+  return IsTransition(command.kind) ? NewSpec() : ParseAsInstalled(node->payload);
+}
+
 std::string Execution::Step::Installing(const NodeSpec& from, const NodeSpec& to) const {
   if (node == nullptr) return "making its disk and container";
   if (from.resources.disk_bytes < to.resources.disk_bytes) return "making its disk larger";
@@ -60,6 +64,9 @@ void Execution::Step::FillInPlace(CommandOutcome& outcome) const {
 NextStep Execution::Step::Refuse(CommandResult result, std::string message) const {
   CommandOutcome outcome{.result = result, .config_id = {}, .message = std::move(message)};
   FillInPlace(outcome);
+  // What an upgrade before it has left of a larger disk is to stay held.
+  if (ChangesConfig(command.kind) && node != nullptr && KeptDisk(node->payload) > 0)
+    outcome.result = CommandResult::kFailure;
   return Finish(std::move(outcome));
 }
 
@@ -133,6 +140,12 @@ NextStep Execution::Step::FinishUndone() const {
   JournalNode& changed = next.change.put_nodes.emplace_back(*node);
   changed.failed = false;
   changed.mending = Mending::kNothing;
+  auto spec = NewSpec();
+  if (command.undo_incomplete && spec) {
+    changed.payload = KeepDisk(node->payload, spec->resources.disk_bytes);
+  } else if (KeptDisk(node->payload) > 0) {
+    changed.payload = KeepDisk(node->payload, 0);
+  }
   return next;
 }
 

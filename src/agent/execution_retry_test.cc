@@ -115,7 +115,7 @@ TEST_F(ExecutionRetryTest, StepsThatTakeTimeAreDoneAndUndoneAllTheSame) {
 
 TEST_F(ExecutionRetryTest, AFailedCreateSaysHowItsContainerEnded) {
   struct Case {
-    ContainerEnd end;
+    ReportedEnd end;
     std::string says;
   };
   for (const Case& a :

@@ -74,7 +74,7 @@ struct Execution::Step {
   Result<NodeSpec> OldSpec() const;
   Result<NodeSpec> NewSpec() const;
   // What is to be in place after the command.
-  Result<NodeSpec> Target() const { return IsTransition(command.kind) ? NewSpec() : OldSpec(); }
+  Result<NodeSpec> Target() const;
   bool should_run() const { return node == nullptr || node->should_run; }
   // "making its disk larger", for a message.
   std::string Installing(const NodeSpec& from, const NodeSpec& to) const;

@@ -222,6 +222,45 @@ TEST_F(ExecutionTest, WhenTheNewOneFilledItsLargerDiskTheOldOneRunsOnItAndTheOut
   EXPECT_EQ(seen->limits.disk_bytes, spec.resources.disk_bytes);
 }
 
+// The control plane goes on holding what has failed, and lets go of it with a rollback.
+TEST_F(ExecutionTest, ADiskThatWasKeptLargerIsAFailureUntilItIsGivenBack) {
+  NodeSpec old = Spec(node_, 2);
+  Create(old);
+  NodeSpec spec = Spec(node_, 4);
+  machine_.SetHook([&](RuntimeStep step, const NodeSpec& of) -> Status {
+    if (step != RuntimeStep::kHealth || of.config_id != spec.config_id) return {};
+    machine_.SetDataBytes(node_, old.resources.disk_bytes + 1);
+    return Fail(Internal("TOOL_FAILED", "unhealthy"));
+  });
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
+  Settle();
+  control_.outcomes.clear();
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, Spec(node_, 1)));
+  Settle();
+  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+  control_.outcomes.clear();
+
+  // Made again it is what it was.
+  machine_.LoseContainer(node_);
+  HandOut(Command(v1::COMMAND_KIND_RESTART, old));
+  Settle();
+  EXPECT_EQ(Machine(node_)->limits.disk_bytes, spec.resources.disk_bytes);
+  control_.outcomes.clear();
+
+  machine_.SetDataBytes(node_, 0);
+  NodeSpec next = Spec(node_, 4);
+  FailStep(RuntimeStep::kStart, next.config_id);
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, next));
+  Settle();
+  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  EXPECT_EQ(Machine(node_)->limits, old.resources);
+  control_.outcomes.clear();
+  machine_.SetDataBytes(node_, old.resources.disk_bytes);
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, Spec(node_, 1)));
+  Settle();
+  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+}
+
 TEST_F(ExecutionTest, DataThatDoNotFitTheSmallerDiskAreFoundBeforeTheNodeIsStopped) {
   NodeSpec old = Spec(node_, 4);
   Create(old);

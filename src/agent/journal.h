@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "model/command.h"
 #include "model/ids.h"
+#include "model/report.h"
 
 namespace tallyman {
 
@@ -130,37 +131,19 @@ struct JournalNode {
   // How often it was started again since the last command that changed its config, and how it ended
   // the last time.
   int64_t restarts = 0;
-  std::optional<ContainerEnd> last_end = {};
+  std::optional<ReportedEnd> last_end = {};
 
   friend bool operator==(const JournalNode&, const JournalNode&) = default;
 };
 
-// The incidents of the API; which means what is said there.
-enum class IncidentKind {
-  kNodeCrashed,
-  kNodeOutOfMemory,
-  kNodeNotRestarted,
-  kNodeUnhealthy,
-  kNodeHealthy,
-  kNodeDiskError,
-  kHostProblem
-};
-
-template <>
-struct EnumText<IncidentKind> {
-  static constexpr std::array<std::string_view, 7> kWords = {
-      "node_crashed", "node_out_of_memory", "node_not_restarted", "node_unhealthy",
-      "node_healthy", "node_disk_error",    "host_problem"};
-};
-
 struct JournalIncident {
   int64_t number = 0;
-  IncidentKind kind = IncidentKind::kHostProblem;
+  ReportedIncident kind = ReportedIncident::kHostProblem;
   std::optional<NodeId> node_id = {};  // empty: the host itself
   Time at{};
   int64_t count = 1;
   std::string message = {};
-  std::optional<ContainerEnd> end = {};
+  std::optional<ReportedEnd> end = {};
 
   friend bool operator==(const JournalIncident&, const JournalIncident&) = default;
 };

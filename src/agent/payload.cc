@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/text.h"
@@ -12,6 +13,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr size_t kTextBytesMax = 2000;
+// Written by the agent itself.
+constexpr const char* kKeptDisk = "agent_kept_disk_bytes";
 
 Error Invalid(std::string_view field) {
   return InvalidArgument("PAYLOAD_INVALID",
@@ -73,6 +76,29 @@ Result<NodeSpec> ParsePayload(std::string_view payload) {
     return Fail(Invalid("config"));
   spec.values = std::move(read.values);
   spec.firewall_rules = std::move(read.firewall_rules);
+  return spec;
+}
+
+std::string KeepDisk(std::string_view payload, int64_t disk_bytes) {
+  boost::system::error_code error;
+  json::value parsed = json::parse(json::string_view(payload.data(), payload.size()), error);
+  if (error || !parsed.is_object()) return std::string(payload);
+  parsed.as_object().erase(kKeptDisk);
+  if (disk_bytes > 0) parsed.as_object()[kKeptDisk] = disk_bytes;
+  return json::serialize(parsed);
+}
+
+int64_t KeptDisk(std::string_view payload) {
+  boost::system::error_code error;
+  const json::value parsed = json::parse(json::string_view(payload.data(), payload.size()), error);
+  const json::value* kept =
+      error || !parsed.is_object() ? nullptr : parsed.as_object().if_contains(kKeptDisk);
+  return kept != nullptr && kept->is_int64() ? kept->as_int64() : 0;
+}
+
+Result<NodeSpec> ParseAsInstalled(std::string_view payload) {
+  ASSIGN_OR_RETURN(NodeSpec spec, ParsePayload(payload));
+  spec.resources.disk_bytes = std::max(spec.resources.disk_bytes, KeptDisk(payload));
   return spec;
 }
 

@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "model/config.h"
 #include "model/ids.h"
+#include "model/report.h"
 #include "model/resources.h"
 
 namespace tallyman {
@@ -55,17 +56,6 @@ struct Progress {
   static Progress Later(std::chrono::milliseconds look_again) { return {false, look_again}; }
 };
 
-// How a node's container ended.
-struct ContainerEnd {
-  int exit_code = 0;  // 128 + signal where one ended it
-  int signal = 0;     // 0: none
-  bool out_of_memory = false;
-  Time at{};
-  std::string output;  // the last lines that it printed, at most 2,000 bytes of UTF-8
-
-  friend bool operator==(const ContainerEnd&, const ContainerEnd&) = default;
-};
-
 // A node as it is found on the machine.
 struct ObservedNode {
   NodeId node_id;
@@ -81,7 +71,7 @@ struct ObservedNode {
   Resources limits;
   int64_t disk_used_bytes = 0;  // 0: not mounted
   // How the container ended that ran last; empty while it runs and where nothing is known.
-  std::optional<ContainerEnd> end;
+  std::optional<ReportedEnd> end;
   // It cannot be seen what is there: the rest says nothing. Empty: all can be read.
   std::string unreadable;
   // Its disk has errors, or can only be read. Empty: neither.
@@ -105,9 +95,13 @@ struct HealthReport {
   // the container ended.
   std::string message;
   // Not running, and known.
-  std::optional<ContainerEnd> end;
-  // The image itself allows this long after a start before failures count (docker's StartPeriod).
+  std::optional<ReportedEnd> end;
+  // What the image itself says of its probes (docker's HEALTHCHECK): how long after a start
+  // failures do not count, how often to probe, and how many failures in a row make it unhealthy. 0:
+  // not said.
   std::chrono::milliseconds start_period{0};
+  std::chrono::milliseconds interval{0};
+  int64_t retries = 0;
 };
 
 // What the machine can give to nodes, and what it keeps.
@@ -154,6 +148,8 @@ class Runtime : public LogSource {
   // One probe. Healthy: it runs and its health command, if it has one, ends with 0 in time. Empty:
   // the command has not ended yet; ask again.
   virtual Result<std::optional<HealthReport>> CheckHealth(const NodeId& node_id) = 0;
+  // The same without the health command: healthy when it runs.
+  virtual Result<HealthReport> CheckRuns(const NodeId& node_id) = 0;
   virtual Result<std::optional<BlockingJob>> FindBlockingJob(const NodeId& node_id) = 0;
   // Everything that is there of any node. One that cannot be read is in it, as unreadable.
   virtual Result<std::vector<ObservedNode>> List() = 0;

@@ -78,6 +78,7 @@ Result<Progress> SimulatedRuntime::Install(const NodeSpec& spec) {
   RETURN_IF_ERROR(CheckFits(spec));
   SimulatedNode& node = nodes_[spec.node_id];
   if (node.running) return Fail(FailedPrecondition("NODE_RUNS", "the node runs; stop it first"));
+  if (node.data.disk == 0) node.data.disk = ++disks_;
   node.installed = spec;
   node.unreadable = false;
   node.unhealthy.clear();
@@ -107,6 +108,7 @@ Result<Progress> SimulatedRuntime::Stop(const NodeId& node_id) {
   if (found == nodes_.end()) return Progress::Done();
   SimulatedNode& node = found->second;
   if (std::exchange(node.running, false)) PrintLocked(node, {.at = {}, .text = "stopped"});
+  node.data.synced = node.data.written;
   node.job.reset();
   return Progress::Done();
 }
@@ -139,23 +141,28 @@ Result<std::optional<HealthReport>> SimulatedRuntime::CheckHealth(const NodeId& 
     hook = hook_;
   }
   if (hook) RETURN_IF_ERROR(hook(RuntimeStep::kHealth, spec));
+  ASSIGN_OR_RETURN(HealthReport report, CheckRuns(node_id));
+  if (report.health == NodeHealth::kNotRunning) return report;
+  std::lock_guard lock(mutex_);
+  SimulatedNode& node = nodes_[node_id];
+  ++node.probes;
+  report.start_period = node.start_period;
+  report.interval = node.probe_interval;
+  report.retries = node.probe_retries;
+  if (!node.unhealthy.empty()) report.health = NodeHealth::kUnhealthy;
+  report.message = node.unhealthy;
+  return report;
+}
+
+Result<HealthReport> SimulatedRuntime::CheckRuns(const NodeId& node_id) {
   std::lock_guard lock(mutex_);
   auto found = nodes_.find(node_id);
   HealthReport report;
-  if (found == nodes_.end()) {
-    report.health = NodeHealth::kNotRunning;
-    return report;
-  }
-  const SimulatedNode& node = found->second;
-  if (node.unreadable) return Fail(DataLoss("NODE_UNREADABLE", "its state is empty"));
-  if (!node.running) {
-    report.health = NodeHealth::kNotRunning;
-    report.end = node.end;
-  } else if (!node.unhealthy.empty()) {
-    report.health = NodeHealth::kUnhealthy;
-    report.message = node.unhealthy;
-    report.start_period = node.start_period;
-  }
+  if (found != nodes_.end() && found->second.unreadable)
+    return Fail(DataLoss("NODE_UNREADABLE", "its state is empty"));
+  if (found != nodes_.end() && found->second.running) return report;
+  report.health = NodeHealth::kNotRunning;
+  if (found != nodes_.end()) report.end = found->second.end;
   return report;
 }
 
@@ -277,12 +284,24 @@ void SimulatedRuntime::SetUnhealthy(const NodeId& node_id, std::string message,
   nodes_[node_id].start_period = start_period;
 }
 
+void SimulatedRuntime::SetProbes(const NodeId& node_id, std::chrono::milliseconds interval,
+                                 int64_t retries) {
+  std::lock_guard lock(mutex_);
+  nodes_[node_id].probe_interval = interval;
+  nodes_[node_id].probe_retries = retries;
+}
+
+int64_t SimulatedRuntime::CountProbes(const NodeId& node_id) {
+  std::lock_guard lock(mutex_);
+  return nodes_[node_id].probes;
+}
+
 void SimulatedRuntime::SetDiskProblem(const NodeId& node_id, std::string problem) {
   std::lock_guard lock(mutex_);
   nodes_[node_id].disk_problem = std::move(problem);
 }
 
-void SimulatedRuntime::Crash(const NodeId& node_id, ContainerEnd end) {
+void SimulatedRuntime::Crash(const NodeId& node_id, ReportedEnd end) {
   std::lock_guard lock(mutex_);
   auto found = nodes_.find(node_id);
   if (found == nodes_.end() || !std::exchange(found->second.running, false)) return;
@@ -313,7 +332,24 @@ void SimulatedRuntime::CutPower(const std::function<bool(const ImageId&)>& keeps
     node.running = false;
     node.end.reset();
     node.job.reset();
+    node.data.written = node.data.synced;
   }
+}
+
+void SimulatedRuntime::Write(const NodeId& node_id, bool sync) {
+  std::lock_guard lock(mutex_);
+  auto found = nodes_.find(node_id);
+  if (found == nodes_.end() || !found->second.running) return;
+  SimulatedData& data = found->second.data;
+  ++data.written;
+  if (sync) data.synced = data.written;
+}
+
+std::map<NodeId, SimulatedData> SimulatedRuntime::Data() {
+  std::lock_guard lock(mutex_);
+  std::map<NodeId, SimulatedData> all;
+  for (const auto& [id, node] : nodes_) all[id] = node.data;
+  return all;
 }
 
 }  // namespace tallyman

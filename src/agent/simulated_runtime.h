@@ -15,6 +15,13 @@
 
 namespace tallyman {
 
+// What a node has on its disk. A power cut takes what was not synced.
+struct SimulatedData {
+  int64_t disk = 0;  // which: each that is made has another number
+  int64_t written = 0;
+  int64_t synced = 0;
+};
+
 enum class RuntimeStep { kPrepare, kInstall, kStart, kStop, kRemove, kHealth };
 
 class SimulatedRuntime final : public Runtime {
@@ -44,15 +51,22 @@ class SimulatedRuntime final : public Runtime {
   // not count.
   void SetUnhealthy(const NodeId& node_id, std::string message,
                     std::chrono::milliseconds start_period = {});
+  // What its image says of its probes.
+  void SetProbes(const NodeId& node_id, std::chrono::milliseconds interval, int64_t retries);
+  // How often its health was asked for.
+  int64_t CountProbes(const NodeId& node_id);
   void SetDiskProblem(const NodeId& node_id, std::string problem);
   // The container ends by itself. Nothing happens where none runs.
-  void Crash(const NodeId& node_id, ContainerEnd end = {.exit_code = 1, .at = {}, .output = {}});
+  void Crash(const NodeId& node_id, ReportedEnd end = {.exit_code = 1, .at = {}, .output = {}});
   // Nothing of the node can be read, until it is installed again or removed.
   void Break(const NodeId& node_id);
   // What its container is made from is gone; its data are there.
   void LoseContainer(const NodeId& node_id);
-  // The machine goes down without a word: nothing runs, nothing is under way, and of the images
-  // those are left that `keeps` says.
+  // Where it runs it writes something more, and syncs all that it has written. Stopping syncs too.
+  void Write(const NodeId& node_id, bool sync);
+  std::map<NodeId, SimulatedData> Data();
+  // The machine goes down without a word: nothing runs, nothing is under way, what was not synced
+  // is lost, and of the images those are left that `keeps` says.
   void CutPower(const std::function<bool(const ImageId&)>& keeps);
   void Print(const NodeId& node_id, NodeLogLine line);
 
@@ -65,6 +79,7 @@ class SimulatedRuntime final : public Runtime {
   Result<Progress> DropLeftovers(const NodeId& node_id) override;
   Result<Progress> DropImagesExcept(const std::set<ImageId>& kept) override;
   Result<std::optional<HealthReport>> CheckHealth(const NodeId& node_id) override;
+  Result<HealthReport> CheckRuns(const NodeId& node_id) override;
   Result<std::optional<BlockingJob>> FindBlockingJob(const NodeId& node_id) override;
   Result<std::vector<ObservedNode>> List() override;
   Result<LogPart> ReadLog(const NodeId& node_id, const LogPosition& from,
@@ -77,11 +92,15 @@ class SimulatedRuntime final : public Runtime {
     bool running = false;
     bool unreadable = false;
     int64_t data_bytes = 0;
+    SimulatedData data;
     std::string unhealthy;
     std::chrono::milliseconds start_period{0};
+    std::chrono::milliseconds probe_interval{0};
+    int64_t probe_retries = 0;
+    int64_t probes = 0;
     std::string disk_problem;
     std::optional<BlockingJob> job;
-    std::optional<ContainerEnd> end;
+    std::optional<ReportedEnd> end;
     std::deque<NodeLogLine> log;
     int64_t log_begin = 0;  // so many lines are not kept any more
   };
@@ -105,6 +124,7 @@ class SimulatedRuntime final : public Runtime {
   std::function<void()> list_hook_;
   std::optional<Error> list_error_;
   int64_t tidied_ = 0;
+  int64_t disks_ = 0;
   std::set<ImageId> images_;
   std::map<NodeId, SimulatedNode> nodes_;
   std::map<NodeId, Job> jobs_;

@@ -44,7 +44,7 @@ PRAGMA user_version = 2;
 )";
 
 // An end is kept in the form in which it is told.
-std::optional<std::string> ToBlob(const std::optional<ContainerEnd>& end) {
+std::optional<std::string> ToBlob(const std::optional<ReportedEnd>& end) {
   if (!end) return std::nullopt;
   return EndToBytes(*end);
 }

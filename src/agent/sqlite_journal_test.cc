@@ -141,18 +141,18 @@ TEST_F(SqliteJournalTest, ReadsAndKeepsTheJournalOfTheLastRelease) {
 }
 
 TEST_F(SqliteJournalTest, KeepsIncidentsAndHowNodesEnded) {
-  const ContainerEnd end{.exit_code = 139,
-                         .signal = 11,
-                         .out_of_memory = true,
-                         .at = clock_.Now(),
-                         .output = "last words\n"};
+  const ReportedEnd end{.exit_code = 139,
+                        .signal = 11,
+                        .out_of_memory = true,
+                        .at = clock_.Now(),
+                        .output = "last words\n"};
   const JournalNode node{.node_id = ids_.New<NodeId>(),
                          .payload = "{}",
                          .mending = Mending::kPutBack,
                          .restarts = 12,
                          .last_end = end};
   const JournalIncident crash{.number = 7,
-                              .kind = IncidentKind::kNodeOutOfMemory,
+                              .kind = ReportedIncident::kNodeOutOfMemory,
                               .node_id = node.node_id,
                               .at = clock_.Now(),
                               .count = 3,

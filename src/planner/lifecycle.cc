@@ -303,7 +303,9 @@ void NodeLifecycle::Fail(Entry& entry, const Said& said) {
   StartFromWhatRuns(entry);
   if (!LaterHasEnded(entry)) Run(said.config_id);
   End(entry, CommandState::kFailed, said);
-  if (command.kind == CommandKind::kCreate && !said.config_id) return EndUnmade();
+  // What it has left behind may still be there: a status says when it is gone.
+  const bool left_nothing = !said.config_id && said.run_state == ReportedRun::kNone;
+  if (command.kind == CommandKind::kCreate && left_nothing) return EndUnmade();
   if (!IsTransition(command.kind)) return Follow(said);
   ShowFailed();
 }

@@ -146,6 +146,24 @@ TEST(NodeLifecycle, EveryCellKeepsChargeAndHoldAboveWhatMayRun) {
   }
 }
 
+TEST(NodeLifecycle, AFailedCreateIsChargedUntilNothingOfItIsThere) {
+  OneCommand one(CommandKind::kCreate, kTaken);
+  NodeLifecycle life(*one.before, Time());
+  HostOutcome outcome = Saying(OutcomeResult::kFailure, {});
+  outcome.run_state = ReportedRun::kFailed;
+  EXPECT_EQ(life.Outcome(IdOf<CommandId>(9), 3, outcome), "");
+  EXPECT_FALSE(life.released());
+  EXPECT_EQ(life.charged(), (Resources{5, 50, 500}));
+  EXPECT_EQ(life.node().node_state, NodeState::kFailed);
+  NodeReport report;
+  report.remains = true;
+  EXPECT_EQ(life.Status(report), "");
+  EXPECT_FALSE(life.released());
+  report.remains = false;
+  EXPECT_EQ(life.Status(report), "");
+  EXPECT_TRUE(life.released());
+}
+
 TEST(NodeLifecycle, AnAttemptThatIsNotTheCurrentOneIsRefused) {
   OneCommand one(CommandKind::kUpgrade, kTaken);
   NodeLifecycle life(*one.before, Time());

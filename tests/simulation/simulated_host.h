@@ -8,24 +8,36 @@
 #include "agent/simulated_runtime.h"
 #include "agent/sqlite_journal.h"
 #include "base/random.h"
+#include "tests/simulation/coverage.h"
+#include "tests/simulation/host_rules.h"
 
 namespace tallyman {
 
 // Where all chance comes from, and whether anything goes wrong at all.
 class Chance {
  public:
-  explicit Chance(uint64_t seed) : random_(seed) {}
+  // Some seeds are calmer than others: what takes many steps comes to its end there.
+  explicit Chance(uint64_t seed) : random_(seed), calm_(kCalm[seed % std::size(kCalm)]) {}
   // 0 to n - 1.
   int64_t Below(int64_t n) {
     return static_cast<int64_t>(random_.Next() % static_cast<uint64_t>(n));
   }
   bool OneIn(int64_t n) { return Below(n) == 0; }
   // A fault: never once they have stopped.
-  bool Strikes(int64_t one_in) { return faults && OneIn(one_in); }
+  bool Strikes(int64_t one_in) { return faults && OneIn(one_in * calm_); }
+  // The same, and it is counted.
+  bool Strikes(int64_t one_in, Situation situation) {
+    const bool strikes = Strikes(one_in);
+    if (strikes) coverage.Saw(situation);
+    return strikes;
+  }
   bool faults = true;
+  Coverage coverage;
 
  private:
+  static constexpr int64_t kCalm[] = {1, 8, 3, 20};
   SeededRandom random_;
+  const int64_t calm_;
 };
 
 // Ends the agent where it is thrown.
@@ -64,6 +76,9 @@ class SimulatedHost final : private Client {
   // What is really there.
   std::vector<ObservedNode> Seen() const;
   bool HasWork() const;
+  // What its agent remembers; nullptr: there is none now.
+  const JournalState* Remembered() const { return agent_ == nullptr ? nullptr : &memory_; }
+  const HostRules& rules() const { return rules_; }
 
   // Each ends with the agent's death where chance will have it; it is there again the next time.
   void Talk();
@@ -71,14 +86,23 @@ class SimulatedHost final : private Client {
   void Kill();
   // The machine goes down: what was not synced is lost, the journal is not.
   void CutPower();
+  // What was just started writes as much as it may, and does not become healthy.
+  void SpoilAwaited();
+  bool IsAwaiting() const { return IsInStep(Stage::kAwait, Stage::kAwait); }
+  // Nodes that run write to their disks.
+  void LetNodesWrite();
   // Its registry, or its disk, is of no use for a while.
   void LoseRegistry(std::chrono::seconds how_long) { registry_back_ = Later(how_long); }
   void FillDisk(std::chrono::seconds how_long) { disk_free_ = Later(how_long); }
-  void SetClock(std::chrono::seconds by) { clock_.Jump(by); }
+  void Heal() { registry_back_ = disk_free_ = {}; }
+  void SetClock(std::chrono::seconds by);
 
  private:
   SteadyTime Later(std::chrono::seconds by) { return clock_.SteadyNow() + by; }
   void Start();
+  // Looks at what the agent remembers, and at the rules.
+  void Look();
+  bool IsInStep(Stage from, Stage to) const;
   void Alive(const std::function<void()>& act);
   Status Call(std::string_view method, const google::protobuf::Message& request,
               google::protobuf::Message& response) override;
@@ -89,13 +113,17 @@ class SimulatedHost final : private Client {
   const std::string journal_path_;
   Network& network_;
   HostClock clock_;
+  // Until then neither of them is.
   SteadyTime registry_back_{};
   SteadyTime disk_free_{};
   Log& log_;
   Chance& chance_;
   mutable SimulatedRuntime machine_{{64, 256'000'000'000, 8'000'000'000'000}};
+  HostRules rules_;
   std::unique_ptr<SqliteJournal> journal_;
   std::unique_ptr<AgentCore> agent_;
+  JournalState memory_;
+  bool looking_ = false;  // the journal is read by us
 };
 
 }  // namespace tallyman

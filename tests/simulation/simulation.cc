@@ -5,10 +5,8 @@
 #include <future>
 
 #include "control/hosts/reports.h"
-#include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/host.pb.h"
-#include "tallyman/v1/node.pb.h"
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
 
@@ -16,17 +14,27 @@ namespace tallyman {
 namespace {
 
 constexpr int kHosts = 2;
+constexpr int kNodesFirst = 3;
 constexpr int kNodesMax = 5;
 constexpr std::chrono::minutes kDeadline(10);
 constexpr size_t kLateMax = 20;
+// Rounds of half a minute: until all is quiet at the latest, and how long it has to stay so. A node
+// that has crashed often is started again after minutes.
+constexpr std::chrono::seconds kRound(31);
+constexpr int kRoundsMax = 200;
+constexpr int kQuietRounds = 12;
 constexpr const char* kVersions[] = {"1.0.0", "2.0.0", "3.0.0", "4.0.0"};
 
 Error Lost(const char* what) { return {Code::kUnavailable, "LOST", what}; }
 
+BlockingJob BusyFor(Chance& chance) {
+  return {.retry_after_seconds = 30 + chance.Below(100), .description = "busy"};
+}
+
 }  // namespace
 
 Status UnsteadyStore::Write(const std::function<Status(WriteTx&)>& body) {
-  if (chance_.Strikes(60)) {
+  if (chance_.Strikes(60, Situation::kWriteCameToNothing)) {
     // The server dies before the commit.
     return store_.Write([&](WriteTx& tx) -> Status {
       RETURN_IF_ERROR(body(tx));
@@ -143,17 +151,44 @@ Status Simulation::Carry(const HostId& host, std::string_view method,
     late_.push_back({host, std::string(method), std::move(copy)});
     if (late_.size() > kLateMax) late_.pop_front();
   };
-  if (chance_.Strikes(80)) throw AgentKilled();
-  if (chance_.Strikes(12)) return Fail(Lost("the request was lost"));
+  const auto* report = dynamic_cast<const v1::ReportRequest*>(&request);
+  if (report != nullptr) NoteSent(host, *report);
+  if (chance_.Strikes(80, Situation::kAgentKilledInCall)) throw AgentKilled();
+  if (chance_.Strikes(12, Situation::kRequestLost)) return Fail(Lost("the request was lost"));
   if (chance_.Strikes(12)) {
     keep();
     return Fail(Lost("the request was late"));
   }
   Status served = Serve(actor, method, request, &response);
+  if (report != nullptr && served)
+    NoteServed(host, *report, static_cast<const v1::ReportResponse&>(response), false);
   if (chance_.Strikes(12)) keep();  // twice, the second time late
-  if (chance_.Strikes(80)) throw AgentKilled();
-  if (chance_.Strikes(12)) return Fail(Lost("the answer was lost"));
+  if (chance_.Strikes(80, Situation::kAgentKilledInCall)) throw AgentKilled();
+  if (chance_.Strikes(12, Situation::kAnswerLost)) return Fail(Lost("the answer was lost"));
   return served;
+}
+
+// Each report has a number of its own.
+void Simulation::NoteSent(const HostId& host, const v1::ReportRequest& request) {
+  int64_t& last = sent_[host];
+  if (request.sequence() <= last && wrong_.empty())
+    wrong_ = fmt::format("report {} is sent after report {}", request.sequence(), last);
+  last = std::max(last, request.sequence());
+}
+
+void Simulation::NoteServed(const HostId& host, const v1::ReportRequest& request,
+                            const v1::ReportResponse& response, bool late) {
+  Coverage& coverage = chance_.coverage;
+  if (response.ignored()) return coverage.Saw(Situation::kReportIgnored);
+  if (late) coverage.Saw(Situation::kLateReportTaken);
+  for (const v1::Outcome& outcome : request.outcomes()) {
+    const auto id = CommandId::Parse(outcome.command_id());
+    if (!told_.insert({*id, outcome.attempt()}).second) coverage.Saw(Situation::kOutcomeToldTwice);
+  }
+  for (const v1::Incident& incident : request.incidents()) {
+    if (incident.number() <= incidents_[host]) coverage.Saw(Situation::kIncidentToldTwice);
+    incidents_[host] = std::max(incidents_[host], incident.number());
+  }
 }
 
 void Simulation::DeliverLate() {
@@ -164,38 +199,52 @@ void Simulation::DeliverLate() {
   Note("late: " + letter.method);
   const Actor actor{.id = "agent", .org_id = {}, .role = Role::kHost, .host_id = letter.host};
   // Whoever sent it does not listen any more.
-  (void)Serve(actor, letter.method, *letter.request, nullptr).has_value();
+  auto response = dispatcher_->NewResponse(letter.method);
+  if (!Serve(actor, letter.method, *letter.request, response.get())) return;
+  if (const auto* report = dynamic_cast<const v1::ReportRequest*>(letter.request.get()))
+    NoteServed(letter.host, *report, static_cast<const v1::ReportResponse&>(*response), true);
 }
 
-std::vector<std::string> Simulation::NodeNames() {
+std::vector<v1::Node> Simulation::Nodes() {
   v1::ListNodesRequest list;
   list.set_order_by("name");
   v1::ListNodesResponse response;
-  std::vector<std::string> names;
-  if (!Serve(admin_, "tallyman.v1.NodeService/ListNodes", list, &response)) return names;
-  for (const v1::Node& node : response.nodes()) names.push_back(node.name());
-  return names;
+  if (!Serve(admin_, "tallyman.v1.NodeService/ListNodes", list, &response)) return {};
+  return {response.nodes().begin(), response.nodes().end()};
+}
+
+void Simulation::Ask(const char* method, const google::protobuf::Message& request) {
+  Status status = Serve(admin_, method, request, nullptr);
+  Note(fmt::format("operator: {} {} {}", method, request.ShortDebugString(),
+                   status ? "done" : status.error().reason));
+}
+
+void Simulation::CreateNode() {
+  v1::CreateNodesRequest create;
+  create.set_image(fmt::format("chain/full@{}", kVersions[chance_.Below(4)]));
+  create.set_org("acme");
+  create.set_name(fmt::format("n-{}", ++names_));
+  auto* on = create.mutable_by_hosts()->add_hosts();
+  on->set_host(fmt::format("host-{}", 1 + names_ % kHosts));
+  on->set_count(1);
+  Ask("tallyman.v1.NodeService/CreateNodes", create);
 }
 
 void Simulation::Operate() {
-  const std::vector<std::string> names = NodeNames();
-  const int64_t act = chance_.Below(20);
+  const std::vector<v1::Node> nodes = Nodes();
+  const int64_t act = chance_.Below(22);
   auto send = [&](const char* method, const google::protobuf::Message& request) {
-    Status status = Serve(admin_, method, request, nullptr);
-    Note(fmt::format("operator: {} {} {}", method, request.ShortDebugString(),
-                     status ? "done" : status.error().reason));
+    Ask(method, request);
   };
-  if (names.empty() || (act < 3 && std::ssize(names) < kNodesMax)) {
-    v1::CreateNodesRequest create;
-    create.set_image(fmt::format("chain/full@{}", kVersions[chance_.Below(4)]));
-    create.set_org("acme");
-    create.set_name(fmt::format("n-{}", ++names_));
-    auto* on = create.mutable_by_hosts()->add_hosts();
-    on->set_host(fmt::format("host-{}", 1 + chance_.Below(kHosts)));
-    on->set_count(1);
-    return send("tallyman.v1.NodeService/CreateNodes", create);
+  if (nodes.empty() || (act < 3 && std::ssize(nodes) < kNodesMax)) return CreateNode();
+  const v1::Node& node = nodes[static_cast<size_t>(chance_.Below(std::ssize(nodes)))];
+  const std::string& name = node.name();
+  for (auto& host : hosts_) {
+    for (const ObservedNode& seen : host->Seen()) {
+      if (seen.node_id.ToString() == node.id() && chance_.Strikes(3))
+        host->machine().SetBlockingJob(seen.node_id, BusyFor(chance_));
+    }
   }
-  const std::string& name = names[static_cast<size_t>(chance_.Below(std::ssize(names)))];
   if (act < 11) {
     v1::UpgradeNodesRequest upgrade;
     upgrade.add_nodes(name);
@@ -216,17 +265,30 @@ void Simulation::Operate() {
   if (act < 17) {
     v1::StopNodesRequest stop;
     stop.add_nodes(name);
-    if (chance_.OneIn(2)) return send("tallyman.v1.NodeService/StopNodes", stop);
+    return send("tallyman.v1.NodeService/StopNodes", stop);
+  }
+  if (act < 18) {
     v1::StartNodesRequest start;
     start.add_nodes(name);
     return send("tallyman.v1.NodeService/StartNodes", start);
+  }
+  if (act < 19) {
+    v1::RestartNodesRequest restart;
+    restart.add_nodes(name);
+    return send("tallyman.v1.NodeService/RestartNodes", restart);
   }
   v1::DeleteNodesRequest remove;
   remove.add_nodes(name);
   send("tallyman.v1.NodeService/DeleteNodes", remove);
 }
 
-void Simulation::ExpireOverdue() { (void)ExpireCommands(*control_, kDeadline).has_value(); }
+void Simulation::ExpireOverdue() {
+  (void)ExpireCommands(*control_, kDeadline).has_value();
+  (void)store_->Read([&](ReadTx& tx) -> Status {
+    CountCommands(tx);
+    return {};
+  });
+}
 
 void Simulation::Step() {
   SimulatedHost& host = *hosts_[static_cast<size_t>(chance_.Below(kHosts))];
@@ -238,15 +300,23 @@ void Simulation::Step() {
     host.Talk();
   } else if (act < 74) {
     Note("work " + host.name());
-    host.Work();
-    // What takes longer is looked at again soon.
-    if (chance_.OneIn(3)) clock_.Advance(std::chrono::milliseconds(250));
+    for (int64_t left = 1 + chance_.Below(5); left > 0; --left) {
+      host.Work();
+      // What takes longer is looked at again soon.
+      if (chance_.OneIn(2)) clock_.Advance(std::chrono::milliseconds(250));
+    }
+    if (chance_.OneIn(10)) host.SpoilAwaited();
+    if (host.IsAwaiting() && chance_.OneIn(3)) SetClock(host);
   } else if (act < 80) {
     DeliverLate();
   } else if (act < 92) {
     const int64_t seconds = chance_.OneIn(8) ? 900 : 1 + chance_.Below(20);
     Note(fmt::format("{} s pass", seconds));
     clock_.Advance(std::chrono::seconds(seconds));
+    for (auto& each : hosts_) each->LetNodesWrite();
+    EndJobs(host);
+    for (const ObservedNode& node : host.Seen())
+      if (chance_.OneIn(4)) host.machine().Crash(node.node_id);
   } else if (act < 95) {
     Note("deadlines");
     ExpireOverdue();
@@ -259,6 +329,20 @@ void Simulation::Step() {
   } else {
     BadNight(host);
   }
+}
+
+// What nodes do by themselves does not go on for ever.
+void Simulation::EndJobs(SimulatedHost& host) {
+  for (const ObservedNode& node : host.Seen()) {
+    if (chance_.OneIn(2)) host.machine().SetBlockingJob(node.node_id, std::nullopt);
+    if (chance_.OneIn(8)) host.machine().SetUnhealthy(node.node_id, "");
+  }
+}
+
+void Simulation::SetClock(SimulatedHost& host) {
+  const auto by = std::chrono::hours(chance_.OneIn(2) ? 2 : -2);
+  Note(fmt::format("the clock of {} is set by {} h", host.name(), by.count()));
+  host.SetClock(by);
 }
 
 // Something of what real machines do.
@@ -274,81 +358,107 @@ void Simulation::BadNight(SimulatedHost& host) {
     case 2:
       Note("the disk of " + host.name() + " is full");
       return host.FillDisk(a_while);
-    case 3: {
-      const auto by = std::chrono::hours(chance_.OneIn(2) ? 2 : -2);
-      Note(fmt::format("the clock of {} is set by {} h", host.name(), by.count()));
-      return host.SetClock(by);
-    }
+    case 3:
+      return SetClock(host);
     default:
       break;
   }
   Note("nodes of " + host.name() + " crash, are busy, unhealthy or broken");
   for (const ObservedNode& node : host.Seen()) {
-    if (!chance_.OneIn(2)) continue;
-    switch (chance_.Below(6)) {
-      case 0:
-        host.machine().Crash(node.node_id);
-        break;
-      case 1:
-        host.machine().SetUnhealthy(node.node_id, "no peers");
-        break;
-      case 2:
-        host.machine().Break(node.node_id);
-        break;
-      default:
-        host.machine().SetBlockingJob(
-            node.node_id,
-            BlockingJob{.retry_after_seconds = 30 + chance_.Below(100), .description = "busy"});
-        break;
-    }
+    if (chance_.OneIn(2)) LetFail(host.machine(), node);
   }
 }
 
-bool Simulation::IsQuiet() {
-  bool quiet = true;
-  for (auto& host : hosts_) quiet = quiet && !host->HasWork();
-  LockSet none;
+void Simulation::LetFail(SimulatedRuntime& machine, const ObservedNode& node) {
+  switch (chance_.Below(5)) {
+    case 0:
+      return machine.Crash(node.node_id);
+    case 1:
+      return machine.SetUnhealthy(node.node_id, "no peers");
+    case 2:
+      return machine.Break(node.node_id);
+    case 3:
+      return machine.SetBlockingJob(node.node_id, BusyFor(chance_));
+    default:
+      return machine.LoseContainer(node.node_id);
+  }
+}
+
+// What has not come to its end; empty: all is quiet.
+std::string Simulation::FindMotion(bool with_unknown) {
+  for (auto& host : hosts_) {
+    if (host->HasWork()) return host->name() + " has something to do or to say";
+  }
+  std::string motion;
   for (const char* state : {"open", "taken", "unknown"}) {
+    if (!with_unknown && state == std::string_view("unknown")) break;
     Status read = store_->Read([&](ReadTx& tx) -> Status {
       ListQuery query;
       query.order_by = "id";
       query.conditions = {{"state", Comparison::kEqual, std::string(state)}};
       query.limit = 1;
       ASSIGN_OR_RETURN(auto rows, tx.ListCommands(query));
-      quiet = quiet && rows.empty();
+      for (const CommandRow& row : rows)
+        motion = fmt::format("{} of node {} stays {}", ToText(row.command.kind), row.node, state);
       return {};
     });
-    quiet = quiet && read;
+    if (!read) motion = read.error().message;
   }
-  return quiet;
+  return motion;
 }
 
-void Simulation::Settle() {
+void Simulation::StopFaults() {
   chance_.faults = false;
   Note("faults stop");
   for (auto& host : hosts_) {
     host->Kill();
     for (const ObservedNode& node : host->Seen()) {
+      // Nobody will do anything about what is broken now.
+      if (chance_.OneIn(2)) LetFail(host->machine(), node);
       host->machine().SetBlockingJob(node.node_id, std::nullopt);
       host->machine().SetUnhealthy(node.node_id, "");
     }
   }
   StartServer();
   while (!late_.empty()) DeliverLate();
-  // A node that has crashed often is started again after minutes.
-  constexpr int kQuietRounds = 12;
-  int quiet_rounds = 0;
-  for (int round = 0; round < 400 && quiet_rounds < kQuietRounds; ++round) {
-    for (auto& host : hosts_) {
-      host->Talk();
-      while (host->Work()) {
-      }
-      host->Talk();
+}
+
+void Simulation::WorkAll() {
+  for (auto& host : hosts_) {
+    host->Talk();
+    while (host->Work()) {
     }
-    ExpireOverdue();
-    clock_.Advance(std::chrono::seconds(31));
-    quiet_rounds = IsQuiet() ? quiet_rounds + 1 : 0;
+    host->Talk();
   }
+  clock_.Advance(kRound);
+}
+
+std::string Simulation::Settle(bool with_unknown) {
+  int quiet_rounds = 0;
+  std::string motion;
+  for (int round = 0; quiet_rounds < kQuietRounds; ++round) {
+    if (round == kRoundsMax) return "it never comes to an end: " + motion;
+    WorkAll();
+    ExpireOverdue();
+    motion = FindMotion(with_unknown);
+    quiet_rounds = motion.empty() ? quiet_rounds + 1 : 0;
+  }
+  return {};
+}
+
+// Whoever waits for what is away has to give up. What became of a command may stay unknown until it
+// is back.
+std::string Simulation::SettleWhileSomethingIsAway() {
+  const bool disk = chance_.OneIn(2);
+  chance_.coverage.Saw(disk ? Situation::kDiskFullThatLasts : Situation::kOutageThatLasts);
+  Note(disk ? "all disks stay full" : "the registry stays away");
+  for (auto& host : hosts_) {
+    disk ? host->FillDisk(std::chrono::hours(1000)) : host->LoseRegistry(std::chrono::hours(1000));
+  }
+  for (int i = 0; i < 5; ++i) Operate();
+  std::string wrong = Settle(false);
+  for (auto& host : hosts_) host->Heal();
+  return wrong;
 }
 
 std::string Simulation::Report(const std::string& what) const {
@@ -359,15 +469,21 @@ std::string Simulation::Report(const std::string& what) const {
 }
 
 std::string Simulation::Run(int steps) {
+  // A fleet that runs, before anything goes wrong.
+  for (int i = 0; i < kNodesFirst; ++i) CreateNode();
+  for (int round = 0; round < kRoundsMax && !FindMotion(true).empty(); ++round) WorkAll();
   chance_.faults = true;
   for (int i = 0; i < steps; ++i) {
     Step();
     if (std::string wrong = CheckNow(); !wrong.empty()) return Report(wrong);
   }
-  Settle();
-  if (std::string wrong = CheckNow(); !wrong.empty()) return Report(wrong);
-  if (std::string wrong = CheckSettled(); !wrong.empty()) return Report(wrong);
-  return {};
+  StopFaults();
+  std::string wrong;
+  if (chance_.OneIn(2)) wrong = SettleWhileSomethingIsAway();
+  if (wrong.empty()) wrong = Settle(true);
+  if (wrong.empty()) wrong = CheckNow();
+  if (wrong.empty()) wrong = CheckSettled();
+  return wrong.empty() ? wrong : Report(wrong);
 }
 
 }  // namespace tallyman

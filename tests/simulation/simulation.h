@@ -4,13 +4,16 @@
 // are away, clocks are set, nodes crash, become unhealthy or cannot be read. Everything happens in
 // one order, chosen by a seed.
 //
-// After each step the promises are checked (checks.cc); once the faults stop, every transition has
-// to end, and books, ledger and machines have to agree.
+// After each step the promises are checked: of books and machines together (checks.cc), and of each
+// host by itself (host_rules.h). Then the faults stop. Some of what is away may stay away: every
+// command has to end all the same. In the end books, ledger, journals and machines have to agree,
+// and whatever ended on a host was told. What was reached on the way is counted (coverage.h).
 #pragma once
 
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,12 +22,14 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "store/sqlite/sqlite_store.h"
+#include "tallyman/v1/agent.pb.h"
+#include "tallyman/v1/node.pb.h"
 #include "tests/simulation/simulated_host.h"
 #include "tests/support/temp_dir.h"
 
 namespace tallyman {
 
-// A store whose writes may come to nothing, or be done without a word.
+// A store whose writes may come to nothing.
 class UnsteadyStore final : public Store {
  public:
   UnsteadyStore(Store& store, Chance& chance) : store_(store), chance_(chance) {}
@@ -46,6 +51,7 @@ class Simulation final : public Network {
 
   // What happened, a line a step.
   const std::vector<std::string>& trace() const { return trace_; }
+  const Coverage& coverage() const { return chance_.coverage; }
 
  private:
   struct Letter {
@@ -53,8 +59,6 @@ class Simulation final : public Network {
     std::string method;
     std::unique_ptr<google::protobuf::Message> request;
   };
-  struct Wish;
-
   // The way of an agent's call (Network).
   Status Carry(const HostId& host, std::string_view method,
                const google::protobuf::Message& request,
@@ -62,23 +66,39 @@ class Simulation final : public Network {
   Status Serve(const Actor& actor, std::string_view method,
                const google::protobuf::Message& request, google::protobuf::Message* response);
   void DeliverLate();
+  void NoteSent(const HostId& host, const v1::ReportRequest& request);
+  void NoteServed(const HostId& host, const v1::ReportRequest& request,
+                  const v1::ReportResponse& response, bool late);
 
   void StartServer();
   void BuildFleet();
   void Step();
   void BadNight(SimulatedHost& host);
+  void SetClock(SimulatedHost& host);
+  void LetFail(SimulatedRuntime& machine, const ObservedNode& node);
+  void EndJobs(SimulatedHost& host);
   void Operate();
+  void CreateNode();
+  void Ask(const char* method, const google::protobuf::Message& request);
   void ExpireOverdue();
-  // Faults have stopped: everybody does what there is to do, for as long as it takes.
-  void Settle();
-  bool IsQuiet();
-  std::vector<std::string> NodeNames();
+  void StopFaults();
+  // Faults have stopped: everybody does what there is to do. Empty: all of it comes to an end.
+  std::string Settle(bool with_unknown);
+  std::string SettleWhileSomethingIsAway();
+  std::string FindMotion(bool with_unknown);
+  // Everybody does what there is to do now.
+  void WorkAll();
+  std::vector<v1::Node> Nodes();
 
   // Checks: empty where all is well (checks.cc).
   std::string CheckNow();
   std::string CheckSettled();
   std::string CheckMachine(ReadTx& tx, const SimulatedHost& host);
-  std::string CheckNode(const Node& node, const NodeSnapshot& snapshot);
+  std::string CheckBegun(ReadTx& tx, const SimulatedHost& host);
+  std::string CheckNode(ReadTx& tx, const Node& node, const NodeSnapshot& snapshot);
+  std::string CheckTold(ReadTx& tx, const SimulatedHost& host);
+  std::string CheckIncidents(ReadTx& tx, const SimulatedHost& host);
+  void CountCommands(ReadTx& tx);
 
   void Note(std::string line) { trace_.push_back(std::move(line)); }
   std::string Report(const std::string& what) const;
@@ -96,6 +116,10 @@ class Simulation final : public Network {
   std::vector<std::unique_ptr<SimulatedHost>> hosts_;
   std::deque<Letter> late_;
   std::map<HostId, int64_t> ledger_seen_;
+  std::map<HostId, int64_t> sent_;       // the number of the last report
+  std::map<HostId, int64_t> incidents_;  // served, up to this number
+  std::set<HostRules::Attempt> told_;
+  std::string wrong_;  // on the network
   std::vector<std::string> trace_;
   int names_ = 0;
   const Actor admin_{.id = "operator", .org_id = {}, .role = Role::kAdmin};

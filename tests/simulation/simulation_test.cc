@@ -9,19 +9,28 @@ namespace tallyman {
 namespace {
 
 constexpr int kSteps = 250;
+constexpr uint64_t kSeeds = 16;
 
 uint64_t Setting(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
+TEST(Simulation, KeepsItsPromisesUnderEverySeedAndReachesWhatTheyAreAbout) {
+  const bool one_only = std::getenv("TALLYMAN_SEED") != nullptr;
   const uint64_t first = Setting("TALLYMAN_SEED", 1);
-  const uint64_t count = std::getenv("TALLYMAN_SEED") != nullptr ? 1 : Setting("TALLYMAN_SEEDS", 8);
+  const uint64_t count = one_only ? 1 : Setting("TALLYMAN_SEEDS", kSeeds);
+  Coverage coverage;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     Simulation simulation(seed);
     const std::string wrong = simulation.Run(kSteps);
     ASSERT_EQ(wrong, "") << "replay with TALLYMAN_SEED=" << seed;
+    coverage.Add(simulation.coverage());
+  }
+  for (size_t i = 0; i < EnumText<Situation>::kWords.size(); ++i) {
+    const auto situation = static_cast<Situation>(i);
+    RecordProperty(std::string(ToText(situation)), std::to_string(coverage.CountOf(situation)));
+    EXPECT_TRUE(one_only || coverage.CountOf(situation) > 0) << ToText(situation);
   }
 }
 

@@ -153,7 +153,10 @@ Result<InstalledNode> FromAnnotations(const json::object& annotations) {
   installed.health_timing = {.timeout = milliseconds("health_timeout_ms"),
                              .interval = milliseconds("health_interval_ms"),
                              .start_period = milliseconds("health_start_period_ms"),
-                             .retries = ParseInt64(text("health_retries")).value_or(1)};
+                             .retries = 0};
+  // The last release has written 1 where the image says nothing of its probes.
+  if (installed.health_timing.interval.count() > 0)
+    installed.health_timing.retries = ParseInt64(text("health_retries")).value_or(0);
   installed.user = ParseDataOwner(text("user"));
   return installed;
 }

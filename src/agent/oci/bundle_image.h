@@ -29,12 +29,12 @@ std::optional<DataOwner> ParseDataOwner(std::string_view text);
 // From a config.json; root where it does not say.
 DataOwner OwnerOf(const boost::json::object& config);
 
-// How the health command of an image is to be run.
+// How the health command of an image is to be run. 0: not said.
 struct HealthTiming {
-  std::chrono::milliseconds timeout{0};   // 0: not said
-  std::chrono::milliseconds interval{0};  // once it is healthy; 0: not said
+  std::chrono::milliseconds timeout{0};
+  std::chrono::milliseconds interval{0};
   std::chrono::milliseconds start_period{0};
-  int64_t retries = 1;  // so many failures in a row make it unhealthy
+  int64_t retries = 0;  // so many failures in a row make it unhealthy
 
   friend bool operator==(const HealthTiming&, const HealthTiming&) = default;
 };

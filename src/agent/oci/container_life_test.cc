@@ -17,12 +17,12 @@ using testing::HasSubstr;
 class ContainerLifeTest : public OciRuntimeTest {
  protected:
   // Runs the script until it has ended.
-  ContainerEnd EndOf(const std::string& script) {
+  ReportedEnd EndOf(const std::string& script) {
     Run(Spec(layout_->Add({.tag = "v" + std::to_string(++images_), .script = script}), kSmall));
     EXPECT_TRUE(WaitUntil([&] { return !Observed().running; }));
     const ObservedNode node = Observed();
     EXPECT_TRUE(node.end.has_value());
-    return node.end.value_or(ContainerEnd());
+    return node.end.value_or(ReportedEnd());
   }
   std::vector<std::string> Lines() {
     std::vector<std::string> lines;
@@ -44,7 +44,7 @@ class ContainerLifeTest : public OciRuntimeTest {
 };
 
 TEST_F(ContainerLifeTest, AnExitCodeIsToldWithTheLastLines) {
-  const ContainerEnd end = EndOf("echo first; echo wrong >&2; exit 3");
+  const ReportedEnd end = EndOf("echo first; echo wrong >&2; exit 3");
   EXPECT_EQ(end.exit_code, 3);
   EXPECT_EQ(end.signal, 0);
   EXPECT_FALSE(end.out_of_memory);
@@ -67,7 +67,7 @@ TEST_F(ContainerLifeTest, ASignalIsTold) {
 }
 
 TEST_F(ContainerLifeTest, WantOfMemoryIsTold) {
-  const ContainerEnd end = EndOf("echo filling; x=xxxxxxxxxxxxxxxx; while :; do x=$x$x$x$x; done");
+  const ReportedEnd end = EndOf("echo filling; x=xxxxxxxxxxxxxxxx; while :; do x=$x$x$x$x; done");
   EXPECT_TRUE(end.out_of_memory);
   EXPECT_NE(end.exit_code, 0);
 }

@@ -149,7 +149,7 @@ std::string MessageOf(std::string_view said) {
     std::string_view line = said.substr(panic + 7);
     for (std::string_view after : {"\n", " goroutine ", " [recovered]"})
       line = line.substr(0, line.find(after));
-    return "the tool broke down: " + std::string(line.substr(0, kSaidBytesMax));
+    return "the tool broke down: " + std::string(CutUtf8(line, kSaidBytesMax));
   }
   // time="..." level=fatal msg="..."
   if (size_t msg = said.rfind("msg=\""); msg != std::string_view::npos) {
@@ -158,8 +158,7 @@ std::string MessageOf(std::string_view said) {
       if (said[i] == '\\' && i + 1 < said.size()) ++i;
       text += said[i];
     }
-    said = text;
-    return std::string(said.substr(0, kSaidBytesMax));
+    return std::string(CutUtf8(text, kSaidBytesMax));
   }
   constexpr std::string_view kStatus = " ended with status ";
   if (size_t status = said.find(kStatus); status != std::string_view::npos) {
@@ -168,7 +167,7 @@ std::string MessageOf(std::string_view said) {
   }
   // umoci prints its steps before what failed.
   if (size_t last = said.rfind("   "); last != std::string_view::npos) said = said.substr(last + 3);
-  return std::string(said.substr(0, kSaidBytesMax));
+  return std::string(CutUtf8(said, kSaidBytesMax));
 }
 
 Error PullFailed(const std::string& uri, const Error& cause) {

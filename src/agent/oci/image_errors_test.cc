@@ -65,6 +65,13 @@ TEST(MessageOf, LeavesOutTracesOfProgramsThatBrokeDown) {
             "the tool broke down: runtime error: index out of range");
 }
 
+TEST(MessageOf, IsNotCutWithinACharacter) {
+  const std::string most(299, 'x');
+  for (const std::string& said : {most + "\xc3\xa9 and more", "msg=\"" + most + "\xc3\xa9\""})
+    EXPECT_EQ(MessageOf(said), most);
+  EXPECT_EQ(MessageOf("panic: " + most + "\xc3\xa9"), "the tool broke down: " + most);
+}
+
 TEST(StartFailed, SaysWhichCommandIsMissing) {
   const Error error = StartFailed(Internal(
       "TOOL_FAILED",

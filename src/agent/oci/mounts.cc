@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <functional>
 #include <set>
 #include <sstream>
 
@@ -36,18 +35,6 @@ std::string Unescape(const std::string& text) {
     }
   }
   return out;
-}
-
-// Tries again and again, as long as `patience`, while it fails with that reason.
-Job<void> WhileBusy(std::function<Status()> attempt, std::string reason,
-                    std::chrono::milliseconds patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (true) {
-    Status tried = attempt();
-    const bool busy = !tried && tried.error().reason == reason;
-    if (!busy || std::chrono::steady_clock::now() >= deadline) co_return tried;
-    co_await Pause(std::chrono::milliseconds(20));
-  }
 }
 
 }  // namespace
@@ -106,6 +93,17 @@ Status Mount(const std::string& source, const std::filesystem::path& target,
   }
   return Fail(SystemError("MOUNT_FAILED",
                           fmt::format("mounting {} on {} as {}", source, target.string(), type)));
+}
+
+Job<void> WhileBusy(std::function<Status()> attempt, std::string reason,
+                    std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    Status tried = attempt();
+    const bool busy = !tried && tried.error().reason == reason;
+    if (!busy || std::chrono::steady_clock::now() >= deadline) co_return tried;
+    co_await Pause(std::chrono::milliseconds(20));
+  }
 }
 
 Job<void> MountJob(std::string source, std::filesystem::path target, std::string type,

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,8 +40,12 @@ Result<bool> IsMounted(const std::filesystem::path& path);
 Status Mount(const std::string& source, const std::filesystem::path& target,
              const std::string& type, unsigned long flags, const std::string& options);
 
-// The same, again and again as long as `patience` while something else has the device: a
-// program that looks for a free loop device may for a moment hold one that another has found.
+// Tries again and again, as long as `patience`, while it fails with that reason.
+Job<void> WhileBusy(std::function<Status()> attempt, std::string reason,
+                    std::chrono::milliseconds patience);
+
+// Mount(), again and again as long as `patience` while something else has the device: a program
+// that looks for a free loop device may for a moment hold one that another has found.
 Job<void> MountJob(std::string source, std::filesystem::path target, std::string type,
                    unsigned long flags, std::string options, std::chrono::milliseconds patience);
 

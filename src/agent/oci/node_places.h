@@ -28,6 +28,10 @@ struct NodePlaces {
   std::filesystem::path mapped_disk() const { return mapped / "disk"; }
   std::filesystem::path mapped_root() const { return mapped / "root"; }
   std::filesystem::path mapped_sys() const { return mapped / "sys"; }
+  // The config.json of a config that was replaced, as long as it may come back.
+  std::filesystem::path replaced(const ConfigId& id) const {
+    return bundle / "replaced" / id.ToString();
+  }
 
   std::filesystem::path directory;
   std::filesystem::path disk_file;

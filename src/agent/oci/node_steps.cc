@@ -32,9 +32,8 @@ constexpr std::chrono::minutes kLockPatience(10);
 constexpr std::chrono::seconds kUnmountPatience(20);
 // Trees of millions of files.
 constexpr std::chrono::hours kRemoveTimeout(6);
-// However long an image wants its health command to take, and to be waited after one that failed.
+// However long an image wants its health command to take.
 constexpr std::chrono::minutes kHealthTimeoutMax(10);
-constexpr std::chrono::seconds kRetryPauseMax(10);
 
 Status CheckStopSignal(const InstalledNode& installed) {
   if (ParseSignal(installed.stop_signal)) return {};
@@ -44,6 +43,17 @@ Status CheckStopSignal(const InstalledNode& installed) {
                                 Quote(installed.stop_signal)))
                   .With("field", "stop_signal")
                   .With("value", Quote(installed.stop_signal)));
+}
+
+// Before another config takes its place.
+Status KeepReplaced(const NodePlaces& places, const ConfigId& by) {
+  auto config = ReadFile(places.config);
+  auto installed = config ? ReadInstalled(*config) : Fail(config.error());
+  // What is missing or cannot be read is of no use later either.
+  if (!installed || installed->config_id == by) return {};
+  const std::filesystem::path kept = places.replaced(installed->config_id);
+  RETURN_IF_ERROR(MakeDirectories(kept.parent_path()));
+  return WriteFileAtomically(kept, *config);
 }
 
 }  // namespace
@@ -71,6 +81,17 @@ DataUse NodeSteps::UseOf(const NodePlaces& places) const {
   return use;
 }
 
+// A config that comes back has the volumes that it had, whatever was tried since.
+std::vector<std::string> NodeSteps::VolumesFor(const NodePlaces& places,
+                                               const ConfigId& config_id) const {
+  for (const auto& path : {places.replaced(config_id), places.config}) {
+    auto config = ReadFile(path);
+    auto installed = config ? ReadInstalled(*config) : Fail(config.error());
+    if (installed && installed->config_id == config_id) return installed->volume_names;
+  }
+  return UseOf(places).volume_names;
+}
+
 Result<Bundle> NodeSteps::BundleOf(const NodeSpec& spec) const {
   ASSIGN_OR_RETURN(std::string image_config, ReadFile(images_.ConfigOf(spec.image_id)));
   const NodePlaces places = PlacesOf(spec.node_id);
@@ -78,7 +99,7 @@ Result<Bundle> NodeSteps::BundleOf(const NodeSpec& spec) const {
   BundlePlaces in_bundle{
       .root = places.root,
       .volumes = places.volumes(),
-      .used_volumes = UseOf(places).volume_names,
+      .used_volumes = VolumesFor(places, spec.config_id),
       .info = places.info,
       .jobs = places.jobs(),
       .cgroup = options_.cgroup_parent + "/" + spec.node_id.ToString(),
@@ -126,10 +147,13 @@ Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> unbroken) {
   if (std::filesystem::exists(places.config, error)) {
     CO_ASSIGN_OR_RETURN(InstalledNode next, ReadInstalled(bundle.config_json));
     CO_RETURN_IF_ERROR(co_await volume.Mount());
+    if (std::filesystem::exists(places.replaced(spec.config_id), error))
+      CO_RETURN_IF_ERROR(PutVolumesAside(places.disk, bundle.volume_names));
     CO_RETURN_IF_ERROR(co_await HandOver(places.disk, UseOf(places).owner,
                                          next.user.value_or(DataOwner()), lock.get()));
   }
   CO_RETURN_IF_ERROR(WriteFileAtomically(places.info / "node.json", RenderNodeInfo(spec)));
+  CO_RETURN_IF_ERROR(KeepReplaced(places, spec.config_id));
   co_return WriteFileAtomically(places.config, bundle.config_json);
 }
 
@@ -278,10 +302,12 @@ Job<void> NodeSteps::DropLeftovers(NodeId id) {
     if (layer.path().filename() != installed.config_id.ToString()) old.push_back(layer.path());
   }
   for (const auto& layer : old) CO_RETURN_IF_ERROR(co_await RemoveTreeJob(layer, lock.get()));
-  co_return Status();
+  co_return RemoveTree(places.replaced(installed.config_id).parent_path());
 }
 
-Job<HealthReport> NodeSteps::ProbeOnce(NodeId id, InstalledNode installed) {
+Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
+  RenewResolvConf(PlacesOf(id).info);
+  if (installed.health_command.empty()) co_return HealthReport();
   const HealthTiming& timing = installed.health_timing;
   const std::chrono::milliseconds timeout =
       timing.timeout.count() > 0
@@ -289,6 +315,8 @@ Job<HealthReport> NodeSteps::ProbeOnce(NodeId id, InstalledNode installed) {
           : options_.health_timeout;
   HealthReport report;
   report.start_period = timing.start_period;
+  report.interval = timing.interval;
+  report.retries = timing.retries;
   auto result = co_await runc_.Exec(id, installed.health_command, timeout, user_ranges_.Find(id));
   if (result && result->exit_status == 0) co_return report;
   report.health = NodeHealth::kUnhealthy;
@@ -298,17 +326,6 @@ Job<HealthReport> NodeSteps::ProbeOnce(NodeId id, InstalledNode installed) {
                        : fmt::format("its health command did not end within {} ms and was killed",
                                      timeout.count());
   co_return report;
-}
-
-Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
-  RenewResolvConf(PlacesOf(id).info);
-  if (installed.health_command.empty()) co_return HealthReport();
-  const HealthTiming& timing = installed.health_timing;
-  for (int64_t failures = 1;; ++failures) {
-    CO_ASSIGN_OR_RETURN(HealthReport report, co_await ProbeOnce(id, installed));
-    if (report.health == NodeHealth::kHealthy || failures >= timing.retries) co_return report;
-    co_await Pause(std::min<std::chrono::milliseconds>(timing.interval, kRetryPauseMax));
-  }
 }
 
 }  // namespace tallyman

@@ -36,7 +36,6 @@ class NodeSteps {
   Job<void> Remove(NodeId id);
   Job<void> DropLeftovers(NodeId id);
   // REQUIRES: the container runs. `installed` is what it was made from.
-  // Unhealthy after as many failures in a row as the image allows.
   Job<HealthReport> Probe(NodeId id, InstalledNode installed);
 
   NodePlaces PlacesOf(const NodeId& id) const {
@@ -46,8 +45,8 @@ class NodeSteps {
                   std::shared_ptr<bool> unbroken = {}) const;
 
  private:
-  Job<HealthReport> ProbeOnce(NodeId id, InstalledNode installed);
   DataUse UseOf(const NodePlaces& places) const;
+  std::vector<std::string> VolumesFor(const NodePlaces& places, const ConfigId& config_id) const;
   Result<Bundle> BundleOf(const NodeSpec& spec) const;
   // Where nodes have user namespaces: whether this one can have its ids in a range.
   Job<void> CheckUserIds(NodeId id, ImageId image_id, std::string image, std::string image_config);

@@ -19,6 +19,9 @@ namespace {
 // Disks of many terabytes, files by the million.
 constexpr std::chrono::hours kTimeout(6);
 
+// Of the disk: volumes that only a config declared which did not work.
+constexpr const char* kAside = "volumes-aside";
+
 ProcessOptions WithLock(int lock) { return {.timeout = kTimeout, .inherited = lock}; }
 
 // The directory of the image at `path`, wherever links within the image lead. Empty: there is none.
@@ -39,6 +42,7 @@ Job<void> MakeVolume(VolumesToMake volumes, std::string name) {
   const std::filesystem::path place = volumes.disk / "volumes" / name;
   std::error_code error;
   if (std::filesystem::exists(std::filesystem::symlink_status(place, error))) co_return {};
+  if (::rename((volumes.disk / kAside / name).c_str(), place.c_str()) == 0) co_return {};
   const std::filesystem::path making = volumes.disk / "new-volume";
   std::vector<std::string> clear = {"rm", "-rf", "--one-file-system", "--", making.string()};
   CO_RETURN_IF_ERROR(co_await RunToolJob(clear, WithLock(volumes.lock)));
@@ -82,7 +86,7 @@ Status WriteHandover(const std::filesystem::path& disk, const Handover& handover
 // Of what nodes can write, no link is followed.
 Job<void> Chown(std::filesystem::path disk, DataOwner from, DataOwner to, int lock) {
   std::vector<std::string> trees;
-  for (const char* name : {"volumes", "jobs"}) {
+  for (const char* name : {"volumes", kAside, "jobs"}) {
     std::error_code error;
     if (std::filesystem::exists(disk / name, error)) trees.push_back((disk / name).string());
   }
@@ -110,6 +114,22 @@ Job<void> MakeVolumes(VolumesToMake volumes) {
   }
   CO_RETURN_IF_ERROR(MakeDirectories(volumes.disk / "jobs"));
   co_return SetOwner(volumes.disk / "jobs", volumes.owner);
+}
+
+Status PutVolumesAside(const std::filesystem::path& disk, const std::vector<std::string>& names) {
+  std::vector<std::filesystem::path> others;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(disk / "volumes", error)) {
+    if (std::ranges::find(names, entry.path().filename().string()) == names.end())
+      others.push_back(entry.path());
+  }
+  if (others.empty()) return {};
+  RETURN_IF_ERROR(MakeDirectories(disk / kAside));
+  for (const std::filesystem::path& other : others) {
+    if (::rename(other.c_str(), (disk / kAside / other.filename()).c_str()) != 0)
+      return Fail(SystemError("FILE_NOT_WRITTEN", other.string()));
+  }
+  return {};
 }
 
 void AddVolumesOf(const std::filesystem::path& disk, DataUse& use) {

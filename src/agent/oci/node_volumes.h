@@ -24,9 +24,13 @@ struct VolumesToMake {
 
 // Makes those that are not there, with the content and the owners that the image ships at their
 // paths, as docker does; where it ships nothing they are the owner's. One that is there stays as it
-// is. Each is whole or not there. The directory for jobs is the owner's. RESOURCE_EXHAUSTED
-// VOLUME_CONTENT_DOES_NOT_FIT.
+// is, and one that was put aside comes back so. Each is whole or not there. The directory for jobs
+// is the owner's. RESOURCE_EXHAUSTED VOLUME_CONTENT_DOES_NOT_FIT.
 Job<void> MakeVolumes(VolumesToMake volumes);
+
+// Takes the volumes that are not in `names` off the list of what the node has had: they wait on the
+// disk for a config that declares them.
+Status PutVolumesAside(const std::filesystem::path& disk, const std::vector<std::string>& names);
 
 // Adds what a mounted disk says: the volumes that are on it, and who owns them where that is one
 // user other than root.

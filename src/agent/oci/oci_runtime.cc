@@ -110,9 +110,8 @@ milliseconds LookAgainAfter(std::chrono::steady_clock::duration so_far) {
                     milliseconds(500));
 }
 
-HealthReport NotRunning(const std::optional<ContainerEnd>& end) {
-  HealthReport report{
-      .health = NodeHealth::kNotRunning, .message = {}, .end = end, .start_period = {}};
+HealthReport NotRunning(const std::optional<ReportedEnd>& end) {
+  HealthReport report{.health = NodeHealth::kNotRunning, .message = {}, .end = end};
   report.message = end ? DescribeEnd(*end) : "how its container ended is not known";
   return report;
 }
@@ -296,6 +295,13 @@ Result<std::optional<HealthReport>> OciRuntime::CheckHealth(const NodeId& node_i
   if (!work->job) Forget(node_id);
   ASSIGN_OR_RETURN(HealthReport found, std::move(*report));
   return found;
+}
+
+Result<HealthReport> OciRuntime::CheckRuns(const NodeId& node_id) {
+  const NodePlaces places = steps_.PlacesOf(node_id);
+  ASSIGN_OR_RETURN(std::optional<Container> container, runc_.Find(node_id, places));
+  if (!container || !container->running) return NotRunning(runc_.FindEnd(places));
+  return HealthReport();
 }
 
 Result<std::optional<BlockingJob>> OciRuntime::FindBlockingJob(const NodeId& node_id) {

@@ -53,6 +53,7 @@ class OciRuntime final : public Runtime {
   Result<Progress> DropLeftovers(const NodeId& node_id) override;
   Result<Progress> DropImagesExcept(const std::set<ImageId>& kept) override;
   Result<std::optional<HealthReport>> CheckHealth(const NodeId& node_id) override;
+  Result<HealthReport> CheckRuns(const NodeId& node_id) override;
   Result<std::optional<BlockingJob>> FindBlockingJob(const NodeId& node_id) override;
   Result<std::vector<ObservedNode>> List() override;
   Result<LogPart> ReadLog(const NodeId& node_id, const LogPosition& from,

@@ -106,6 +106,31 @@ TEST_F(OciRuntimeTest, ADiskThatIsTooFullDoesNotShrinkAndStaysAsItWas) {
   EXPECT_EQ(std::filesystem::file_size(volume("data") / "chain"), 60u * kMebi);
 }
 
+TEST_F(OciRuntimeTest, AVersionThatComesBackHasTheVolumesThatItHadAndNoOther) {
+  const std::string one = layout_->Add({.tag = "v1", .volumes = {"/data"}});
+  const std::string two = layout_->Add({.tag = "v2", .volumes = {"/data", "/extra"}});
+  auto mounted = [&] {
+    auto config = ReadFile(node() / "bundle" / "config.json");
+    return ReadInstalled(config.value())->volume_names;
+  };
+  const NodeSpec first = Spec(one, kSmall);
+  Run(first);
+  Run(Spec(two, kSmall));
+  EXPECT_EQ(mounted(), (std::vector<std::string>{"data", "extra"}));
+  std::ofstream(volume("extra") / "begun") << "yes";
+
+  Run(first);
+  EXPECT_EQ(mounted(), std::vector<std::string>{"data"});
+  EXPECT_FALSE(std::filesystem::exists(volume("extra")));
+
+  // What it wrote there is found by the next version that declares it; kept, it stays.
+  Run(Spec(two, kSmall));
+  EXPECT_TRUE(std::filesystem::exists(volume("extra") / "begun"));
+  ASSERT_DONE(runtime_->DropLeftovers(node_id_));
+  Run(Spec(one, kSmall));
+  EXPECT_EQ(mounted(), (std::vector<std::string>{"data", "extra"}));
+}
+
 TEST_F(OciRuntimeTest, WhatWasWrittenOutsideTheVolumesEndsWithTheConfigThatIsReplacedForGood) {
   std::string uri = layout_->Add({.tag = "v1",
                                   .script = "echo mine >/etc/own; while :; do sleep 1; "
@@ -151,6 +176,7 @@ TEST_F(OciRuntimeTest, HealthIsWhatTheHealthCommandSays) {
   Run(Spec(layout_->Add({.tag = "v1", .health = "test -e /data/healthy"}), kSmall));
   auto healthy = [&] { return Health().health == NodeHealth::kHealthy; };
   EXPECT_FALSE(healthy());
+  EXPECT_EQ(runtime_->CheckRuns(node_id_)->health, NodeHealth::kHealthy);
   std::ofstream(volume("data") / "healthy") << "yes";
   EXPECT_TRUE(healthy());
 
@@ -172,6 +198,7 @@ TEST_F(OciRuntimeTest, AContainerThatEndedIsSeenAndStartedAgain) {
            kSmall));
   ASSERT_TRUE(WaitUntil([&] { return !Observed().running; }));
   EXPECT_EQ(Health().health, NodeHealth::kNotRunning);
+  EXPECT_EQ(runtime_->CheckRuns(node_id_)->health, NodeHealth::kNotRunning);
   ASSERT_DONE(runtime_->Start(node_id_));
   ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(volume("data") / "second"); }));
   EXPECT_TRUE(Observed().running);

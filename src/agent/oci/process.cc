@@ -255,7 +255,7 @@ Error ToolFailed(const std::vector<std::string>& arguments, const ProcessResult&
                                              result.exit_status, shown))
       .With("tool", arguments.front())
       .With("exit_status", std::to_string(result.exit_status))
-      .With("command", command.substr(0, 1000));
+      .With("command", std::string(CutUtf8(command, 1000)));
 }
 
 Result<std::string> RunTool(const std::vector<std::string>& arguments,

@@ -120,6 +120,14 @@ TEST(RunTool, SaysWhatTheToolSaidInPrintableLetters) {
   EXPECT_EQ(result.error().message, "/bin/sh ended with status 2: bad  [2J thing");
 }
 
+TEST(RunTool, NamesTheCommandWithoutCuttingACharacter) {
+  const std::string begins = "/bin/sh -c exit 2 # ";
+  const std::string most(999 - begins.size(), 'x');
+  auto result = RunTool({"/bin/sh", "-c", "exit 2 # " + most + "\xc3\xa9"});
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().Fact("command"), begins + most);
+}
+
 TEST(RunProcess, HandsAFileOnForLeftBehindProcessesToWriteTo) {
   TempDir dir;
   std::string log = (dir.path() / "log").string();

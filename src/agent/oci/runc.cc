@@ -223,12 +223,12 @@ Status Runc::KeepWatched(const Container& container, const NodePlaces& places) c
   return {};
 }
 
-std::optional<ContainerEnd> Runc::FindEnd(const NodePlaces& places) const {
+std::optional<ReportedEnd> Runc::FindEnd(const NodePlaces& places) const {
   auto text = ReadFile(places.life / "end");
   const size_t line = text ? text->find('\n') : std::string::npos;
   if (line == std::string::npos) return std::nullopt;
   std::istringstream words(text->substr(0, line));
-  ContainerEnd end;
+  ReportedEnd end;
   int64_t at = 0;
   int known = 0;
   words >> end.exit_code >> end.signal >> at >> end.out_of_memory >> known;

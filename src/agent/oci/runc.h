@@ -79,7 +79,7 @@ class Runc {
   // Nothing to do when it has one.
   Status KeepWatched(const Container& container, const NodePlaces& places) const;
   // How the container ended that ran last; nullopt: that is not known, or it runs.
-  std::optional<ContainerEnd> FindEnd(const NodePlaces& places) const;
+  std::optional<ReportedEnd> FindEnd(const NodePlaces& places) const;
   // Ends it: `signal` to its first process, and after the grace SIGKILL to everything in it. What
   // there is of it stays. Finds that process also where there is no record that can be read.
   Job<void> End(NodeId id, NodePlaces places, int signal, std::chrono::milliseconds grace) const;

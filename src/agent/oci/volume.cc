@@ -29,8 +29,6 @@ constexpr std::chrono::milliseconds kLookAgain(20);
 constexpr std::chrono::seconds kMountPatience(5);
 // Moving the data of a disk of many terabytes takes hours.
 constexpr std::chrono::hours kResizeTimeout(12);
-// What is allocated at once, between two looks at anything else.
-constexpr int64_t kReserveStepBytes = int64_t{8} << 30;
 
 Status CheckBytes(int64_t bytes) {
   if (bytes >= Volume::kBytesMin) return {};
@@ -52,45 +50,6 @@ Error DoesNotFit(int64_t bytes, int64_t needed) {
       .With("needed_bytes", std::to_string(needed));
 }
 
-Error HostDiskFull(const std::filesystem::path& file, int64_t needed, int64_t room) {
-  return Error(Code::kResourceExhausted, "HOST_DISK_FULL",
-               fmt::format("{} needs {} more bytes, and the host's file system has {} to give: "
-                           "make room on the host, or delete nodes there",
-                           file.string(), needed, room))
-      .With("needed_bytes", std::to_string(needed))
-      .With("free_bytes", std::to_string(room));
-}
-
-Error NotAllocated(const std::filesystem::path& file, int64_t bytes, int error) {
-  if (error == EOPNOTSUPP) {
-    return FailedPrecondition(
-        "DISK_NOT_RESERVABLE",
-        fmt::format("the file system of {} cannot allocate a node's disk ahead: put the data "
-                    "directory on ext4 or XFS, or run the agent with --disks thin",
-                    file.string()));
-  }
-  if (error == EFBIG) {
-    return Error(Code::kResourceExhausted, "DISK_TOO_LARGE",
-                 fmt::format("the file system of {} cannot hold a file of {} bytes: put the "
-                             "data directory on one that can, such as XFS",
-                             file.string(), bytes))
-        .With("disk_bytes", std::to_string(bytes));
-  }
-  return SystemError(error == ENOSPC ? "HOST_DISK_FULL" : "FILE_NOT_WRITTEN",
-                     fmt::format("giving {} a size of {} bytes", file.string(), bytes), error);
-}
-
-// What a file in `directory` can be given without going below the floor.
-int64_t RoomOf(std::filesystem::path directory, int64_t floor_bytes) {
-  // The directory of a node that is to be made is not there yet.
-  struct statvfs host{};
-  while (::statvfs(directory.c_str(), &host) != 0) {
-    if (errno != ENOENT || !directory.has_relative_path()) return INT64_MAX;
-    directory = directory.parent_path();
-  }
-  return static_cast<int64_t>(host.f_bavail) * static_cast<int64_t>(host.f_frsize) - floor_bytes;
-}
-
 Error Busy(const std::filesystem::path& file, const std::string& device, const char* step) {
   const std::string others = DescribeOtherMounts(FindOtherMounts(device));
   return Error(Code::kUnavailable, "DISK_BUSY",
@@ -104,6 +63,11 @@ Error Busy(const std::filesystem::path& file, const std::string& device, const c
 
 bool IsUnused(const std::string& device) {
   return FileDescriptor(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC)).is_open();
+}
+
+Status CheckUnused(const std::string& device) {
+  if (IsUnused(device)) return {};
+  return Fail(Error(Code::kUnavailable, "DEVICE_BUSY", device + " is in use"));
 }
 
 // The kernel zeroes what it need not write by punching holes into the file, which would give back
@@ -168,10 +132,7 @@ Status Volume::CheckFits(int64_t bytes) const {
   auto state = Look(mounts);
   if (state && state->used_bytes > bytes) return Fail(DoesNotFit(bytes, state->used_bytes));
   const int64_t needed = bytes - Bytes().value_or(0);
-  if (needed <= 0) return {};
-  const int64_t room = RoomOf(file_.parent_path(), options_.floor_bytes);
-  if ((options_.thin ? 0 : needed) > room) return Fail(HostDiskFull(file_, needed, room));
-  return {};
+  return needed <= 0 ? Status() : CheckRoom(file_, needed);
 }
 
 Job<void> Volume::SetBytes(int64_t bytes) {
@@ -182,56 +143,11 @@ Job<void> Volume::SetBytes(int64_t bytes) {
   co_return co_await Grow(bytes);
 }
 
-// Gives `file` its size, and all the room that it needs for it. Leaves what it has allocated.
-Job<void> Volume::Reserve(std::filesystem::path file, int64_t bytes) {
-  FileDescriptor opened(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  struct stat info{};
-  if (!opened.is_open() || ::fstat(opened.get(), &info) != 0)
-    co_return Fail(SystemError("FILE_NOT_WRITTEN", file.string()));
-  const int64_t from = info.st_size;
-  const int64_t needed = bytes - from;
-  const int64_t room = RoomOf(file_.parent_path(), options_.floor_bytes);
-  if ((options_.thin ? 0 : needed) > room) co_return Fail(HostDiskFull(file, needed, room));
-  for (int64_t at = from; !options_.thin && at < bytes; at += kReserveStepBytes) {
-    const int64_t step = std::min(bytes - at, kReserveStepBytes);
-    if (::fallocate(opened.get(), FALLOC_FL_KEEP_SIZE, at, step) != 0)
-      co_return Fail(NotAllocated(file, bytes, errno));
-    if (at + step < bytes) co_await Pause(std::chrono::milliseconds(1));
-  }
-  if (::ftruncate(opened.get(), bytes) != 0) co_return Fail(NotAllocated(file, bytes, errno));
-  co_return co_await Sync(file);
-}
-
 Job<void> Volume::Sync(std::filesystem::path path) {
   std::vector<std::string> arguments = {"sync", path.string()};
   ProcessOptions options{.timeout = kSyncTimeout, .inherited = lock_};
   CO_RETURN_IF_ERROR(co_await RunToolJob(arguments, options));
   co_return Status();
-}
-
-Job<void> Volume::FillHoles() {
-  FileDescriptor opened(::open(file_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  struct stat info{};
-  if (options_.thin || !opened.is_open() || ::fstat(opened.get(), &info) != 0) co_return Status();
-  const int64_t missing = info.st_size - AllocatedBytes(info);
-  if (missing <= 0 || missing > RoomOf(file_.parent_path(), options_.floor_bytes))
-    co_return Status();
-  for (int64_t at = 0; at < info.st_size; at += kReserveStepBytes) {
-    const int64_t step = std::min<int64_t>(info.st_size - at, kReserveStepBytes);
-    if (::fallocate(opened.get(), FALLOC_FL_KEEP_SIZE, at, step) != 0) break;
-    if (at + step < info.st_size) co_await Pause(std::chrono::milliseconds(1));
-  }
-  co_return Status();
-}
-
-// Makes the file no larger than the file system in it needs, and than `bytes`.
-void Volume::GiveBack(int64_t bytes) const {
-  auto state = ReadExt4State(file_);
-  int64_t inside = state && *state ? (*state)->bytes : 0;
-  if (auto mounted = BytesInForce()) inside = *mounted;
-  if (::truncate(file_.c_str(), std::max(bytes, inside)) != 0) return;
-  auto loop = FindLoop(file_);
-  if (loop && *loop) (void)RefreshLoopSize(**loop);
 }
 
 Job<void> Volume::Create(int64_t bytes) {
@@ -377,10 +293,13 @@ Job<void> Volume::Mount() {
   CO_RETURN_IF_ERROR(co_await FillHoles());
   CO_ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
   CO_RETURN_IF_ERROR(RefreshLoopSize(loop));
-  // One that is mounted elsewhere says that it was not unmounted, and must not be touched.
-  if (IsUnused(loop.path)) {
-    CO_ASSIGN_OR_RETURN(auto state, ReadExt4State(file_));
-    if (!state || !state->clean) CO_RETURN_IF_ERROR(co_await CheckFileSystem(loop.path, false));
+  CO_ASSIGN_OR_RETURN(auto state, ReadExt4State(file_));
+  if (!state || !state->clean) {
+    // One that stays in use is mounted elsewhere and must not be touched: it says that it was not
+    // unmounted.
+    Job<void> unused =
+        WhileBusy([&] { return CheckUnused(loop.path); }, "DEVICE_BUSY", kMountPatience);
+    if (co_await std::move(unused)) CO_RETURN_IF_ERROR(co_await CheckFileSystem(loop.path, false));
   }
   std::string options = "minixdf,noinit_itable,errors=remount-ro";
   CO_RETURN_IF_ERROR(co_await MountJob(loop.path, mount_point_, "ext4", MS_NOSUID | MS_NODEV,

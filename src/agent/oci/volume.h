@@ -86,6 +86,8 @@ class Volume {
   Job<void> Grow(int64_t bytes);
   Job<void> Resize(int64_t bytes);
   Job<void> Shrink(int64_t bytes);
+  // That the host's file system has so much for `file`.
+  Status CheckRoom(const std::filesystem::path& file, int64_t needed) const;
   Job<void> Reserve(std::filesystem::path file, int64_t bytes);
   Job<void> CheckFileSystem(std::string device, bool all);
   Job<void> Sync(std::filesystem::path path);

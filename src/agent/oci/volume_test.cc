@@ -196,6 +196,26 @@ TEST_F(VolumeTest, ErrorsOfADiskAreSeen) {
   EXPECT_EQ(volume_.Look(*ListMounts())->problem, "");
 }
 
+TEST_F(VolumeTest, ADeviceThatIsTakenForAMomentIsCheckedAllTheSame) {
+  ASSERT_DONE(volume_.SetBytes(32 * kMebi));
+  ASSERT_DONE(volume_.Mount());
+  auto loop = FindLoop(file());
+  ASSERT_TRUE(loop && *loop);
+  const std::string device = (*loop)->path;
+  std::ofstream("/sys/fs/ext4/" + device.substr(5) + "/trigger_fs_error") << "a test";
+  ASSERT_DONE(volume_.SyncAndUnmount());
+  auto holder =
+      std::make_unique<FileDescriptor>(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+  ASSERT_TRUE(holder->is_open());
+  Job<void> mount = volume_.Mount();
+  EXPECT_FALSE(mount.Poll().has_value());
+  holder.reset();
+  std::optional<Status> mounted;
+  ASSERT_TRUE(WaitUntil([&] { return (mounted = mount.Poll()).has_value(); }));
+  EXPECT_TRUE(mounted->has_value()) << mounted->error().message;
+  EXPECT_EQ(volume_.Look(*ListMounts())->problem, "");
+}
+
 TEST_F(VolumeTest, WhoHoldsABusyDiskIsNamed) {
   ASSERT_DONE(volume_.SetBytes(32 * kMebi));
   ASSERT_DONE(volume_.Mount());

@@ -1,0 +1,116 @@
+// Which situations the runs have reached. A rule about something that never happens says nothing.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "base/enum_text.h"
+
+namespace tallyman {
+
+enum class Situation {
+  // The world.
+  kAgentKilledInStep,
+  kAgentKilledInJournal,
+  kAgentKilledInCall,
+  kJournalFull,
+  kRequestLost,
+  kAnswerLost,
+  kReportIgnored,
+  kLateReportTaken,
+  kWriteCameToNothing,
+  kPowerCutInStep,
+  kPowerCutWithImageLost,
+  kPowerCutWithDataLost,
+  kClockSetInWait,
+  kOutageThatLasts,
+  kDiskFullThatLasts,
+  // Commands, on their host.
+  kSettled,
+  kRolledBack,
+  kFailed,
+  kBusy,
+  kLaterAttempt,
+  kUndoneInPart,
+  kNotHealthyInTime,
+  kTriedInVain,
+  kGivenUpForDelete,
+  kGivenUpForConfig,
+  kUpgradedWhileStopped,
+  kStopped,
+  kStarted,
+  kDeleted,
+  kOutcomeToldTwice,
+  // Commands, in the books.
+  kUnknown,
+  kSuperseded,
+  kCancelled,
+  // Nodes between commands.
+  kUnreadableMadeAgain,
+  kContainerMadeAgain,
+  kMended,
+  kCrashTold,
+  kHealthTold,
+  kIncidentToldTwice,
+};
+
+template <>
+struct EnumText<Situation> {
+  static constexpr std::array<std::string_view, 39> kWords = {
+      "agent killed in a step",
+      "agent killed while it writes its journal",
+      "agent killed in a call",
+      "journal full",
+      "request lost",
+      "answer lost",
+      "report ignored",
+      "late report taken",
+      "write of the server came to nothing",
+      "power cut in a step",
+      "power cut with an image lost",
+      "power cut with data lost",
+      "clock set in a wait",
+      "registry away for good",
+      "disk full for good",
+      "command settled",
+      "command rolled back",
+      "command failed",
+      "node busy",
+      "later attempt ended",
+      "undone in part",
+      "not healthy in time",
+      "tried again in vain",
+      "given up for a delete",
+      "given up for another config",
+      "upgraded while stopped",
+      "node stopped",
+      "node started",
+      "node deleted",
+      "outcome told twice",
+      "command unknown",
+      "command superseded",
+      "command cancelled",
+      "unreadable node made again",
+      "lost container made again",
+      "failed node mended",
+      "crash told",
+      "change of health told",
+      "incident told twice"};
+};
+
+class Coverage {
+ public:
+  void Saw(Situation situation, int64_t times = 1) {
+    counts_[static_cast<size_t>(situation)] += times;
+  }
+  int64_t CountOf(Situation situation) const { return counts_[static_cast<size_t>(situation)]; }
+  void Add(const Coverage& other) {
+    for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+  }
+
+ private:
+  std::array<int64_t, EnumText<Situation>::kWords.size()> counts_{};
+};
+
+}  // namespace tallyman
