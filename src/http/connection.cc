@@ -242,6 +242,7 @@ asio::awaitable<bool> Connection<Socket>::Shake() {
   if constexpr (std::is_same_v<Socket, TlsStream>) {
     Lowest().expires_after(shared_.options.handshake_timeout);
     auto [failed] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kAwait);
+    if (failed == beast::error::timeout) shared_.handler.Cut(PeerFault::kTooSlow, address_);
     co_return !failed;
   }
   co_return true;

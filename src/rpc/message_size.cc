@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <google/protobuf/message.h>
+#include <google/protobuf/wire_format.h>
 
 #include <unordered_map>
 
@@ -77,13 +78,22 @@ class Scan {
     return false;
   }
 
+  // nullptr: protobuf keeps it as an unknown one, which it does too when the wire has another type.
+  static const FieldDescriptor* FieldOf(const Descriptor& type, uint64_t tag) {
+    if (tag >> 3 > FieldDescriptor::kMaxNumber) return nullptr;
+    const auto* field = type.FindFieldByNumber(static_cast<int>(tag >> 3));
+    if (field == nullptr) return nullptr;
+    using google::protobuf::internal::WireFormat;
+    const auto wire_type = static_cast<uint64_t>(WireFormat::WireTypeForFieldType(field->type()));
+    const bool is_packed = (tag & 7) == kLengthDelimited && field->is_packable();
+    return wire_type == (tag & 7) || is_packed ? field : nullptr;
+  }
+
   Status Field(const Descriptor& type, std::string_view& bytes, int depth) {
     uint64_t tag = 0;
     uint64_t length = 0;
     if (!TakeVarint(bytes, tag)) return Malformed(type);
-    const auto* field = tag >> 3 > FieldDescriptor::kMaxNumber
-                            ? nullptr
-                            : type.FindFieldByNumber(static_cast<int>(tag >> 3));
+    const auto* field = FieldOf(type, tag);
     switch (tag & 7) {
       case kVarint:
         if (!TakeVarint(bytes, length)) return Malformed(type);

@@ -46,6 +46,11 @@ TEST(MessageSize, RefusesWhatWouldTakeFarMoreMemoryThanItsBytes) {
             kTooMany);
   EXPECT_EQ(Parse(Codec::kProto, Repeated({"\x7a\x00", 2}, kBytes), v1::GetHostRequest()),
             kTooMany);
+  // A text in the place of a number, and a number in that of a message.
+  EXPECT_EQ(Parse(Codec::kProto, Repeated({"\x1a\x00", 2}, kBytes), v1::CreateImagesRequest()),
+            kTooMany);
+  EXPECT_EQ(Parse(Codec::kProto, Repeated({"\x10\x00", 2}, kBytes), v1::CreateImagesRequest()),
+            kTooMany);
   EXPECT_EQ(Parse(Codec::kJson, R"({"images":[)" + Repeated("{},", kBytes) + "{}]}",
                   v1::CreateImagesRequest()),
             kTooMany);

@@ -23,27 +23,27 @@ struct Trick {
   std::string body = kHidden;
 };
 
-std::string Post(const std::string& headers) {
-  return "POST /healthz HTTP/1.1\r\nHost: x\r\n" + headers;
+std::string Get(const std::string& headers) {
+  return "GET /healthz HTTP/1.1\r\nHost: x\r\n" + headers;
 }
 
 std::vector<Trick> Tricks() {
   std::vector<Trick> tricks = {
-      {"length and chunks", Post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400,
+      {"length and chunks", Get("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400,
        "0\r\n\r\n" + kHidden},
-      {"chunks and length", Post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400,
+      {"chunks and length", Get("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400,
        "0\r\n\r\n" + kHidden},
-      {"two lengths", Post("Content-Length: 0\r\nContent-Length: 36\r\n"), 400},
-      {"twice the same length", Post("Content-Length: 36\r\nContent-Length: 36\r\n"), 400},
+      {"two lengths", Get("Content-Length: 0\r\nContent-Length: 36\r\n"), 400},
+      {"twice the same length", Get("Content-Length: 36\r\nContent-Length: 36\r\n"), 400},
       {"chunks in HTTP/1.0", "POST /healthz HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 400},
-      {"a blank before the colon", Post("Content-Length : 36\r\n"), 400},
-      {"a tab before the colon", Post("Transfer-Encoding\t: chunked\r\n"), 400},
-      {"a length in the next line", Post("Content-Length:\r\n 36\r\n"), 400},
-      {"chunks in the next line", Post("Transfer-Encoding:\r\n\tchunked\r\n"), 400},
-      {"a header that goes on", Post("A: b\r\n Content-Length: 36\r\n"), 400},
-      {"a bare LF", Post("A: b\nContent-Length: 36\r\n"), 400},
-      {"a bare CR", Post("A: b\rContent-Length: 36\r\n"), 400},
-      {"a NUL", Post("A: b\0Content-Length: 36\r\n"s), 400},
+      {"a blank before the colon", Get("Content-Length : 36\r\n"), 400},
+      {"a tab before the colon", Get("Transfer-Encoding\t: chunked\r\n"), 400},
+      {"a length in the next line", Get("Content-Length:\r\n 36\r\n"), 400},
+      {"chunks in the next line", Get("Transfer-Encoding:\r\n\tchunked\r\n"), 400},
+      {"a header that goes on", Get("A: b\r\n Content-Length: 36\r\n"), 400},
+      {"a bare LF", Get("A: b\nContent-Length: 36\r\n"), 400},
+      {"a bare CR", Get("A: b\rContent-Length: 36\r\n"), 400},
+      {"a NUL", Get("A: b\0Content-Length: 36\r\n"s), 400},
       {"no Host", "GET /healthz HTTP/1.1\r\n", 400},
       {"two Hosts", "GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n", 400},
       {"a Host with a path", "GET /healthz HTTP/1.1\r\nHost: x/y\r\n", 400},
@@ -53,33 +53,34 @@ std::vector<Trick> Tricks() {
       {"no version", "GET /healthz\r\n", 400},
       {"two blanks", "GET  /healthz HTTP/1.1\r\nHost: x\r\n", 400},
       {"two empty lines first", "\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n", 400},
-      {"chunks that end with LF", Post("Transfer-Encoding: chunked\r\n"), 400,
+      {"chunks that end with LF", Get("Transfer-Encoding: chunked\r\n"), 400,
        "1\na\n0\n\n" + kHidden},
-      {"a chunk that is longer than it says", Post("Transfer-Encoding: chunked\r\n"), 400,
+      {"a chunk that is longer than it says", Get("Transfer-Encoding: chunked\r\n"), 400,
        "1\r\nab\r\n0\r\n\r\n" + kHidden},
-      {"a chunk with a sign", Post("Transfer-Encoding: chunked\r\n"), 400,
+      {"a chunk with a sign", Get("Transfer-Encoding: chunked\r\n"), 400,
        "+1\r\na\r\n0\r\n\r\n" + kHidden},
-      {"a chunk with a prefix", Post("Transfer-Encoding: chunked\r\n"), 400,
+      {"a chunk with a prefix", Get("Transfer-Encoding: chunked\r\n"), 400,
        "0x1\r\na\r\n0\r\n\r\n" + kHidden},
-      {"a long extension", Post("Transfer-Encoding: chunked\r\n"), 400,
+      {"a long extension", Get("Transfer-Encoding: chunked\r\n"), 400,
        "1;" + std::string(9000, 'a') + "\r\na\r\n0\r\n\r\n" + kHidden},
-      {"long trailers", Post("Transfer-Encoding: chunked\r\n"), 400,
+      {"long trailers", Get("Transfer-Encoding: chunked\r\n"), 400,
        "0\r\nA: " + std::string(9000, 'a') + "\r\n\r\n" + kHidden}};
   for (const char* length : {"+36", "-36", "36,36", "36, 36", "", "0x24", "3 6", "36.0", "1e1"}) {
     tricks.push_back({"the length " + std::string(length),
-                      Post("Content-Length: " + std::string(length) + "\r\n"), 400});
+                      Get("Content-Length: " + std::string(length) + "\r\n"), 400});
   }
   for (const char* coding : {"xchunked", "chunked, identity", "identity", "identity, chunked",
                              "chunked, chunked", "gzip, chunked", "", "chunked,", "\"chunked\""}) {
     tricks.push_back({"the coding " + std::string(coding),
-                      Post("Transfer-Encoding: " + std::string(coding) + "\r\n"), 501});
+                      Get("Transfer-Encoding: " + std::string(coding) + "\r\n"), 501});
   }
   // Requests that may be read, and are not permitted or not complete: what follows is no request.
   tricks.push_back({"a body that nobody asks for",
                     "POST /tallyman.v1.OrgService/ListOrgs HTTP/1.1\r\nHost: x\r\nContent-Type: "
                     "application/json\r\nContent-Length: 1000\r\n",
                     401});
-  tricks.push_back({"a wrong verb with a body", Post("Content-Length: 36\r\n"), 405});
+  tricks.push_back({"a wrong verb with a body",
+                    "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 36\r\n", 405});
   tricks.push_back({"an unknown path with a body",
                     "POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n", 404});
   return tricks;
