@@ -18,6 +18,8 @@ class Constant final : public HttpHandler {
  public:
   explicit Constant(size_t bytes) : body_(bytes, 'x') {}
   std::optional<HttpResponse> Refuse(const HttpRequest&) override { return std::nullopt; }
+  size_t BodyBytesMax(const HttpRequest&) override { return size_t{64} << 20; }
+  void Admit(HttpRequest, std::shared_ptr<Exchange> exchange) override { exchange->Admitted(); }
   void Handle(HttpRequest, std::shared_ptr<Exchange> exchange) override {
     HttpResponse response;
     response.headers = {{"Cache-Control", "no-store"}, {"Vary", "Accept-Encoding"}};
@@ -25,12 +27,13 @@ class Constant final : public HttpHandler {
     exchange->Answer(std::move(response));
   }
   void PeerGone() override {}
-  HttpResponse Malformed(int status, std::string_view reason, std::string_view) override {
+  HttpResponse Malformed(PeerFault fault, std::string_view, std::string_view) override {
     HttpResponse response;
-    response.status = status;
-    response.body = std::string(reason);
+    response.status = 400;
+    response.body = std::string(ToText(fault));
     return response;
   }
+  void Cut(PeerFault, std::string_view) override {}
 
  private:
   const std::string body_;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <exception>
 #include <list>
 #include <optional>
 #include <utility>
@@ -50,6 +51,18 @@ Error Stopping(int64_t cursor) {
              Code::kUnavailable, "SERVER_STOPPING",
              fmt::format("the server stops: go on behind cursor {} as soon as it is back", cursor))
       .With("cursor", std::to_string(cursor));
+}
+
+// What throws failed like what gives an error: the thread that feeds all streams goes on.
+template <class Work>
+auto Guarded(const Work& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::exception& e) {
+    return Fail(
+        Internal("UNEXPECTED_EXCEPTION",
+                 fmt::format("events could not be read in an unforeseen way: {}", e.what())));
+  }
 }
 
 }  // namespace
@@ -114,8 +127,11 @@ struct EventFeed::Shared {
   }
 
   void Append(std::vector<FeedEvent> events, size_t ring_max) {
-    ring_end = events.back().row.event.cursor;
-    for (FeedEvent& event : events) ring.push_back(std::move(event));
+    for (FeedEvent& event : events) {
+      const int64_t cursor = event.row.event.cursor;
+      ring.push_back(std::move(event));
+      ring_end = cursor;
+    }
     for (const auto& watcher : watchers) {
       if (!watcher->catching && watcher->armed) Tell(*watcher);
     }
@@ -259,26 +275,22 @@ void EventFeed::ServeBehind() {
   // The ring has all that comes after this, and the page what came before.
   int64_t ring_end = shared_->ring_end;
   lock.unlock();
-  auto rows = EventsAfter(control_, watcher->conditions, from, options_.page_max);
-  std::vector<FeedEvent> events;
-  std::optional<Error> failure;
-  bool all = false;
-  if (rows) {
-    all = rows->size() < static_cast<size_t>(options_.page_max);
-    events = EventsOf(*std::move(rows));
-  } else {
-    failure = std::move(rows).error();
-  }
+  auto events = Guarded([&]() -> Result<std::vector<FeedEvent>> {
+    ASSIGN_OR_RETURN(auto rows,
+                     EventsAfter(control_, watcher->conditions, from, options_.page_max));
+    return EventsOf(std::move(rows));
+  });
   lock.lock();
   if (!watcher->on_ready) return;
-  if (failure) {
-    watcher->failure = std::move(failure);
+  if (!events) {
+    watcher->failure = std::move(events).error();
     return watcher->Wake();
   }
-  if (!events.empty()) watcher->cursor = events.back().row.event.cursor;
+  const bool all = events->size() < static_cast<size_t>(options_.page_max);
+  if (!events->empty()) watcher->cursor = events->back().row.event.cursor;
   if (all) watcher->cursor = std::max(watcher->cursor, ring_end);
   watcher->catching = watcher->cursor < shared_->ring_begin;
-  for (FeedEvent& event : events) watcher->page.push_back(std::move(event));
+  for (FeedEvent& event : *events) watcher->page.push_back(std::move(event));
   if (watcher->catching) return watcher->Wake();
   shared_->Tell(*watcher);
 }
@@ -301,7 +313,7 @@ void EventFeed::Run() {
     }
     shared_->nudged = false;
     lock.unlock();
-    auto read = ReadOn();
+    auto read = Guarded([this] { return ReadOn(); });
     if (!read && !std::exchange(failed, true)) {
       control_.log().Write({LogLevel::kWarning, "events_unreadable", read.error().message, {}});
     }

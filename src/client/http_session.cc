@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/core.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cstdlib>
@@ -20,6 +21,11 @@ constexpr long kConnectTimeoutMs = 10'000;
 void StartLibrary() {
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (started != CURLE_OK) std::abort();
+}
+
+// libcurl's own sockets are inherited by the programs that this one starts.
+curl_socket_t OpenSocket(void*, curlsocktype, curl_sockaddr* address) {
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 struct EasyDeleter {
@@ -161,6 +167,7 @@ Status HttpSession::Prepare(const HttpPost& post) {
   state_->headers.reset(headers);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state_->message.data());
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &OpenSocket);
   curl_easy_setopt(easy, CURLOPT_URL, post.url.c_str());
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_PROXY, "");

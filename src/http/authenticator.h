@@ -22,6 +22,8 @@ class Authenticator {
   // for whoever may not call anything.
   virtual Result<Actor> Authenticate(std::string_view method,
                                      const std::optional<std::string>& token, ReadTx* tx) = 0;
+  // Whether the actor may call the method at all. PERMISSION_DENIED.
+  virtual Status Permit(const Actor& actor, std::string_view method) = 0;
   // Runs `body` with a read transaction, so that who calls and what is read are of one moment. It
   // may be run again from the start.
   virtual Status Read(const std::function<Status(ReadTx&)>& body) = 0;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "http/exchange.h"
 
 namespace tallyman {
 
@@ -33,6 +34,8 @@ class CallObserver {
   virtual void OpenStreams(int difference) = 0;
   // A client has gone away while it waited for an answer.
   virtual void ClientGone() = 0;
+  // A peer got no further than its connection, its head or its body.
+  virtual void PeerRefused(PeerFault fault, std::string_view address) = 0;
 };
 
 // Tells several. Owns none of them.
@@ -50,6 +53,9 @@ class CallObservers final : public CallObserver {
   }
   void ClientGone() override {
     for (CallObserver* one : all_) one->ClientGone();
+  }
+  void PeerRefused(PeerFault fault, std::string_view address) override {
+    for (CallObserver* one : all_) one->PeerRefused(fault, address);
   }
 
  private:

@@ -1,5 +1,7 @@
 #include "http/connection.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
@@ -15,12 +17,17 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <exception>
+#include <expected>
 #include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include "base/text.h"
+#include "http/chunked_body.h"
 #include "http/http_date.h"
+#include "http/request_head.h"
 
 namespace tallyman {
 namespace {
@@ -32,7 +39,6 @@ using asio::ip::tcp;
 using boost::system::error_code;
 using PlainStream = beast::tcp_stream;
 using TlsStream = beast::ssl_stream<beast::tcp_stream>;
-using Parser = http::request_parser<http::string_body>;
 using Milliseconds = std::chrono::milliseconds;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
@@ -41,31 +47,61 @@ constexpr size_t kBufferKeptBytes = 8192;
 constexpr size_t kLingerBytesMax = size_t{1} << 20;
 constexpr std::chrono::seconds kLingerTimeout{2};
 constexpr size_t kBytesPerSecondMin = 65536;
-// As many of these as there may be connections are no burden.
-constexpr size_t kSmallBodyBytes = 16384;
+constexpr size_t kBodyReadBytes = 65536;
+constexpr size_t kPathShownMax = 200;
+// Strangers may send short bodies only, and so many of them as others may send long ones.
+constexpr size_t kStrangersPart = 64;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 // Most calls are answered sooner, and need nobody to watch whether the peer is still there.
 constexpr Milliseconds kWatchAfter{20};
 constexpr std::chrono::hours kForEver{24};
 
-// Bytes of a body that is being read or worked on; given back when it goes.
-class BodyShare {
+// The body of one request as it comes. Its bytes are charged to the share of whose connection it
+// is, and given back when it goes.
+class IncomingBody {
  public:
-  explicit BodyShare(std::atomic<size_t>& taken) : taken_(taken) {}
-  ~BodyShare() { taken_ -= bytes_; }
-  BodyShare(const BodyShare&) = delete;
-  BodyShare& operator=(const BodyShare&) = delete;
+  explicit IncomingBody(const RequestHead& head)
+      : left_(head.body_bytes), is_chunked_(head.is_chunked) {}
+  ~IncomingBody() { Release(); }
+  IncomingBody(const IncomingBody&) = delete;
+  IncomingBody& operator=(const IncomingBody&) = delete;
 
-  // How much all of them have then. Small ones are free.
-  size_t Set(size_t bytes) {
-    if (bytes <= kSmallBodyBytes) bytes = 0;
-    const size_t before = std::exchange(bytes_, bytes);
-    if (bytes < before) return taken_ -= before - bytes;
-    return taken_ += bytes - before;
+  // Takes what belongs to it off the front of the buffer. What is wrong, for people.
+  std::expected<void, std::string> Take(beast::flat_buffer& buffer) {
+    std::string_view bytes(static_cast<const char*>(buffer.cdata().data()), buffer.size());
+    std::expected<void, std::string> taken;
+    if (is_chunked_) {
+      taken = chunks_.Take(bytes, bytes_);
+    } else {
+      const size_t count = std::min(left_, bytes.size());
+      bytes_.append(bytes.substr(0, count));
+      bytes.remove_prefix(count);
+      left_ -= count;
+    }
+    buffer.consume(buffer.size() - bytes.size());
+    return taken;
+  }
+  bool is_whole() const { return is_chunked_ ? chunks_.is_whole() : left_ == 0; }
+  std::string& bytes() { return bytes_; }
+
+  // How much all bodies of that share have now.
+  size_t Charge(std::atomic<size_t>& share) {
+    share_ = &share;
+    const size_t more = bytes_.size() - charged_;
+    charged_ = bytes_.size();
+    return share += more;
+  }
+  void Release() {
+    if (share_ != nullptr) *share_ -= std::exchange(charged_, 0);
   }
 
  private:
-  std::atomic<size_t>& taken_;
-  size_t bytes_ = 0;
+  std::string bytes_;
+  size_t left_;
+  const bool is_chunked_;
+  ChunkedBody chunks_;
+  std::atomic<size_t>* share_ = nullptr;
+  size_t charged_ = 0;
 };
 
 template <class Socket>
@@ -73,7 +109,7 @@ class Connection final : public Exchange,
                          public OpenConnection,
                          public std::enable_shared_from_this<Connection<Socket>> {
  public:
-  Connection(Socket stream, std::shared_ptr<asio::ssl::context> tls,
+  Connection(Socket stream, Seat seat, std::string address, std::shared_ptr<asio::ssl::context> tls,
              std::shared_ptr<ConnectionShared> shared, std::shared_ptr<Shard> shard)
       : shared_owner_(std::move(shared)),
         shard_owner_(std::move(shard)),
@@ -82,12 +118,9 @@ class Connection final : public Exchange,
         tls_(std::move(tls)),
         stream_(std::move(stream)),
         timer_(shard_.context),
-        cancelled_(std::make_shared<std::atomic<bool>>(false)) {
-    shard_.connections.insert(this);
-    error_code failed;
-    auto peer = Lowest().socket().remote_endpoint(failed);
-    if (!failed) address_ = peer.address().to_string();
-  }
+        address_(std::move(address)),
+        seat_(std::move(seat)),
+        cancelled_(std::make_shared<std::atomic<bool>>(false)) {}
   // Whoever made the answer may be the last to let go, on a thread of its own.
   ~Connection() override = default;
   Connection(const Connection&) = delete;
@@ -111,6 +144,17 @@ class Connection final : public Exchange,
       self->answer_ = std::move(head);
       self->Ring();
     });
+  }
+  void Admitted() override {
+    if (over_) return;
+    asio::dispatch(shard_.context, [self = this->shared_from_this()] {
+      self->is_admitted_ = true;
+      self->Ring();
+    });
+  }
+  void Recognized(Party party) override {
+    party_ = party;
+    if (party != Party::kStranger && !is_recognized_.exchange(true)) seat_.Recognized();
   }
   void Wake() override {
     if (over_) return;
@@ -138,16 +182,22 @@ class Connection final : public Exchange,
   asio::awaitable<void> Wait(Milliseconds at_most);
   asio::awaitable<bool> Shake();
   asio::awaitable<bool> AwaitFirstByte(bool first);
+  asio::awaitable<void> Serve();
+  void End() noexcept;
   asio::awaitable<bool> ServeOne();
-  asio::awaitable<bool> ReadBody(Parser& parser, BodyShare& share);
+  asio::awaitable<std::optional<RequestHead>> ReceiveHead();
+  asio::awaitable<bool> ReceiveBody(const RequestHead& head, IncomingBody& body);
+  asio::awaitable<bool> ReadBody(const HttpRequest& request, IncomingBody& body);
+  asio::awaitable<bool> Answered(unsigned version, bool keep_alive, bool head_only, bool is_whole);
   asio::awaitable<void> AwaitAnswer();
   asio::awaitable<bool> Write(HttpResponse response, unsigned version, bool keep_alive,
                               bool head_only);
   asio::awaitable<void> WriteStream(HttpResponse head, unsigned version);
   asio::awaitable<bool> WritePiece(std::string bytes, bool chunked, bool last);
-  asio::awaitable<bool> Reject(int status, std::string_view reason, std::string_view what);
+  asio::awaitable<bool> Reject(PeerFault fault, std::string_view what);
+  RequestFault TooLong(const HttpRequest& request, std::string_view size) const;
+  std::expected<void, RequestFault> TakeBody(const HttpRequest& request, IncomingBody& body);
   asio::awaitable<void> Linger();
-  HttpRequest HeadOf(const Parser& parser) const;
   void WatchPeer();
   void DrainPeer();
 
@@ -160,16 +210,21 @@ class Connection final : public Exchange,
   Socket stream_;
   asio::steady_timer timer_;  // waits for answers
   beast::flat_buffer buffer_;
-  std::string address_;
+  const std::string address_;
+  Seat seat_;
   std::optional<HttpResponse> answer_;
   std::unique_ptr<BodySource> source_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
   std::array<char, 64> scrap_{};  // what a peer sends into its stream
   size_t scrap_bytes_ = 0;
   bool rung_ = false;
+  bool is_admitted_ = false;
+  size_t watch_ = 0;  // the number of the watch over the peer
   bool idle_ = false;
-  bool gone_ = false;              // the peer is, or the socket
-  bool cut_ = false;               // by the server
+  bool gone_ = false;  // the peer is, or the socket
+  bool cut_ = false;   // by the server
+  std::atomic<Party> party_{Party::kStranger};
+  std::atomic<bool> is_recognized_{false};
   std::atomic<bool> over_{false};  // nobody waits for an answer any more
 };
 
@@ -187,6 +242,7 @@ asio::awaitable<bool> Connection<Socket>::Shake() {
   if constexpr (std::is_same_v<Socket, TlsStream>) {
     Lowest().expires_after(shared_.options.handshake_timeout);
     auto [failed] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kAwait);
+    if (failed == beast::error::timeout) shared_.handler.Cut(PeerFault::kTooSlow, address_);
     co_return !failed;
   }
   co_return true;
@@ -196,6 +252,17 @@ template <class Socket>
 asio::awaitable<void> Connection<Socket>::Run() {
   // The coroutine keeps the connection, and the connection's end is that of the coroutine.
   auto self = this->shared_from_this();
+  try {
+    shard_.connections.insert(this);
+    co_await Serve();
+  } catch (const std::exception& e) {
+    shared_.Report(e.what());
+  }
+  End();
+}
+
+template <class Socket>
+asio::awaitable<void> Connection<Socket>::Serve() {
   bool open = !shared_.draining;
   if (open) open = co_await Shake();
   bool first = true;
@@ -205,22 +272,30 @@ asio::awaitable<void> Connection<Socket>::Run() {
     if (open) open = co_await ServeOne();
     if (shared_.draining) open = false;
   }
-  if (source_ != nullptr) {
-    source_->Ended(false);
-    source_.reset();
-  }
   if constexpr (std::is_same_v<Socket, TlsStream>) {
     if (!gone_) {
       Lowest().expires_after(kLingerTimeout);
       co_await stream_.async_shutdown(kAwait);
     }
   }
+}
+
+// Whatever led here: nobody finds the connection afterwards, and nobody waits for it.
+template <class Socket>
+void Connection<Socket>::End() noexcept {
+  try {
+    if (source_ != nullptr) source_->Ended(false);
+  } catch (const std::exception& e) {
+    shared_.Report(e.what());
+  }
+  source_.reset();
   error_code ignored;
   std::ignore = Lowest().socket().shutdown(tcp::socket::shutdown_both, ignored);
   std::ignore = Lowest().socket().close(ignored);
+  *cancelled_ = true;
   over_ = true;
+  seat_.Leave();
   shard_.connections.erase(this);
-  --shared_.connections;
 }
 
 // Between requests. False: the peer has closed, or has been silent for too long.
@@ -233,33 +308,27 @@ asio::awaitable<bool> Connection<Socket>::AwaitFirstByte(bool first) {
   Lowest().expires_after(first ? shared_.options.header_timeout : shared_.options.idle_timeout);
   auto [failed, count] = co_await stream_.async_read_some(buffer_.prepare(kFirstReadBytes), kAwait);
   idle_ = false;
+  if (failed == beast::error::timeout && first) shared_.handler.Cut(PeerFault::kTooSlow, address_);
   if (failed) co_return false;
   buffer_.commit(count);
   co_return true;
 }
 
-template <class Socket>
-HttpRequest Connection<Socket>::HeadOf(const Parser& parser) const {
-  const auto& head = parser.get();
-  HttpRequest request{.verb = std::string(head.method_string()),
-                      .target = std::string(head.target()),
-                      .headers = {},
-                      .body = {},
-                      .address = address_};
-  for (const auto& field : head) {
-    request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
-  }
-  return request;
-}
-
 // Says what is wrong and ends the connection: what follows cannot be told from the body.
 template <class Socket>
-asio::awaitable<bool> Connection<Socket>::Reject(int status, std::string_view reason,
-                                                 std::string_view what) {
-  HttpResponse response = shared_.handler.Malformed(status, reason, what);
+asio::awaitable<bool> Connection<Socket>::Reject(PeerFault fault, std::string_view what) {
+  HttpResponse response = shared_.handler.Malformed(fault, what, address_);
   bool written = co_await Write(std::move(response), 11, false, false);
   if (written) co_await Linger();
   co_return false;
+}
+
+template <class Socket>
+RequestFault Connection<Socket>::TooLong(const HttpRequest& request, std::string_view size) const {
+  return {.fault = PeerFault::kRequestTooLarge,
+          .what = fmt::format("the body of {} has {} bytes: at most {} are taken",
+                              Quote(request.path().substr(0, kPathShownMax)), size,
+                              shared_.handler.BodyBytesMax(request))};
 }
 
 // Reads on until the peer has seen the answer: closing earlier might destroy it on the way.
@@ -280,122 +349,169 @@ asio::awaitable<void> Connection<Socket>::Linger() {
   }
 }
 
+// Nothing: the connection is at its end, and the peer knows why.
+template <class Socket>
+asio::awaitable<std::optional<RequestHead>> Connection<Socket>::ReceiveHead() {
+  const size_t bytes_max = shared_.options.header_bytes_max;
+  Lowest().expires_after(shared_.options.header_timeout);
+  bool may_skip = true;  // an empty line, which some send after a body
+  while (true) {
+    const std::string_view there(static_cast<const char*>(buffer_.cdata().data()), buffer_.size());
+    if (may_skip && there.starts_with("\r\n")) {
+      may_skip = false;
+      buffer_.consume(2);
+      continue;
+    }
+    auto end = FindHeadEnd(there);
+    if (end && end->value_or(there.size()) > bytes_max) {
+      co_await Reject(PeerFault::kHeadersTooLarge, "the head of the request is too long");
+      co_return std::nullopt;
+    }
+    std::expected<RequestHead, RequestFault> head;
+    if (!end) head = std::unexpected(end.error());
+    if (end && *end) {
+      head = ReadHead(there.substr(0, **end));
+      buffer_.consume(**end);
+    }
+    if (!head) {
+      co_await Reject(head.error().fault, head.error().what);
+      co_return std::nullopt;
+    }
+    if (end && *end) co_return *std::move(head);
+    auto [failed, count] =
+        co_await stream_.async_read_some(buffer_.prepare(kFirstReadBytes), kAwait);
+    if (failed == beast::error::timeout) shared_.handler.Cut(PeerFault::kTooSlow, address_);
+    if (failed) co_return std::nullopt;
+    buffer_.commit(count);
+  }
+}
+
 // One request and its answer. True: the connection goes on.
 template <class Socket>
 asio::awaitable<bool> Connection<Socket>::ServeOne() {
-  const ServerOptions& options = shared_.options;
-  auto parser = std::make_unique<Parser>();
-  parser->header_limit(static_cast<uint32_t>(options.header_bytes_max));
-  parser->body_limit(options.body_bytes_max);
-  Lowest().expires_after(options.header_timeout);
-  error_code failed;
-  size_t head_bytes = 0;
-  while (!failed && !parser->is_header_done()) {
-    auto [error, count] = co_await http::async_read_some(stream_, buffer_, *parser, kAwait);
-    failed = error;
-    head_bytes += count;
-    // The parser itself only bounds what it has to look at in one piece.
-    if (head_bytes > options.header_bytes_max) failed = http::error::header_limit;
+  auto head = co_await ReceiveHead();
+  if (!head) co_return false;
+  HttpRequest& request = head->request;
+  request.address = address_;
+  const unsigned version = head->version;
+  const bool head_only = request.verb == "HEAD";
+  answer_ = shared_.handler.Refuse(request);
+  if (answer_) {
+    const bool has_body = head->is_chunked || head->body_bytes > 0;
+    co_return co_await Answered(version, head->keep_alive, head_only, !has_body);
   }
-  if (failed == http::error::header_limit || failed == http::error::buffer_overflow) {
-    co_return co_await Reject(431, "HEADERS_TOO_LARGE", "the head of the request is too long");
-  }
-  if (failed == http::error::body_limit) {
-    co_return co_await Reject(413, "REQUEST_TOO_LARGE", "the body of the request is too long");
-  }
-  if (failed && failed.category() == http::make_error_code(http::error::bad_value).category() &&
-      failed != http::error::end_of_stream && failed != http::error::partial_message) {
-    co_return co_await Reject(400, "MALFORMED_HTTP", failed.message());
-  }
-  if (failed) co_return false;
-  if (parser->get().version() == 11 && parser->get().count(http::field::host) != 1) {
-    co_return co_await Reject(400, "MALFORMED_HTTP", "exactly one Host header is wanted");
-  }
-
-  const unsigned version = parser->get().version();
-  const bool head_only = parser->get().method() == http::verb::head;
-  bool keep_alive = parser->get().keep_alive();
-  HttpRequest request = HeadOf(*parser);
-  auto refused = shared_.handler.Refuse(request);
-  if (refused) {
-    bool whole = parser->is_done();
-    keep_alive = keep_alive && whole && !refused->close;
-    bool written = co_await Write(*std::move(refused), version, keep_alive, head_only);
-    if (written && !keep_alive) co_await Linger();
-    co_return written&& keep_alive;
-  }
-  BodyShare share(shared_.bodies_bytes);
-  bool read = co_await ReadBody(*parser, share);
-  if (!read) co_return false;
-  request.body = std::move(parser->get().body());
-  parser.reset();
+  IncomingBody body(*head);
+  const bool goes_on = co_await ReceiveBody(*head, body);
+  if (!goes_on) co_return false;
+  if (answer_) co_return co_await Answered(version, false, head_only, false);
+  request.body = std::move(body.bytes());
 
   *cancelled_ = false;
   rung_ = false;
   shared_.handler.Handle(std::move(request), this->shared_from_this());
   co_await AwaitAnswer();
   if (!answer_) co_return false;
-  HttpResponse response = *std::move(answer_);
-  answer_.reset();
   // A stream may go on for days, and has no more use for what asked for it.
-  share.Set(0);
+  body.Release();
   if (source_ != nullptr) {
+    HttpResponse response = *std::move(answer_);
+    answer_.reset();
     co_await WriteStream(std::move(response), version);
     co_return false;
   }
-  keep_alive = keep_alive && !response.close && !gone_ && !shared_.draining;
-  bool written = co_await Write(std::move(response), version, keep_alive, head_only);
+  co_return co_await Answered(version, head->keep_alive, head_only, true);
+}
+
+// Sends the answer that is there. `is_whole`: the whole request was read. True: the connection goes
+// on.
+template <class Socket>
+asio::awaitable<bool> Connection<Socket>::Answered(unsigned version, bool keep_alive,
+                                                   bool head_only, bool is_whole) {
+  HttpResponse response = *std::move(answer_);
+  answer_.reset();
+  keep_alive = keep_alive && is_whole && !response.close && !gone_ && !shared_.draining;
+  const bool written = co_await Write(std::move(response), version, keep_alive, head_only);
+  if (written && !is_whole) co_await Linger();
   co_return written&& keep_alive;
 }
 
-// What announces its length is charged for all of it before the first byte is asked for; chunks are
-// charged as they come.
+// What of the body has come.
 template <class Socket>
-asio::awaitable<bool> Connection<Socket>::ReadBody(Parser& parser, BodyShare& share) {
-  const ServerOptions& options = shared_.options;
-  if (parser.is_done()) co_return true;
-  const size_t announced = parser.content_length().value_or(0);
-  bool room = announced == 0 || share.Set(announced) <= options.bodies_bytes_max;
-  if (room && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
-    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    Lowest().expires_after(options.write_timeout);
+std::expected<void, RequestFault> Connection<Socket>::TakeBody(const HttpRequest& request,
+                                                               IncomingBody& body) {
+  if (auto taken = body.Take(buffer_); !taken)
+    return std::unexpected(RequestFault{.what = std::move(taken).error()});
+  const size_t bytes_max = shared_.handler.BodyBytesMax(request);
+  if (body.bytes().size() <= bytes_max) return {};
+  return std::unexpected(TooLong(request, fmt::format("more than {}", bytes_max)));
+}
+
+// Reads the body, or has an answer instead of it. False: the connection is at its end. What has not
+// come together with its head is read only after it is known who sends it.
+template <class Socket>
+asio::awaitable<bool> Connection<Socket>::ReceiveBody(const RequestHead& head, IncomingBody& body) {
+  const HttpRequest& request = head.request;
+  std::expected<void, RequestFault> taken;
+  if (head.body_bytes > shared_.handler.BodyBytesMax(request)) {
+    taken = std::unexpected(TooLong(request, std::to_string(head.body_bytes)));
+  } else {
+    taken = TakeBody(request, body);
+  }
+  if (!taken) co_return co_await Reject(taken.error().fault, taken.error().what);
+  if (body.is_whole()) co_return true;
+
+  *cancelled_ = false;
+  rung_ = is_admitted_ = false;
+  shared_.handler.Admit(request, this->shared_from_this());
+  co_await AwaitAnswer();
+  const bool is_admitted = std::exchange(is_admitted_, false);
+  if (!is_admitted) co_return answer_.has_value();
+  if (head.expects_continue) {
+    Lowest().expires_after(shared_.options.write_timeout);
     auto [error, count] = co_await asio::async_write(stream_, asio::buffer(kContinue), kAwait);
     if (error) co_return false;
   }
-  Lowest().expires_after(options.body_timeout);
-  parser.eager(true);
-  error_code failed;
-  while (room && !failed && !parser.is_done()) {
-    auto [error, count] = co_await http::async_read_some(stream_, buffer_, parser, kAwait);
-    failed = error;
-    const size_t there = parser.get().body().size();
-    if (there > announced) room = share.Set(there) <= options.bodies_bytes_max;
+  co_return co_await ReadBody(request, body);
+}
+
+template <class Socket>
+asio::awaitable<bool> Connection<Socket>::ReadBody(const HttpRequest& request, IncomingBody& body) {
+  const ServerOptions& options = shared_.options;
+  const size_t read_bytes = std::min(kBodyReadBytes, shared_.handler.BodyBytesMax(request));
+  const Party party = party_;
+  const size_t share_max = party == Party::kStranger ? options.bodies_bytes_max / kStrangersPart
+                                                     : options.bodies_bytes_max;
+  const auto begun = std::chrono::steady_clock::now();
+  while (!body.is_whole()) {
+    const Milliseconds earned(
+        static_cast<int64_t>(1000 * body.bytes().size() / options.body_bytes_per_second_min));
+    Lowest().expires_at(begun + std::min(options.body_timeout, options.body_patience + earned));
+    auto [failed, count] = co_await stream_.async_read_some(buffer_.prepare(read_bytes), kAwait);
+    if (failed == asio::error::eof)
+      co_return co_await Reject(PeerFault::kMalformedHttp, "the body of the request is not whole");
+    if (failed == beast::error::timeout) shared_.handler.Cut(PeerFault::kTooSlow, address_);
+    if (failed) co_return false;
+    buffer_.commit(count);
+    auto taken = TakeBody(request, body);
+    if (!taken) co_return co_await Reject(taken.error().fault, taken.error().what);
+    if (body.Charge(shared_.bodies_bytes[static_cast<size_t>(party)]) > share_max) {
+      body.Release();
+      co_return co_await Reject(PeerFault::kTooManyBodies, "too many large requests at once");
+    }
   }
-  if (!room) {
-    share.Set(0);
-    co_return co_await Reject(429, "TOO_MANY_BODIES", "too many large requests at once");
-  }
-  if (!failed) co_return true;
-  if (failed == http::error::body_limit) {
-    co_return co_await Reject(413, "REQUEST_TOO_LARGE", "the body of the request is too long");
-  }
-  if (failed == http::error::partial_message) {
-    co_return co_await Reject(400, "MALFORMED_HTTP", "the body of the request is not whole");
-  }
-  if (failed.category() == http::make_error_code(http::error::bad_value).category()) {
-    co_return co_await Reject(400, "MALFORMED_HTTP", failed.message());
-  }
-  co_return false;
+  co_return true;
 }
 
 template <class Socket>
 asio::awaitable<void> Connection<Socket>::AwaitAnswer() {
   Lowest().expires_never();
-  if (!answer_) co_await Wait(kWatchAfter);
-  if (answer_) co_return;
+  auto is_there = [this] { return answer_.has_value() || is_admitted_; };
+  if (!is_there()) co_await Wait(kWatchAfter);
+  if (is_there()) co_return;
   WatchPeer();
-  while (!answer_ && !cut_) co_await Wait(kForEver);
+  while (!is_there() && !cut_) co_await Wait(kForEver);
   // Ends the watch; nothing else is under way on this socket.
+  ++watch_;
   error_code ignored;
   if (!gone_) std::ignore = Lowest().socket().cancel(ignored);
 }
@@ -404,17 +520,17 @@ asio::awaitable<void> Connection<Socket>::AwaitAnswer() {
 // of TLS: then no more can be learnt.
 template <class Socket>
 void Connection<Socket>::WatchPeer() {
-  Lowest().socket().async_wait(tcp::socket::wait_read,
-                               [self = this->shared_from_this()](error_code failed) {
-                                 if (failed || self->answer_ || self->gone_) return;
-                                 char byte = 0;
-                                 error_code closed;
-                                 size_t count = self->Lowest().socket().receive(
-                                     asio::buffer(&byte, 1), tcp::socket::message_peek, closed);
-                                 if (!closed && count != 0) return;
-                                 *self->cancelled_ = true;
-                                 self->shared_.handler.PeerGone();
-                               });
+  Lowest().socket().async_wait(
+      tcp::socket::wait_read, [self = this->shared_from_this(), watch = watch_](error_code failed) {
+        if (failed || self->watch_ != watch || self->gone_) return;
+        char byte = 0;
+        error_code closed;
+        size_t count = self->Lowest().socket().receive(asio::buffer(&byte, 1),
+                                                       tcp::socket::message_peek, closed);
+        if (!closed && count != 0) return;
+        *self->cancelled_ = true;
+        self->shared_.handler.PeerGone();
+      });
 }
 
 template <class Socket>
@@ -528,18 +644,32 @@ void Spawn(std::shared_ptr<Connection<Socket>> connection, asio::io_context& con
 
 }  // namespace
 
-void ServeConnection(tcp::socket socket, std::shared_ptr<asio::ssl::context> tls,
+void ConnectionShared::Report(std::string_view what) noexcept {
+  try {
+    log.Write({LogLevel::kError,
+               "unexpected_exception",
+               fmt::format("a connection failed in an unforeseen way: {}", what),
+               {}});
+  } catch (const std::exception&) {
+    // There is no memory to say even that.
+  }
+}
+
+void ServeConnection(tcp::socket socket, Seat seat, std::string address,
+                     std::shared_ptr<asio::ssl::context> tls,
                      std::shared_ptr<ConnectionShared> shared, std::shared_ptr<Shard> shard) {
   error_code ignored;
   std::ignore = socket.set_option(tcp::no_delay(true), ignored);
   asio::io_context& context = shard->context;
   if (tls == nullptr) {
-    return Spawn(std::make_shared<Connection<PlainStream>>(PlainStream(std::move(socket)), nullptr,
-                                                           std::move(shared), std::move(shard)),
+    return Spawn(std::make_shared<Connection<PlainStream>>(
+                     PlainStream(std::move(socket)), std::move(seat), std::move(address), nullptr,
+                     std::move(shared), std::move(shard)),
                  context);
   }
   TlsStream stream(std::move(socket), *tls);
-  Spawn(std::make_shared<Connection<TlsStream>>(std::move(stream), std::move(tls),
+  Spawn(std::make_shared<Connection<TlsStream>>(std::move(stream), std::move(seat),
+                                                std::move(address), std::move(tls),
                                                 std::move(shared), std::move(shard)),
         context);
 }

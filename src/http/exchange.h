@@ -3,6 +3,7 @@
 // comes back, and only the body of a stream goes on.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -12,9 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include "base/enum_text.h"
+
 namespace tallyman {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+// Whatever their case, of ASCII.
+bool SameWord(std::string_view a, std::string_view b);
 
 struct HttpRequest {
   std::string verb;
@@ -54,14 +60,40 @@ class BodySource {
   virtual void Ended(bool whole) = 0;
 };
 
-// One request that waits for its answer. Thread-safe; exactly one of Answer() and Stream() is
-// called, once.
+// Whose connection it is, as far as is known: each kind has its own share of what is bounded.
+enum class Party { kStranger, kHost, kPerson };
+inline constexpr size_t kParties = 3;
+
+// Why a peer got no further than its connection, its head or its body.
+enum class PeerFault {
+  kTooManyConnections,
+  kTooManyStrangers,
+  kHeadersTooLarge,
+  kRequestTooLarge,
+  kTooManyBodies,
+  kMalformedHttp,
+  kUnsupportedCoding,
+  kTooSlow
+};
+template <>
+struct EnumText<PeerFault> {
+  static constexpr std::array<std::string_view, 8> kWords = {
+      "TOO_MANY_CONNECTIONS", "TOO_MANY_STRANGERS", "HEADERS_TOO_LARGE",  "REQUEST_TOO_LARGE",
+      "TOO_MANY_BODIES",      "MALFORMED_HTTP",     "UNSUPPORTED_CODING", "TOO_SLOW"};
+};
+
+// One request that waits for its answer. Thread-safe; after Handle(), exactly one of Answer() and
+// Stream() is called, once; after Admit(), one of Answer() and Admitted().
 class Exchange {
  public:
   virtual ~Exchange() = default;
   virtual void Answer(HttpResponse response) = 0;
   // The connection owns the source from here on; `head` has no body.
   virtual void Stream(HttpResponse head, std::unique_ptr<BodySource> source) = 0;
+  // The body may come.
+  virtual void Admitted() = 0;
+  // Who calls is known. Before any of the others.
+  virtual void Recognized(Party party) = 0;
   // The source may have more. Also right before Stream().
   virtual void Wake() = 0;
   // Becomes true when the peer has gone away.
@@ -74,11 +106,19 @@ class HttpHandler {
   virtual ~HttpHandler() = default;
   // Whether the request is refused by its head alone, before its body is read.
   virtual std::optional<HttpResponse> Refuse(const HttpRequest& head) = 0;
+  // The longest body that is taken with this head. REQUIRES: it was not refused.
+  virtual size_t BodyBytesMax(const HttpRequest& head) = 0;
+  // Finds out who calls, and whether they may, before a body is read that has not come with the
+  // head. Whoever sends all at once is judged by Handle().
+  virtual void Admit(HttpRequest head, std::shared_ptr<Exchange> exchange) = 0;
   virtual void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) = 0;
   // A peer has closed while it waited for its answer.
   virtual void PeerGone() = 0;
-  // The answer to something that is no request: malformed, too large, or one connection too many.
-  virtual HttpResponse Malformed(int status, std::string_view reason, std::string_view what) = 0;
+  // The answer to something that is no request, or one connection too many; it ends the connection.
+  virtual HttpResponse Malformed(PeerFault fault, std::string_view what,
+                                 std::string_view address) = 0;
+  // A peer was cut without an answer.
+  virtual void Cut(PeerFault fault, std::string_view address) = 0;
 };
 
 }  // namespace tallyman

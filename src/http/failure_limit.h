@@ -29,7 +29,6 @@ class FailureLimit {
     Time begin;
     int failures = 0;
   };
-  static std::string KeyOf(const std::string& address);
 
   Clock& clock_;
   const int failures_max_;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "rpc/call_head.h"
+#include "tallyman/v1/options.pb.h"
 
 namespace tallyman {
 namespace {
@@ -141,7 +142,9 @@ class Document {
           " Request and answers are enveloped: five bytes before each message, and a last message "
           "that says how the stream ended. The schemas are those of the messages.";
     }
+    const v1::MethodLimits& limits = method->options().GetExtension(v1::limits);
     return {{"tags", json::array{json::string(method->service()->name())}},
+            {"x-body-bytes-max", limits.body_bytes_max()},
             {"operationId", fmt::format("{}_{}", method->service()->name(), method->name())},
             {"summary", FirstSentenceOf(comment)},
             {"description", comment},

@@ -9,6 +9,8 @@
 #include "model/ids.h"
 #include "rpc/envelope.h"
 #include "rpc/gzip.h"
+#include "rpc/message_size.h"
+#include "rpc/method_limits.h"
 #include "rpc/wire_error.h"
 
 namespace tallyman {
@@ -83,21 +85,29 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
         exchange_(std::move(exchange)),
         request_id_(handler.parts_.ids.New<CommandId>().ToString()) {}
 
-  // On a worker.
+  // On a worker, each: the whole call, or only whether its body may come.
   void Run();
+  void Judge();
   // The end of a call that gets no further.
   void Refuse(const Error& error);
 
  private:
   friend class StreamBody;
   Result<std::unique_ptr<Message>> ReadMessage();
+  std::string_view MethodName() const {
+    return std::string_view(route_.method).substr(kPackage.size());
+  }
   Result<Actor> FindActor(ReadTx* tx = nullptr);
+  Status FindCaller(ReadTx* tx);
   Result<std::unique_ptr<Message>> Enter(ReadTx* tx);
+  Error Unforeseen(const std::exception& what) const;
   void Call();
   void Read();
   void OpenStream(const Message& message, const Caller& caller);
   void Answered(Result<Reply> reply);
   void Finish(Result<Reply> reply);
+  Result<std::string> BodyOf(Result<Reply> reply) const;
+  void Leave();
   HttpResponse Success(std::string body) const;
   HttpResponse Failure(const Error& error) const;
   void Record(const Error* error, size_t answer_bytes);
@@ -112,6 +122,8 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
   const std::string request_id_;
   const Steady::time_point started_ = Steady::now();
   Actor actor_;
+  bool is_recognized_ = false;
+  bool is_finished_ = false;
   std::optional<Time> deadline_;
   std::thread::id worker_;
   size_t request_bytes_ = 0;
@@ -245,7 +257,20 @@ std::optional<HttpResponse> RpcHandler::Refuse(const HttpRequest& head) {
   return response;
 }
 
-void RpcHandler::Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
+RpcHandler::RpcHandler(RpcParts parts) : parts_(parts) {
+  auto add = [this](const std::string& method) {
+    body_bytes_max_[method] = std::min(BodyBytesMaxOf(method), parts_.limits.body_bytes_max);
+  };
+  for (const auto& [name, method] : parts_.dispatcher.methods()) add(name);
+  for (const auto& [name, method] : parts_.dispatcher.stream_methods()) add(name);
+}
+
+size_t RpcHandler::BodyBytesMax(const HttpRequest& head) const {
+  return body_bytes_max_.find(head.path().substr(1))->second;
+}
+
+void RpcHandler::Submit(HttpRequest request, std::shared_ptr<Exchange> exchange,
+                        void (CallState::*what)()) {
   Route route = Route::Of(parts_.dispatcher, request.path());
   auto terms = ReadCallHead(HeadOf(request), route.kind);
   bool is_stream = route.kind == MethodKind::kServerStream;
@@ -254,7 +279,15 @@ void RpcHandler::Handle(HttpRequest request, std::shared_ptr<Exchange> exchange)
   parts_.observer.InFlight(1);
   if (++counts_.calls > parts_.limits.calls_max) return state->Refuse(TooBusy());
   if (is_stream && counts_.streams >= parts_.limits.streams_max) return state->Refuse(TooBusy());
-  parts_.workers.Submit([state = std::move(state)] { state->Run(); });
+  parts_.workers.Submit([state = std::move(state), what] { ((*state).*what)(); });
+}
+
+void RpcHandler::Admit(HttpRequest head, std::shared_ptr<Exchange> exchange) {
+  Submit(std::move(head), std::move(exchange), &CallState::Judge);
+}
+
+void RpcHandler::Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
+  Submit(std::move(request), std::move(exchange), &CallState::Run);
 }
 
 void RpcHandler::CallState::Record(const Error* error, size_t answer_bytes) {
@@ -272,7 +305,7 @@ void RpcHandler::CallState::Record(const Error* error, size_t answer_bytes) {
 void RpcHandler::CallState::Refuse(const Error& error) { Finish(Fail(error)); }
 
 Result<Actor> RpcHandler::CallState::FindActor(ReadTx* tx) {
-  return Recognize(parts_, std::string_view(route_.method).substr(kPackage.size()), request_, tx);
+  return Recognize(parts_, MethodName(), request_, tx);
 }
 
 Result<std::unique_ptr<Message>> RpcHandler::CallState::ReadMessage() {
@@ -283,13 +316,20 @@ Result<std::unique_ptr<Message>> RpcHandler::CallState::ReadMessage() {
     ASSIGN_OR_RETURN(only, OnlyMessageOf(body));
     body = only;
   }
-  RETURN_IF_ERROR(ParseMessage(terms_.codec, body, *message));
+  RETURN_IF_ERROR(ParseMessage(terms_.codec, body, *message, MessageBytesMax(body.size())));
   return message;
 }
 
-// Nobody's message is read before it is known who sent it.
-Result<std::unique_ptr<Message>> RpcHandler::CallState::Enter(ReadTx* tx) {
+Status RpcHandler::CallState::FindCaller(ReadTx* tx) {
   ASSIGN_OR_RETURN(actor_, FindActor(tx));
+  is_recognized_ = true;
+  exchange_->Recognized(PartyOf(actor_));
+  return parts_.authenticator.Permit(actor_, MethodName());
+}
+
+// Nobody's message is read before it is known who sent it, and that they may.
+Result<std::unique_ptr<Message>> RpcHandler::CallState::Enter(ReadTx* tx) {
+  RETURN_IF_ERROR(FindCaller(tx));
   return ReadMessage();
 }
 
@@ -301,15 +341,31 @@ Caller RpcHandler::CallState::CallerOf(ReadTx* tx) const {
           .tx = tx};
 }
 
+Error RpcHandler::CallState::Unforeseen(const std::exception& what) const {
+  return Internal("UNEXPECTED_EXCEPTION",
+                  fmt::format("{} failed in an unforeseen way: {}", route_.method, what.what()));
+}
+
+// Nothing that goes wrong with one call may end a thread that serves them all.
 void RpcHandler::CallState::Run() {
   request_bytes_ = request_.body.size();
-  // Nothing that goes wrong with one call may end a thread that serves them all.
   try {
     Call();
   } catch (const std::exception& e) {
-    Finish(Fail(Internal("UNEXPECTED_EXCEPTION", fmt::format("{} failed in an unforeseen way: {}",
-                                                             route_.method, e.what()))));
+    Finish(Fail(Unforeseen(e)));
   }
+}
+
+void RpcHandler::CallState::Judge() {
+  Status permitted;
+  try {
+    permitted = FindCaller(nullptr);
+  } catch (const std::exception& e) {
+    permitted = Fail(Unforeseen(e));
+  }
+  if (!permitted) return Finish(Fail(std::move(permitted).error()));
+  Leave();
+  exchange_->Admitted();
 }
 
 void RpcHandler::CallState::Call() {
@@ -370,8 +426,7 @@ void RpcHandler::CallState::OpenStream(const Message& message, const Caller& cal
     --counts_.streams;
     return Finish(Fail(std::move(stream).error()));
   }
-  --counts_.calls;
-  parts_.observer.InFlight(-1);
+  Leave();
   HttpResponse head = StreamHead(terms_.codec);
   head.headers.emplace_back("X-Request-Id", request_id_);
   exchange_->Stream(std::move(head),
@@ -397,22 +452,36 @@ HttpResponse RpcHandler::CallState::Failure(const Error& error) const {
   return response;
 }
 
-void RpcHandler::CallState::Finish(Result<Reply> reply) {
-  Result<std::string> body = Fail(Error());
-  if (!reply) {
-    body = Fail(std::move(reply).error());
-  } else if (terms_.codec == Codec::kProto) {
-    body = (*std::move(reply)).ToBytes();
-  } else {
-    auto message = (*std::move(reply)).ToMessage();
-    body = message ? FormatMessage(Codec::kJson, **message) : Fail(std::move(message).error());
-  }
-  std::optional<Error> error;
-  if (!body) error = body.error();
-  HttpResponse response = error ? Failure(*error) : Success(*std::move(body));
-  response.headers.emplace_back("X-Request-Id", request_id_);
+Result<std::string> RpcHandler::CallState::BodyOf(Result<Reply> reply) const {
+  if (!reply) return Fail(std::move(reply).error());
+  if (terms_.codec == Codec::kProto) return (*std::move(reply)).ToBytes();
+  ASSIGN_OR_RETURN(auto message, (*std::move(reply)).ToMessage());
+  return FormatMessage(Codec::kJson, *message);
+}
+
+// The call is under way no more.
+void RpcHandler::CallState::Leave() {
   --counts_.calls;
   parts_.observer.InFlight(-1);
+}
+
+void RpcHandler::CallState::Finish(Result<Reply> reply) {
+  if (std::exchange(is_finished_, true)) return;
+  std::optional<Error> error;
+  HttpResponse response;
+  try {
+    // A token may also stand in the message.
+    if (!reply && is_recognized_ && reply.error().code == Code::kUnauthenticated)
+      reply = Fail(WrongToken(parts_, request_.address, std::move(reply).error()));
+    Result<std::string> body = BodyOf(std::move(reply));
+    if (!body) error = std::move(body).error();
+    response = error ? Failure(*error) : Success(*std::move(body));
+  } catch (const std::exception& e) {
+    error = Unforeseen(e);
+    response = Failure(*error);
+  }
+  response.headers.emplace_back("X-Request-Id", request_id_);
+  Leave();
   Record(error ? &*error : nullptr, response.body.size());
   exchange_->Answer(std::move(response));
 }

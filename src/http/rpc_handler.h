@@ -2,15 +2,18 @@
 //
 // On the connection's thread only the head is read. A worker finds out who calls, reads the
 // message, dispatches it, and writes the answer, so that a large message holds up nobody else and
-// nobody's message is read before it is known who sent it. The answer of a mutation comes from the
-// thread that ran it, which hands it to a worker.
+// nobody's message is read before it is known who sent it, and that they may call the method. A
+// body that has not come with its head is not even received before. The answer of a mutation comes
+// from the thread that ran it, which hands it to a worker.
 //
 // Every answer has X-Request-Id, by which the log tells of it. Thread-safe. Owns none of what it is
 // made of, which must outlive it and all its exchanges.
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "api/dispatcher.h"
 #include "base/clock.h"
@@ -27,7 +30,8 @@ namespace tallyman {
 struct RpcLimits {
   size_t calls_max = 1024;  // under way or waiting for a worker; more are refused at once
   size_t streams_max = 12'000;
-  size_t gzip_bytes_min = 4096;  // shorter answers are sent as they are
+  size_t body_bytes_max = size_t{64} << 20;  // of any method; a method may take less
+  size_t gzip_bytes_min = 4096;              // shorter answers are sent as they are
   // How often a stream's token is looked at again.
   std::chrono::seconds stream_check{15};
 };
@@ -45,13 +49,15 @@ struct RpcParts {
 
 class RpcHandler {
  public:
-  explicit RpcHandler(RpcParts parts) : parts_(parts) {}
+  explicit RpcHandler(RpcParts parts);
 
   // Whether the path is that of a method, known or not: "/tallyman.v1.NodeService/GetNode".
   static bool Serves(std::string_view path);
 
   std::optional<HttpResponse> Refuse(const HttpRequest& head);
-  // REQUIRES: Refuse() had nothing against it.
+  // As HttpHandler. REQUIRES: Refuse() had nothing against it.
+  size_t BodyBytesMax(const HttpRequest& head) const;
+  void Admit(HttpRequest head, std::shared_ptr<Exchange> exchange);
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange);
 
  private:
@@ -63,7 +69,11 @@ class RpcHandler {
   class StreamBody;
   struct Route;
 
+  // Takes the call in and has a worker do that, or refuses it.
+  void Submit(HttpRequest request, std::shared_ptr<Exchange> exchange, void (CallState::*what)());
+
   const RpcParts parts_;
+  std::map<std::string, size_t, std::less<>> body_bytes_max_;  // by method
   Counts counts_;
 };
 
@@ -71,6 +81,11 @@ class RpcHandler {
 // instead of it when that says so. May read the database, in `tx` unless that is null.
 Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request,
                         ReadTx* tx = nullptr);
+
+// What is said of a token that was not good, wherever it stood in the call: FailureLimit is told.
+Error WrongToken(const RpcParts& parts, const std::string& address, Error error);
+
+Party PartyOf(const Actor& actor);
 
 // The answer that an error is, of a unary call.
 HttpResponse ErrorResponse(const Error& error, std::optional<int> status = {});

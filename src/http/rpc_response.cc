@@ -27,21 +27,30 @@ std::optional<std::string> TokenOf(const HttpRequest& request) {
 
 }  // namespace
 
+Error WrongToken(const RpcParts& parts, const std::string& address, Error error) {
+  if (auto wait = parts.failures.MustWait(address)) {
+    return RetryLater(Error(Code::kResourceExhausted, "TOO_MANY_FAILURES",
+                            fmt::format("too many wrong tokens came from {}: try again in {} "
+                                        "seconds",
+                                        address, wait->count())),
+                      *wait);
+  }
+  parts.failures.Failed(address);
+  return error;
+}
+
 Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request,
                         ReadTx* tx) {
   const std::optional<std::string> token = TokenOf(request);
   auto actor = parts.authenticator.Authenticate(method, token, tx);
   // Who shows no token tries none.
   if (actor || !token || actor.error().code != Code::kUnauthenticated) return actor;
-  if (auto wait = parts.failures.MustWait(request.address)) {
-    return Fail(RetryLater(Error(Code::kResourceExhausted, "TOO_MANY_FAILURES",
-                                 fmt::format("too many wrong tokens came from {}: try again in {} "
-                                             "seconds",
-                                             request.address, wait->count())),
-                           *wait));
-  }
-  parts.failures.Failed(request.address);
-  return actor;
+  return Fail(WrongToken(parts, request.address, std::move(actor).error()));
+}
+
+Party PartyOf(const Actor& actor) {
+  if (actor.role == Role::kJoin) return Party::kStranger;
+  return actor.role == Role::kHost ? Party::kHost : Party::kPerson;
 }
 
 Error RetryLater(Error error, std::chrono::milliseconds after) {

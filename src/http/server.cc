@@ -1,7 +1,10 @@
 #include "http/server.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -29,6 +32,7 @@ using Guard = asio::executor_work_guard<asio::io_context::executor_type>;
 // Out of file descriptors: what is open has to go first.
 constexpr std::chrono::milliseconds kAcceptAgain{100};
 constexpr std::chrono::milliseconds kDrainPoll{20};
+constexpr int kAcceptedAtOnce = 64;
 
 // A thread that an answer wakes does not take the processor from the worker that goes on with the
 // next: on a busy machine it then finds several answers to write. On an idle one nothing changes.
@@ -37,12 +41,25 @@ void WaitForTheBusy() {
   std::ignore = ::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
+// What throws is one connection's or one step's end, and not that of all others.
+void RunShard(Shard& shard, ConnectionShared& shared) {
+  while (true) {
+    try {
+      shard.context.run();
+      return;
+    } catch (const std::exception& e) {
+      shared.Report(e.what());
+    }
+  }
+}
+
 }  // namespace
 
 // Accepts on the first shard, and hands each connection to the next shard in turn.
 struct Server::Listener {
   Listener(const ServerOptions& options, HttpHandler& handler, Clock& clock, Log& server_log)
-      : shared(std::make_shared<ConnectionShared>(options, handler, clock)), log(server_log) {
+      : shared(std::make_shared<ConnectionShared>(options, handler, clock, server_log)),
+        log(server_log) {
     for (int i = 0; i < options.io_threads; ++i) {
       shards.push_back(std::make_shared<Shard>());
       guards.emplace_back(shards.back()->context.get_executor());
@@ -52,8 +69,9 @@ struct Server::Listener {
   }
 
   void Accept();
+  error_code AcceptSome();
   void Take(tcp::socket socket, const std::shared_ptr<Shard>& shard);
-  void TurnAway(tcp::socket socket);
+  void TurnAway(tcp::socket socket, PeerFault fault, const std::string& address);
   void OnEveryShard(void (OpenConnection::*what)());
 
   std::shared_ptr<ConnectionShared> shared;
@@ -63,6 +81,7 @@ struct Server::Listener {
   std::vector<std::thread> threads;
   std::optional<tcp::acceptor> acceptor;
   std::optional<asio::steady_timer> pause;
+  tcp protocol = tcp::v4();
   uint16_t port = 0;
   size_t next = 0;
   std::mutex tls_mutex;
@@ -70,48 +89,76 @@ struct Server::Listener {
 };
 
 void Server::Listener::Accept() {
-  std::shared_ptr<Shard> shard = shards[next++ % shards.size()];
-  acceptor->async_accept(shard->context, [this, shard](error_code failed, tcp::socket socket) {
+  acceptor->async_wait(tcp::acceptor::wait_read, [this](error_code failed) {
     if (failed == asio::error::operation_aborted || shared->draining) return;
-    if (failed) {
-      log.Write({LogLevel::kWarning,
-                 "accept_failed",
-                 fmt::format("a connection could not be accepted: {}", failed.message()),
-                 {}});
-      pause->expires_after(kAcceptAgain);
-      pause->async_wait([this](error_code stopped) {
-        if (!stopped) Accept();
-      });
-      return;
-    }
-    if (shared->connections >= shared->options.connections_max) {
-      TurnAway(std::move(socket));
-    } else {
-      Take(std::move(socket), shard);
-    }
-    Accept();
+    if (!failed) failed = AcceptSome();
+    if (!failed) return Accept();
+    log.Write({LogLevel::kWarning,
+               "accept_failed",
+               fmt::format("a connection could not be accepted: {}", failed.message()),
+               {}});
+    pause->expires_after(kAcceptAgain);
+    pause->async_wait([this](error_code stopped) {
+      if (!stopped) Accept();
+    });
   });
 }
 
+// Not with Asio, whose sockets are inherited by other programs that this one might start.
+error_code Server::Listener::AcceptSome() {
+  for (int i = 0; i < kAcceptedAtOnce; ++i) {
+    const int accepted =
+        ::accept4(acceptor->native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (accepted < 0) {
+      if (errno == EAGAIN) return {};
+      // The peer has gone already, or a signal came.
+      if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) continue;
+      return {errno, boost::system::system_category()};
+    }
+    const std::shared_ptr<Shard> shard = shards[next++ % shards.size()];
+    tcp::socket socket(shard->context);
+    error_code failed;
+    std::ignore = socket.assign(protocol, accepted, failed);
+    if (failed) {
+      ::close(accepted);
+      return failed;
+    }
+    Take(std::move(socket), shard);
+  }
+  return {};
+}
+
 void Server::Listener::Take(tcp::socket socket, const std::shared_ptr<Shard>& shard) {
+  error_code gone;
+  const auto peer = socket.remote_endpoint(gone);
+  if (gone) return;
+  std::string address = peer.address().to_string();
+  auto seat = Seats::Take(shared->seats, address);
+  if (!seat) return TurnAway(std::move(socket), seat.error(), address);
   std::shared_ptr<asio::ssl::context> context;
   {
     std::lock_guard lock(tls_mutex);
     context = tls;
   }
-  ++shared->connections;  // here, so that a burst cannot pass the bound
-  asio::post(shard->context, [socket = std::move(socket), context, shared = shared,
-                              shard = shard]() mutable {
-    ServeConnection(std::move(socket), std::move(context), std::move(shared), std::move(shard));
-  });
+  asio::post(shard->context,
+             [socket = std::move(socket), seat = *std::move(seat), address = std::move(address),
+              context, shared = shared, shard = shard]() mutable {
+               ServeConnection(std::move(socket), std::move(seat), std::move(address),
+                               std::move(context), std::move(shared), std::move(shard));
+             });
 }
 
 // One write that either fits into the socket or is not worth more.
-void Server::Listener::TurnAway(tcp::socket socket) {
+void Server::Listener::TurnAway(tcp::socket socket, PeerFault fault, const std::string& address) {
   error_code ignored;
   if (tls == nullptr) {
     HttpResponse response =
-        shared->handler.Malformed(503, "TOO_MANY_CONNECTIONS", "there are too many connections");
+        shared->handler.Malformed(fault,
+                                  fault == PeerFault::kTooManyConnections
+                                      ? "there are too many connections"
+                                      : "there are too many connections from this address that "
+                                        "have shown no token",
+                                  address);
     std::string text = fmt::format(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
         "Date: {}\r\nConnection: close\r\n",
@@ -121,6 +168,8 @@ void Server::Listener::TurnAway(tcp::socket socket) {
     text += "\r\n" + response.body;
     std::ignore = socket.non_blocking(true, ignored);
     socket.write_some(asio::buffer(text), ignored);
+  } else {
+    shared->handler.Cut(fault, address);
   }
   std::ignore = socket.shutdown(tcp::socket::shutdown_send, ignored);
 }
@@ -156,7 +205,11 @@ Status Server::Start() {
   }
   tcp::endpoint endpoint(address, options_.port);
   tcp::acceptor& acceptor = *listener->acceptor;
+  listener->protocol = endpoint.protocol();
   std::ignore = acceptor.open(endpoint.protocol(), failed);
+  if (!failed && ::fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC) != 0)
+    failed = error_code(errno, boost::system::system_category());
+  if (!failed) std::ignore = acceptor.non_blocking(true, failed);
   if (!failed) std::ignore = acceptor.set_option(tcp::acceptor::reuse_address(true), failed);
   if (!failed) std::ignore = acceptor.bind(endpoint, failed);
   if (!failed) {
@@ -171,9 +224,9 @@ Status Server::Start() {
   listener_ = std::move(listener);
   listener_->Accept();
   for (const auto& shard : listener_->shards) {
-    listener_->threads.emplace_back([shard] {
+    listener_->threads.emplace_back([shard, shared = listener_->shared] {
       WaitForTheBusy();
-      shard->context.run();
+      RunShard(*shard, *shared);
     });
   }
   return {};
@@ -182,7 +235,7 @@ Status Server::Start() {
 uint16_t Server::port() const { return listener_->port; }
 
 size_t Server::connections() const {
-  return listener_ == nullptr ? 0 : listener_->shared->connections.load();
+  return listener_ == nullptr ? 0 : listener_->shared->seats->taken();
 }
 
 Status Server::ReloadTls() {

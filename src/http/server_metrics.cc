@@ -128,6 +128,19 @@ void ServerMetrics::Ended(const CallRecord& call) {
       .Observe(std::chrono::duration<double>(call.duration).count());
 }
 
+MetricValues ServerMetrics::Refused() const {
+  MetricValues values{.name = "tallyman_refused_total",
+                      .help = "Connections and requests that became no call, by reason",
+                      .kind = MetricKind::kCounter,
+                      .samples = {}};
+  for (size_t i = 0; i < refused_.size(); ++i) {
+    values.samples.push_back(
+        {.labels = {{"reason", std::string(ToText(static_cast<PeerFault>(i)))}},
+         .value = static_cast<double>(refused_[i])});
+  }
+  return values;
+}
+
 std::string ServerMetrics::Page() const {
   std::vector<MetricFamily> families = registry_->registry.Collect();
   for (const MetricValues& values : ValuesOf(metrics_)) families.push_back(FamilyOf(values));
@@ -144,6 +157,7 @@ std::string ServerMetrics::Page() const {
   families.push_back(FamilyOf(One("tallyman_clients_gone_total",
                                   "Clients that went away before their answer was there",
                                   MetricKind::kCounter, clients_gone_)));
+  families.push_back(FamilyOf(Refused()));
   for (const MetricSource& source : sources_) {
     for (const MetricValues& values : source()) families.push_back(FamilyOf(values));
   }

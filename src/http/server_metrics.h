@@ -50,10 +50,14 @@ class ServerMetrics final : public CallObserver {
   void InFlight(int difference) override { in_flight_ += difference; }
   void OpenStreams(int difference) override { open_streams_ += difference; }
   void ClientGone() override { ++clients_gone_; }
+  void PeerRefused(PeerFault fault, std::string_view) override {
+    ++refused_[static_cast<size_t>(fault)];
+  }
 
  private:
   struct Registry;
   using ByCode = std::array<std::atomic<prometheus::Histogram*>, 17>;
+  MetricValues Refused() const;
   prometheus::Histogram& DurationsOf(const std::string& method, ByCode& by_code, size_t code);
 
   const Metrics& metrics_;
@@ -63,6 +67,7 @@ class ServerMetrics final : public CallObserver {
   std::atomic<int64_t> in_flight_{0};
   std::atomic<int64_t> open_streams_{0};
   std::atomic<int64_t> clients_gone_{0};
+  std::array<std::atomic<int64_t>, EnumText<PeerFault>::kWords.size()> refused_{};
 };
 
 }  // namespace tallyman

@@ -10,18 +10,34 @@ namespace {
 
 constexpr size_t kPathShownMax = 200;
 
-// Statuses of what is no call have no row of their own among the codes.
-Code CodeOfStatus(int status) {
-  switch (status) {
-    case 413:
-    case 429:
-    case 431:
-      return Code::kResourceExhausted;
-    case 503:
-      return Code::kUnavailable;
-    default:
-      return Code::kInvalidArgument;
+// Of a page nobody has anything to say.
+constexpr size_t kPageBodyBytesMax = 1024;
+
+struct FaultRow {
+  int status;
+  Code code;
+};
+
+// What is no call has statuses of its own.
+FaultRow RowOf(PeerFault fault) {
+  switch (fault) {
+    case PeerFault::kTooManyConnections:
+    case PeerFault::kTooManyStrangers:
+      return {.status = 503, .code = Code::kUnavailable};
+    case PeerFault::kHeadersTooLarge:
+      return {.status = 431, .code = Code::kResourceExhausted};
+    case PeerFault::kRequestTooLarge:
+      return {.status = 413, .code = Code::kResourceExhausted};
+    case PeerFault::kTooManyBodies:
+      return {.status = 429, .code = Code::kResourceExhausted};
+    case PeerFault::kUnsupportedCoding:
+      return {.status = 501, .code = Code::kUnimplemented};
+    case PeerFault::kTooSlow:
+      return {.status = 408, .code = Code::kDeadlineExceeded};
+    case PeerFault::kMalformedHttp:
+      break;
   }
+  return {.status = 400, .code = Code::kInvalidArgument};
 }
 
 }  // namespace
@@ -44,27 +60,50 @@ std::optional<HttpResponse> Site::Refuse(const HttpRequest& head) {
                         Quote(path.substr(0, kPathShownMax)))));
 }
 
+size_t Site::BodyBytesMax(const HttpRequest& head) {
+  return pages_.contains(head.path()) ? kPageBodyBytesMax : rpc_.BodyBytesMax(head);
+}
+
+void Site::Admit(HttpRequest head, std::shared_ptr<Exchange> exchange) {
+  if (pages_.contains(head.path())) return exchange->Admitted();
+  rpc_.Admit(std::move(head), std::move(exchange));
+}
+
+HttpResponse Site::Page(const SitePage& page, const HttpRequest& request, Exchange& exchange) {
+  if (!page.for_watchers) return page.make();
+  auto actor = Recognize(parts_, request.path(), request);
+  if (!actor) return ErrorResponse(actor.error());
+  exchange.Recognized(PartyOf(*actor));
+  if (actor->org_id || actor->role == Role::kHost) {
+    return ErrorResponse(Error(Code::kPermissionDenied, "NOT_PERMITTED",
+                               fmt::format("{} may not see the whole fleet", actor->id)));
+  }
+  return page.make();
+}
+
 void Site::Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
   auto page = pages_.find(request.path());
   if (page == pages_.end()) return rpc_.Handle(std::move(request), std::move(exchange));
   parts_.workers.Submit(
       [this, &page = page->second, request = std::move(request), exchange = std::move(exchange)] {
-        if (page.for_watchers) {
-          auto actor = Recognize(parts_, request.path(), request);
-          if (actor && (actor->org_id || actor->role == Role::kHost)) {
-            actor = Fail(Error(Code::kPermissionDenied, "NOT_PERMITTED",
-                               fmt::format("{} may not see the whole fleet", actor->id)));
-          }
-          if (!actor) return exchange->Answer(ErrorResponse(actor.error()));
+        HttpResponse response;
+        try {
+          response = Page(page, request, *exchange);
+        } catch (const std::exception& e) {
+          response = ErrorResponse(
+              Internal("UNEXPECTED_EXCEPTION",
+                       fmt::format("the page failed in an unforeseen way: {}", e.what())));
         }
-        exchange->Answer(page.make());
+        exchange->Answer(std::move(response));
       });
 }
 
-HttpResponse Site::Malformed(int status, std::string_view reason, std::string_view what) {
-  Error error(CodeOfStatus(status), std::string(reason), std::string(what));
-  if (status == 429 || status == 503) error = RetryLater(std::move(error), kRetryWhenFull);
-  HttpResponse response = ErrorResponse(error, status);
+HttpResponse Site::Malformed(PeerFault fault, std::string_view what, std::string_view address) {
+  parts_.observer.PeerRefused(fault, address);
+  const FaultRow row = RowOf(fault);
+  Error error(row.code, std::string(ToText(fault)), std::string(what));
+  if (row.status == 429 || row.status == 503) error = RetryLater(std::move(error), kRetryWhenFull);
+  HttpResponse response = ErrorResponse(error, row.status);
   response.close = true;
   response.headers.emplace_back("X-Request-Id", parts_.ids.New<CommandId>().ToString());
   return response;

@@ -27,10 +27,17 @@ class Site final : public HttpHandler {
 
   std::optional<HttpResponse> Refuse(const HttpRequest& head) override;
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override;
+  size_t BodyBytesMax(const HttpRequest& head) override;
+  void Admit(HttpRequest head, std::shared_ptr<Exchange> exchange) override;
   void PeerGone() override { parts_.observer.ClientGone(); }
-  HttpResponse Malformed(int status, std::string_view reason, std::string_view what) override;
+  HttpResponse Malformed(PeerFault fault, std::string_view what, std::string_view address) override;
+  void Cut(PeerFault fault, std::string_view address) override {
+    parts_.observer.PeerRefused(fault, address);
+  }
 
  private:
+  HttpResponse Page(const SitePage& page, const HttpRequest& request, Exchange& exchange);
+
   RpcHandler& rpc_;
   const RpcParts parts_;
   const std::map<std::string, SitePage, std::less<>> pages_;

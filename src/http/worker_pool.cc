@@ -1,11 +1,14 @@
 #include "http/worker_pool.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <exception>
 
 namespace tallyman {
 
-WorkerPool::WorkerPool(int threads, int at_once, std::chrono::milliseconds patience)
-    : at_once_(static_cast<size_t>(at_once)), patience_(patience) {
+WorkerPool::WorkerPool(int threads, int at_once, std::chrono::milliseconds patience, Log* log)
+    : at_once_(static_cast<size_t>(at_once)), patience_(patience), log_(log) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
@@ -79,16 +82,32 @@ void WorkerPool::Run() {
 }
 
 void WorkerPool::WorkOnFirst(std::unique_lock<std::mutex>& lock) {
-  auto job = std::move(queue_.front().work);
+  Job job = std::move(queue_.front());
   queue_.pop_front();
   ++running_;
   if (!queue_.empty()) CallOne();
   lock.unlock();
-  job();
-  job = nullptr;  // what it holds goes without the lock
+  Do(std::move(job));
   lock.lock();
   --running_;
   if (running_ == 0 && queue_.empty()) idle_.notify_all();
+}
+
+// Without the lock, and what the job holds goes without it too.
+void WorkerPool::Do(Job job) noexcept {
+  try {
+    job.work();
+  } catch (const std::exception& e) {
+    if (log_ == nullptr) return;
+    try {
+      log_->Write({LogLevel::kError,
+                   "unexpected_exception",
+                   fmt::format("a worker failed in an unforeseen way: {}", e.what()),
+                   {}});
+    } catch (const std::exception&) {
+      // There is no memory to say even that.
+    }
+  }
 }
 
 void WorkerPool::Watch(std::unique_lock<std::mutex>& lock) {

@@ -14,16 +14,20 @@
 #include <thread>
 #include <vector>
 
+#include "base/log.h"
+
 namespace tallyman {
 
 class WorkerPool {
  public:
   explicit WorkerPool(int threads) : WorkerPool(threads, threads) {}
+  // `log` is told of jobs that threw.
   WorkerPool(int threads, int at_once,
-             std::chrono::milliseconds patience = std::chrono::milliseconds(10));
+             std::chrono::milliseconds patience = std::chrono::milliseconds(10),
+             Log* log = nullptr);
   ~WorkerPool();
 
-  // The job must not throw.
+  // A job that throws is over with that; whoever waits for it waits in vain.
   void Submit(std::move_only_function<void()> job);
   // Until nothing runs and nothing waits.
   void WaitIdle();
@@ -46,10 +50,12 @@ class WorkerPool {
   void CallOne();
   bool IsTimeForNext() const;
   void WorkOnFirst(std::unique_lock<std::mutex>& lock);
+  void Do(Job job) noexcept;
   void Watch(std::unique_lock<std::mutex>& lock);
 
   const size_t at_once_;
   const std::chrono::milliseconds patience_;
+  Log* const log_;
   mutable std::mutex mutex_;
   std::condition_variable patience_over_;
   std::condition_variable idle_;

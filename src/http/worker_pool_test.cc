@@ -5,6 +5,7 @@
 #include <atomic>
 #include <future>
 #include <latch>
+#include <stdexcept>
 #include <thread>
 
 namespace tallyman {
@@ -76,6 +77,18 @@ TEST(WorkerPool, LetsNothingWaitForLongJobs) {
   pool.Submit([&last_ran] { last_ran.set_value(); });
   pool.WaitIdle();
   EXPECT_EQ(came_after, 2);
+}
+
+TEST(WorkerPool, GoesOnAfterAJobThatThrew) {
+  MemoryLog log;
+  WorkerPool pool(1, 1, std::chrono::milliseconds(10), &log);
+  std::atomic<int> done{0};
+  pool.Submit([] { throw std::runtime_error("of the job"); });
+  pool.Submit([&done] { ++done; });
+  pool.WaitIdle();
+  EXPECT_EQ(done, 1);
+  ASSERT_EQ(log.lines().size(), 1u);
+  EXPECT_EQ(log.lines()[0].event, "unexpected_exception");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ class CallLog final : public CallObserver {
   void InFlight(int) override {}
   void OpenStreams(int) override {}
   void ClientGone() override {}
+  void PeerRefused(PeerFault, std::string_view) override {}
 
  private:
   Log& log_;

@@ -12,6 +12,7 @@ class ControlAuthenticator final : public Authenticator {
   explicit ControlAuthenticator(Control& control) : control_(control) {}
   Result<Actor> Authenticate(std::string_view method, const std::optional<std::string>& token,
                              ReadTx* tx) override;
+  Status Permit(const Actor& actor, std::string_view method) override;
   Status Read(const std::function<Status(ReadTx&)>& body) override;
 
  private:

@@ -25,6 +25,7 @@
 #include "main/control_authenticator.h"
 #include "main/dsn.h"
 #include "main/open_store.h"
+#include "main/refusal_log.h"
 #include "main/server_options.h"
 #include "main/server_pages.h"
 #include "main/signals.h"
@@ -34,6 +35,8 @@
 
 namespace tallyman {
 namespace {
+
+constexpr std::chrono::milliseconds kWorkerPatience{10};
 
 // Each connection is a file.
 void RaiseFileLimit() {
@@ -74,9 +77,11 @@ class Serving {
         dispatcher_(std::make_unique<Dispatcher>(*control_)),
         server_metrics_(metrics_, MethodNames()),
         call_log_(log),
+        refusal_log_(log, clock),
         observers_(Observers(settings.log)),
         failures_(clock),
-        workers_(settings.workers, WorkersAtOnce(settings.workers, opened.writers)),
+        workers_(settings.workers, WorkersAtOnce(settings.workers, opened.writers), kWorkerPatience,
+                 &log),
         parts_{*dispatcher_, authenticator_, failures_,  workers_,
                clock,        ids_,           observers_, settings.limits},
         rpc_(parts_),
@@ -149,10 +154,12 @@ class Serving {
 
   std::vector<CallObserver*> Observers(LogForm log) {
     // In text nobody wants a line for every call.
-    if (log == LogForm::kText) return {&server_metrics_};
-    return {&server_metrics_, &call_log_};
+    if (log == LogForm::kText) return {&server_metrics_, &refusal_log_};
+    return {&server_metrics_, &refusal_log_, &call_log_};
   }
-  PageParts PagesOf() { return {*control_, admin_, server_metrics_, draining_, TALLYMAN_VERSION}; }
+  PageParts PagesOf() {
+    return {*control_, admin_, server_metrics_, draining_, log_, TALLYMAN_VERSION};
+  }
   std::vector<std::string> MethodNames() const {
     std::vector<std::string> names;
     for (const auto& [name, method] : dispatcher_->methods()) names.push_back(name);
@@ -192,6 +199,7 @@ class Serving {
   std::atomic<bool> draining_{false};
   ServerMetrics server_metrics_;
   CallLog call_log_;
+  RefusalLog refusal_log_;
   CallObservers observers_;
   FailureLimit failures_;
   WorkerPool workers_;

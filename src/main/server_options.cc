@@ -84,6 +84,10 @@ void Define(CLI::App& app, ServerSettings& settings, TypedServerOptions& typed) 
   app.add_option("--connections-max", settings.server.connections_max, "Connections at once")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  app.add_option("--strangers-max", settings.server.strangers_max,
+                 "Connections of one address that have not shown a good token")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   app.add_option("--calls-max", settings.limits.calls_max, "Calls at once; more are refused")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
@@ -109,8 +113,8 @@ Status Read(const TypedServerOptions& typed, ServerSettings& settings) {
   RETURN_IF_ERROR(ReadWord("--log", typed.log, settings.log));
   RETURN_IF_ERROR(ReadWord("--drift", typed.drift, settings.control.policies.drift));
   RETURN_IF_ERROR(ReadWord("--capacity", typed.capacity, settings.control.policies.capacity));
-  settings.server.body_bytes_max = typed.body_mib << 20;
-  settings.server.bodies_bytes_max = 4 * settings.server.body_bytes_max;
+  settings.limits.body_bytes_max = typed.body_mib << 20;
+  settings.server.bodies_bytes_max = 4 * settings.limits.body_bytes_max;
   settings.command_deadline = std::chrono::seconds(typed.command_deadline_seconds);
   settings.server.drain_timeout = std::chrono::seconds(typed.drain_seconds);
   return {};

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <optional>
 
 #include "control/reads/fleet_totals.h"
 #include "http/openapi.h"
@@ -14,6 +15,7 @@ namespace {
 using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kTotalsKept{5};
+constexpr std::chrono::seconds kReadinessKept{1};
 
 HttpResponse Text(int status, std::string body) {
   return {.status = status,
@@ -23,21 +25,62 @@ HttpResponse Text(int status, std::string body) {
           .close = false};
 }
 
-HttpResponse Ready(const PageParts& parts) {
-  if (parts.draining) return Text(503, "stopping");
+// What is wrong with the database; nothing: it can be read.
+std::optional<std::string> DatabaseFault(const PageParts& parts) {
   auto schema = parts.admin.Schema();
-  if (!schema) return Text(503, fmt::format("database: {}", schema.error().message));
+  if (!schema) return schema.error().message;
   if (schema->version != schema->newest_version) {
-    return Text(503, fmt::format("database: its schema is at version {}, this program's at {}",
-                                 schema->version, schema->newest_version));
+    return fmt::format("its schema is at version {}, this program's at {}", schema->version,
+                       schema->newest_version);
   }
   Status read = parts.control.store().Read([](ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(auto none, tx.FindRegion(""));
     return {};
   });
-  if (!read) return Text(503, fmt::format("database: {}", read.error().message));
-  return Text(200, "ready");
+  return read ? std::nullopt : std::optional(read.error().message);
 }
+
+// Whether the database can be read, looked at by one caller at a time and at most once a second:
+// anybody may ask. What is wrong is for the log only, since it may name users and machines.
+class Readiness {
+ public:
+  explicit Readiness(PageParts parts) : parts_(std::move(parts)) {}
+
+  HttpResponse Page() {
+    if (parts_.draining) return Text(503, "stopping");
+    {
+      std::lock_guard lock(mutex_);
+      if (is_looking_ || (looked_at_ && Steady::now() - *looked_at_ < kReadinessKept))
+        return Known();
+      is_looking_ = true;
+    }
+    std::optional<std::string> fault;
+    try {
+      fault = DatabaseFault(parts_);
+    } catch (const std::exception& e) {
+      fault = e.what();
+    }
+    std::lock_guard lock(mutex_);
+    if (fault && fault != fault_)
+      parts_.log.Write({LogLevel::kWarning, "not_ready", fmt::format("database: {}", *fault), {}});
+    fault_ = std::move(fault);
+    looked_at_ = Steady::now();
+    is_looking_ = false;
+    return Known();
+  }
+
+ private:
+  HttpResponse Known() const {
+    if (!looked_at_) return Text(503, "starting");
+    return fault_ ? Text(503, "database: see the log of the server") : Text(200, "ready");
+  }
+
+  const PageParts parts_;
+  std::mutex mutex_;
+  bool is_looking_ = false;
+  std::optional<Steady::time_point> looked_at_;
+  std::optional<std::string> fault_;
+};
 
 void Add(MetricValues& values, const RegionTotals& region, const TotalAmounts& amounts,
          const std::string& what) {
@@ -125,7 +168,9 @@ std::map<std::string, SitePage, std::less<>> ServerPages(const PageParts& parts)
       std::make_shared<const std::string>(OpenApiDocument(ApiDescriptors(), parts.version));
   std::map<std::string, SitePage, std::less<>> pages;
   pages["/healthz"] = {.for_watchers = false, .make = [] { return Text(200, "ok"); }};
-  pages["/readyz"] = {.for_watchers = false, .make = [parts] { return Ready(parts); }};
+  pages["/readyz"] = {.for_watchers = false, .make = [ready = std::make_shared<Readiness>(parts)] {
+                        return ready->Page();
+                      }};
   pages["/metrics"] = {.for_watchers = true, .make = [parts] {
                          HttpResponse response = Text(200, "");
                          response.content_type = "text/plain; version=0.0.4; charset=utf-8";

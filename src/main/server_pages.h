@@ -19,6 +19,7 @@ struct PageParts {
   StoreAdmin& admin;
   ServerMetrics& metrics;
   const std::atomic<bool>& draining;
+  Log& log;
   std::string version;
 };
 

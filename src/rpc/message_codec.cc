@@ -3,12 +3,15 @@
 #include <fmt/core.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/type_resolver_util.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 #include "base/text.h"
 #include "rpc/json_writer.h"
+#include "rpc/message_size.h"
 
 namespace tallyman {
 namespace {
@@ -18,6 +21,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 constexpr size_t kJsonBytesUsual = 2048;
+constexpr std::string_view kTypePrefix = "type.googleapis.com";
 // protobuf takes sizes as int.
 constexpr size_t kBytesMax = size_t{1} << 30;
 
@@ -89,32 +93,49 @@ bool ParseStrings(std::string_view json, Message& message) {
   return whole;
 }
 
+Status ParseBinary(std::string_view bytes, Message& message, size_t message_bytes_max) {
+  if (message_bytes_max != kAnySize)
+    RETURN_IF_ERROR(CheckMessageSize(*message.GetDescriptor(), bytes, message_bytes_max));
+  if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return {};
+  return Fail(InvalidArgument("MALFORMED_MESSAGE",
+                              fmt::format("the body is not a binary {}", message.GetTypeName())));
+}
+
+// protobuf writes it as binary first, and so does its JsonStringToMessage().
+Status ParseJson(std::string_view json, Message& message, size_t message_bytes_max) {
+  // protobuf takes nothing at all, and null, for an empty message; JSON has no such document.
+  if (json.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    return Fail(InvalidArgument("MALFORMED_MESSAGE",
+                                "the body is empty: send a JSON object, {} where there is nothing "
+                                "to say"));
+  }
+  if (!IsUtf8(json)) {
+    return Fail(InvalidArgument("MALFORMED_MESSAGE", "the body is not UTF-8"));
+  }
+  if (ParseStrings(json, message)) return {};
+  RETURN_IF_ERROR(CheckJsonSize(json, message_bytes_max));
+  static const std::unique_ptr<google::protobuf::util::TypeResolver> resolver(
+      google::protobuf::util::NewTypeResolverForDescriptorPool(
+          std::string(kTypePrefix), google::protobuf::DescriptorPool::generated_pool()));
+  std::string binary;
+  auto status = google::protobuf::util::JsonToBinaryString(
+      resolver.get(), fmt::format("{}/{}", kTypePrefix, message.GetTypeName()),
+      {json.data(), json.size()}, &binary);
+  if (!status.ok()) return Fail(JsonError(message, std::string(status.message())));
+  return ParseBinary(binary, message, message_bytes_max);
+}
+
 }  // namespace
 
-Status ParseMessage(Codec codec, std::string_view bytes, Message& message) {
+Status ParseMessage(Codec codec, std::string_view bytes, Message& message,
+                    size_t message_bytes_max) {
   if (bytes.size() > kBytesMax) {
     return Fail(InvalidArgument(
         "MALFORMED_MESSAGE",
         fmt::format("the body has {} bytes, more than any message may have", bytes.size())));
   }
-  if (codec == Codec::kProto) {
-    if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return {};
-    return Fail(InvalidArgument("MALFORMED_MESSAGE",
-                                fmt::format("the body is not a binary {}", message.GetTypeName())));
-  }
-  // protobuf takes nothing at all, and null, for an empty message; JSON has no such document.
-  if (bytes.find_first_not_of(" \t\r\n") == std::string_view::npos) {
-    return Fail(InvalidArgument("MALFORMED_MESSAGE",
-                                "the body is empty: send a JSON object, {} where there is nothing "
-                                "to say"));
-  }
-  if (!IsUtf8(bytes)) {
-    return Fail(InvalidArgument("MALFORMED_MESSAGE", "the body is not UTF-8"));
-  }
-  if (ParseStrings(bytes, message)) return {};
-  auto status = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &message);
-  if (status.ok()) return {};
-  return Fail(JsonError(message, std::string(status.message())));
+  return codec == Codec::kProto ? ParseBinary(bytes, message, message_bytes_max)
+                                : ParseJson(bytes, message, message_bytes_max);
 }
 
 Result<std::string> FormatMessage(Codec codec, const Message& message) {

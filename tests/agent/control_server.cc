@@ -143,10 +143,10 @@ void ControlServer::Handle(HttpRequest request, std::shared_ptr<Exchange> exchan
   exchange->Stream(std::move(head), std::make_unique<WakeUps>(*this));
 }
 
-HttpResponse ControlServer::Malformed(int status, std::string_view reason, std::string_view) {
+HttpResponse ControlServer::Malformed(PeerFault fault, std::string_view, std::string_view) {
   HttpResponse response;
-  response.status = status;
-  response.body = std::string(reason);
+  response.status = 400;
+  response.body = std::string(ToText(fault));
   return response;
 }
 

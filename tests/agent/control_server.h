@@ -57,9 +57,12 @@ class ControlServer final : public HttpHandler {
   }
 
   std::optional<HttpResponse> Refuse(const HttpRequest& head) override;
+  size_t BodyBytesMax(const HttpRequest&) override { return size_t{64} << 20; }
+  void Admit(HttpRequest, std::shared_ptr<Exchange> exchange) override { exchange->Admitted(); }
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override;
   void PeerGone() override {}
-  HttpResponse Malformed(int status, std::string_view reason, std::string_view what) override;
+  HttpResponse Malformed(PeerFault fault, std::string_view what, std::string_view address) override;
+  void Cut(PeerFault, std::string_view) override {}
 
  private:
   class WakeUps;

@@ -21,13 +21,16 @@ class Echo final : public HttpHandler {
     if (head.path() != "/refused") return std::nullopt;
     return HttpResponse{.status = 404, .headers = {}, .body = "no"};
   }
+  size_t BodyBytesMax(const HttpRequest&) override { return 2048; }
+  void Admit(HttpRequest, std::shared_ptr<Exchange> exchange) override { exchange->Admitted(); }
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override {
     exchange->Answer({.status = 200, .headers = {}, .body = std::to_string(request.body.size())});
   }
   void PeerGone() override {}
-  HttpResponse Malformed(int status, std::string_view reason, std::string_view) override {
-    return {.status = status, .headers = {}, .body = std::string(reason), .close = true};
+  HttpResponse Malformed(PeerFault fault, std::string_view, std::string_view) override {
+    return {.status = 400, .headers = {}, .body = std::string(ToText(fault)), .close = true};
   }
+  void Cut(PeerFault, std::string_view) override {}
 };
 
 Server& RunningServer() {
@@ -39,7 +42,6 @@ Server& RunningServer() {
     o.port = 0;
     o.io_threads = 1;
     o.header_bytes_max = 512;
-    o.body_bytes_max = 2048;
     return o;
   }();
   static Server* server = [] {

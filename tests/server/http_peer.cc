@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "support/loopback.h"
 
@@ -23,10 +24,14 @@ std::string Lower(std::string text) {
 
 }  // namespace
 
-HttpPeer::HttpPeer(uint16_t port) {
+HttpPeer::HttpPeer(uint16_t port, const std::string& from) {
   socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  if (!from.empty()) {
+    ::inet_pton(AF_INET, from.c_str(), &address.sin_addr);
+    ::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  }
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
@@ -64,6 +69,12 @@ bool HttpPeer::ClosedWithin(std::chrono::milliseconds time) {
     char bytes[4096];
     if (::recv(socket_, bytes, sizeof bytes, 0) <= 0) return true;
   }
+}
+
+std::string HttpPeer::ReceiveAll() {
+  while (Fill(kPatience)) {
+  }
+  return std::exchange(buffer_, {});
 }
 
 std::string HttpPeer::ReceiveStatusLine() {

@@ -18,7 +18,8 @@ struct PeerAnswer {
 
 class HttpPeer {
  public:
-  explicit HttpPeer(uint16_t port);
+  // `from`: an address of 127.0.0.0/8 to come from; "": any.
+  explicit HttpPeer(uint16_t port, const std::string& from = "");
   ~HttpPeer();
   HttpPeer(const HttpPeer&) = delete;
   HttpPeer& operator=(const HttpPeer&) = delete;
@@ -28,6 +29,8 @@ class HttpPeer {
   bool Send(std::string_view bytes);
   // No more will be sent; the answer can still be read.
   void HalfClose();
+  // All that comes until the other side closes.
+  std::string ReceiveAll();
   // Reads one answer, for at most ten seconds.
   PeerAnswer Receive();
   // The first line of what comes next, "HTTP/1.1 100 Continue" say; it is still there afterwards.

@@ -4,10 +4,12 @@
 #include <sqlite3.h>
 
 #include <boost/json.hpp>
+#include <chrono>
 
 #include "rpc/wire_error.h"
 #include "server/http_peer.h"
 #include "server/server_process.h"
+#include "tests/support/wait.h"
 
 namespace tallyman {
 namespace {
@@ -136,10 +138,22 @@ TEST_F(Pages, ReadyIsWhoHasADatabaseOfTheRightSchema) {
   ASSERT_EQ(sqlite3_open(server.PathOf("fleet.db").c_str(), &database), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(database, "DROP TABLE regions", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(database);
-  answer = Get("/readyz");
-  EXPECT_EQ(answer.status, 503);
-  EXPECT_THAT(answer.body, HasSubstr("database: "));
+  // It is looked at once a second.
+  ASSERT_TRUE(WaitUntil([&] { return (answer = Get("/readyz")).status == 503; }));
+  EXPECT_EQ(answer.body, "database: see the log of the server\n") << "anybody may ask";
+  EXPECT_TRUE(server.LogHas("no such table: regions"));
   EXPECT_EQ(Get("/healthz").status, 200) << "alive all the same";
+}
+
+TEST_F(Pages, ReadinessCostsNoReadForEachWhoAsks) {
+  constexpr int kAsked = 200;
+  const auto begun = std::chrono::steady_clock::now();
+  const double before = ValueOf("tallyman_read_duration_seconds_count");
+  for (int i = 0; i < kAsked; ++i) ASSERT_EQ(Get("/readyz").status, 200);
+  const double reads = ValueOf("tallyman_read_duration_seconds_count") - before;
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  // One a second; the server reads now and then by itself, and for the numbers.
+  EXPECT_LT(reads, 20 + 3 * took.count());
 }
 
 TEST_F(Pages, OpenApiHasEveryMethod) {
@@ -153,6 +167,7 @@ TEST_F(Pages, OpenApiHasEveryMethod) {
   auto& operation =
       paths.at("/tallyman.v1.NodeService/UpgradeNodes").as_object().at("post").as_object();
   EXPECT_FALSE(operation.at("summary").as_string().empty()) << "comments are there";
+  EXPECT_EQ(operation.at("x-body-bytes-max").as_int64(), 16 << 20);
   auto& schemas = document.at("components").as_object().at("schemas").as_object();
   auto& request = schemas.at("UpgradeNodesRequest").as_object().at("properties").as_object();
   EXPECT_TRUE(request.contains("dryRun"));

@@ -187,10 +187,10 @@ TEST_F(Streams, EndAtTheCallersTime) {
 TEST_F(Streams, TakeNoShareOfTheBodiesWhileTheyLast) {
   EXPECT_EQ(server.Stop(), 0);
   ASSERT_TRUE(server.Start({"--body-max-mib", "1"})) << server.Log();
-  // Four such bodies may be there at once.
-  const std::string body = Enveloped("{" + std::string(900'000, ' ') + "}");
+  // Seventy such bodies may be there at once.
+  const std::string body = Enveloped("{" + std::string(60'000, ' ') + "}");
   std::vector<std::unique_ptr<HttpPeer>> peers;
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < 140; ++i) {
     peers.push_back(std::make_unique<HttpPeer>(server.port()));
     peers.back()->Send(
         fmt::format("POST /tallyman.v1.EventService/WatchEvents HTTP/1.1\r\nHost: x\r\n"

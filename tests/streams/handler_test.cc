@@ -31,6 +31,8 @@ class Peer final : public Exchange {
     std::lock_guard lock(mutex_);
     source_ = std::move(source);
   }
+  void Admitted() override { is_admitted = true; }
+  void Recognized(Party party) override { recognized = party; }
   void Wake() override { ++wakes; }
   const std::shared_ptr<std::atomic<bool>>& cancelled() const override { return cancelled_; }
 
@@ -39,6 +41,7 @@ class Peer final : public Exchange {
     EXPECT_TRUE(WaitUntil([&] { return Locked(answer_).has_value(); }));
     return Locked(answer_).value_or("");
   }
+  bool is_answered() { return Locked(answer_).has_value(); }
   BodySource* AwaitStream() {
     EXPECT_TRUE(WaitUntil([&] {
       std::lock_guard lock(mutex_);
@@ -53,6 +56,8 @@ class Peer final : public Exchange {
   }
 
   std::atomic<int> wakes{0};
+  std::atomic<bool> is_admitted{false};
+  std::atomic<Party> recognized{Party::kStranger};
 
  private:
   std::optional<std::string> Locked(const std::optional<std::string>& value) {
@@ -75,10 +80,15 @@ class OneToken final : public Authenticator {
     if (is_revoked) return Fail(Error(Code::kUnauthenticated, "TOKEN_REVOKED", "it was revoked"));
     return Actor{.id = "watcher", .org_id = {}, .role = role};
   }
+  Status Permit(const Actor&, std::string_view) override {
+    if (may_call) return {};
+    return Fail(Error(Code::kPermissionDenied, "NOT_PERMITTED", "it may not"));
+  }
   Status Read(const std::function<Status(ReadTx&)>& body) override { return store_.Read(body); }
   std::atomic<Role> role{Role::kViewer};
   std::atomic<bool> is_revoked{false};
   std::atomic<int> asked{0};
+  std::atomic<bool> may_call{true};
 
  private:
   Store& store_;
@@ -270,6 +280,61 @@ TEST_F(WaitingCalls, SpendTheCallersTime) {
   Release();
   EXPECT_THAT(peer->AwaitAnswer(), HasSubstr("before the call began"));
   EXPECT_EQ(token.asked, 0);
+}
+
+class JudgedCalls : public StreamCalls {
+ protected:
+  static HttpRequest Post(std::string body) {
+    return {.verb = "POST",
+            .target = "/tallyman.v1.OrgService/ListOrgs",
+            .headers = {{"Content-Type", "application/json"}},
+            .body = std::move(body),
+            .address = "192.0.2.1"};
+  }
+  RpcHandler handler{Parts({})};
+  const std::shared_ptr<Peer> peer = std::make_shared<Peer>();
+};
+
+TEST_F(JudgedCalls, AreAdmittedWithoutAnAnswer) {
+  handler.Admit(Post(""), peer);
+  workers.WaitIdle();
+  EXPECT_TRUE(peer->is_admitted);
+  EXPECT_EQ(peer->recognized, Party::kPerson);
+  EXPECT_FALSE(peer->is_answered());
+}
+
+TEST_F(JudgedCalls, AreRefusedByTheirHead) {
+  token.is_revoked = true;
+  handler.Admit(Post(""), peer);
+  EXPECT_THAT(peer->AwaitAnswer(), HasSubstr("TOKEN_REVOKED"));
+  token.is_revoked = false;
+  token.may_call = false;
+  const auto other = std::make_shared<Peer>();
+  handler.Admit(Post(""), other);
+  EXPECT_THAT(other->AwaitAnswer(), HasSubstr("NOT_PERMITTED"));
+  EXPECT_FALSE(peer->is_admitted || other->is_admitted);
+}
+
+// What may not be done is not even read.
+TEST_F(JudgedCalls, AreNotReadWhenTheyAreNotPermitted) {
+  token.may_call = false;
+  handler.Handle(Post("no json"), peer);
+  EXPECT_THAT(peer->AwaitAnswer(), HasSubstr("NOT_PERMITTED"));
+}
+
+TEST_F(JudgedCalls, CountAmongThoseThatWait) {
+  RpcHandler narrow(Parts({.calls_max = 0}));
+  narrow.Admit(Post(""), peer);
+  EXPECT_THAT(peer->AwaitAnswer(), HasSubstr("SERVER_BUSY"));
+  for (int i = 0; i < 2; ++i) {
+    RpcHandler one(Parts({.calls_max = 1}));
+    for (int j = 0; j < 3; ++j) {
+      const auto next = std::make_shared<Peer>();
+      one.Admit(Post(""), next);
+      workers.WaitIdle();
+      EXPECT_TRUE(next->is_admitted) << "the place was given back";
+    }
+  }
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 // Streams of events through the public door.
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <stdexcept>
 
 #include "support/api_room.h"
+#include "support/wait.h"
 
 namespace tallyman {
 namespace {
@@ -87,6 +90,21 @@ class Watching {
   std::condition_variable changed_;
   bool ready_ = false;
   std::unique_ptr<MessageStream> stream_;  // last: it may ring until it is gone
+};
+
+// Throws where a store would give an error, while it is told to.
+class FaultyStore final : public Store {
+ public:
+  explicit FaultyStore(Store& store) : store_(store) {}
+  Status Read(const std::function<Status(ReadTx&)>& body) override {
+    if (throws) throw std::runtime_error("the disk sang");
+    return store_.Read(body);
+  }
+  Status Write(const std::function<Status(WriteTx&)>& body) override { return store_.Write(body); }
+  std::atomic<bool> throws{false};
+
+ private:
+  Store& store_;
 };
 
 using Words = std::vector<std::string>;
@@ -205,6 +223,24 @@ TEST_F(Watch, RefusesAWrongFilterAndAWrongCursor) {
   EXPECT_EQ(Open("", "yesterday").error->reason, "INVALID_CURSOR");
   EXPECT_EQ(Open("", "-1").error->reason, "INVALID_CURSOR");
   EXPECT_EQ(Open("", "999999").error->reason, "INVALID_CURSOR");
+}
+
+// The one thread that reads for all streams.
+TEST_F(Watch, GoesOnAfterAReadThatThrew) {
+  MakeDispatcher();
+  FaultyStore store(*room.store);
+  SeededRandom random{7};
+  MemoryLog log;
+  Control control(store, room.clock, random, log, room.metrics);
+  const Dispatcher faulty(control, {.poll = std::chrono::milliseconds(1)});
+  Watching watching(faulty, room.actor, "kind=node_created", "");
+  ASSERT_TRUE(watching.Greeted());
+  store.throws = true;
+  Create("n", "host-1");
+  EXPECT_TRUE(WaitUntil([&] { return !log.lines().empty(); }));
+  store.throws = false;
+  EXPECT_TRUE(watching.ReadUntil(1));
+  EXPECT_EQ(log.lines()[0].event, "events_unreadable");
 }
 
 TEST_F(Watch, ShowsAnOrgItsOwnEventsOnly) {
