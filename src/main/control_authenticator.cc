@@ -15,7 +15,7 @@ Status ControlAuthenticator::Permit(const Actor& actor, std::string_view method)
   Call call;
   call.actor = actor;
   call.method = method;
-  return Authorize(call);
+  return MayCall(call);
 }
 
 Status ControlAuthenticator::Read(const std::function<Status(ReadTx&)>& body) {
