@@ -93,7 +93,7 @@ void AgentCore::CareStepDone(const Work& work, NodeCare& care, JournalChange& ch
   parts_.log.Write(
       {LogLevel::kWarning,
        "node_restarted",
-       fmt::format("node {} did not run and was started again", work.node_id.ToString()),
+       fmt::format("node {} was not running and was started again", work.node_id.ToString()),
        {{"next_look_ms", std::to_string(care.restart_pause.count())}}});
 }
 
@@ -209,7 +209,7 @@ void AgentCore::SeeEnd(const HealthReport& report, NodeCare& care, JournalChange
   care.crashed = true;
   parts_.log.Write({LogLevel::kWarning,
                     "node_ended",
-                    fmt::format("node {} ended by itself: {}", work.node_id.ToString(),
+                    fmt::format("node {} ended unexpectedly: {}", work.node_id.ToString(),
                                 report.end ? DescribeEnd(*report.end) : report.message),
                     {}});
   const bool out_of_memory = report.end && report.end->out_of_memory;

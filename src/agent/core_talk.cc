@@ -125,7 +125,7 @@ void AgentCore::Accept(const v1::HandedCommand& handed, JournalChange& change) c
     parts_.log.Write(
         {LogLevel::kError,
          "command_unreadable",
-         "a command of a form that this agent does not know is left alone",
+         "this agent does not know the form of a command and leaves it alone",
          {{"command_id", Quote(handed.command_id())}, {"kind", std::to_string(handed.kind())}}});
     return;
   }

@@ -125,7 +125,7 @@ NextStep Execution::Step::BeginDelete() {
   if (node == nullptr) {
     auto seen = Observe();
     if (seen && !*seen)
-      return Refuse(CommandResult::kNodeNotFound, "there is nothing of the node on this host");
+      return Refuse(CommandResult::kNodeNotFound, "this host has nothing of the node");
     return GoTo(Stage::kRemove);
   }
   NextStep next = GoTo(Stage::kRemove);
@@ -141,7 +141,7 @@ NextStep Execution::Step::BeginReplace() {
   auto spec = NewSpec();
   if (!spec) return Refuse(CommandResult::kNotSupported, spec.error().message);
   if (spec->node_id != command.node_id)
-    return Refuse(CommandResult::kNotSupported, "the command's payload is of another node");
+    return Refuse(CommandResult::kNotSupported, "the command's payload names another node");
   if (auto busy = node != nullptr && node->should_run ? FinishBusy() : std::nullopt)
     return std::move(*busy);
   return GoTo(Stage::kPrepare);
@@ -227,7 +227,7 @@ NextStep Execution::Step::Remove() {
 }
 
 NextStep Execution::Step::GiveUp() {
-  constexpr const char* kWhy = "given up: the node is to be deleted";
+  constexpr const char* kWhy = "given up: the node will be deleted";
   if (command.stage == Stage::kAccepted) return Refuse(CommandResult::kRollback, kWhy);
   Tried tried = Try(runtime().Remove(command.node_id), "removing it", options().undo_retry_time);
   if (tried.what == Tried::What::kAgain) return std::move(tried.again);

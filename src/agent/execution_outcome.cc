@@ -66,12 +66,12 @@ NextStep Execution::Step::Refuse(CommandResult result, std::string message) cons
 NextStep Execution::Step::RefuseUnknown() const {
   auto seen = Observe();
   if (seen && !*seen)
-    return Refuse(CommandResult::kNodeNotFound, "there is nothing of the node on this host");
+    return Refuse(CommandResult::kNodeNotFound, "this host has nothing of the node");
   CommandOutcome outcome{.result = CommandResult::kNotSupported,
                          .config_id = {},
                          .message =
-                             "this host's journal does not know what it runs for the node, "
-                             "so it could not put it back"};
+                             "this host's journal does not record what runs for the node, so a "
+                             "failed change could not be undone"};
   NameWhatRuns(seen, outcome);
   return Finish(std::move(outcome));
 }
@@ -145,7 +145,7 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
   }
   auto seen = Observe();
   const bool runs = NameWhatRuns(seen, outcome);
-  if (!seen) outcome.message += "; and it cannot be seen what runs: " + seen.error().message;
+  if (!seen) outcome.message += "; and what runs could not be determined: " + seen.error().message;
   if (!runs && seen && *seen) {
     outcome.run_state = RunState::kFailed;
     // What could not be stopped or started is still there, and may be started again.

@@ -63,8 +63,8 @@ Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random
     ASSIGN_OR_RETURN(const std::string name, journal.Fact(kHost));
     return Fail(FailedPrecondition(
         "OTHER_HOST",
-        fmt::format("the token is of host {}, and this data directory is that of host {}: make one "
-                    "with --host {}, or begin with an empty directory",
+        fmt::format("the token admits host {}, but this data directory belongs to host {}: make a "
+                    "token with --host {}, or start with an empty directory",
                     response.host(), name, name)));
   }
   HostIdentity identity{

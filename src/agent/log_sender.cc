@@ -65,14 +65,15 @@ void LogSender::Take(const v1::LogRequest& request) {
   if (auto id = NodeId::Parse(request.node_id())) {
     answer->node_id = *id;
   } else {
-    answer->refusal = "the node's id is none";
+    answer->refusal = "node_id is not an id";
   }
   {
     std::lock_guard lock(mutex_);
     // Twice as many: those beyond are told that they are too many. More say nothing, and time out.
     if (answers_.size() >= 2 * options_.answers_max || request.id().empty()) return;
     if (answers_.size() >= options_.answers_max)
-      answer->refusal = "it answers as many readers of logs as it can: try again when one is done";
+      answer->refusal =
+          "it already serves as many readers of logs as it can: try again when one has ended";
     if (!answers_.emplace(request.id(), std::move(answer)).second) return;
     asked_ = true;
   }

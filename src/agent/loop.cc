@@ -77,16 +77,15 @@ void AgentLoop::WaitToTalk(const std::stop_token& stop) {
 void AgentLoop::LogFailure(const Error& error, int failures) const {
   LogLine line{LogLevel::kWarning,
                "control_plane_unreachable",
-               "cannot talk to the control plane, trying again: " + error.message,
+               "a call to the control plane failed and is retried: " + error.message,
                {{"reason", error.reason}, {"failures", std::to_string(failures)}}};
   if (error.code == Code::kUnauthenticated) {
     line.level = LogLevel::kError;
     line.event = "host_token_refused";
     line.message =
-        "the control plane does not take this host's token, what runs here runs on: " +
-        error.message +
-        "; to go on, have an admin make a join token for this host (\"tallyman token create NAME "
-        "--role join --host HOST\") and start the agent once with it and --rejoin";
+        "the control plane rejects this host's token; the nodes keep running: " + error.message +
+        "; to continue, have an admin make a join token for this host (\"tallyman token create "
+        "NAME --role join --host HOST\") and start the agent once with it and --rejoin";
   }
   log_.Write(line);
 }

@@ -63,8 +63,8 @@ Capacity PlanCapacity(const Resources& machine, const DiskRoom& disk, const Disk
       .disk_bytes = std::max<int64_t>(0, disk.total_bytes - capacity.available.disk_bytes)};
   if (disk.free_bytes < floor) {
     capacity.problem = fmt::format(
-        "the disk of the data directory has {} bytes free, less than the {} that are "
-        "to stay free: make room, or delete nodes; nothing new is put there",
+        "the disk of the data directory has {} bytes free, and {} must stay free: free some space, "
+        "or delete nodes; until then nothing new is stored there",
         disk.free_bytes, floor);
   }
   return capacity;

@@ -63,7 +63,8 @@ std::string Allocate(const std::string& path, int64_t bytes) {
   // What there was of room is given back, or the database itself would find none.
   struct stat info{};
   const bool known = file.is_open() && ::fstat(file.get(), &info) == 0;
-  if (known && ::ftruncate(file.get(), info.st_size) != 0) return problem + ", nor given back";
+  if (known && ::ftruncate(file.get(), info.st_size) != 0)
+    return problem + ", and its space could not be freed";
   return problem;
 }
 

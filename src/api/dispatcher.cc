@@ -70,7 +70,7 @@ Error UnknownMethod(std::string_view name) {
 }
 
 Error Unforeseen(std::string_view method, std::string_view what) {
-  return Internal("UNEXPECTED_EXCEPTION", fmt::format("{} failed in an unforeseen way{}{}", method,
+  return Internal("UNEXPECTED_EXCEPTION", fmt::format("{} failed unexpectedly{}{}", method,
                                                       what.empty() ? "" : ": ", what));
 }
 

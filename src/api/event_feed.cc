@@ -39,16 +39,16 @@ std::vector<FeedEvent> EventsOf(std::vector<EventRow> rows) {
 
 Error TooSlow(int64_t cursor) {
   return Error(Code::kAborted, "STREAM_TOO_SLOW",
-               fmt::format("the stream was read too slowly and fell behind what is kept for it: go "
-                           "on behind cursor {}",
-                           cursor))
+               fmt::format(
+                   "the stream was read too slowly and fell too far behind: resume after cursor {}",
+                   cursor))
       .With("cursor", std::to_string(cursor));
 }
 
 Error Stopping(int64_t cursor) {
   return Error(
              Code::kUnavailable, "SERVER_STOPPING",
-             fmt::format("the server stops: go on behind cursor {} as soon as it is back", cursor))
+             fmt::format("the server is stopping: resume after cursor {} when it is back", cursor))
       .With("cursor", std::to_string(cursor));
 }
 

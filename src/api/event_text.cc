@@ -33,7 +33,7 @@ std::string BareSentence(const EventRow& row, const std::map<std::string, std::s
     case EventKind::kNodeUpdated:
       return NodeOf(row) + " was changed";
     case EventKind::kNodeMoved:
-      return NodeOf(row) + " was given to another org";
+      return NodeOf(row) + " was moved to another org";
     case EventKind::kNodeStarting:
       return NodeOf(row) + " was asked to start";
     case EventKind::kNodeStopping:
@@ -41,7 +41,7 @@ std::string BareSentence(const EventRow& row, const std::map<std::string, std::s
     case EventKind::kNodeRestarting:
       return NodeOf(row) + " was asked to restart";
     case EventKind::kNodeDeleting:
-      return NodeOf(row) + " was asked to go away";
+      return NodeOf(row) + " was asked to be deleted";
     case EventKind::kNodeDeleted:
       return NodeOf(row) + " was deleted";
     case EventKind::kNodeRunning:
@@ -64,9 +64,9 @@ std::string BareSentence(const EventRow& row, const std::map<std::string, std::s
     case EventKind::kTokenRevoked:
       return fmt::format("token {} was revoked", FactOf(facts, "token"));
     case EventKind::kNodeCrashed:
-      return NodeOf(row) + " ended by itself";
+      return NodeOf(row) + " ended unexpectedly";
     case EventKind::kNodeOutOfMemory:
-      return NodeOf(row) + " was ended because it had used all its memory";
+      return NodeOf(row) + " was killed because it exceeded its memory limit";
     case EventKind::kNodeNotRestarted:
       return NodeOf(row) + " could not be started again";
     case EventKind::kNodeUnhealthy:

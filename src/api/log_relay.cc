@@ -22,12 +22,12 @@ Error Unavailable(const char* reason, std::string message) {
 }
 
 Error Stopping() {
-  return Unavailable("SERVER_STOPPING", "the server stops: ask again as soon as it is back");
+  return Unavailable("SERVER_STOPPING", "the server is stopping: try again when it is back");
 }
 
 Error TooSlow() {
   return {Code::kAborted, "STREAM_TOO_SLOW",
-          "the log was not read on for too long: ask for it again, with since for what is missing"};
+          "the log was not read for too long: request it again, with since for the missing part"};
 }
 
 }  // namespace
@@ -164,7 +164,7 @@ Error LogRelay::Shared::NoAnswer(const Request& request) const {
   const std::string& host = request.wanted.host;
   if (request.answered()) {
     return Unavailable("HOST_SILENT",
-                       fmt::format("host {} has sent nothing more for {} seconds: see that its "
+                       fmt::format("host {} has sent nothing more for {} seconds: check that its "
                                    "agent runs and reaches this server",
                                    host, options.silence_max.count()))
         .With("host", host);
@@ -179,12 +179,12 @@ Error LogRelay::Shared::NoAnswer(const Request& request) const {
   }
   const std::string heard =
       request.wanted.heard_at
-          ? fmt::format("it was last heard from at {}", FormatTime(*request.wanted.heard_at))
-          : "it was never heard from";
+          ? fmt::format("it last reported at {}", FormatTime(*request.wanted.heard_at))
+          : "it has never reported";
   return Unavailable(
              "HOST_NOT_CONNECTED",
-             fmt::format("host {} is not connected with this server, {}: see that its agent runs; "
-                         "where there are several servers, ask the one that it is connected with",
+             fmt::format("host {} is not connected to this server, {}: check that its agent runs; "
+                         "if there are several servers, ask the one that it is connected to",
                          host, heard))
       .With("host", host)
       .With("heard_at", request.wanted.heard_at ? FormatTime(*request.wanted.heard_at) : "");

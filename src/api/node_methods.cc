@@ -126,7 +126,7 @@ Status DoUpgradeNodes(Control& control, Call call, const v1::UpgradeNodesRequest
     const v1::NodeSelector& selector = request.selector();
     if (!wanted.nodes.empty()) {
       return Fail(InvalidField("NODES_AND_SELECTOR", "selector",
-                               "stands beside nodes: name nodes or select them"));
+                               "is set together with nodes: name nodes or select them"));
     }
     wanted.selector = NodeSelector{.protocol = selector.protocol(),
                                    .variant = selector.variant(),

@@ -103,23 +103,23 @@ Error HttpSession::State::ErrorOf(CURLcode code, const std::string& url) const {
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_ISSUER_ERROR:
       return Failed(Code::kUnavailable, kTlsFailed, what, url,
-                    "name the file with the certificate of its authority with --ca, and see that "
+                    "give the file with the certificate of its authority with --ca, and check that "
                     "the server speaks TLS under this name");
     case CURLE_OPERATION_TIMEDOUT:
       if (WasSent()) {
         return Failed(Code::kDeadlineExceeded, kTimedOut, what, url,
-                      "the server took too long; give it longer with --timeout");
+                      "the server took too long; allow more time with --timeout");
       }
       [[fallthrough]];
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
       return Failed(Code::kUnavailable, kServerUnreachable, what, url,
-                    "see that the server runs, and that this is its address");
+                    "check that the server runs, and that this is its address");
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
       return Failed(Code::kInternal, kNotHttp, what, url,
-                    "what answers there is no Tallyman server; see that the address is right");
+                    "the program that answers there is not a Tallyman server; check the address");
     default:
       break;
   }

@@ -309,7 +309,7 @@ asio::awaitable<bool> Connection<Socket>::ServeOne() {
   }
   if (failed) co_return false;
   if (parser->get().version() == 11 && parser->get().count(http::field::host) != 1) {
-    co_return co_await Reject(400, "MALFORMED_HTTP", "exactly one Host header is wanted");
+    co_return co_await Reject(400, "MALFORMED_HTTP", "exactly one Host header is required");
   }
 
   const unsigned version = parser->get().version();
@@ -380,7 +380,7 @@ asio::awaitable<bool> Connection<Socket>::ReadBody(Parser& parser, BodyShare& sh
     co_return co_await Reject(413, "REQUEST_TOO_LARGE", "the body of the request is too long");
   }
   if (failed == http::error::partial_message) {
-    co_return co_await Reject(400, "MALFORMED_HTTP", "the body of the request is not whole");
+    co_return co_await Reject(400, "MALFORMED_HTTP", "the body of the request is incomplete");
   }
   if (failed.category() == http::make_error_code(http::error::bad_value).category()) {
     co_return co_await Reject(400, "MALFORMED_HTTP", failed.message());

@@ -33,7 +33,7 @@ CallHead HeadOf(const HttpRequest& request) {
 
 Error TooBusy() {
   return RetryLater(Error(Code::kResourceExhausted, "SERVER_BUSY",
-                          "too many calls are under way: try again in a second"),
+                          "too many calls are in flight: try again in a second"),
                     kRetryWhenFull);
 }
 
@@ -132,7 +132,7 @@ class RpcHandler::StreamBody final : public BodySource {
   Piece Next() override {
     if (call_->deadline_ && call_->parts_.clock.Now() >= *call_->deadline_) {
       return End(Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-                       "the time that the caller gave the stream is over"));
+                       "the deadline that the caller set for the stream has passed"));
     }
     if (auto refused = verdict_->Take()) return End(*std::move(refused));
     CheckToken();
@@ -307,8 +307,8 @@ void RpcHandler::CallState::Run() {
   try {
     Call();
   } catch (const std::exception& e) {
-    Finish(Fail(Internal("UNEXPECTED_EXCEPTION", fmt::format("{} failed in an unforeseen way: {}",
-                                                             route_.method, e.what()))));
+    Finish(Fail(Internal("UNEXPECTED_EXCEPTION",
+                         fmt::format("{} failed unexpectedly: {}", route_.method, e.what()))));
   }
 }
 
@@ -320,11 +320,11 @@ void RpcHandler::CallState::Call() {
     deadline_ = now + *terms_.timeout - waited;
     if (*terms_.timeout <= waited) {
       return Finish(Fail(Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-                               "the time that the caller gave was over before the call began")));
+                               "the deadline that the caller set passed before the call began")));
     }
   }
   if (*exchange_->cancelled()) {
-    return Finish(Fail(Error(Code::kCanceled, "CLIENT_GONE", "the client has gone away")));
+    return Finish(Fail(Error(Code::kCanceled, "CLIENT_GONE", "the client has disconnected")));
   }
   if (route_.only_reads) return Read();
   auto message = Enter(nullptr);

@@ -36,9 +36,9 @@ Result<std::shared_ptr<ssl::context>> LoadTls(const std::string& cert_file,
   std::ignore = context->use_private_key_file(key_file, ssl::context::pem, error);
   if (error) return Refuse("key file", key_file, error);
   if (SSL_CTX_check_private_key(native) != 1) {
-    return Fail(InvalidArgument("TLS_FILES", fmt::format("the key in {} is not that of the "
-                                                         "certificate in {}",
-                                                         Quote(key_file), Quote(cert_file))));
+    return Fail(InvalidArgument(
+        "TLS_FILES", fmt::format("the key in {} does not belong to the certificate in {}",
+                                 Quote(key_file), Quote(cert_file))));
   }
   return context;
 }

@@ -43,7 +43,7 @@ constexpr std::chrono::seconds kStopPatience(10);
 constexpr std::chrono::seconds kJoinPauseMax(30);
 constexpr const char* kJoinAdvice =
     "an admin makes a join token with \"tallyman token create NAME --role join\" (with --host HOST "
-    "for a host that is there); give it with --join-token-file FILE or TALLYMAN_JOIN_TOKEN";
+    "for an existing host); give it with --join-token-file FILE or TALLYMAN_JOIN_TOKEN";
 
 // Held for as long as the agent lives, whatever its end.
 Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
@@ -51,12 +51,12 @@ Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
   FileDescriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock.is_open()) return Fail(SystemError("FILE_NOT_WRITTEN", path.string()));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
-  return Fail(FailedPrecondition(
-                  "AGENT_RUNS",
-                  fmt::format("another agent works on {}: stop that one first, \"fuser {}\" shows "
-                              "it; a second agent needs a data directory, and a host, of its own",
-                              data.string(), path.string()))
-                  .With("data", data.string()));
+  return Fail(
+      FailedPrecondition("AGENT_RUNS",
+                         fmt::format("another agent uses {}: stop it first, \"fuser {}\" shows it; "
+                                     "a second agent needs its own data directory and its own host",
+                                     data.string(), path.string()))
+          .With("data", data.string()));
 }
 
 Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std::stop_token stop) {
@@ -122,12 +122,12 @@ class Agent {
     ASSIGN_OR_RETURN(const bool went_down, BeginRun(*journal_, BootId()));
     if (went_down) {
       Problem(core, "unclean_boot",
-              "the machine was started anew without the agent's having ended: it lost power, "
-              "crashed, or the agent was killed before a reboot");
+              "the machine restarted without a clean stop of the agent: it lost power, crashed, or "
+              "the agent was killed before a reboot");
     }
     if (!journal_->room_problem().empty()) {
       Problem(core, "journal_without_room",
-              "a full disk can stop the agent, whose journal has no room of its own: " +
+              "a full disk can stop the agent, because no space is reserved for its journal: " +
                   journal_->room_problem());
     }
     return {};
@@ -191,7 +191,7 @@ class Agent {
       pause = std::min<milliseconds>(pause, kJoinPauseMax);
       log_.Write({LogLevel::kWarning,
                   "not_joined",
-                  "cannot join yet, trying again: " + joined.error().message,
+                  "cannot join yet, retrying: " + joined.error().message,
                   {{"reason", joined.error().reason}}});
       Sleep(pause);
     }
@@ -207,7 +207,7 @@ class Agent {
     if (!text.empty()) return text;
     return Fail(FailedPrecondition(
         "NOT_JOINED", fmt::format("{} {}: {}", settings_.data.string(),
-                                  settings_.rejoin ? "cannot join anew without a join token"
+                                  settings_.rejoin ? "cannot rejoin without a join token"
                                                    : "belongs to no host yet",
                                   kJoinAdvice)));
   }
@@ -219,7 +219,7 @@ class Agent {
   static Error Explain(Error error) {
     if (error.code == Code::kUnauthenticated || error.code == Code::kPermissionDenied)
       error.message =
-          fmt::format("the join token was not taken: {}: {}", error.message, kJoinAdvice);
+          fmt::format("the join token was rejected: {}: {}", error.message, kJoinAdvice);
     return error;
   }
 
@@ -263,13 +263,13 @@ int RunAgent(const std::vector<std::string>& arguments,
   const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
   Status ran = parsed ? Status() : Fail(parsed.error());
   if (stop_nodes)
-    return LogEnd(*log, StopNodes(*parsed->settings, *log), "no node of this machine runs any more",
+    return LogEnd(*log, StopNodes(*parsed->settings, *log), "all nodes of this machine are stopped",
                   "nodes_not_stopped");
   if (ran) {
     const StopOnSignal stop(signals, kStopPatience, *log);
     ran = Agent(*parsed->settings, stop.token(), clock, random, *log).Run();
   }
-  return LogEnd(*log, ran, "all is done; what runs in containers goes on", "agent_failed");
+  return LogEnd(*log, ran, "the agent has stopped; the containers keep running", "agent_failed");
 }
 
 }  // namespace tallyman

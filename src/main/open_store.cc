@@ -55,8 +55,8 @@ Result<OpenedStore> OpenStore(const DatabaseName& name, const OpenOptions& optio
   ASSIGN_OR_RETURN(schema, opened.admin->Migrate());
   log.Write({LogLevel::kWarning,
              "database_created",
-             fmt::format("there was nothing in database {}: made it at schema version {}",
-                         name.shown, schema.version),
+             fmt::format("database {} was empty: created its schema at version {}", name.shown,
+                         schema.version),
              {}});
   return opened;
 }

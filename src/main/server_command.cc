@@ -156,8 +156,8 @@ class Serving {
     };
     auto [running, waiting] = workers_.Load();
     return {value("tallyman_workers", "Threads that read the database", workers_.threads()),
-            value("tallyman_workers_busy", "Those of them that work", running),
-            value("tallyman_workers_queue", "Calls that wait for one", waiting),
+            value("tallyman_workers_busy", "Threads that are reading the database now", running),
+            value("tallyman_workers_queue", "Calls that wait for such a thread", waiting),
             value("tallyman_connections", "Open connections", server_.connections())};
   }
 
@@ -219,7 +219,7 @@ Status Serve(const ServerSettings& settings, const sigset_t& signals, Clock& clo
       serving.Reload();
       continue;
     }
-    Info(log, "stopping", "no new calls are taken, those under way may end");
+    Info(log, "stopping", "no new calls are accepted, calls in flight may finish");
     break;
   }
   return {};
@@ -240,7 +240,7 @@ int RunServer(const std::vector<std::string>& arguments,
   const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
   Status served = parsed ? Serve(*parsed->settings, signals, clock, random, *log)
                          : Fail(std::move(parsed).error());
-  return LogEnd(*log, served, "all is done", "server_failed");
+  return LogEnd(*log, served, "the server has stopped", "server_failed");
 }
 
 }  // namespace tallyman

@@ -51,7 +51,7 @@ Status TokenFile::Keep(const std::string& token_text) {
     return Fail(FailedPrecondition(
         "TOKEN_FILE_EXISTS",
         fmt::format("the database has no token yet, and the admin's would be written to {}, which "
-                    "is there already: if it is of no use any more, move it away",
+                    "exists already: if it is no longer needed, move it away",
                     Quote(path_))));
   }
   if (file < 0) return Fail(NotWritten(path_));

@@ -145,7 +145,7 @@ std::string_view NodeLifecycle::Outcome(const CommandId& id, int64_t attempt,
   // Who names a config that the node never had cannot say what runs.
   if (outcome.config_id && !Known(*outcome.config_id)) {
     said.word = CommandWord::kLostSight;
-    said.message = "the host names a config that is none of the node's; " + said.message;
+    said.message = "the host names a config that the node never had; " + said.message;
   }
   const CommandEffect effect = EffectOf(said.word, entry->command.state);
   if (effect == kRefused) return kCommandEnded;
@@ -193,7 +193,7 @@ std::string_view NodeLifecycle::Status(const NodeReport& report) {
                   .config_id = report.config_id,
                   .run_state = report.run_state,
                   .result = {},
-                  .message = report.remains ? "something of it is still there" : "",
+                  .message = report.remains ? "a part of it is still there" : "",
                   .retry_after = {}};
   for (Entry& entry : entries_) {
     const bool may_fail = !report.config_id && EffectOf(said.word, entry.command.state) == kResolve;
@@ -221,7 +221,7 @@ void NodeLifecycle::Expire(const CommandId& id) {
   if (EffectOf(CommandWord::kDeadline, entry->command.state) != kLose) return;
   Lose(*entry, {.word = CommandWord::kDeadline,
                 .result = "deadline",
-                .message = "the host has not said in time what became of it"});
+                .message = "the host did not report its outcome before the deadline"});
 }
 
 void NodeLifecycle::Take(Entry& entry) {
@@ -393,7 +393,7 @@ void NodeLifecycle::EndOlder(const Entry& entry, const Said& said) {
     if (older.command.kind == CommandKind::kCreate) is_done = said.word != CommandWord::kGone;
     if (!IsTransition(older.command.kind)) is_done = true;
     Said of_older = said;
-    of_older.message = "the host has ended a later command of the node";
+    of_older.message = "the host has finished a later command of the node";
     End(older, is_done ? CommandState::kSettled : CommandState::kReverted, of_older);
   }
 }

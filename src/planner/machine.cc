@@ -40,7 +40,7 @@ void CompareNode(const MachineAudit& audit, const BookedNode& node, const NodeRe
   if (*report->config_id != node.config_id) {
     // The books follow a config that they know, so this one was never theirs.
     add(MachineKind::kConfig, node.config_id.ToString(), report->config_id->ToString(),
-        failed ? retry : fmt::format("look after {} on {} by hand", node.name, audit.host_name));
+        failed ? retry : fmt::format("inspect {} on {} by hand", node.name, audit.host_name));
     return;  // its image and limits are that one's
   }
   if (!report->image_uri.empty() && report->image_uri != node.image_uri)
@@ -84,8 +84,8 @@ MachineComparison CompareMachine(const MachineAudit& audit) {
       finding.node_name = seen->name;
       finding.booked = "nothing";
       finding.found = report.config_id ? report.image_uri : "its data";
-      finding.mend = fmt::format("look after node {} on {} by hand", report.node_id.ToString(),
-                                 audit.host_name);
+      finding.mend =
+          fmt::format("inspect node {} on {} by hand", report.node_id.ToString(), audit.host_name);
     }
   };
   for (const BookedNode& node : audit.booked) {

@@ -132,7 +132,7 @@ std::expected<CallTerms, Refusal> ReadCallHead(const CallHead& head, MethodKind 
     if (IsIdentity(encoding)) encoding = head.content_encoding;
     return std::unexpected(
         Refuse(Error(Code::kUnimplemented, "COMPRESSED_REQUEST",
-                     fmt::format("the request is encoded as {}: supported is identity only",
+                     fmt::format("the request is encoded as {}: only identity is supported",
                                  Quote(encoding)))
                    .With("value", Quote(encoding))));
   }

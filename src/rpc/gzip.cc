@@ -43,7 +43,7 @@ struct Deflater {
 };
 
 std::unexpected<Error> Malformed() {
-  return Fail(InvalidArgument("MALFORMED_GZIP", "the bytes are not whole and sound gzip"));
+  return Fail(InvalidArgument("MALFORMED_GZIP", "the bytes are not valid, complete gzip"));
 }
 
 }  // namespace
@@ -89,7 +89,8 @@ Result<std::string> Gunzip(std::string_view bytes, size_t bytes_max) {
     if (out.size() > bytes_max) {
       return Fail(
           Error(Code::kResourceExhausted, "MESSAGE_TOO_LARGE",
-                fmt::format("unpacked it is longer than the {} bytes that are taken", bytes_max)));
+                fmt::format("it is longer than the {} bytes that are accepted when unpacked",
+                            bytes_max)));
     }
     if (state == Z_STREAM_END) {
       if (!bytes.empty()) return Malformed();

@@ -105,8 +105,7 @@ Status ParseMessage(Codec codec, std::string_view bytes, Message& message) {
   // protobuf takes nothing at all, and null, for an empty message; JSON has no such document.
   if (bytes.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return Fail(InvalidArgument("MALFORMED_MESSAGE",
-                                "the body is empty: send a JSON object, {} where there is nothing "
-                                "to say"));
+                                "the body is empty: send a JSON object, {} if no field is set"));
   }
   if (!IsUtf8(bytes)) {
     return Fail(InvalidArgument("MALFORMED_MESSAGE", "the body is not UTF-8"));

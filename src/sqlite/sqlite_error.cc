@@ -22,7 +22,7 @@ constexpr Meaning kMeanings[] = {
     {SQLITE_FULL, Code::kUnavailable, "DATABASE_FULL",
      "nothing was changed: make room on its disk and try again"},
     {SQLITE_IOERR, Code::kUnavailable, "DATABASE_IO",
-     "reading or writing the file failed: look at the disk and the system's log"},
+     "reading or writing the file failed: check the disk and the system's log"},
     {SQLITE_READONLY, Code::kUnavailable, "DATABASE_READ_ONLY",
      "make the file and its directory writable for this user"},
     {SQLITE_PERM, Code::kUnavailable, "DATABASE_READ_ONLY",
@@ -34,8 +34,8 @@ constexpr Meaning kMeanings[] = {
     {SQLITE_NOTADB, Code::kFailedPrecondition, "NOT_A_DATABASE",
      "the file is not an SQLite database: give the path of one"},
     {SQLITE_INTERRUPT, Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-     "the time that the caller gave was over: give it longer, or ask for less"},
-    {SQLITE_NOMEM, Code::kResourceExhausted, "OUT_OF_MEMORY", "there is no memory left"},
+     "the caller's deadline passed: allow more time, or ask for less"},
+    {SQLITE_NOMEM, Code::kResourceExhausted, "OUT_OF_MEMORY", "no memory is left"},
     {SQLITE_CONSTRAINT, Code::kInternal, "CONSTRAINT_FAILED",
      "the database refused a row that breaks its rules"},
 };
@@ -73,8 +73,8 @@ Error SqliteError(int extended_code, std::string_view message, std::string_view 
 
 Error SqliteCorruptValue(std::string_view path, std::string_view sql, int column) {
   return DataLoss("DATABASE_CORRUPT",
-                  fmt::format("database {}: column {} of a row is not of the form that was "
-                              "written: run `tallyman db check`, and restore a backup",
+                  fmt::format("database {}: column {} of a row does not have the form in which it "
+                              "is written: run `tallyman db check`, and restore a backup",
                               path, column))
       .About(fmt::format("database {}", path))
       .With("column", std::to_string(column))

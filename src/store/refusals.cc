@@ -8,10 +8,9 @@ namespace tallyman {
 
 Error NotOneRow(std::string reason, std::string_view kind, std::string_view name, const Uuid& id,
                 int64_t version) {
-  return Internal(std::move(reason),
-                  fmt::format("{} {} is not at version {} any more, or is not there: nothing was "
-                              "written; try again",
-                              kind, Quote(name), version))
+  return Internal(std::move(reason), fmt::format("{} {} is no longer at version {}, or does not "
+                                                 "exist: nothing was written; try again",
+                                                 kind, Quote(name), version))
       .About(fmt::format("{} {}", kind, name))
       .With("id", id.ToString())
       .With("version", std::to_string(version));
@@ -19,12 +18,12 @@ Error NotOneRow(std::string reason, std::string_view kind, std::string_view name
 
 Error CommandNotThere(const CommandId& id) {
   return Internal("COMMAND_UPDATE_FAILED",
-                  fmt::format("command {} is not there: nothing was written", id.ToString()));
+                  fmt::format("command {} does not exist: nothing was written", id.ToString()));
 }
 
 Error TokenChanged(const TokenId& id) {
   return Error(Code::kAborted, "TOKEN_CHANGED",
-               fmt::format("token {} was revoked or used meanwhile: nothing was written",
+               fmt::format("token {} was revoked or used in the meantime: nothing was written",
                            id.ToString()))
       .About("token " + id.ToString());
 }
@@ -43,7 +42,8 @@ Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
 
 Error ReportOutdated(const HostId& host) {
   return Error(Code::kAborted, "REPORT_OUTDATED",
-               fmt::format("a later report of host {} came first: report again", host.ToString()))
+               fmt::format("a later report of host {} was processed first: report again",
+                           host.ToString()))
       .With("host_id", host.ToString());
 }
 

@@ -177,7 +177,9 @@ class Monitor {
     if (pidfd_ < 0 || StartedAt(options_.pid) != options_.started) {
       ended_ = true;
     } else {
-      output_.Note("tallyman: what kept this node's output was killed; some of it may be missing");
+      output_.Note(
+          "tallyman: the process that records this node's output was killed; some output may be "
+          "missing");
     }
     Settled();
   }

@@ -29,7 +29,8 @@ Job<T> RunAside(std::function<Result<T>(const std::stop_token&)> work) {
 
 // What such work gives when it was asked to stop.
 inline Error WorkStopped() {
-  return Error(Code::kCanceled, "WORK_STOPPED", "it was ended, because nobody waits for it");
+  return Error(Code::kCanceled, "WORK_STOPPED",
+               "it was stopped because nobody waits for its result");
 }
 
 }  // namespace tallyman

@@ -56,7 +56,7 @@ void PlanProcess(json::object& config, const NodeSpec& spec) {
 Status PlanLimits(json::object& config, const NodeSpec& spec, const BundlePlaces& places) {
   auto quota = CheckedMul(spec.resources.cpu_cores, kCpuPeriodMicros);
   if (!quota || *quota <= 0 || spec.resources.memory_bytes <= 0)
-    return Fail(Invalid("the node's resources are not positive"));
+    return Fail(Invalid("the node's resources must be positive"));
   json::object memory = {{"limit", spec.resources.memory_bytes}};
   // As much memory and swap together as memory alone: no swap.
   if (places.limit_swap) memory["swap"] = spec.resources.memory_bytes;
@@ -133,7 +133,7 @@ Result<InstalledNode> FromAnnotations(const json::object& annotations) {
   auto memory = ParseInt64(text("memory_bytes"));
   auto disk = ParseInt64(text("disk_bytes"));
   if (!node || !config || !image || !cores || !memory || !disk)
-    return Fail(DataLoss("CONTAINER_UNREADABLE", "its annotations are not those of a node"));
+    return Fail(DataLoss("CONTAINER_UNREADABLE", "its annotations do not describe a node"));
   InstalledNode installed{.node_id = *node,
                           .config_id = *config,
                           .image_id = *image,

@@ -129,8 +129,8 @@ Status Enable(const Controller& controller, const Hierarchy& hierarchy,
   const auto there = ReadWords(group / "cgroup.controllers");
   if (!there || std::ranges::find(*there, controller.name) == there->end()) {
     return Unavailable(controller, group / "cgroup.controllers", "it is not listed there",
-                       "see that the kernel has it and no \"cgroup_disable=\" is on its command "
-                       "line; in a container, that the host hands it on");
+                       "check that the kernel has it and that its command line has no "
+                       "\"cgroup_disable=\"; in a container, check that the host delegates it");
   }
   const int error =
       WriteControl(group / "cgroup.subtree_control", std::string("+") + controller.name);

@@ -95,11 +95,10 @@ Job<void> ControlGroup::Clear(std::chrono::milliseconds patience) const {
     for (pid_t pid : left) KillInGroup(pid, group.path_);
     if (left.empty() && group.Remove()) co_return Status();
     if (std::chrono::steady_clock::now() >= deadline) {
-      co_return Fail(
-          Error(Code::kUnavailable, "CONTAINER_NOT_STOPPED",
-                fmt::format("{} processes of {} do not end, not even by SIGKILL, such as {}: they "
-                            "hang in the kernel; see \"dmesg\", it is tried again",
-                            left.size(), group.path_, left.empty() ? 0 : left.front())));
+      co_return Fail(Error(Code::kUnavailable, "CONTAINER_NOT_STOPPED",
+                           fmt::format("{} processes of {} survive SIGKILL, such as {}: they hang "
+                                       "in the kernel; see \"dmesg\"; the agent tries again",
+                                       left.size(), group.path_, left.empty() ? 0 : left.front())));
     }
     co_await Pause(kLookAgain);
   }

@@ -117,7 +117,7 @@ Status ReadProcess(const Reader& config, ImageFacts& facts) {
   ASSIGN_OR_RETURN(facts.stop_signal, config.Text("StopSignal"));
   if (facts.stop_signal.empty() || ParseSignal(facts.stop_signal)) return {};
   return Fail(ImageNotSupported(
-      fmt::format("STOPSIGNAL {} of the image is no signal of Linux: use a name such as SIGTERM",
+      fmt::format("STOPSIGNAL {} of the image is not a signal of Linux: use a name such as SIGTERM",
                   Quote(facts.stop_signal))));
 }
 

@@ -65,11 +65,11 @@ class Download {
                                              Mebibytes(limits_.download_bytes_max))));
     }
     if (now - grew_ < limits_.stall_timeout) return {};
-    return Fail(Error(Code::kUnavailable, "IMAGE_NOT_PULLED",
-                      fmt::format("pulling {}: nothing came from the registry for {} s; it is "
-                                  "tried again",
-                                  Quote(uri_), limits_.stall_timeout.count() / 1000))
-                    .With("uri", Quote(uri_)));
+    return Fail(
+        Error(Code::kUnavailable, "IMAGE_NOT_PULLED",
+              fmt::format("pulling {}: the registry sent nothing for {} s; the agent tries again",
+                          Quote(uri_), limits_.stall_timeout.count() / 1000))
+            .With("uri", Quote(uri_)));
   }
 
  private:
@@ -143,7 +143,7 @@ Result<Published> ReadPublished(const std::filesystem::path& directory, const Im
   for (const std::string& sum : image.facts.layer_sums) {
     if (!SplitImageUri("docker://x@" + sum)) {
       return Fail(ImageNotSupported(fmt::format(
-          "the image's config lists {} as a layer, which is no sha256 sum: build it again",
+          "the image's config lists {} as a layer, which is not a sha256 digest: build it again",
           Quote(sum))));
     }
   }
@@ -225,9 +225,10 @@ Status CheckVolumePlaces(const ImageFacts& facts, const std::filesystem::path& r
   ASSIGN_OR_RETURN(const std::vector<std::string> paths, CleanVolumes(facts.volumes));
   for (const std::string& path : paths) {
     if (OpenWithin(root, path, O_PATH | O_DIRECTORY).is_open() || errno != ENOTDIR) continue;
-    return Fail(ImageNotSupported(fmt::format(
-        "VOLUME {} of the image is, or is below, what is no directory in it: declare another path",
-        Quote(path))));
+    return Fail(
+        ImageNotSupported(fmt::format("VOLUME {} of the image is not a directory in it, or lies "
+                                      "below something that is not: declare another path",
+                                      Quote(path))));
   }
   return {};
 }
@@ -299,12 +300,12 @@ Job<void> PullInto(PullRequest request, ImageUri uri) {
 
 Status CheckImageUri(const std::string& uri) {
   if (SplitImageUri(uri)) return {};
-  return Fail(ImageNotSupported(fmt::format("image_uri {} is neither oci:/DIRECTORY:TAG nor "
-                                            "docker://NAME:TAG, nor one of them with "
-                                            "@sha256:DIGEST behind",
-                                            Quote(uri)))
-                  .With("field", "image_uri")
-                  .With("value", Quote(uri)));
+  return Fail(
+      ImageNotSupported(fmt::format("image_uri {} is neither oci:/DIRECTORY:TAG nor "
+                                    "docker://NAME:TAG, nor one of them followed by @sha256:DIGEST",
+                                    Quote(uri)))
+          .With("field", "image_uri")
+          .With("value", Quote(uri)));
 }
 
 Job<void> PullImage(PullRequest request) {
@@ -326,7 +327,7 @@ Result<ImageRecord> ReadImageRecord(const std::filesystem::path& place) {
   if (digest == nullptr || !digest->is_string() || sum == nullptr || !sum->is_string() ||
       bytes == nullptr || !bytes->is_int64()) {
     return Fail(DataLoss("IMAGE_UNREADABLE", "the record of image " + place.string() +
-                                                 " is damaged: it is pulled again"));
+                                                 " is damaged: the agent pulls it again"));
   }
   return ImageRecord{.digest = std::string(digest->as_string()),
                      .tree_sum = std::string(sum->as_string()),

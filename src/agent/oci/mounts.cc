@@ -100,8 +100,8 @@ Status Mount(const std::string& source, const std::filesystem::path& target,
   }
   if (errno == EBUSY) {
     return Fail(Error(Code::kUnavailable, "DEVICE_BUSY",
-                      fmt::format("{} cannot be mounted on {} while something else has it to "
-                                  "itself: see what with \"fuser -v {}\"",
+                      fmt::format("{} cannot be mounted on {} while another process uses it "
+                                  "exclusively: find it with \"fuser -v {}\"",
                                   source, target.string(), source)));
   }
   return Fail(SystemError("MOUNT_FAILED",
@@ -120,10 +120,11 @@ Status Unmount(const std::filesystem::path& path) {
     if (!mounted) return {};
     if (::umount2(path.c_str(), UMOUNT_NOFOLLOW) == 0) continue;
     if (errno != EBUSY) return Fail(SystemError("UNMOUNT_FAILED", "unmounting " + path.string()));
-    return Fail(Error(Code::kUnavailable, "MOUNT_BUSY",
-                      fmt::format("{} cannot be unmounted while it is in use: see what holds it "
-                                  "with \"fuser -vm {}\"",
-                                  path.string(), path.string())));
+    return Fail(Error(
+        Code::kUnavailable, "MOUNT_BUSY",
+        fmt::format(
+            "{} cannot be unmounted while it is in use: find what holds it with \"fuser -vm {}\"",
+            path.string(), path.string())));
   }
 }
 

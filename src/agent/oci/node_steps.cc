@@ -36,8 +36,8 @@ constexpr std::chrono::seconds kRetryPauseMax(10);
 Status CheckStopSignal(const InstalledNode& installed) {
   if (ParseSignal(installed.stop_signal)) return {};
   return Fail(Error(Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
-                    fmt::format("the image's stop signal {} is none that can be sent: give the "
-                                "image a STOPSIGNAL such as SIGTERM",
+                    fmt::format("the image's stop signal {} cannot be sent: give the image a "
+                                "STOPSIGNAL such as SIGTERM",
                                 Quote(installed.stop_signal)))
                   .With("field", "stop_signal")
                   .With("value", Quote(installed.stop_signal)));
@@ -114,7 +114,7 @@ Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> unbroken) {
   if (int error = AllocateRing(places.output.string(), static_cast<size_t>(options_.log_bytes / 2));
       error != 0)
     co_return Fail(SystemError(error == ENOSPC ? "HOST_DISK_FULL" : "FILE_NOT_WRITTEN",
-                               "making room for what the node prints in " + places.output.string(),
+                               "reserving space for the node's output in " + places.output.string(),
                                error));
   Volume volume = VolumeOf(places, lock.get(), std::move(unbroken));
   CO_RETURN_IF_ERROR(co_await volume.SetBytes(spec.resources.disk_bytes));

@@ -54,8 +54,8 @@ Job<void> MakeVolume(VolumesToMake volumes, std::string name) {
     if (!copied && copied.error().message.find("No space left") != std::string::npos) {
       CO_RETURN_IF_ERROR(co_await RunToolJob(clear, WithLock(volumes.lock)));
       co_return Fail(Error(Code::kResourceExhausted, "VOLUME_CONTENT_DOES_NOT_FIT",
-                           fmt::format("what the image ships at {} does not fit the node's disk: "
-                                       "give the node a larger one",
+                           fmt::format("the files that the image ships at {} do not fit the node's "
+                                       "disk: give the node a larger one",
                                        Quote(VolumePathOf(name).value_or(name)))));
     }
     if (!copied) co_return Fail(copied.error());

@@ -40,12 +40,12 @@ Status CheckDataDirectory(const std::filesystem::path& path) {
                         (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '_' || c == '-';
                });
   if (plain) return {};
-  return Fail(InvalidArgument(
-                  "INVALID_DATA_DIRECTORY",
-                  fmt::format("data directory {}: an absolute path of A-Z a-z 0-9 . _ - is needed",
-                              Quote(text)))
-                  .With("field", "data")
-                  .With("value", Quote(text)));
+  return Fail(
+      InvalidArgument(
+          "INVALID_DATA_DIRECTORY",
+          fmt::format("data directory {}: use an absolute path of A-Z a-z 0-9 . _ -", Quote(text)))
+          .With("field", "data")
+          .With("value", Quote(text)));
 }
 
 Status CheckHost(const std::string& cgroup_parent) {
@@ -112,7 +112,7 @@ milliseconds LookAgainAfter(std::chrono::steady_clock::duration so_far) {
 HealthReport NotRunning(const std::optional<ContainerEnd>& end) {
   HealthReport report{
       .health = NodeHealth::kNotRunning, .message = {}, .end = end, .start_period = {}};
-  report.message = end ? DescribeEnd(*end) : "how its container ended is not known";
+  report.message = end ? DescribeEnd(*end) : "it is unknown how its container ended";
   return report;
 }
 

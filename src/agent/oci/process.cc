@@ -191,7 +191,7 @@ std::optional<Result<ProcessResult>> Process::Poll() {
   if (options_.stop.stop_requested()) {
     Kill();
     return Fail(Error(Code::kCanceled, "TOOL_STOPPED",
-                      arguments_.front() + " was ended, because the agent is to end"));
+                      arguments_.front() + " was stopped because the agent is stopping"));
   }
   if (Steady::now() < deadline_) return std::nullopt;
   Kill();

@@ -58,8 +58,8 @@ bool Exists(const std::filesystem::path& path) {
 
 Error Unreadable(std::string why) {
   return DataLoss("CONTAINER_UNREADABLE",
-                  fmt::format("runc's record of the container cannot be read ({}): stop the node, "
-                              "or start it anew, and it is written again",
+                  fmt::format("runc's record of the container cannot be read ({}): stop or restart "
+                              "the node, and runc writes it again",
                               why));
 }
 
@@ -253,8 +253,8 @@ Job<void> Runc::End(NodeId id, NodePlaces places, int signal,
   CO_ASSIGN_OR_RETURN(ended, co_await AwaitEnd(*first, kAfterKill));
   if (ended) co_return Status();
   co_return Fail(Error(Code::kUnavailable, "CONTAINER_NOT_STOPPED",
-                       fmt::format("container {} does not end, not even by SIGKILL: its process {} "
-                                   "hangs in the kernel; it is tried again",
+                       fmt::format("container {} survives SIGKILL: its process {} hangs in the "
+                                   "kernel; the agent tries again",
                                    id.ToString(), first->pid)));
 }
 

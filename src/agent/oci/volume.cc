@@ -54,8 +54,8 @@ Error DoesNotFit(int64_t bytes, int64_t needed) {
 
 Error HostDiskFull(const std::filesystem::path& file, int64_t needed, int64_t room) {
   return Error(Code::kResourceExhausted, "HOST_DISK_FULL",
-               fmt::format("{} needs {} more bytes, and the host's file system has {} to give: "
-                           "make room on the host, or delete nodes there",
+               fmt::format("{} needs {} more bytes, and the host's file system has {} left: make "
+                           "room on the host, or delete nodes there",
                            file.string(), needed, room))
       .With("needed_bytes", std::to_string(needed))
       .With("free_bytes", std::to_string(room));
@@ -65,7 +65,7 @@ Error NotAllocated(const std::filesystem::path& file, int64_t bytes, int error) 
   if (error == EOPNOTSUPP) {
     return FailedPrecondition(
         "DISK_NOT_RESERVABLE",
-        fmt::format("the file system of {} cannot allocate a node's disk ahead: put the data "
+        fmt::format("the file system of {} cannot preallocate a node's disk: put the data "
                     "directory on ext4 or XFS, or run the agent with --disks thin",
                     file.string()));
   }
@@ -97,7 +97,7 @@ Error Busy(const std::filesystem::path& file, const std::string& device, const c
                fmt::format("{} {}: {} is still mounted in the mount namespace of {}: end it, or "
                            "wait until it lets go",
                            step, file.string(), device,
-                           others.empty() ? "somebody who cannot be seen from here" : others))
+                           others.empty() ? "a process that is not visible from here" : others))
       .With("device", device)
       .With("held_by", others);
 }
@@ -145,12 +145,12 @@ std::optional<VolumeState> Volume::Look(const std::vector<MountPoint>& mounts) c
   const std::string options = "," + mount->options + ",";
   if (options.starts_with(",ro,") || options.find(",emergency_ro,") != std::string::npos) {
     state.problem =
-        "its disk can only be read, after an error: see the kernel's log; the node is "
-        "to be stopped and started, which checks the disk";
+        "its disk became read-only after an error: see the kernel's log; stop and start the node, "
+        "which checks the disk";
   } else if (int64_t errors = ErrorsOf(mount->source); errors > 0) {
     state.problem = fmt::format(
-        "its disk has had {} errors: see the kernel's log; a stop and a "
-        "start check the disk",
+        "its disk has had {} errors: see the kernel's log; stop and start the node, which checks "
+        "the disk",
         errors);
   }
   return state;
@@ -364,9 +364,10 @@ Job<void> Volume::CheckFileSystem(std::string device, bool all) {
   if ((result.exit_status & 4) == 0 && state) co_return Fail(failed);
   Error damaged = DataLoss(
       "DISK_DAMAGED",
-      fmt::format("the file system in {} has damage that e2fsck does not repair by itself: look "
-                  "at it with \"e2fsck -f {}\" while the node is stopped, or delete the node ({})",
-                  file_.string(), file_.string(), failed.message));
+      fmt::format(
+          "the file system in {} has damage that e2fsck does not repair automatically: inspect it "
+          "with \"e2fsck -f {}\" while the node is stopped, or delete the node ({})",
+          file_.string(), file_.string(), failed.message));
   damaged.facts = failed.facts;
   co_return Fail(damaged);
 }

@@ -20,14 +20,15 @@ constexpr UniqueKey kUniqueKeys[] = {
     {"regions_name", "region", "REGION_NAME_TAKEN", "choose another name"},
     {"protocols_name", "protocol", "PROTOCOL_NAME_TAKEN", "choose another key"},
     {"versions_name", "version", "VERSION_NAME_TAKEN", "publish another version"},
-    {"images_build", "image", "IMAGE_BUILD_TAKEN", "another build came first: try again"},
+    {"images_build", "image", "IMAGE_BUILD_TAKEN",
+     "another request published a build first: try again"},
     {"hosts_name", "host", "HOST_NAME_TAKEN", "choose another name"},
     {"nodes_name", "node", "NODE_NAME_TAKEN",
-     "choose another name, or delete the node that bears it"},
+     "choose another name, or delete the node that has it"},
     {"tokens_name", "token", "TOKEN_NAME_TAKEN",
-     "choose another name, or revoke the token that bears it"},
+     "choose another name, or revoke the token that has it"},
     {"requests_pkey", "request", "REQUEST_RACED",
-     "the same request was answered meanwhile: send it again to get that answer"},
+     "the same request was answered in the meantime: send it again to get that answer"},
 };
 
 // The key in "Key (name)=(eth-1) already exists.": what stands in the last pair of parentheses,
@@ -47,7 +48,7 @@ Error ExplainConstraint(const PgFailure& failure, Error error) {
     if (failure.sqlstate != "23505" || key.constraint != failure.constraint) continue;
     const std::string subject = fmt::format("{} {}", key.kind, Quote(KeyIn(failure.detail)));
     return AlreadyExists(std::string(key.reason),
-                         fmt::format("{} is already there: {}", subject, key.advice))
+                         fmt::format("{} exists already: {}", subject, key.advice))
         .About(subject);
   }
   const std::string detail = failure.detail.empty() ? "" : fmt::format(" ({})", failure.detail);

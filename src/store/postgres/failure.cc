@@ -14,16 +14,16 @@ struct Meaning {
 };
 
 constexpr Meaning kLost = {"", Code::kUnavailable, "DATABASE_UNREACHABLE",
-                           "see that the server runs and can be reached, then try again"};
+                           "check that the server runs and can be reached, then try again"};
 constexpr Meaning kOther = {"", Code::kInternal, "DATABASE_ERROR",
                             "this is a bug or a damaged database: run `tallyman db check`"};
 
 // The first that fits counts.
 constexpr Meaning kMeanings[] = {
     {"40", Code::kUnavailable, "DATABASE_CONFLICT",
-     "others changed the same rows at the same time: try again"},
+     "another transaction changed the same rows at the same time: try again"},
     {"55P03", Code::kUnavailable, "ROWS_LOCKED",
-     "somebody else holds a row that is needed for too long: try again"},
+     "another transaction held a needed row for too long: try again"},
     {"57014", Code::kUnavailable, "DATABASE_TIMEOUT", "it took too long: try again"},
     {"57P", kLost.code, kLost.reason, kLost.advice},
     {"08", kLost.code, kLost.reason, kLost.advice},
@@ -31,12 +31,12 @@ constexpr Meaning kMeanings[] = {
      "nothing was changed: make room on the server's disk and try again"},
     {"53200", Code::kResourceExhausted, "OUT_OF_MEMORY", "the server has no memory left"},
     {"53300", Code::kUnavailable, "DATABASE_BUSY",
-     "the server has no connection left: raise max_connections, or try again"},
+     "the server has no free connection: raise max_connections, or try again"},
     {"25006", Code::kUnavailable, "DATABASE_READ_ONLY",
      "it is a standby, or set to read only: name the primary, or all hosts with "
      "target_session_attrs=read-write"},
     {"58", Code::kUnavailable, "DATABASE_IO",
-     "reading or writing failed: look at the server's disk and its log"},
+     "reading or writing failed: check the server's disk and its log"},
     {"XX001", Code::kDataLoss, "DATABASE_CORRUPT", "restore a backup"},
     {"XX002", Code::kDataLoss, "DATABASE_CORRUPT", "run REINDEX, or restore a backup"},
     {"22021", Code::kInvalidArgument, "INVALID_TEXT", "take the NUL character out of the text"},
@@ -45,7 +45,7 @@ constexpr Meaning kMeanings[] = {
     {"28", Code::kFailedPrecondition, "DATABASE_ACCESS_DENIED",
      "check the user, the password and pg_hba.conf"},
     {"3D000", Code::kNotFound, "DATABASE_MISSING",
-     "make it with createdb, then run `tallyman db migrate`"},
+     "create it with createdb, then run `tallyman db migrate`"},
     {"42501", Code::kFailedPrecondition, "DATABASE_ACCESS_DENIED", "let the user own the database"},
 };
 

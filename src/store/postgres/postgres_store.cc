@@ -47,18 +47,18 @@ bool LeftNoTrace(const PgTransaction& transaction) {
 
 Error PlacementRaced(const std::string& database) {
   return Error(Code::kUnavailable, "DATABASE_CONFLICT",
-               fmt::format("database {}: others filled the hosts that were found, again and again: "
-                           "try again",
+               fmt::format("database {}: other requests repeatedly filled the hosts that were "
+                           "found: try again",
                            database))
       .About(fmt::format("database {}", database));
 }
 
 Error CommitUnknown(const std::string& database, const Error& why) {
-  return Error(Code::kUnavailable, "COMMIT_UNKNOWN",
-               fmt::format("the connection to database {} was lost while it committed, so it is "
-                           "not known whether the change was made: send the request again under "
-                           "the same request id ({})",
-                           database, why.message))
+  return Error(
+             Code::kUnavailable, "COMMIT_UNKNOWN",
+             fmt::format("the connection to database {} was lost during the commit, so its outcome "
+                         "is unknown: send the request again with the same request id ({})",
+                         database, why.message))
       .About(fmt::format("database {}", database));
 }
 

@@ -40,9 +40,9 @@ constexpr ListDialect kLists = {
 
 Error OverTime(const std::string& database) {
   return Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-               fmt::format("database {}: the time that the caller gave was over: give it longer, "
-                           "or ask for less",
-                           database))
+               fmt::format(
+                   "database {}: the caller's deadline passed: allow more time, or ask for less",
+                   database))
       .About(fmt::format("database {}", database));
 }
 

@@ -21,11 +21,10 @@ Status CreateTarget(const std::string& path) {
     return {};
   }
   if (errno == EEXIST) {
-    return Fail(
-        AlreadyExists(
-            "BACKUP_EXISTS",
-            fmt::format("there is a file at {} already: give the path of a new one", Quote(path)))
-            .About(path));
+    return Fail(AlreadyExists(
+                    "BACKUP_EXISTS",
+                    fmt::format("file {} exists already: give the path of a new one", Quote(path)))
+                    .About(path));
   }
   return Fail(
       Error(Code::kUnavailable, "BACKUP_CANNOT_WRITE",

@@ -17,12 +17,13 @@ constexpr UniqueKey kUniqueKeys[] = {
     {"regions.name", "REGION_NAME_TAKEN", "choose another name"},
     {"protocols.key", "PROTOCOL_NAME_TAKEN", "choose another key"},
     {"protocol_versions.protocol_id", "VERSION_NAME_TAKEN", "publish another version"},
-    {"images.protocol_version_id", "IMAGE_BUILD_TAKEN", "another build came first: try again"},
+    {"images.protocol_version_id", "IMAGE_BUILD_TAKEN",
+     "another request published a build first: try again"},
     {"hosts.name", "HOST_NAME_TAKEN", "choose another name"},
-    {"nodes.name", "NODE_NAME_TAKEN", "choose another name, or delete the node that bears it"},
-    {"tokens.name", "TOKEN_NAME_TAKEN", "choose another name, or revoke the token that bears it"},
+    {"nodes.name", "NODE_NAME_TAKEN", "choose another name, or delete the node that has it"},
+    {"tokens.name", "TOKEN_NAME_TAKEN", "choose another name, or revoke the token that has it"},
     {"requests.org_id", "REQUEST_RACED",
-     "the same request was answered meanwhile: send it again to get that answer"},
+     "the same request was answered in the meantime: send it again to get that answer"},
 };
 
 constexpr std::string_view kUniqueFailed = "UNIQUE constraint failed: ";
@@ -37,7 +38,7 @@ Error ExplainConstraint(Error error, std::string_view subject) {
     for (const UniqueKey& key : kUniqueKeys) {
       if (!columns.starts_with(key.columns)) continue;
       return AlreadyExists(std::string(key.reason),
-                           fmt::format("{} is already there: {}", subject, key.advice))
+                           fmt::format("{} exists already: {}", subject, key.advice))
           .About(std::string(subject));
     }
   }
