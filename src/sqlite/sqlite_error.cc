@@ -8,7 +8,7 @@
 namespace tallyman {
 namespace {
 
-// What to do about a primary result code.
+// The meaning of a primary result code and the advice for it.
 struct Meaning {
   int primary_code;
   Code code;
@@ -56,7 +56,7 @@ Error SqliteError(int extended_code, std::string_view message, std::string_view 
   const Meaning& meaning = MeaningOf(extended_code);
   if (message.empty()) message = sqlite3_errstr(extended_code);
   if (meaning.primary_code == SQLITE_NOTADB) {
-    // The statement is whichever came first, and says nothing.
+    // The statement is an arbitrary one and would mislead.
     return Error(meaning.code, std::string(meaning.reason),
                  fmt::format("database {}: {}", path, meaning.advice))
         .About(fmt::format("database {}", path))

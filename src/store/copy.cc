@@ -152,7 +152,7 @@ std::vector<CopyTable> SortByReferences(
       });
     };
     auto ready = std::ranges::find_if(tables, is_ready);
-    // Tables that point to one another in a circle: the database has to defer its checks.
+    // Tables with a cycle of references: the database must defer its checks.
     if (ready == tables.end()) ready = tables.begin();
     placed.insert(ready->name);
     sorted.push_back(std::move(*ready));

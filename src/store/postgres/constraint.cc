@@ -7,7 +7,7 @@
 namespace tallyman {
 namespace {
 
-// A unique key of the schema, and what it means to have it taken.
+// A unique key of the schema, and the error when it is taken.
 struct UniqueKey {
   std::string_view constraint;
   std::string_view kind;
@@ -31,8 +31,8 @@ constexpr UniqueKey kUniqueKeys[] = {
      "the same request was answered in the meantime: send it again to get that answer"},
 };
 
-// The key in "Key (name)=(eth-1) already exists.": what stands in the last pair of parentheses,
-// whatever language the rest is in.
+// The key in "Key (name)=(eth-1) already exists.": the text in the last pair of parentheses, which
+// does not depend on the language of the message.
 std::string_view KeyIn(std::string_view detail) {
   const size_t from = detail.find(")=(");
   const size_t to = detail.rfind(')');

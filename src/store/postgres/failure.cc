@@ -5,7 +5,7 @@
 namespace tallyman {
 namespace {
 
-// What to do about an SQLSTATE, or a class of them (PostgreSQL 15, appendix A).
+// The meaning of an SQLSTATE, or of a class of them (PostgreSQL 15, appendix A).
 struct Meaning {
   std::string_view state;  // a prefix
   Code code;
@@ -18,7 +18,7 @@ constexpr Meaning kLost = {"", Code::kUnavailable, "DATABASE_UNREACHABLE",
 constexpr Meaning kOther = {"", Code::kInternal, "DATABASE_ERROR",
                             "this is a bug or a damaged database: run `tallyman db check`"};
 
-// The first that fits counts.
+// The first match counts.
 constexpr Meaning kMeanings[] = {
     {"40", Code::kUnavailable, "DATABASE_CONFLICT",
      "another transaction changed the same rows at the same time: try again"},
@@ -72,7 +72,7 @@ PgFailure FailureOf(const PGresult* result) {
   failure.table = FieldOf(result, PG_DIAG_TABLE_NAME);
   if (failure.message.empty()) failure.message = PQresultErrorMessage(result);
   while (!failure.message.empty() && failure.message.back() == '\n') failure.message.pop_back();
-  // Without an SQLSTATE it is libpq that speaks: the connection is gone.
+  // Without an SQLSTATE the error comes from libpq: the connection is lost.
   const std::string severity = FieldOf(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   failure.lost = failure.sqlstate.empty() || severity == "FATAL" || severity == "PANIC";
   return failure;

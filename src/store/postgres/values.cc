@@ -61,7 +61,7 @@ void PgArray::AddNull() {
 }
 
 // The form of array_recv(): dimensions, whether there are nulls, the element's type, then for each
-// dimension its size and lower bound, then each element behind its length.
+// dimension its size and lower bound, then each element, preceded by its length.
 std::string PgArray::Encode() const {
   std::string out;
   out.reserve(body_.size() + 20);

@@ -5,7 +5,7 @@
 namespace tallyman {
 namespace {
 
-// A unique key as SQLite names it, and what it means to have it taken.
+// A unique key as SQLite names it, and the error when it is taken.
 struct UniqueKey {
   std::string_view columns;
   std::string_view reason;
