@@ -220,7 +220,7 @@ std::string EncodeReport(const ReportAnswer& answer) {
 }
 
 Status DoReport(Control& control, Call call, const v1::ReportRequest& request, Done done) {
-  // Who may not call hears that first.
+  // Permission is checked first.
   RETURN_IF_ERROR(Authorize(call));
   ASSIGN_OR_RETURN(ReportRequest report, FromReport(request));
   ReportOfHost(control, std::move(call), std::move(report), EncodeReport, std::move(done));

@@ -51,8 +51,8 @@ v1::Image MessageOf(const ImageView& view) {
   return out;
 }
 
-// The name of the org that a request names by name or id. What it cannot find is left to the
-// operation, which says so.
+// The name of the org that a request gives by name or id. If it is not found, the operation reports
+// that.
 std::string OrgNameOf(Control& control, const Call& call, const std::string& name_or_id) {
   std::string name = name_or_id;
   if (!OrgId::Parse(name_or_id)) return name;

@@ -15,7 +15,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-// Where in the request the walk is. Values come in cheaply; the text is made for an error only.
+// The current place in the request. It is cheap to update; its text is built only for an error.
 struct Place {
   const Place* outer = nullptr;
   std::string_view name;

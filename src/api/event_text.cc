@@ -19,7 +19,7 @@ std::string NodeOf(const EventRow& row) {
                           : fmt::format("node {} on host {}", row.node, row.host);
 }
 
-// What happened, without its particulars.
+// What happened, without details.
 std::string BareSentence(const EventRow& row, const std::map<std::string, std::string>& facts) {
   switch (row.event.kind) {
     case EventKind::kNodeCreated:
@@ -89,7 +89,7 @@ bool IsIncident(EventKind kind) {
   return kind >= EventKind::kNodeCrashed && kind <= EventKind::kHostProblem;
 }
 
-// What the host said of it.
+// Appends the host's reason.
 std::string WithReason(std::string sentence, const std::map<std::string, std::string>& facts) {
   for (const char* key : {"result", "message"}) {
     if (const std::string fact = FactOf(facts, key); !fact.empty()) sentence += ": " + fact;
@@ -97,7 +97,7 @@ std::string WithReason(std::string sentence, const std::map<std::string, std::st
   return sentence;
 }
 
-// How it ended, how often, and what the host has to say of it.
+// Appends how the container ended, how often, and the host's message.
 std::string IncidentSentence(std::string sentence,
                              const std::map<std::string, std::string>& facts) {
   const std::string signal = FactOf(facts, "signal"), code = FactOf(facts, "exit_code");

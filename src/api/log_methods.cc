@@ -1,4 +1,4 @@
-// What nodes print, from their hosts to whoever asks: both sides of the relay.
+// The logs of nodes, from their hosts to readers: both sides of the relay.
 #include <fmt/core.h>
 
 #include "api/convert.h"
@@ -19,7 +19,7 @@ Result<std::unique_ptr<MessageStream>> DoStreamNodeLogs(LogRelay& relay, Control
                                                         const Call& call,
                                                         const v1::StreamNodeLogsRequest& request,
                                                         OnReady on_ready) {
-  // Also finds out whether the caller may read logs.
+  // Also checks whether the caller may read logs.
   ASSIGN_OR_RETURN(const NodeLogs logs, FindNodeLogs(control, call, request.node()));
   if (request.tail() < 0 || request.tail() > kTailMax) {
     return Fail(InvalidField("INVALID_TAIL", "tail",

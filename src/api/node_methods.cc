@@ -1,4 +1,4 @@
-// NodeService: what changes nodes. What only shows them is in node_queries.cc.
+// NodeService: the methods that change nodes. Those that only read are in node_queries.cc.
 #include <fmt/core.h>
 
 #include "api/convert.h"

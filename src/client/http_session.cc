@@ -11,12 +11,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Of an answer that says why a stream did not begin.
+// Bound of an answer that says why a stream did not begin.
 constexpr size_t kErrorBytesMax = size_t{64} * 1024;
 constexpr int kPollMs = 200;
 constexpr long kConnectTimeoutMs = 10'000;
 
-// Once in the process, before its first session.
+// Runs once in the process, before its first session.
 void StartLibrary() {
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (started != CURLE_OK) std::abort();
@@ -41,12 +41,12 @@ Error Failed(Code code, const char* reason, std::string_view what, const std::st
 
 struct HttpSession::State {
   std::unique_ptr<CURL, EasyDeleter> easy;
-  std::unique_ptr<CURLM, MultiDeleter> multi;  // made for the first stream
+  std::unique_ptr<CURLM, MultiDeleter> multi;  // created for the first stream
   std::unique_ptr<curl_slist, ListDeleter> headers;
   std::array<char, CURL_ERROR_SIZE> message{};
   std::string ca_file;
 
-  // Of the request at hand.
+  // State of the current request.
   std::string body;
   size_t body_bytes_max = 0;
   const std::function<bool(std::string_view)>* sink = nullptr;
@@ -142,7 +142,7 @@ HttpSession::~HttpSession() = default;
 
 Status HttpSession::Prepare(const HttpPost& post) {
   CURL* easy = state_->easy.get();
-  // Options only: the connection stays.
+  // Resets the options only: the connection stays open.
   curl_easy_reset(easy);
   state_->body.clear();
   state_->sink = nullptr;
@@ -167,7 +167,7 @@ Status HttpSession::Prepare(const HttpPost& post) {
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
   curl_easy_setopt(easy, CURLOPT_POST, 1L);
-  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the size is said below
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the size is set below
   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post.body.data());
   curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(post.body.size()));
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);

@@ -21,24 +21,24 @@ using std::chrono::milliseconds;
 
 constexpr const char* kUnaryType = "application/proto";
 constexpr const char* kStreamType = "application/connect+proto";
-// Four times what a server lets pass between two signs of life.
+// Four times a server's heartbeat interval.
 constexpr milliseconds kStreamIdle{60'000};
 constexpr size_t kStreamMessageMax = size_t{16} << 20;
-// The server's own deadline comes first, and with a better message.
+// The server's own deadline comes first and has a better message.
 constexpr milliseconds kGrace{500};
 constexpr size_t kIdleMax = 16;
 
-// Sent twice, it happens once: it only reads, or the server knows it again.
+// Idempotent: it only reads, or it has a request id by which the server recognizes it.
 bool IsRepeatable(const Message& request) {
   const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
   return field == nullptr || !request.GetReflection()->GetString(request, field).empty();
 }
 
-// Whether the same call may well succeed soon.
+// Whether the same call may succeed soon.
 bool Passes(const Error& error, const HttpAnswer* answer) {
   if (error.reason == kTlsFailed) return false;
   if (error.code == Code::kUnavailable) return true;
-  // Too much at once; a host that has no room left says so without such a hint.
+  // The server is overloaded; exhausted capacity of a host comes without such a hint.
   return error.code == Code::kResourceExhausted && answer != nullptr &&
          answer->retry_after.count() > 0;
 }
@@ -98,7 +98,7 @@ Result<std::string> CheckServer(const NetworkOptions& options) {
   return fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port);
 }
 
-// Takes the messages of a stream out of bytes that come in pieces.
+// Extracts the messages of a stream from bytes that arrive in pieces.
 class StreamReader {
  public:
   using OnMessage = std::function<bool(const Message&)>;
@@ -117,7 +117,7 @@ class StreamReader {
     return StreamReader(*prototype, on_message);
   }
 
-  // False: nothing more is wanted.
+  // False: stop the stream.
   bool Take(std::string_view bytes) {
     envelopes_.Append(bytes);
     while (!done_) {
@@ -173,7 +173,7 @@ class StreamReader {
 Result<std::unique_ptr<NetworkClient>> NetworkClient::Make(NetworkOptions options, Clock& clock,
                                                            Random& random, Pause pause) {
   ASSIGN_OR_RETURN(options.server, CheckServer(options));
-  // A line end would let it smuggle a header in.
+  // A line end would allow the token to inject a header.
   const bool clean = std::ranges::all_of(options.token, [](char c) { return c > ' ' && c < 0x7f; });
   if (!clean) {
     return Fail(InvalidArgument("INVALID_TOKEN",
@@ -207,7 +207,7 @@ HttpPost NetworkClient::PostOf(std::string_view method, std::string_view body,
   post.body = body;
   post.headers = {fmt::format("Content-Type: {}", content_type), "Connect-Protocol-Version: 1",
                   "User-Agent: tallyman",
-                  // A request is sent at once, without asking whether it may be.
+                  // Sends the request body at once, without "Expect: 100-continue".
                   "Expect:"};
   if (!options_.token.empty()) post.headers.push_back("Authorization: Bearer " + options_.token);
   if (left.count() > 0) {

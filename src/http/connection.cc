@@ -41,13 +41,13 @@ constexpr size_t kBufferKeptBytes = 8192;
 constexpr size_t kLingerBytesMax = size_t{1} << 20;
 constexpr std::chrono::seconds kLingerTimeout{2};
 constexpr size_t kBytesPerSecondMin = 65536;
-// As many of these as there may be connections are no burden.
+// Small, because there is one for each of many connections.
 constexpr size_t kSmallBodyBytes = 16384;
-// Most calls are answered sooner, and need nobody to watch whether the peer is still there.
+// Most calls are answered sooner, without the cost of watching whether the peer is still connected.
 constexpr Milliseconds kWatchAfter{20};
 constexpr std::chrono::hours kForEver{24};
 
-// Bytes of a body that is being read or worked on; given back when it goes.
+// Accounts for the bytes of a body that is being read or processed; returns them on destruction.
 class BodyShare {
  public:
   explicit BodyShare(std::atomic<size_t>& taken) : taken_(taken) {}
@@ -55,7 +55,7 @@ class BodyShare {
   BodyShare(const BodyShare&) = delete;
   BodyShare& operator=(const BodyShare&) = delete;
 
-  // How much all of them have then. Small ones are free.
+  // The total afterwards. Small bodies are not counted.
   size_t Set(size_t bytes) {
     if (bytes <= kSmallBodyBytes) bytes = 0;
     const size_t before = std::exchange(bytes_, bytes);
@@ -88,7 +88,7 @@ class Connection final : public Exchange,
     auto peer = Lowest().socket().remote_endpoint(failed);
     if (!failed) address_ = peer.address().to_string();
   }
-  // Whoever made the answer may be the last to let go, on a thread of its own.
+  // The thread that made the answer may drop the last reference.
   ~Connection() override = default;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -151,7 +151,7 @@ class Connection final : public Exchange,
   void WatchPeer();
   void DrainPeer();
 
-  // First, so that it goes last: sockets and timers belong to the shard.
+  // Declared first, so that it is destroyed last: sockets and timers belong to the shard.
   const std::shared_ptr<ConnectionShared> shared_owner_;
   const std::shared_ptr<Shard> shard_owner_;
   ConnectionShared& shared_;
@@ -164,12 +164,12 @@ class Connection final : public Exchange,
   std::optional<HttpResponse> answer_;
   std::unique_ptr<BodySource> source_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
-  std::array<char, 64> scrap_{};  // what a peer sends into its stream
+  std::array<char, 64> scrap_{};  // bytes that a peer sends while it receives a stream
   size_t scrap_bytes_ = 0;
   bool rung_ = false;
   bool idle_ = false;
-  bool gone_ = false;              // the peer is, or the socket
-  bool cut_ = false;               // by the server
+  bool gone_ = false;              // the peer has gone, or the socket failed
+  bool cut_ = false;               // the server cut the connection
   std::atomic<bool> over_{false};  // nobody waits for an answer any more
 };
 
@@ -194,7 +194,7 @@ asio::awaitable<bool> Connection<Socket>::Shake() {
 
 template <class Socket>
 asio::awaitable<void> Connection<Socket>::Run() {
-  // The coroutine keeps the connection, and the connection's end is that of the coroutine.
+  // The coroutine owns the connection, which ends when the coroutine returns.
   auto self = this->shared_from_this();
   bool open = !shared_.draining;
   if (open) open = co_await Shake();
@@ -252,7 +252,8 @@ HttpRequest Connection<Socket>::HeadOf(const Parser& parser) const {
   return request;
 }
 
-// Says what is wrong and ends the connection: what follows cannot be told from the body.
+// Answers with the error and ends the connection, because the next request cannot be told from the
+// body.
 template <class Socket>
 asio::awaitable<bool> Connection<Socket>::Reject(int status, std::string_view reason,
                                                  std::string_view what) {
@@ -262,7 +263,7 @@ asio::awaitable<bool> Connection<Socket>::Reject(int status, std::string_view re
   co_return false;
 }
 
-// Reads on until the peer has seen the answer: closing earlier might destroy it on the way.
+// Keeps reading until the peer has seen the answer: closing earlier might lose it.
 template <class Socket>
 asio::awaitable<void> Connection<Socket>::Linger() {
   error_code ignored;
@@ -280,7 +281,7 @@ asio::awaitable<void> Connection<Socket>::Linger() {
   }
 }
 
-// One request and its answer. True: the connection goes on.
+// One request and its answer. True: keep the connection alive.
 template <class Socket>
 asio::awaitable<bool> Connection<Socket>::ServeOne() {
   const ServerOptions& options = shared_.options;
@@ -294,7 +295,7 @@ asio::awaitable<bool> Connection<Socket>::ServeOne() {
     auto [error, count] = co_await http::async_read_some(stream_, buffer_, *parser, kAwait);
     failed = error;
     head_bytes += count;
-    // The parser itself only bounds what it has to look at in one piece.
+    // The parser itself only bounds what it examines in one piece.
     if (head_bytes > options.header_bytes_max) failed = http::error::header_limit;
   }
   if (failed == http::error::header_limit || failed == http::error::buffer_overflow) {
@@ -337,7 +338,7 @@ asio::awaitable<bool> Connection<Socket>::ServeOne() {
   if (!answer_) co_return false;
   HttpResponse response = *std::move(answer_);
   answer_.reset();
-  // A stream may go on for days, and has no more use for what asked for it.
+  // A stream may last for days and no longer needs its request.
   share.Set(0);
   if (source_ != nullptr) {
     co_await WriteStream(std::move(response), version);
@@ -348,8 +349,8 @@ asio::awaitable<bool> Connection<Socket>::ServeOne() {
   co_return written&& keep_alive;
 }
 
-// What announces its length is charged for all of it before the first byte is asked for; chunks are
-// charged as they come.
+// A body with a length is charged as a whole before its first byte is read; chunks are charged as
+// they arrive.
 template <class Socket>
 asio::awaitable<bool> Connection<Socket>::ReadBody(Parser& parser, BodyShare& share) {
   const ServerOptions& options = shared_.options;
@@ -395,13 +396,13 @@ asio::awaitable<void> Connection<Socket>::AwaitAnswer() {
   if (answer_) co_return;
   WatchPeer();
   while (!answer_ && !cut_) co_await Wait(kForEver);
-  // Ends the watch; nothing else is under way on this socket.
+  // Ends the watch; no other operation is pending on this socket.
   error_code ignored;
   if (!gone_) std::ignore = Lowest().socket().cancel(ignored);
 }
 
-// Learns that the peer has closed while it waits for its answer. Bytes may be its next request, or
-// of TLS: then no more can be learnt.
+// Detects that the peer has closed while it waits for its answer. If there are bytes, they may be
+// the next request or belong to TLS: then a close cannot be detected.
 template <class Socket>
 void Connection<Socket>::WatchPeer() {
   Lowest().socket().async_wait(tcp::socket::wait_read,
@@ -473,7 +474,7 @@ asio::awaitable<void> Connection<Socket>::WriteStream(HttpResponse head, unsigne
     auto [failed, count] = co_await http::async_write_header(stream_, serializer, kAwait);
     if (failed) gone_ = true;
   }
-  // It may be silent for long, and there may be thousands.
+  // A stream may be silent for long, and there may be thousands.
   buffer_.clear();
   buffer_.shrink_to_fit();
   Lowest().expires_never();
@@ -502,7 +503,7 @@ asio::awaitable<void> Connection<Socket>::WriteStream(HttpResponse head, unsigne
   if (!gone_) std::ignore = Lowest().socket().cancel(ignored);
 }
 
-// Throws away what the peer sends into its stream, to learn when it closes.
+// Discards what the peer sends during its stream, to detect when it closes.
 template <class Socket>
 void Connection<Socket>::DrainPeer() {
   stream_.async_read_some(asio::buffer(scrap_),

@@ -11,7 +11,7 @@ constexpr std::chrono::seconds kWindow{60};
 
 }  // namespace
 
-// Who has one IPv6 address has all of its /64.
+// The holder of one IPv6 address controls its whole /64.
 std::string FailureLimit::KeyOf(const std::string& address) {
   constexpr size_t kNetworkBytes = 8;
   in6_addr parsed{};

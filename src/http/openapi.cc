@@ -25,7 +25,7 @@ using google::protobuf::ServiceDescriptor;
 
 constexpr std::string_view kOurPackage = "tallyman.v1";
 
-// The comment before something, its lines joined to one text.
+// The comment before an element, with its lines joined.
 template <class Thing>
 std::string CommentOf(const Thing* thing) {
   google::protobuf::SourceLocation location;

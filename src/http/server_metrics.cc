@@ -14,7 +14,7 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 
 constexpr std::string_view kUnknownMethod = "unknown";
-// Of a label for what went well, beside the sixteen codes.
+// The index of the label for success, after the sixteen codes.
 constexpr size_t kOk = 16;
 
 const prometheus::Histogram::BucketBoundaries& DurationBounds() {
@@ -114,7 +114,7 @@ prometheus::Histogram& ServerMetrics::DurationsOf(const std::string& method, ByC
                                                   size_t code) {
   prometheus::Histogram* known = by_code[code].load();
   if (known != nullptr) return *known;
-  // Two threads get the same one for the same labels.
+  // Two threads get the same histogram for the same labels.
   std::string word(code == kOk ? "ok" : CodeTable()[code].name);
   auto& made =
       registry_->durations.Add({{"method", method}, {"code", std::move(word)}}, DurationBounds());

@@ -1,4 +1,4 @@
-// How much of everything the server takes, and how long it waits.
+// The server's bounds and timeouts.
 #pragma once
 
 #include <chrono>
@@ -17,15 +17,15 @@ struct ServerOptions {
   size_t connections_max = 16384;
   size_t header_bytes_max = 16 * 1024;
   size_t body_bytes_max = size_t{64} << 20;
-  size_t bodies_bytes_max = size_t{256} << 20;  // of all requests together
+  size_t bodies_bytes_max = size_t{256} << 20;  // for all requests together
 
   std::chrono::seconds handshake_timeout{10};
   std::chrono::seconds header_timeout{
-      10};  // from the first byte; of a new connection from its start
+      10};  // from the first byte; for a new connection, from its start
   std::chrono::seconds body_timeout{60};
-  std::chrono::seconds write_timeout{30};  // and a second for every 64 KiB of an answer
+  std::chrono::seconds write_timeout{30};  // plus a second for every 64 KiB of an answer
   std::chrono::seconds idle_timeout{75};   // between the requests of a connection
-  std::chrono::seconds heartbeat{15};      // of a stream that has nothing to send
+  std::chrono::seconds heartbeat{15};      // interval on a stream that has nothing to send
   std::chrono::seconds drain_timeout{10};
 };
 

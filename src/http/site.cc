@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kPathShownMax = 200;
 
-// Statuses of what is no call have no row of their own among the codes.
+// HTTP statuses of pages have no row among the codes.
 Code CodeOfStatus(int status) {
   switch (status) {
     case 413:

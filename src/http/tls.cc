@@ -27,7 +27,7 @@ Result<std::shared_ptr<ssl::context>> LoadTls(const std::string& cert_file,
   SSL_CTX* native = context->native_handle();
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
   SSL_CTX_set_options(native, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-  // Thousands of idle connections: buffers are given back between records.
+  // Releases buffers between records, because there may be thousands of idle connections.
   SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_cipher_list(native, "ECDHE+AESGCM:ECDHE+CHACHA20");
   boost::system::error_code error;

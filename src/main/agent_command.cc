@@ -36,16 +36,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A call that the control plane does not answer; the loop tries again, with pauses of its own.
+// The timeout of a call; the loop retries, with its own pauses.
 constexpr std::chrono::seconds kCallTimeout(15);
-// How long steps that were begun may take to end when the agent is told to.
+// How long steps in progress may take to end when the agent is asked to stop.
 constexpr std::chrono::seconds kStopPatience(10);
 constexpr std::chrono::seconds kJoinPauseMax(30);
 constexpr const char* kJoinAdvice =
     "an admin makes a join token with \"tallyman token create NAME --role join\" (with --host HOST "
     "for an existing host); give it with --join-token-file FILE or TALLYMAN_JOIN_TOKEN";
 
-// Held for as long as the agent lives, whatever its end.
+// Held while the process lives; the kernel releases it in any case.
 Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
   const std::filesystem::path path = data / "agent.lock";
   FileDescriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -86,7 +86,7 @@ MachineFacts FactsOf(const AgentSettings& settings, const Resources& capacity) {
           .runtime = settings.runtime == RuntimeKind::kOci ? OciRuntime::Version() : "simulated"};
 }
 
-// A running agent, its parts in the order in which they depend on one another.
+// A running agent, with its parts in order of dependency.
 class Agent {
  public:
   Agent(const AgentSettings& settings, std::stop_token stop, Clock& clock, Random& random, Log& log)
@@ -117,7 +117,7 @@ class Agent {
   }
 
  private:
-  // What the control plane should hear of the host when its agent begins.
+  // Reports problems of the host that were found when its agent started.
   Status SayWhatIsWrong(AgentCore& core) {
     ASSIGN_OR_RETURN(const bool went_down, BeginRun(*journal_, BootId()));
     if (went_down) {
@@ -174,8 +174,7 @@ class Agent {
     if (identity && !settings_.rejoin) return identity;
     ASSIGN_OR_RETURN(const std::string token, JoinToken());
     ASSIGN_OR_RETURN(const Capacity capacity, runtime_->MeasureCapacity());
-    // It goes in a message, and is as worth keeping as one that goes in the head: the same
-    // refusals.
+    // The join token goes in a message, but is as secret as one in the head: the same checks apply.
     RETURN_IF_ERROR(Connect(token));
     ASSIGN_OR_RETURN(auto client, Connect(""));
     const MachineFacts facts = FactsOf(settings_, capacity.available);
@@ -240,7 +239,7 @@ class Agent {
   std::unique_ptr<SqliteJournal> journal_;
 };
 
-// The lock is the agent's: one that runs would start again what is stopped here.
+// Takes the agent's lock, because a running agent would start the nodes again.
 Status StopNodes(const AgentSettings& settings, Log& log) {
   ASSIGN_OR_RETURN(auto runtime, OpenRuntime(settings, {}));
   ASSIGN_OR_RETURN(const FileDescriptor lock, LockDirectory(settings.data));
@@ -253,7 +252,7 @@ int RunAgent(const std::vector<std::string>& arguments,
              const std::function<std::optional<std::string>(std::string_view)>& variable,
              Clock& clock, Random& random) {
   auto parsed = ParseAgentOptions(arguments, variable);
-  // Stopping nodes may be ended at any time: what was told to end goes on ending.
+  // Stopping nodes may be interrupted at any time: nodes that were asked to stop continue to stop.
   const bool stop_nodes = parsed && parsed->settings && parsed->settings->stop_nodes;
   const sigset_t signals = stop_nodes ? TakeSignals({}) : TakeSignals({SIGTERM, SIGINT});
   if (parsed && !parsed->settings) {

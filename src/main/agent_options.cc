@@ -97,7 +97,7 @@ void Define(CLI::App& app, AgentSettings& settings, TypedAgentOptions& typed) {
           "How long a step is retried after a transient error, such as an unreachable registry");
 }
 
-// Named ones are spoken to without TLS; the option without a value stands for all.
+// Named registries are used without TLS; the option without a value means all.
 void ReadPlainHttp(const TypedAgentOptions& typed, bool given, RegistryOptions& registries) {
   for (const std::string& registry : typed.plain_http) {
     if (!registry.empty()) registries.plain_http.insert(registry);
@@ -105,7 +105,7 @@ void ReadPlainHttp(const TypedAgentOptions& typed, bool given, RegistryOptions& 
   registries.all_plain_http = given && registries.plain_http.empty();
 }
 
-// What tools that pull images are to know of the way out, in either case of letters.
+// The proxy settings for tools that pull images, in upper or lower case.
 void ReadProxies(const std::function<std::optional<std::string>(std::string_view)>& variable,
                  RegistryOptions& registries) {
   for (const char* name :

@@ -25,7 +25,7 @@ struct TypedServerOptions {
   int64_t command_deadline_seconds = 3600;
 };
 
-// HOST:PORT, where an IPv6 address stands in brackets.
+// HOST:PORT, with an IPv6 address in brackets.
 Status ReadListen(const std::string& text, ServerOptions& server) {
   size_t colon = text.rfind(':');
   std::string host = colon == std::string::npos ? "" : text.substr(0, colon);

@@ -145,7 +145,7 @@ MetricSource FleetMetrics(Control& control) {
     std::lock_guard lock(kept->mutex);
     if (kept->values.empty() || Steady::now() - kept->read_at >= kTotalsKept) {
       auto totals = ReadFleetTotals(control);
-      // Old numbers would look like true ones.
+      // Old numbers would look current.
       kept->values = totals ? ValuesOf(*totals) : std::vector<MetricValues>();
       kept->read_at = Steady::now();
     }

@@ -9,7 +9,7 @@
 namespace tallyman {
 namespace {
 
-// How soon it is seen that nobody waits for a signal any more.
+// How soon the thread notices that nobody waits for a signal any more.
 constexpr timespec kPoll{.tv_sec = 0, .tv_nsec = 100'000'000};
 
 }  // namespace

@@ -12,8 +12,8 @@ namespace tallyman {
 
 enum class Codec { kJson, kProto };
 
-// INVALID_ARGUMENT MALFORMED_MESSAGE, with the fact "field" where one is to blame (a field that the
-// message does not have, a value that its type does not take).
+// INVALID_ARGUMENT MALFORMED_MESSAGE, with the fact "field" when one is at fault (an unknown field,
+// or a value that does not fit its type).
 Status ParseMessage(Codec codec, std::string_view bytes, google::protobuf::Message& message);
 
 // INTERNAL UNPRINTABLE_MESSAGE.
