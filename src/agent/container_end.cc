@@ -11,7 +11,7 @@
 namespace tallyman {
 namespace {
 
-// Of the output that is part of a sentence.
+// Bound of the output quoted in a sentence.
 constexpr size_t kQuotedBytesMax = 600;
 
 std::string HowItEnded(const ContainerEnd& end) {
@@ -29,7 +29,7 @@ std::string HowItEnded(const ContainerEnd& end) {
 std::string LastPrinted(const ContainerEnd& end) {
   const std::string output = CleanText(end.output, kOutputBytesMax);
   std::string_view last = output;
-  // The last of it says why; from the beginning of a character on.
+  // The end of the output says why; start at the beginning of a character.
   if (last.size() > kQuotedBytesMax) last.remove_prefix(last.size() - kQuotedBytesMax);
   while (!last.empty() && !IsUtf8(last)) last.remove_prefix(1);
   while (!last.empty() && last.back() == '\n') last.remove_suffix(1);

@@ -1,4 +1,4 @@
-// How a container ended: in words, and in the form in which it is told and kept.
+// How a container ended: in words, and in the form in which it is reported and stored.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@ class ContainerEnd;
 
 namespace tallyman {
 
-// "it ended with exit code 3; it printed last: ...", at most 1,000 bytes.
+// "it exited with code 3; it printed last: ...", at most 1,000 bytes.
 std::string DescribeEnd(const ContainerEnd& end);
 // "it printed last: ..."; empty: nothing.
 std::string LastPrinted(const ContainerEnd& end);

@@ -1,5 +1,5 @@
-// The half of the agent that looks after nodes: those that should run, run; what is broken is made
-// again; what happens is told.
+// The half of the agent that supervises nodes: it keeps them running, repairs what is broken and
+// reports incidents.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -15,17 +15,17 @@ namespace {
 
 constexpr size_t kIncidentsMax = 1000;
 constexpr std::chrono::seconds kFirstRestartPause(1);
-// A node that has stayed up for so long is started at once when it ends again.
+// A node that has stayed up for this long is restarted at once when it ends.
 constexpr std::chrono::minutes kStable(10);
 
-// It can be read again, and that is all: what becomes of it somebody has to say.
+// The node is readable again, but an operator has to decide what happens to it.
 bool IsLeftFailed(const JournalNode& node) {
   return node.failed && node.mending == Mending::kNothing;
 }
 
 }  // namespace
 
-// One step; the runtime is asked without locks.
+// One step; the runtime is called without locks.
 void AgentCore::DoCare(const Work& work) {
   const JournalNode& node = *work.node;
   const bool anew = node.mending != Mending::kNothing || node.failed || !node.should_run;
@@ -97,7 +97,7 @@ void AgentCore::CareStepDone(const Work& work, NodeCare& care, JournalChange& ch
        {{"next_look_ms", std::to_string(care.restart_pause.count())}}});
 }
 
-// It is again what the journal says.
+// The node matches the journal again.
 void AgentCore::Mended(const Work& work, NodeCare& care, JournalChange& change) {
   JournalNode node = state_.nodes.at(work.node_id);
   if (!IsLeftFailed(node)) node.failed = false;
@@ -118,7 +118,7 @@ void AgentCore::CareStepFailed(const Work& work, const Error& error, NodeCare& c
     care.care_at = now + options_.care_interval;
     return;
   }
-  // What it is made from may be gone, or broken: that is made again.
+  // Its files may be gone or broken: recreate them.
   if (work.step == CareStep::kStart && !care.remade && !MayPass(error)) {
     care.remade = true;
     care.step = CareStep::kPrepare;
@@ -204,7 +204,7 @@ void AgentCore::SeeEnd(const HealthReport& report, NodeCare& care, JournalChange
   care.health.reset();
   care.unhealthy_probes = 0;
   care.health_message.clear();
-  // After a boot nothing runs, and nothing has crashed.
+  // After a boot nothing runs, but nothing has crashed.
   if (!std::exchange(care.was_up, false)) return;
   care.crashed = true;
   parts_.log.Write({LogLevel::kWarning,
@@ -229,12 +229,12 @@ void AgentCore::AddHostProblem(const std::string& message) {
   SaveCare(change);
 }
 
-// Those of which nobody was told yet are put together; there are never more than kIncidentsMax.
+// Merges unreported incidents of one kind; there are never more than kIncidentsMax.
 void AgentCore::AddIncident(IncidentKind kind, const std::optional<NodeId>& node_id,
                             std::string message, const std::optional<ContainerEnd>& end,
                             JournalChange& change) {
   auto alike = [&](const JournalIncident& other) {
-    // Problems of a host are of many kinds, told apart by their words.
+    // Problems of a host are of many kinds, distinguished by their messages.
     return other.kind == kind && other.node_id == node_id &&
            (kind != IncidentKind::kHostProblem || other.message == message);
   };
@@ -252,7 +252,7 @@ void AgentCore::AddIncident(IncidentKind kind, const std::optional<NodeId>& node
   }
   if (one.number == state_.next_incident) change.next_incident = one.number + 1;
   if (change.next_incident && state_.incidents.size() >= kIncidentsMax) {
-    // The oldest goes; what it counted is not lost when one like it is kept.
+    // Drops the oldest; its count is added to one of the same kind, if there is one.
     const JournalIncident& oldest = state_.incidents.begin()->second;
     change.erased_incidents.push_back(oldest.number);
     if (alike(oldest)) one.count += oldest.count;

@@ -14,7 +14,7 @@ constexpr char kHost[] = "host";
 constexpr char kNonce[] = "join_nonce";
 constexpr char kToken[] = "host_token";
 
-// One for the life of the journal: only together with a join token does it mean anything.
+// One nonce for the life of the journal: it only has meaning together with a join token.
 Result<std::string> NonceFor(SqliteJournal& journal, Random& random) {
   ASSIGN_OR_RETURN(std::string nonce, journal.Fact(kNonce));
   if (!nonce.empty()) return nonce;
@@ -72,7 +72,7 @@ Result<HostIdentity> Join(Client& client, SqliteJournal& journal, Random& random
   RETURN_IF_ERROR(journal.SetFact(kHost, identity.host));
   RETURN_IF_ERROR(journal.SetFact(kHostId, identity.host_id));
   RETURN_IF_ERROR(journal.SetFact(kToken, identity.token));
-  // For people and for the last release; there may be no room for it.
+  // For people and for the last release; there may be no space for it.
   (void)WriteFileAtomically(token_file, identity.token + "\n", 0600).has_value();
   return identity;
 }

@@ -43,7 +43,7 @@ int64_t ReservedMemoryBytes(int64_t total_bytes) {
 }
 
 Capacity PlanCapacity(const Resources& machine, const DiskRoom& disk, const DiskUse& use) {
-  // How many nodes there will be is not known: a share of the disk bounds what is kept for their
+  // The number of future nodes is unknown: a share of the disk bounds the space reserved for their
   // logs.
   const int64_t expected = std::min(machine.cpu_cores * kNodesPerCoreMax, kNodesExpectedMax);
   const int64_t logs = std::max(use.log_bytes_per_node * use.nodes,

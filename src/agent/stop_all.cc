@@ -12,7 +12,7 @@ namespace {
 constexpr std::chrono::milliseconds kLookMin(10);
 constexpr std::chrono::milliseconds kLookMax(500);
 
-// So often a stop may fail by what may pass, such as a device that is busy.
+// How often a stop may fail with a transient error, such as a busy device.
 constexpr int kAttemptsMax = 20;
 
 struct Waiting {

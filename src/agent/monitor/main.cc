@@ -1,4 +1,4 @@
-// `tallyman-monitor`, which the agent runs for every node: see monitor.h.
+// `tallyman-monitor`, which the agent starts for every node: see monitor.h.
 #include <fcntl.h>
 #include <unistd.h>
 
