@@ -8,7 +8,7 @@ namespace tallyman {
 namespace {
 
 constexpr size_t kShownBytesMax = 500;
-// What runc itself says when there is nothing to run, or what is there cannot be run.
+// runc's own message when the command is missing or cannot be run.
 constexpr std::string_view kNotStarted = "unable to start container process: ";
 
 std::string End(std::string_view said) {

@@ -23,7 +23,7 @@ constexpr std::string_view kRoomAdvice =
     "this host has no space left for images: delete nodes whose images no other node needs, or "
     "give the agent a larger --image-room-gb";
 
-// The first sign that is found counts.
+// The first match counts.
 constexpr std::array kPullRules = {
     Rule{"no space left on device", Code::kResourceExhausted, "IMAGE_ROOM_FULL", kRoomAdvice},
     Rule{"digest did not match", Code::kFailedPrecondition, "IMAGE_DAMAGED",
@@ -110,7 +110,7 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-// The message without what the image and its registry are called, which may be anything.
+// The message without the names of the image and its registry, which may contain anything.
 std::string WithoutNames(std::string message, std::string_view uri) {
   std::string_view name = uri.substr(uri.find(':') + 1);
   while (name.starts_with('/')) name.remove_prefix(1);
@@ -145,7 +145,7 @@ bool IsOfTheTool(const Error& cause) { return cause.reason == "TOOL_FAILED"; }
 }  // namespace
 
 std::string MessageOf(std::string_view said) {
-  // A program of Go that broke down: what broke, and no trace.
+  // A Go program that crashed: the reason, without the trace.
   if (size_t panic = said.find("panic: "); panic != std::string_view::npos) {
     std::string_view line = said.substr(panic + 7);
     for (std::string_view after : {"\n", " goroutine ", " [recovered]"})

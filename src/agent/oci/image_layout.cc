@@ -36,7 +36,7 @@ Result<std::string> HexOf(const json::value& descriptor) {
       "the image's manifest names a part by {}, and only sha256 is supported", Quote(digest))));
 }
 
-// Writes a blob of the layout and gives its descriptor.
+// Writes a blob of the layout and returns its descriptor.
 Result<json::object> WriteBlob(const std::filesystem::path& blobs, const json::value& value,
                                std::string_view type) {
   const std::string text = json::serialize(value);

@@ -38,7 +38,7 @@ Error TooLarge(const std::string& uri, std::string what) {
       .With("uri", Quote(uri));
 }
 
-// Looks at what a pull has brought, and whether anything still comes.
+// Watches the size of a pull, and whether data still arrives.
 class Download {
  public:
   Download(std::filesystem::path directory, const PullRequest& request)
@@ -81,7 +81,7 @@ class Download {
   std::chrono::steady_clock::time_point next_{};
 };
 
-// Both tools work on what is thrown away if they do not come to their end.
+// Both tools may be killed, because their unfinished work is discarded.
 ProcessOptions ForThrowAway(const PullRequest& request, std::chrono::milliseconds timeout) {
   return {.timeout = timeout,
           .dies_with_caller = true,
@@ -153,7 +153,7 @@ Result<Published> ReadPublished(const std::filesystem::path& directory, const Im
                   image.facts.layer_sums.size(), image.parts.layers.size())));
 }
 
-// umoci knows no zstd.
+// umoci does not support zstd.
 Job<void> UnpackZstd(PullRequest request, std::filesystem::path from, std::filesystem::path to) {
   std::vector<std::string> words = {
       "prlimit",     fmt::format("--fsize={}", request.limits.unpacked_bytes_max),
@@ -220,7 +220,7 @@ Job<std::vector<UnpackedLayer>> ReadyLayers(PullRequest request, std::filesystem
   co_return layers;
 }
 
-// A volume is a directory, whatever the image has there.
+// A volume is a directory, regardless of what the image has there.
 Status CheckVolumePlaces(const ImageFacts& facts, const std::filesystem::path& root) {
   ASSIGN_OR_RETURN(const std::vector<std::string> paths, CleanVolumes(facts.volumes));
   for (const std::string& path : paths) {
@@ -233,7 +233,7 @@ Status CheckVolumePlaces(const ImageFacts& facts, const std::filesystem::path& r
   return {};
 }
 
-// What is written beside the unpacked root, all that must be there before it counts.
+// Writes the files beside the unpacked root, all of which must exist before the image counts.
 Status Finish(const std::filesystem::path& image_directory, const Published& image, int64_t bytes,
               const std::stop_token& stop) {
   const std::filesystem::path root = image_directory / "rootfs";
@@ -258,7 +258,7 @@ Status GiveName(const std::filesystem::path& from, const std::filesystem::path& 
   return {};
 }
 
-// A full room is said in the same words wherever it shows.
+// Reports a full file system for images with one error, wherever it shows.
 Error InWords(const std::string& uri, const Error& error) {
   if (error.Fact("errno") != std::to_string(ENOSPC)) return error;
   return UnpackFailed(uri, Internal("TOOL_FAILED", "no space left on device"));
@@ -289,7 +289,7 @@ Job<void> PullInto(PullRequest request, ImageUri uri) {
     return Finish(made, image, bytes, stop);
   };
   CO_RETURN_IF_ERROR(co_await RunAside(finish));
-  // Its name is what says that it is whole, so all of it comes before.
+  // Its final name marks it as complete, so everything else comes first.
   std::vector<std::string> sync = {"sync", "-f", made.string()};
   CO_RETURN_IF_ERROR(
       co_await RunToolJob(sync, ForThrowAway(request, request.limits.unpack_timeout)));

@@ -20,7 +20,7 @@ struct Hole {
   std::string_view tool;
   std::string_view id;
   std::string_view what;
-  // Where it was closed: in one branch after another, and in every later branch.
+  // The versions that fixed it: one per branch, and every later branch has the fix.
   std::array<Version, kBranchesMax> closed;
 };
 
@@ -55,7 +55,7 @@ constexpr Hole kHoles[] = {
      {{{0, 4, 7}}}},
 };
 
-// The first three numbers of "runc version 1.1.5+ds1"; what is not there is 0.
+// The first three numbers of "runc version 1.1.5+ds1"; a missing one is 0.
 Version ReadVersion(std::string_view text) {
   Version version{};
   text.remove_prefix(std::min(text.find_first_of("0123456789"), text.size()));

@@ -38,7 +38,7 @@ std::string Unescape(const std::string& text) {
   return out;
 }
 
-// Tries again and again, as long as `patience`, while it fails with that reason.
+// Retries for up to `patience` while it fails with that reason.
 Job<void> WhileBusy(std::function<Status()> attempt, std::string reason,
                     std::chrono::milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
@@ -146,7 +146,7 @@ std::vector<OtherMount> FindOtherMounts(const std::string& source) {
     OtherMount other{.pid = static_cast<pid_t>(*pid), .process_name = {}, .paths = {}};
     auto text = ReadFile(process / "mountinfo", kMountInfoBytesMax);
     for (MountPoint& mount : ParseMountInfo(text.value_or(""))) {
-      // An overlay keeps what its layers are on.
+      // An overlay holds the file systems of its layers.
       const bool rests_on_it = std::ranges::any_of(other.paths, [&](const std::string& path) {
         return mount.options.find("=" + path + "/") != std::string::npos;
       });
@@ -172,7 +172,8 @@ bool UnmountThere(const OtherMount& other) {
   const FileDescriptor there(
       ::open(fmt::format("/proc/{}/ns/mnt", other.pid).c_str(), O_RDONLY | O_CLOEXEC));
   if (!there.is_open()) return false;
-  // Only a process of one thread may enter it. Between fork and _exit nothing but system calls.
+  // Only a single-threaded process may enter it. Between fork and _exit only system calls are
+  // allowed.
   const pid_t child = ::fork();
   if (child == 0) {
     bool all = ::setns(there.get(), CLONE_NEWNS) == 0;

@@ -76,7 +76,7 @@ Job<FileDescriptor> SeizeNodeJob(std::filesystem::path path) {
     }
     co_await Pause(kLookAgain);
   }
-  // Those that this process began and left running are its own to bury.
+  // Processes that this process started and left running must be reaped here.
   for (pid_t pid : killed) ::waitpid(pid, nullptr, WNOHANG);
   co_return std::move(lock);
 }

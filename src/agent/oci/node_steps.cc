@@ -27,9 +27,9 @@ namespace {
 
 constexpr std::chrono::minutes kLockPatience(10);
 constexpr std::chrono::seconds kUnmountPatience(20);
-// Trees of millions of files.
+// Enough for trees of millions of files.
 constexpr std::chrono::hours kRemoveTimeout(6);
-// However long an image wants its health command to take, and to be waited after one that failed.
+// Bounds for an image's health timeout and for its wait after a failure.
 constexpr std::chrono::minutes kHealthTimeoutMax(10);
 constexpr std::chrono::seconds kRetryPauseMax(10);
 
@@ -155,7 +155,7 @@ Job<void> NodeSteps::MountRoot(NodePlaces places, InstalledNode installed, int l
                         .owner = installed.user.value_or(DataOwner()),
                         .lock = lock};
   CO_RETURN_IF_ERROR(co_await MakeVolumes(volumes));
-  // Whatever job there was ended with the container.
+  // Any job of the node ended with the container.
   CO_RETURN_IF_ERROR(co_await RemoveTreeJob(places.jobs() / "blocking-job", lock));
   co_return Mount("overlay", places.root, "overlay", 0,
                   fmt::format("lowerdir={},upperdir={},workdir={}", image_root.string(),
@@ -170,7 +170,7 @@ Job<void> NodeSteps::Start(NodeId id, std::shared_ptr<bool> unbroken) {
   CO_RETURN_IF_ERROR(co_await runc_.Clear(id, places));
   CO_ASSIGN_OR_RETURN(std::string config, ReadFile(places.config));
   CO_ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(config));
-  // It was there when it was installed; after an unclean end of the machine it is looked at.
+  // The image was present at the install; after an unclean shutdown of the machine it is verified.
   CO_RETURN_IF_ERROR(co_await images_.Fetch(installed.image_id, installed.image_uri, OrgId()));
   Volume volume = VolumeOf(places, lock.get(), std::move(unbroken));
   CO_RETURN_IF_ERROR(co_await volume.Mount());
@@ -200,7 +200,7 @@ Job<void> NodeSteps::EndContainer(NodePlaces places, NodeId id, int lock) {
   CO_RETURN_IF_ERROR(
       co_await runc_.End(id, places, ParseSignal(installed.stop_signal).value_or(SIGTERM), grace));
   CO_RETURN_IF_ERROR(co_await runc_.Clear(id, places));
-  // What an unmount writes back would keep the caller waiting.
+  // The write-back of an unmount would block the caller.
   Volume volume = VolumeOf(places, lock);
   if (volume.BytesInForce()) {
     std::vector<std::string> arguments = {"sync", "--file-system", places.disk.string()};

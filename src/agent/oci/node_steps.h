@@ -1,6 +1,6 @@
-// What is done for a node, step by step: each call of the Runtime as a job.
+// The steps of a node: each call of the Runtime as a job.
 //
-// A job holds the node's lock while it works, and ends what it has begun when it is destroyed.
+// A job holds the node's lock while it works, and ends its processes when it is destroyed.
 // Thread-safe for different nodes. Outlives its jobs.
 #pragma once
 
@@ -25,14 +25,14 @@ class NodeSteps {
       : options_(options), images_(images), runc_(runc) {}
 
   Job<void> Prepare(NodeSpec spec);
-  // `unbroken` is true while it must not be broken off.
+  // `unbroken` is true while it must not be interrupted.
   Job<void> Install(NodeSpec spec, std::shared_ptr<bool> unbroken);
   Job<void> Start(NodeId id, std::shared_ptr<bool> unbroken);
   Job<void> Stop(NodeId id);
   Job<void> Remove(NodeId id);
   Job<void> DropLeftovers(NodeId id);
-  // REQUIRES: the container runs. `installed` is what it was made from.
-  // Unhealthy after as many failures in a row as the image allows.
+  // REQUIRES: the container runs. `installed` is the record from which it was made. Unhealthy after
+  // as many consecutive failures as the image allows.
   Job<HealthReport> Probe(NodeId id, InstalledNode installed);
 
   NodePlaces PlacesOf(const NodeId& id) const {

@@ -1,6 +1,6 @@
-// The directories of a node's volumes on its disk: made, filled and given to their user.
+// Creates the directories of a node's volumes on its disk, fills them and sets their owner.
 //
-// Jobs of node_steps.h; the disk is mounted, and the caller has the node's lock.
+// Used by the jobs of node_steps.h; the disk is mounted, and the caller has the node's lock.
 #pragma once
 
 #include <filesystem>
@@ -22,22 +22,22 @@ struct VolumesToMake {
   int lock = -1;
 };
 
-// Makes those that are not there, with the content and the owners that the image ships at their
-// paths, as docker does; where it ships nothing they are the owner's. One that is there stays as it
-// is. Each is whole or not there. The directory for jobs is the owner's. RESOURCE_EXHAUSTED
-// VOLUME_CONTENT_DOES_NOT_FIT.
+// Creates missing directories, with the content and the owners that the image ships at their paths,
+// as docker does; if it ships nothing, they belong to the owner. An existing directory is
+// unchanged. Each is complete or missing. The directory for jobs belongs to the owner.
+// RESOURCE_EXHAUSTED VOLUME_CONTENT_DOES_NOT_FIT.
 Job<void> MakeVolumes(VolumesToMake volumes);
 
-// Adds what a mounted disk says: the volumes that are on it, and who owns them where that is one
-// user other than root.
+// Adds what a mounted disk shows: the volumes on it, and their owner if that is a single user other
+// than root.
 void AddVolumesOf(const std::filesystem::path& disk, DataUse& use);
 
-// Owner and mode of the image's root directory, for the layer above it: that one's count.
+// Copies owner and mode of the image's root directory to the layer above it, whose own count.
 Status CopyRootAttributes(const std::filesystem::path& image_root,
                           const std::filesystem::path& layer);
 
-// Whose a node's data are to become, kept beside them until it is otherwise; so that it can be
-// finished after a crash, and undone when the version before comes back.
+// A change of the owner of a node's data, recorded beside the data, so that it can be finished
+// after a crash and undone when the previous version is restored.
 struct Handover {
   DataOwner from;
   DataOwner to;
@@ -46,8 +46,8 @@ struct Handover {
 
 Result<std::optional<Handover>> ReadHandover(const std::filesystem::path& disk);
 
-// Makes `to` the owner of what `now` owns (nullopt: not known, nothing is done), unless it is root,
-// who needs not own it. Undoes what was handed over from `to` before.
+// Makes `to` the owner of what `now` owns (nullopt: unknown, does nothing), unless `to` is root,
+// who need not own it. Undoes an earlier handover from `to`.
 Job<void> HandOver(std::filesystem::path disk, std::optional<DataOwner> now, DataOwner to,
                    int lock);
 

@@ -22,14 +22,14 @@ namespace tallyman {
 namespace {
 
 constexpr int64_t kBlockBytes = 4096;
-// A container leaves the host's mounts behind within that.
+// A starting container drops the host's mounts within this time.
 constexpr std::chrono::seconds kCopiesPatience(3);
 constexpr std::chrono::seconds kBusyPatience(20);
 constexpr std::chrono::milliseconds kLookAgain(20);
 constexpr std::chrono::seconds kMountPatience(5);
 // Moving the data of a disk of many terabytes takes hours.
 constexpr std::chrono::hours kResizeTimeout(12);
-// What is allocated at once, between two looks at anything else.
+// How much is allocated at once, between two checks of anything else.
 constexpr int64_t kReserveStepBytes = int64_t{8} << 30;
 
 Status CheckBytes(int64_t bytes) {
@@ -80,9 +80,9 @@ Error NotAllocated(const std::filesystem::path& file, int64_t bytes, int error) 
                      fmt::format("giving {} a size of {} bytes", file.string(), bytes), error);
 }
 
-// What a file in `directory` can be given without going below the floor.
+// The space a file in `directory` can get without going below the floor.
 int64_t RoomOf(std::filesystem::path directory, int64_t floor_bytes) {
-  // The directory of a node that is to be made is not there yet.
+  // The directory of a new node does not exist yet.
   struct statvfs host{};
   while (::statvfs(directory.c_str(), &host) != 0) {
     if (errno != ENOENT || !directory.has_relative_path()) return INT64_MAX;
@@ -106,8 +106,8 @@ bool IsUnused(const std::string& device) {
   return FileDescriptor(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC)).is_open();
 }
 
-// The kernel zeroes what it need not write by punching holes into the file, which would give back
-// what was allocated. Best effort: holes are filled before the next mount.
+// The kernel zeroes blocks by punching holes into the file, which would free allocated space. Best
+// effort: holes are filled before the next mount.
 void KeepAllocated(const std::string& device) {
   const std::string name = device.substr(device.rfind('/') + 1);
   std::ofstream("/sys/fs/ext4/" + name + "/extent_max_zeroout_kb") << "0";
@@ -129,19 +129,19 @@ std::optional<int64_t> Volume::Bytes() const {
 }
 
 std::optional<VolumeState> Volume::Look(const std::vector<MountPoint>& mounts) const {
-  // Of several on one point the last one is seen.
+  // Of several mounts on one point, the last is visible.
   auto mount = std::find_if(mounts.rbegin(), mounts.rend(),
                             [&](const MountPoint& each) { return each.path == mount_point_; });
   struct statvfs info{};
   if (mount == mounts.rend() || ::statvfs(mount_point_.c_str(), &info) != 0) return std::nullopt;
   const auto block = static_cast<int64_t>(info.f_frsize);
-  // Mounted with minixdf, the file system says its full size: all blocks, whatever they hold.
+  // Mounted with minixdf, the file system reports its full size: all blocks, including metadata.
   VolumeState state{.bytes = static_cast<int64_t>(info.f_blocks) * block,
                     .used_bytes = static_cast<int64_t>(info.f_blocks - info.f_bfree) * block,
                     .problem = {}};
   if (auto file = Bytes(); file && *file / kBlockBytes * kBlockBytes == state.bytes)
     state.bytes = *file;
-  // Kernels since 6.14 say so by another word after an error.
+  // Kernels since 6.14 use another word after an error.
   const std::string options = "," + mount->options + ",";
   if (options.starts_with(",ro,") || options.find(",emergency_ro,") != std::string::npos) {
     state.problem =
@@ -182,7 +182,7 @@ Job<void> Volume::SetBytes(int64_t bytes) {
   co_return co_await Grow(bytes);
 }
 
-// Gives `file` its size, and all the room that it needs for it. Leaves what it has allocated.
+// Sets the size of `file` and allocates all its space. Keeps what is allocated already.
 Job<void> Volume::Reserve(std::filesystem::path file, int64_t bytes) {
   FileDescriptor opened(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   struct stat info{};
@@ -224,7 +224,7 @@ Job<void> Volume::FillHoles() {
   co_return Status();
 }
 
-// Makes the file no larger than the file system in it needs, and than `bytes`.
+// Shrinks the file to the larger of `bytes` and what the file system in it needs.
 void Volume::GiveBack(int64_t bytes) const {
   auto state = ReadExt4State(file_);
   int64_t inside = state && *state ? (*state)->bytes : 0;
@@ -235,7 +235,7 @@ void Volume::GiveBack(int64_t bytes) const {
 }
 
 Job<void> Volume::Create(int64_t bytes) {
-  // It gets its name only when it is whole.
+  // It gets its final name only when it is complete.
   const std::filesystem::path beside = file_.string() + ".new";
   std::error_code ignored;
   std::filesystem::remove(beside, ignored);
@@ -244,8 +244,8 @@ Job<void> Volume::Create(int64_t bytes) {
     std::filesystem::remove(beside, ignored);
     co_return reserved;
   }
-  // 4 KiB blocks whatever the size, so that sizes are seen as they were asked for; nothing reserved
-  // for root; tables written when they are first used; nothing that was allocated given back.
+  // 4 KiB blocks for all sizes, so that sizes are exact; no blocks reserved for root; tables are
+  // written when first used; allocated space is kept.
   ProcessOptions options{.timeout = std::chrono::minutes(30), .inherited = lock_};
   std::vector<std::string> arguments = {
       "mkfs.ext4",
@@ -315,7 +315,7 @@ Job<void> Volume::Shrink(int64_t bytes) {
   co_return co_await FillHoles();
 }
 
-// Runs what must not be broken off: it writes the file system's own structures, a word at a time.
+// Runs a tool that must not be interrupted, because it rewrites the file system's own structures.
 Job<ProcessResult> Volume::RunUnbroken(std::vector<std::string> arguments) {
   ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
   options.left_running = true;
@@ -326,7 +326,7 @@ Job<ProcessResult> Volume::RunUnbroken(std::vector<std::string> arguments) {
   co_return result;
 }
 
-// The smallest size that the file system could be given.
+// The smallest size to which the file system could shrink.
 Job<int64_t> Volume::MinimumBytes(std::string device) {
   std::vector<std::string> arguments = {"resize2fs", "-P", device};
   ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
@@ -339,11 +339,11 @@ Job<int64_t> Volume::MinimumBytes(std::string device) {
   co_return *blocks* kBlockBytes;
 }
 
-// Repairs what can be repaired without asking; `all`: also when nothing says that it is needed.
+// Repairs what can be repaired automatically; `all`: checks even if there is no sign of damage.
 Job<void> Volume::CheckFileSystem(std::string device, bool all) {
-  // Unmounted here, it may still be mounted in the copy of all mounts that a container has while it
-  // is being started, until it leaves them behind. Whoever keeps such a copy for longer has no use
-  // for a disk of ours: it is taken out of it.
+  // Although unmounted here, it may still be mounted in the copy of all mounts that a starting
+  // container has until it drops them. Any process that keeps such a copy for longer does not need
+  // a node's disk: unmount it there.
   const auto begun = std::chrono::steady_clock::now();
   bool taken_out = false;
   while (!IsUnused(device)) {
@@ -378,7 +378,7 @@ Job<void> Volume::Mount() {
   CO_RETURN_IF_ERROR(co_await FillHoles());
   CO_ASSIGN_OR_RETURN(LoopDevice loop, AttachLoop(file_));
   CO_RETURN_IF_ERROR(RefreshLoopSize(loop));
-  // One that is mounted elsewhere says that it was not unmounted, and must not be touched.
+  // A file system that is mounted elsewhere looks uncleanly unmounted, but must not be touched.
   if (IsUnused(loop.path)) {
     CO_ASSIGN_OR_RETURN(auto state, ReadExt4State(file_));
     if (!state || !state->clean) CO_RETURN_IF_ERROR(co_await CheckFileSystem(loop.path, false));
@@ -397,7 +397,7 @@ Job<void> Volume::SyncAndUnmount() {
   if (!mounted) co_return Status();
   std::vector<std::string> arguments = {"sync", "--file-system", mount_point_.string()};
   ProcessOptions options{.timeout = kSyncTimeout, .inherited = lock_};
-  // It says only whether all was written, which a broken disk does not let happen.
+  // It only reports whether everything was written, which fails on a broken disk.
   auto synced = co_await RunProcessJob(arguments, options);
   if (!synced) co_return Fail(synced.error());
   co_return co_await UnmountJob(mount_point_, kBusyPatience);
