@@ -1,4 +1,4 @@
-// One host of a simulation: a machine and a journal that stay, and an agent that comes and goes.
+// One host of a simulation: a permanent machine and journal, and an agent that starts and dies.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace tallyman {
 
-// Where all chance comes from, and whether anything goes wrong at all.
+// The source of all randomness, and the switch for faults.
 class Chance {
  public:
   explicit Chance(uint64_t seed) : random_(seed) {}
@@ -31,7 +31,7 @@ class Chance {
 // Ends the agent where it is thrown.
 struct AgentKilled {};
 
-// A host's own clock, which somebody may set.
+// A host's own clock, which may be set.
 class HostClock final : public Clock {
  public:
   explicit HostClock(Clock& clock) : clock_(clock) {}
@@ -65,13 +65,13 @@ class SimulatedHost final : private Client {
   std::vector<ObservedNode> Seen() const;
   bool HasWork() const;
 
-  // Each ends with the agent's death where chance will have it; it is there again the next time.
+  // At random each ends with the agent's death; the next call starts it again.
   void Talk();
   bool Work();
   void Kill();
-  // The machine goes down: what was not synced is lost, the journal is not.
+  // The machine loses power: unsynced data are lost, the journal is not.
   void CutPower();
-  // Its registry, or its disk, is of no use for a while.
+  // Its registry, or its disk, fails for a while.
   void LoseRegistry(std::chrono::seconds how_long) { registry_back_ = Later(how_long); }
   void FillDisk(std::chrono::seconds how_long) { disk_free_ = Later(how_long); }
   void SetClock(std::chrono::seconds by) { clock_.Jump(by); }

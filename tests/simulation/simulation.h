@@ -1,8 +1,8 @@
 // A control plane on a real database, agents with their journals and simulated machines, and
-// between them a network that loses, doubles, delays and reorders what is said; servers and agents
+// between them a network that loses, duplicates, delays and reorders messages; servers and agents
 // crash anywhere, disks and upgrades fail, machines lose power and what was not synced, registries
-// are away, clocks are set, nodes crash, become unhealthy or cannot be read. Everything happens in
-// one order, chosen by a seed.
+// are unreachable, clocks are set, nodes crash, become unhealthy or cannot be read. Everything
+// happens in one order, chosen by a seed.
 //
 // After each step the promises are checked (checks.cc); once the faults stop, every transition has
 // to end, and books, ledger and machines have to agree.
@@ -24,7 +24,7 @@
 
 namespace tallyman {
 
-// A store whose writes may come to nothing, or be done without a word.
+// A store whose writes may be lost, or succeed without an answer.
 class UnsteadyStore final : public Store {
  public:
   UnsteadyStore(Store& store, Chance& chance) : store_(store), chance_(chance) {}
@@ -44,7 +44,7 @@ class Simulation final : public Network {
   // Empty: every promise was kept. Else the first that was not, with what led to it.
   std::string Run(int steps);
 
-  // What happened, a line a step.
+  // What happened, one line per step.
   const std::vector<std::string>& trace() const { return trace_; }
 
  private:
@@ -69,7 +69,7 @@ class Simulation final : public Network {
   void BadNight(SimulatedHost& host);
   void Operate();
   void ExpireOverdue();
-  // Faults have stopped: everybody does what there is to do, for as long as it takes.
+  // Faults have stopped: everybody works until nothing is left to do.
   void Settle();
   bool IsQuiet();
   std::vector<std::string> NodeNames();
