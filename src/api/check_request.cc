@@ -54,8 +54,9 @@ Status CheckString(const Place& place, const std::string& text) {
 
 Status CheckEnum(const Place& place, const FieldDescriptor& field, int number) {
   if (field.enum_type()->FindValueByNumber(number) != nullptr) return {};
-  return Refuse(place, "UNKNOWN_ENUM_VALUE",
-                fmt::format("is {}, which is no value of {}", number, field.enum_type()->name()));
+  return Refuse(
+      place, "UNKNOWN_ENUM_VALUE",
+      fmt::format("is {}, which is not a value of {}", number, field.enum_type()->name()));
 }
 
 Status CheckMessage(const Message& message, const Place* outer);

@@ -65,7 +65,7 @@ v1::ReportedNode MessageOf(const ReportedNode& reported) {
   }
   out.set_image_digest(report.image_digest);
   out.set_disk_used_bytes(report.disk_used_bytes);
-  // Unset times are zero when incidents were counted for a node that its host does not report.
+  // Zero when incidents were counted for a node that its host does not report.
   if (reported.changed_at != Time()) *out.mutable_since() = ToMessage(reported.changed_at);
   return out;
 }
