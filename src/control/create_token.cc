@@ -33,9 +33,9 @@ Status CheckTokenName(const std::string& name) {
   if (!name.starts_with(kHostTokenPrefix)) return {};
   return Fail(Refused(
       "INVALID_NAME", "name",
-      fmt::format("is {}: names that begin with \"{}\" are those of hosts that joined; choose "
-                  "another",
-                  name, kHostTokenPrefix)));
+      fmt::format(
+          "is {}: names that begin with \"{}\" are reserved for hosts that joined; choose another",
+          name, kHostTokenPrefix)));
 }
 
 Status CheckLifetime(const CreateTokenRequest& request) {
@@ -70,7 +70,7 @@ Status CheckGrant(const Call& call, Role role) {
   if (!call.actor.org_id || !IsOfMachine(role)) return {};
   return Fail(Error(Code::kPermissionDenied, "NOT_PERMITTED",
                     fmt::format("{} is an admin of one org and makes admins, operators and viewers "
-                                "of it; a token of role {} wants an admin of all orgs",
+                                "of it; a token of role {} requires an admin of all orgs",
                                 call.actor.id, ToText(role)))
                   .With("field", "role"));
 }
@@ -80,10 +80,10 @@ Result<InventoryDecision<MadeToken>> Decide(Control& control, const Call& call,
   const Cause cause = control.CauseOf(call);
   ASSIGN_OR_RETURN(auto taken, tx.FindToken(request.name));
   if (taken) {
-    return Fail(AlreadyExists("TOKEN_NAME_TAKEN",
-                              fmt::format("there is a token {} already: choose another name, or "
-                                          "revoke that one",
-                                          request.name))
+    return Fail(AlreadyExists(
+                    "TOKEN_NAME_TAKEN",
+                    fmt::format("token {} exists already: choose another name, or revoke that one",
+                                request.name))
                     .About("token " + request.name)
                     .With("field", "name"));
   }

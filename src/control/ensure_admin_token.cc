@@ -20,7 +20,7 @@ Result<bool> HasTokens(ReadTx& tx) {
 
 Result<InventoryDecision<TokenRow>> Decide(const Cause& cause, const TokenRow& row, ReadTx& tx) {
   ASSIGN_OR_RETURN(bool has_tokens, HasTokens(tx));
-  if (has_tokens) return Fail(FailedPrecondition(kTokensExist, "there are tokens already"));
+  if (has_tokens) return Fail(FailedPrecondition(kTokensExist, "the database has tokens already"));
   InventoryDecision<TokenRow> decision;
   decision.answer = row;
   decision.rows.new_tokens = {row.token};

@@ -70,7 +70,7 @@ Result<Decision> Mark(Control& control, const Call& call, const std::vector<Node
 Result<HostId> HostOf(const Call& call) {
   if (call.actor.host_id) return *call.actor.host_id;
   return Fail(Error(Code::kPermissionDenied, "NOT_A_HOST",
-                    fmt::format("{} speaks for no host", call.actor.id)));
+                    fmt::format("{} is not the token of a host", call.actor.id)));
 }
 
 void FetchCommands(Control& control, Call call, int64_t max_commands, Encode<HandedCommands> encode,

@@ -104,7 +104,7 @@ bool MayBeAnswered(const Error& error) {
 Error FaultOfServer(std::string reason, const std::exception& e) {
   return Internal(
       std::move(reason),
-      fmt::format("a fault of the server: {}; nothing was changed, its log has more", e.what()));
+      fmt::format("internal error of the server: {}; nothing was changed, see its log", e.what()));
 }
 
 // What one caller of an unknown lot is told: his own request id decides.
@@ -176,10 +176,10 @@ Result<Decision> LotRunner::Decide(const Mutation& mutation, const Snapshot& sna
   try {
     return mutation.decide(snapshot, tx);
   } catch (const std::out_of_range& e) {
-    return failed(DataLoss(
-        "ROW_MISSING", fmt::format("a row that others refer to is missing in the database ({}): "
-                                   "`tallyman audit` looks for what else is wrong",
-                                   e.what())));
+    return failed(DataLoss("ROW_MISSING",
+                           fmt::format("a row to which others refer is missing in the database "
+                                       "({}): run `tallyman audit` to look for more faults",
+                                       e.what())));
   } catch (const std::exception& e) {
     return failed(FaultOfServer("DECISION_FAILED", e));
   }

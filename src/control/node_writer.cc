@@ -196,8 +196,7 @@ std::vector<const HostSnapshot*> HostsOf(const Snapshot& snapshot,
 
 Error PlanStale(const std::string& wanted, const std::string& now) {
   return Error(Code::kAborted, "PLAN_STALE",
-               "what the plan was made from has changed since, so it would not do what it showed: "
-               "make a new plan")
+               "the plan is stale, because its input has changed since: make a new plan")
       .With("field", "plan_token")
       .With("plan_token", Quote(wanted))
       .With("now", now);
@@ -206,7 +205,7 @@ Error PlanStale(const std::string& wanted, const std::string& now) {
 Status CheckVersion(const Node& node, int64_t expected) {
   if (expected == 0 || expected == node.version) return {};
   return Fail(Error(Code::kAborted, "VERSION_MISMATCH",
-                    fmt::format("node {} is at version {}, not {}: read it again and decide anew",
+                    fmt::format("node {} is at version {}, not {}: read it again and retry",
                                 node.name, node.version, expected))
                   .About("node " + node.name)
                   .With("field", "expected_version")

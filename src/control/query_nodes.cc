@@ -136,13 +136,12 @@ Result<CommandView> GetCommand(Control& control, const Call& call, const std::st
   return Query<CommandView>(control, call, [&](ReadTx& tx) -> Result<CommandView> {
     auto id = CommandId::Parse(text);
     if (!id) {
-      return Fail(
-          InvalidArgument("INVALID_ID",
-                          fmt::format("command_id is {}, which is no id: `tallyman node show` "
-                                      "and the list of commands show ids",
-                                      Quote(text)))
-              .With("field", "command_id")
-              .With("value", Quote(text)));
+      return Fail(InvalidArgument("INVALID_ID",
+                                  fmt::format("command_id is {}, which is not an id: `tallyman "
+                                              "node show` and the list of commands show ids",
+                                              Quote(text)))
+                      .With("field", "command_id")
+                      .With("value", Quote(text)));
     }
     ASSIGN_OR_RETURN(auto row, tx.FindCommand(*id));
     if (!row) return Fail(CommandNotFound(text));

@@ -189,7 +189,7 @@ void RepairDrift(Control& control, Call call, const RepairRequest& request,
     if (more) {
       repair.answer.warnings.push_back(
           {"MORE_TO_REPAIR",
-           fmt::format("more than {} hosts are wrong: repair again for the rest", kHostsMax),
+           fmt::format("more than {} hosts have drift: repair again for the rest", kHostsMax),
            {},
            "",
            ""});

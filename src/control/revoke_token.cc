@@ -11,7 +11,7 @@ namespace {
 
 Error TokenNotFound(std::string_view token) {
   return NotFound("TOKEN_NOT_FOUND",
-                  fmt::format("there is no token {} in force: `tallyman token list` shows them; a "
+                  fmt::format("no token {} is in force: `tallyman token list` shows tokens; a "
                               "token is revoked by its name or id, not by its secret",
                               Quote(token)))
       .About("token " + Quote(token))
