@@ -197,7 +197,7 @@ TEST_F(NetworkClientTest, SaysWhenTheServerDoesNotKnowTheMethod) {
 
 TEST_F(NetworkClientTest, SaysThatATokenIsWantedWhereNoneWasGiven) {
   const Error error(Code::kUnauthenticated, "INVALID_TOKEN", "not a token of this server");
-  const Error none(Code::kUnauthenticated, "NO_TOKEN", "the call came without a token");
+  const Error none(Code::kUnauthenticated, "NO_TOKEN", "the call has no token");
   ScriptedPeer peer({Refusal(401, error), Refusal(401, none), Refusal(401, error)});
   auto with = Connect(peer.url());
   EXPECT_EQ(Get(*with).error(), error);

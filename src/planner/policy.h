@@ -1,4 +1,4 @@
-// What the operator of a fleet may choose.
+// The policies that the operator of a fleet may choose.
 #pragma once
 
 #include "base/bytes.h"
@@ -6,7 +6,7 @@
 
 namespace tallyman {
 
-// What an operation does when it finds books that are wrong.
+// What an operation does when it finds wrong books.
 enum class DriftPolicy { kHeal, kAbort };
 
 template <>
@@ -17,17 +17,17 @@ struct EnumText<DriftPolicy> {
 struct Policies {
   DriftPolicy drift = DriftPolicy::kHeal;
   CapacityPolicy capacity = CapacityPolicy::kWarn;  // a host may have its own
-  // The most that one node may ask for.
+  // The most that one node may request.
   Resources node_max = {1000, kTebi, 100 * kTebi};
 };
 
-// Something that was done all the same, but that somebody should know.
+// A warning: the operation was carried out, but somebody should know about it.
 struct Warning {
   std::string reason;
   std::string message;
   HostId host_id;
   std::string host_name;
-  std::string dimension;  // "" when it is about no single one
+  std::string dimension;  // "" when it is not about a single one
 };
 
 }  // namespace tallyman

@@ -7,8 +7,8 @@ namespace tallyman {
 namespace {
 
 // Both walk an index in the order of the strategy: from one value of its leading column to the
-// next, and within a value over the hosts that have room. The walk ends with the last host that is
-// asked for, so that a large fleet costs no more than a small one.
+// next, and within a value over the hosts with enough free resources. The walk ends with the last
+// host that is requested, so that a large fleet costs no more than a small one.
 constexpr char kSpread[] =
     "WITH RECURSIVE steps (node_count) AS ("
     "(SELECT h.node_count FROM hosts h WHERE h.region_id = $1 ORDER BY h.node_count LIMIT 1) "
