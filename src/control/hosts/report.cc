@@ -267,9 +267,9 @@ class Report {
     ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
     for (const NodeSnapshot* node : nodes)
       RETURN_IF_ERROR(WriteStep(writer, books, *node, lives.at(node->node.id)));
-    Writes writes = writer.Finish(books);
-    writes.leaves_trail = !nodes.empty();
-    return writes;
+    Decided<Changes> decided = writer.Finish(books);
+    decided.leaves_trail = !nodes.empty();
+    return static_cast<Writes&&>(decided);
   }
 
   void AddReports(Time now, int64_t incident_number, ChangeSet& changes) const {
