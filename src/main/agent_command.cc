@@ -26,6 +26,7 @@
 #include "agent/system_error.h"
 #include "base/bytes.h"
 #include "base/random.h"
+#include "base/system.h"
 #include "client/network_client.h"
 #include "main/agent_options.h"
 #include "main/signals.h"
