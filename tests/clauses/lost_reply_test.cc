@@ -128,10 +128,10 @@ TEST_F(LostReply, NoFailureOfALaterRunMakesAnUnknownCommitKnown) {
     unsure.refusals = {failure};
     unsure.fates = {Fate::kReplyLost};
     unsure.fates.resize(10, Fate::kRefused);
-    EXPECT_REFUSED(Upgrade("one id"), Code::kUnavailable, "COMMIT_UNKNOWN");
+    EXPECT_REFUSED(Upgrade("one-id"), Code::kUnavailable, "COMMIT_UNKNOWN");
   }
   unsure.fates.clear();
-  ASSERT_OK(Upgrade("one id"));
+  ASSERT_OK(Upgrade("one-id"));
   ExpectUpgradedOnce();
 }
 
@@ -142,10 +142,10 @@ TEST_F(LostReply, NeitherDoesASuspicionOfDrift) {
     unsure.refusals = refusals;
     unsure.fates = {Fate::kReplyLost};
     unsure.fates.resize(10, Fate::kRefused);
-    EXPECT_REFUSED(Upgrade("one id"), Code::kUnavailable, "COMMIT_UNKNOWN");
+    EXPECT_REFUSED(Upgrade("one-id"), Code::kUnavailable, "COMMIT_UNKNOWN");
   }
   unsure.fates.clear();
-  ASSERT_OK(Upgrade("one id"));
+  ASSERT_OK(Upgrade("one-id"));
   ExpectUpgradedOnce();
 }
 

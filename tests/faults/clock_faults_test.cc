@@ -1,6 +1,8 @@
 // A server whose clock is not that of the others: it writes nothing, and says why.
 #include "base/system.h"
 #include "control/clock_check.h"
+#include "store/postgres/postgres_store.h"
+#include "tests/support/postgres_cluster.h"
 #include "tests/support/server.h"
 
 namespace tallyman {
@@ -18,8 +20,8 @@ class ClockFaults : public testing::Test {
     return server.Send<v1::CreateOrgResponse>("OrgService/CreateOrg", request);
   }
 
-  std::unique_ptr<SharedDatabase> database = SharedPostgres().make();
-  Server server{database->Open(), 7};
+  PostgresDatabase database;
+  Server server{PostgresStore::Open(database.dsn(), {}).value(), 7};
   ClockCheck check{*server.control, server.metrics};
 };
 

@@ -25,6 +25,8 @@ class PausingStore final : public Store {
     });
   }
 
+  Result<std::optional<Time>> Now() override { return store_->Now(); }
+
   // From now on every write stops there, until Open().
   void Shut() {
     std::lock_guard lock(mutex_);
