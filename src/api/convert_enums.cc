@@ -120,6 +120,10 @@ v1::CapacityPolicy ToMessage(std::optional<CapacityPolicy> policy) {
   return *policy == CapacityPolicy::kWarn ? v1::CAPACITY_POLICY_WARN : v1::CAPACITY_POLICY_ENFORCE;
 }
 
+v1::Liveness ToMessage(Liveness liveness) {
+  return static_cast<v1::Liveness>(static_cast<int>(liveness) + 1);
+}
+static_assert(v1::LIVENESS_NEVER_HEARD == 1 && v1::LIVENESS_LIVE == 2 && v1::LIVENESS_SILENT == 3);
 v1::RunState ToMessage(ReportedRun run) { return static_cast<v1::RunState>(run); }
 static_assert(v1::RUN_STATE_UNSPECIFIED == 0 && v1::RUN_STATE_RUNNING == 1 &&
               v1::RUN_STATE_STOPPED == 2 && v1::RUN_STATE_FAILED == 3);

@@ -79,6 +79,11 @@ std::string BareSentence(const EventRow& row, const std::map<std::string, std::s
       return fmt::format("host {} has a problem", row.host);
     case EventKind::kCommandFailed:
       return fmt::format("{} of {} failed", FactOf(facts, "command"), NodeOf(row));
+    case EventKind::kHostSilent:
+      return fmt::format("host {} is silent: nothing came since {}", row.host,
+                         FactOf(facts, "heard_at"));
+    case EventKind::kHostHeard:
+      return fmt::format("host {} is heard again", row.host);
     case EventKind::kImageCreated:
       break;
   }

@@ -28,6 +28,8 @@ v1::Host MessageOf(const Host& host, const std::string& region,
   for (const Warning& warning : warnings) *out.add_warnings() = ToMessage(warning);
   *out.mutable_created_at() = ToMessage(host.created_at);
   *out.mutable_updated_at() = ToMessage(host.updated_at);
+  out.set_liveness(ToMessage(LivenessOf(host)));
+  if (host.silent_since) *out.mutable_silent_since() = ToMessage(*host.silent_since);
   return out;
 }
 
@@ -35,6 +37,7 @@ v1::Host MessageOf(const HostView& view) {
   v1::Host out = MessageOf(view.row.host, view.row.region, view.warnings);
   if (!view.reported) return out;
   const HostReport& report = *view.reported;
+  *out.mutable_heard_at() = ToMessage(report.heard_at);
   v1::ReportedHost& said = *out.mutable_reported();
   *said.mutable_heard_at() = ToMessage(report.heard_at);
   if (report.status_at) *said.mutable_status_at() = ToMessage(*report.status_at);

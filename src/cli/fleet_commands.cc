@@ -255,6 +255,8 @@ CommandResult ShowHost(Context& context, const std::string& name) {
               {{"host", host.name()},
                {"id", host.id()},
                {"region", host.region()},
+               {"state", HostState(host).text},
+               {"silent since", FormatTimestamp(host.silent_since())},
                {"capacity policy",
                 EnumWord(v1::CapacityPolicy_Name(host.capacity_policy()), "CAPACITY_POLICY_")},
                {"ledger entries", std::to_string(host.ledger_seq())},
@@ -294,6 +296,7 @@ CommandResult ListHosts(Context& context, const HostListOptions& options) {
   }
   Table table({{"HOST", Align::kLeft, true},
                {"REGION", Align::kLeft, true},
+               {"STATE"},
                {"NODES", Align::kRight},
                {"CPU USED", Align::kRight},
                {"FREE", Align::kRight},
@@ -302,8 +305,10 @@ CommandResult ListHosts(Context& context, const HostListOptions& options) {
                {"DISK USED", Align::kRight},
                {"FREE", Align::kRight}});
   for (const v1::Host& host : list.hosts()) {
-    std::vector<Cell> row = {
-        {host.name()}, {host.region()}, {std::to_string(host.books().node_count())}};
+    std::vector<Cell> row = {{host.name()},
+                             {host.region()},
+                             HostState(host),
+                             {std::to_string(host.books().node_count())}};
     for (const DimensionView& dimension : kDimensionViews) {
       const int64_t free = (host.free().*dimension.get)();
       row.push_back({FormatAmount(dimension, (host.books().allocated().*dimension.get)())});

@@ -215,6 +215,7 @@ CommandResult ShowNode(Context& context, const std::string& name) {
                {"id", node.id()},
                {"org", node.org()},
                {"host", node.host()},
+               {"host silent since", FormatTimestamp(node.host_silent_since())},
                {"region", node.region()},
                {"image", node.image()},
                {"runs", node.running_config_id().empty() ? "nothing, as far as the host has said"

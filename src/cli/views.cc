@@ -231,6 +231,13 @@ Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& 
   return table;
 }
 
+Cell HostState(const v1::Host& host) {
+  std::string state = EnumWord(v1::Liveness_Name(host.liveness()), "LIVENESS_");
+  std::ranges::replace(state, '_', ' ');
+  const bool silent = host.liveness() == v1::LIVENESS_SILENT;
+  return {std::move(state), silent ? Colour::kRed : Colour::kNone};
+}
+
 Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of) {
   std::vector<Column> columns = {{"NODE", Align::kLeft, true}, {"ORG", Align::kLeft, true}};
   if (of == NodeTableOf::kFleet) columns.push_back({"HOST", Align::kLeft, true});
@@ -247,9 +254,13 @@ Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of) {
     row.push_back({node.image()});
     const bool failed = node.node_state() == v1::NODE_STATE_FAILED;
     const bool unwell = IsUnwell(node);
-    if (unwell)
+    const bool unheard = node.has_host_silent_since() && !node.has_released_at();
+    // What the host said last may not be so any more.
+    if (unheard)
+      state += ", host silent";
+    else if (unwell)
       state += node.reported().health() == v1::HEALTH_UNHEALTHY ? ", unhealthy" : ", has a problem";
-    row.push_back({std::move(state), failed || unwell ? Colour::kRed : Colour::kNone});
+    row.push_back({std::move(state), failed || unwell || unheard ? Colour::kRed : Colour::kNone});
     for (const DimensionView& d : kDimensionViews) {
       row.push_back({FormatAmount(d, (node.resources().*d.get)())});
     }

@@ -10,6 +10,7 @@
 
 #include "cli/context.h"
 #include "tallyman/v1/common.pb.h"
+#include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/node.pb.h"
 
 namespace tallyman {
@@ -36,6 +37,9 @@ void PrintOutcome(Context& context, bool applied, std::string_view done,
 Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts);
 
 Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& rules);
+
+// Whether it is heard; red where it is not any more.
+Cell HostState(const v1::Host& host);
 
 enum class NodeTableOf { kFleet, kOneHost };
 Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of);

@@ -59,6 +59,7 @@ constexpr AuthorizationRule kRules[] = {
     {"internal/ConfirmRuns", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/EnsureAdminToken", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/ExpireCommands", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"internal/MarkSilentHosts", {kAllOrgs, kNone, kNone, kNone, kNone}},
 };
 
 static_assert(std::ranges::is_sorted(kRules, {}, &AuthorizationRule::method));

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "control/authorize.h"
 #include "control/firewall.h"
+#include "control/liveness.h"
 #include "control/node_writer.h"
 #include "control/read_once.h"
 #include "control/resolve.h"
@@ -196,6 +197,7 @@ Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& t
   ASSIGN_OR_RETURN(BooksPlan books,
                    BooksPlan::Begin(hosts, {}, control.policies(), writer.cause()));
   ASSIGN_OR_RETURN(auto placed, Place(targets, snapshot, books));
+  ASSIGN_OR_RETURN(std::vector<Warning> unheard, WarnOfUnheard(placed, snapshot, tx));
   for (size_t i = 0; i < placed.size(); ++i) {
     const Host& host = snapshot.hosts.at(placed[i]).host;
     Node node;
@@ -213,7 +215,9 @@ Result<NodeDecision> Decide(Control& control, const Call& call, const Targets& t
                                 .held_before = {},
                                 .held_after = {}}));
   }
-  return writer.Finish(books);
+  NodeDecision decision = writer.Finish(books);
+  std::ranges::move(unheard, std::back_inserter(decision.changes.warnings));
+  return decision;
 }
 
 }  // namespace

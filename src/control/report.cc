@@ -11,6 +11,7 @@
 #include "base/sorted_unique.h"
 #include "control/authorize.h"
 #include "control/incidents.h"
+#include "control/liveness.h"
 #include "control/node_step.h"
 #include "control/reports.h"
 
@@ -81,7 +82,10 @@ class Report {
       for (const auto& outcome : request_.outcomes) locks_.commands.push_back(outcome.id);
       LockSet wanted;
       wanted.commands = locks_.commands;
+      // What was last heard comes with the larger of the reads.
+      if (!request_.status) wanted.report_hosts = {host_};
       ASSIGN_OR_RETURN(Snapshot places, tx.Load(wanted));
+      if (!request_.status) LookAtSilence(places);
       for (const auto& [id, place] : places.commands) {
         if (place.host_id == host_) locks_.nodes.push_back(place.node_id);
       }
@@ -138,6 +142,14 @@ class Report {
   }
 
  private:
+  // A host that is heard for the first time, or may have been marked as silent, is locked for it.
+  void LookAtSilence(const Snapshot& snapshot) {
+    auto last = snapshot.host_reports.find(host_);
+    const Time marked_before = control_.clock().Now() - control_.policies().host_silent;
+    if (last == snapshot.host_reports.end() || last->second.heard_at < marked_before)
+      locks_.hosts = {host_};
+  }
+
   // Adds those nodes to the locks of which the status says something new.
   Status LookAtNodes(ReadTx& tx) {
     LockSet wanted;
@@ -156,7 +168,9 @@ class Report {
         wanted.nodes.push_back(id);
       }
     }
+    wanted.report_hosts = {host_};
     ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+    LookAtSilence(snapshot);
     for (const NodeId& id : wanted.nodes) {
       auto found = snapshot.nodes.find(id);
       if (found == snapshot.nodes.end() || found->second.node.host_id != host_) {
@@ -269,13 +283,28 @@ class Report {
     std::vector<const NodeSnapshot*> nodes;
     for (const auto& [id, life] : lives)
       if (life.changed()) nodes.push_back(&snapshot.nodes.at(id));
-    ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(HostsOf(snapshot, nodes), nodes,
-                                                       control_.policies(), writer.cause()));
+    std::vector<const HostSnapshot*> hosts = HostsOf(snapshot, nodes);
+    const HostSnapshot* unheard = Unheard(snapshot);
+    if (unheard != nullptr && std::ranges::find(hosts, unheard) == hosts.end())
+      hosts.push_back(unheard);
+    ASSIGN_OR_RETURN(BooksPlan books,
+                     BooksPlan::Begin(hosts, nodes, control_.policies(), writer.cause()));
     for (const NodeSnapshot* node : nodes)
       RETURN_IF_ERROR(WriteStep(writer, books, *node, lives.at(node->node.id)));
     Decision decision = ToDecision(writer.Finish(books));
-    decision.leaves_trail = !nodes.empty();
+    if (unheard != nullptr) {
+      MarkHeard(ChangedHost(books, host_, writer.cause(), decision), writer.cause(),
+                decision.changes);
+    }
+    decision.leaves_trail = !hosts.empty();
     return decision;
+  }
+
+  // The host itself, where this report changes what is known of it; else null.
+  const HostSnapshot* Unheard(const Snapshot& snapshot) const {
+    if (locks_.hosts.empty()) return nullptr;
+    const HostSnapshot& host = snapshot.hosts.at(host_);
+    return LivenessOf(host.host) == Liveness::kLive ? nullptr : &host;
   }
 
   void AddReports(Time now, int64_t incident_number, ChangeSet& changes) const {

@@ -78,7 +78,8 @@ struct NodeRow {
   std::string org;
   std::string host;
   std::string region;
-  std::optional<RegionId> region_id;  // of the host
+  std::optional<RegionId> region_id;      // of the host
+  std::optional<Time> host_silent_since;  // empty: the host is not silent
   std::string image;
   ListCursor cursor;
 };

@@ -99,6 +99,7 @@ Step Generator::Draw(PlainFleet& fleet) {
       {4, &Generator::Retry},
       {20, &Generator::Confirm},
       {10, &Generator::HostActs},
+      {3, &Generator::HostIsHeardOrNot},
       {2, &Generator::Damage},
       {fleet.hosts.size() < 8 ? 2 : 0, &Generator::CreateHosts},
       {6, &Generator::UpdateHost},
@@ -433,6 +434,28 @@ Step Generator::HostActs(PlainFleet& fleet) {
     n.held = Plus(n.held, more);
     PlainHost& host = f.hosts.at(n.host);
     host.held = Plus(host.held, more);
+  };
+  return step;
+}
+
+// A host is heard for the first time, falls silent, or is heard again.
+Step Generator::HostIsHeardOrNot(PlainFleet& fleet) {
+  const PlainHost& host = *AnyHost(fleet);
+  const bool silent = dice_.OneIn(3);
+  Step step;
+  step.kind = StepKind::kSql;
+  step.title = fmt::format("host {} is {}", host.name, silent ? "silent" : "heard");
+  step.sql = [silent, name = host.name](StoreBackend&) {
+    const std::string heard_at = fmt::format("{}000000", kHeardAtSeconds);
+    return fmt::format(
+        "UPDATE hosts SET heard = (1 = 1), silent_since = {} WHERE name = '{}';"
+        "INSERT INTO host_reports (host_id, sequence, heard_at) SELECT id, 1, {} FROM hosts "
+        "WHERE name = '{}' ON CONFLICT DO NOTHING;",
+        silent ? heard_at : "NULL", name, heard_at, name);
+  };
+  step.effect = [silent, name = host.name](PlainFleet& f) {
+    f.hosts.at(name).heard = true;
+    f.hosts.at(name).silent = silent;
   };
   return step;
 }

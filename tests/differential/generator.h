@@ -80,6 +80,7 @@ class Generator {
   Step Retry(PlainFleet& fleet);
   Step Confirm(PlainFleet& fleet);
   Step HostActs(PlainFleet& fleet);
+  Step HostIsHeardOrNot(PlainFleet& fleet);
   Step Damage(PlainFleet& fleet);
   Step DamageHost(PlainFleet& fleet);
   Step CreateHosts(PlainFleet& fleet);

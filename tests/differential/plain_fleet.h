@@ -74,6 +74,9 @@ struct PlainNode {
   Resources HoldNow() const;
 };
 
+// When every host that was heard was heard, and since when those that are silent are.
+inline constexpr int64_t kHeardAtSeconds = 1'800'000'000;
+
 struct PlainHost {
   std::string id, name, region;
   Resources capacity;
@@ -85,6 +88,8 @@ struct PlainHost {
   // Entries since the last correction whose balance does not follow from the one before.
   int64_t ledger_breaks = 0;
   int64_t version = 1;
+  bool heard = false;  // at kHeardAtSeconds
+  bool silent = false;
 
   Resources Free() const;
   // After the books have changed by this much; a correction vouches for all that stands before it.

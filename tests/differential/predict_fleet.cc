@@ -386,6 +386,10 @@ v1::Host HostMessage(const PlainFleet& fleet, const PlainHost& host) {
   out.set_ledger_seq(host.ledger_seq);
   out.set_version(host.version);
   for (const v1::Warning& warning : OverCapacity(host)) *out.add_warnings() = warning;
+  out.set_liveness(host.silent  ? v1::LIVENESS_SILENT
+                   : host.heard ? v1::LIVENESS_LIVE
+                                : v1::LIVENESS_NEVER_HEARD);
+  if (host.silent) out.mutable_silent_since()->set_seconds(kHeardAtSeconds);
   return out;
 }
 
@@ -401,6 +405,7 @@ v1::Node NodeMessage(const PlainFleet& fleet, const PlainNode& node) {
   out.set_host_id(host.id);
   out.set_region(host.region);
   out.set_region_id(fleet.regions.at(host.region));
+  if (host.silent) out.mutable_host_silent_since()->set_seconds(kHeardAtSeconds);
   out.set_image(image.Reference());
   out.set_image_id(image.id);
   out.set_protocol(image.protocol);

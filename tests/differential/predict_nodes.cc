@@ -84,7 +84,7 @@ std::vector<std::string> PlaceIn(Prediction& p, const std::string& region, int64
                                  const Resources& needs, bool pack) {
   std::vector<PlainHost> hosts;
   for (const auto& [name, host] : p.after.hosts) {
-    if (host.region == region) hosts.push_back(host);
+    if (host.region == region && !host.silent) hosts.push_back(host);
   }
   std::vector<std::string> placed;
   for (int64_t i = 0; i < count; ++i) {
@@ -94,8 +94,8 @@ std::vector<std::string> PlaceIn(Prediction& p, const std::string& region, int64
       if (left.AnyNegative()) continue;
       auto rank = [&](const PlainHost& h) {
         Resources free = h.Free();
-        return pack ? std::tuple(free.cpu_cores, free.memory_bytes, h.id)
-                    : std::tuple(h.books.node_count, -free.cpu_cores, h.id);
+        return pack ? std::tuple(!h.heard, free.cpu_cores, free.memory_bytes, h.id)
+                    : std::tuple(!h.heard, h.books.node_count, -free.cpu_cores, h.id);
       };
       if (best == nullptr || rank(host) < rank(*best)) best = &host;
     }
@@ -220,7 +220,8 @@ std::vector<std::string> PlaceAsSeen(Prediction& p, NodeWork& work, const Wanted
   std::vector<std::string> placed;
   auto take = [&](const std::string& name) {
     auto host = p.after.hosts.find(name);
-    bool fine = host != p.after.hosts.end() && host->second.region == wanted.region;
+    bool fine =
+        host != p.after.hosts.end() && host->second.region == wanted.region && !host->second.silent;
     if (fine) hosts.insert(name);
     return fine;
   };
@@ -288,6 +289,7 @@ Prediction PredictCreate(const PlainFleet& fleet, const PlainCaller& caller,
   if (!p.accepted()) return p;
   for (size_t i = 0; i < placed.size(); ++i)
     work.Create(names[i], *org, placed[i], config, request.auto_upgrade());
+  work.hosts().WarnOfUnheard(placed);
   Answer<v1::CreateNodesResponse>(p, work.Finish());
   return p;
 }

@@ -339,7 +339,12 @@ void Trial::CheckHost(const PlainHost& host) {
   auto* got = dynamic_cast<v1::GetHostResponse*>(reply.message.get());
   if (got == nullptr) return Differs("host " + host.name, "there", reply.ToText());
   Scrub(*got);
-  Expect("host " + host.name, HostMessage(fleet_, host), got->host());
+  v1::Host expected = HostMessage(fleet_, host);
+  if (host.heard) {
+    expected.mutable_heard_at()->set_seconds(kHeardAtSeconds);
+    expected.mutable_reported()->mutable_heard_at()->set_seconds(kHeardAtSeconds);
+  }
+  Expect("host " + host.name, expected, got->host());
 }
 
 void Trial::CheckNode(const PlainNode& node) {
@@ -429,6 +434,23 @@ void Trial::CheckLists() {
     return text;
   };
   if (expected != found) Differs("the nodes", joined(expected), joined(found));
+  for (const char* liveness : {"never_heard", "live", "silent"}) {
+    std::set<std::string> hosts;
+    for (const auto& [name, host] : fleet_.hosts) {
+      const std::string is = host.silent ? "silent" : host.heard ? "live" : "never_heard";
+      if (is == liveness) hosts.insert(name);
+    }
+    v1::ListHostsRequest list;
+    list.set_page_size(1000);
+    list.set_filter(fmt::format("liveness={}", liveness));
+    Heard listed = SendToAll("HostService/ListHosts", list, {});
+    auto* page = dynamic_cast<v1::ListHostsResponse*>(listed.message.get());
+    if (page == nullptr) return Differs("the hosts", "listed", listed.ToText());
+    found.clear();
+    for (const v1::Host& host : page->hosts()) found.insert(host.name());
+    if (hosts != found)
+      Differs(fmt::format("the hosts that are {}", liveness), joined(hosts), joined(found));
+  }
 }
 
 Heard Trial::SendToAll(const std::string& method, const Message& request,

@@ -46,8 +46,10 @@ constexpr char kUpdateHosts[] =
     "node_disk_bytes = ($10::bigint[])[v.k], held_cpu_cores = ($11::bigint[])[v.k], "
     "held_memory_bytes = ($12::bigint[])[v.k], held_disk_bytes = ($13::bigint[])[v.k], "
     "ledger_seq = ($14::bigint[])[v.k], version = ($15::bigint[])[v.k], "
-    "updated_at = ($16::bigint[])[v.k] "
-    "FROM unnest($6::text[]) WITH ORDINALITY AS v (capacity_policy, k) "
+    "updated_at = ($16::bigint[])[v.k], heard = ($17::boolean[])[v.k], "
+    "silent_since = v.silent_since, cordoned = ($19::boolean[])[v.k] "
+    "FROM unnest($6::text[], $18::bigint[]) "
+    "WITH ORDINALITY AS v (capacity_policy, silent_since, k) "
     "WHERE h.id = ($1::uuid[])[v.k] AND h.version = ($2::bigint[])[v.k] RETURNING h.id) "
     "SELECT tallyman_require('HOST_UPDATE_FAILED', $1::uuid[], (SELECT array_agg(id) FROM done))";
 constexpr char kUpdateCommands[] =
@@ -164,7 +166,8 @@ PgColumns ColumnsOf(const std::vector<HostUpdate>& updates) {
   for (const HostUpdate& update : updates) {
     const Host& host = update.after;
     columns.AddRow(host.id, update.version_before, host.capacity, host.capacity_policy, host.books,
-                   host.held, host.ledger_seq, host.version, host.updated_at);
+                   host.held, host.ledger_seq, host.version, host.updated_at, host.heard,
+                   host.silent_since, host.cordoned);
   }
   return columns;
 }

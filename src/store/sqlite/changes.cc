@@ -33,7 +33,7 @@ constexpr char kUpdateHost[] =
     "UPDATE hosts SET cpu_cores = ?, memory_bytes = ?, disk_bytes = ?, capacity_policy = ?, "
     "node_count = ?, node_cpu_cores = ?, node_memory_bytes = ?, node_disk_bytes = ?, "
     "held_cpu_cores = ?, held_memory_bytes = ?, held_disk_bytes = ?, ledger_seq = ?, version = ?, "
-    "updated_at = ? WHERE id = ? AND version = ?";
+    "updated_at = ?, heard = ?, silent_since = ?, cordoned = ? WHERE id = ? AND version = ?";
 constexpr char kUpdateCommand[] =
     "UPDATE commands SET state = ?, ended_at = ?, attempt = ifnull(?, attempt), "
     "taken_at = ifnull(?, taken_at), not_before = ifnull(?, not_before), "
@@ -141,7 +141,8 @@ Status Write(SqliteConnection& connection, const HostUpdate& update) {
   const Host& host = update.after;
   SqliteQuery query = connection.Query(kUpdateHost);
   query.Bind(host.capacity, host.capacity_policy, host.books, host.held, host.ledger_seq,
-             host.version, host.updated_at, host.id, update.version_before);
+             host.version, host.updated_at, host.heard, host.silent_since, host.cordoned, host.id,
+             update.version_before);
   RETURN_IF_ERROR(RunFor(query, "host", host.name));
   if (connection.changes() == 1) return {};
   return Fail(
