@@ -58,6 +58,7 @@ CommandResult ShowHost(Context& context, const std::string& host);
 
 struct HostListOptions {
   std::string region;
+  bool retired = false;
   ListOptions list;
 };
 CommandResult ListHosts(Context& context, const HostListOptions& options);

@@ -76,12 +76,14 @@ void DefineHost(CLI::App& root, Chosen& chosen) {
                "  tallyman host list --region eu-west\n"
                "  tallyman host show h1");
   DefineHostChanges(noun, chosen);
+  DefineHostClaims(noun, chosen);
 
   auto list = std::make_shared<HostListOptions>();
   CLI::App* command = AddCommand(noun, "list", "List hosts with their books",
                                  "  tallyman host list --region eu-west", list, chosen, ListHosts);
   AddText(command, "--region", list->region, "REGION", "Of this region only");
-  AddList(command, list->list, "name, region", "name, created_at");
+  command->add_flag("--retired", list->retired, "Also hosts that were retired");
+  AddList(command, list->list, "name, region, liveness", "name, created_at");
 
   auto show = std::make_shared<std::string>();
   command = AddCommand(noun, "show", "Show a host: capacity, books, holds, free, and its nodes",

@@ -108,6 +108,7 @@ inline constexpr const char* kFirewallRuleHelp =
     "KEY:DIRECTION:ACTION[:TRANSPORT[:PORTS[:IPS]]], such as p2p:in:allow:both:30303";
 
 void DefineFleetCommands(CLI::App& root, Chosen& chosen);     // org, region, host, protocol, image
+void DefineHostClaims(CLI::App& noun, Chosen& chosen);        // of host
 void DefineNodeCommands(CLI::App& root, Chosen& chosen);      // node
 void DefineRecordCommands(CLI::App& root, Chosen& chosen);    // audit, ledger, events, command
 void DefineAccessCommands(CLI::App& root, Chosen& chosen);    // token, audit trail, context

@@ -272,6 +272,7 @@ CommandResult ShowHost(Context& context, const std::string& name) {
                  {"agent", said.agent_version()}});
     PrintBlock(context, "what is wrong with it:", said.problem(), Colour::kRed);
   }
+  PrintClaims(context, host);
   context.Detail("");
   PrintHostBooks(context, host);
   PrintWarnings(context, host.warnings());
@@ -287,6 +288,7 @@ CommandResult ShowHost(Context& context, const std::string& name) {
 CommandResult ListHosts(Context& context, const HostListOptions& options) {
   v1::ListHostsRequest request;
   AddFilter(*request.mutable_filter(), "region", options.region);
+  request.set_show_retired(options.retired);
   ASSIGN_OR_RETURN(const auto list,
                    ListAll<v1::ListHostsResponse>(context, "tallyman.v1.HostService/ListHosts",
                                                   request, options.list));

@@ -232,10 +232,23 @@ Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& 
 }
 
 Cell HostState(const v1::Host& host) {
+  if (host.has_retired_at()) return {"retired", Colour::kDim};
   std::string state = EnumWord(v1::Liveness_Name(host.liveness()), "LIVENESS_");
   std::ranges::replace(state, '_', ' ');
+  if (host.cordoned()) state += ", cordoned";
   const bool silent = host.liveness() == v1::LIVENESS_SILENT;
   return {std::move(state), silent ? Colour::kRed : Colour::kNone};
+}
+
+void PrintClaims(Context& context, const v1::Host& host) {
+  if (host.claims().empty()) return;
+  Table table({{"CORDONED BY", Align::kLeft, true}, {"SINCE"}, {"REASON", Align::kLeft, true}});
+  for (const v1::HostClaim& claim : host.claims()) {
+    table.AddRow(
+        {{claim.owner()}, {FormatTimestamp(claim.created_at())}, {Printable(claim.reason())}});
+  }
+  context.Detail("");
+  context.Detail(table);
 }
 
 Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of) {

@@ -41,6 +41,9 @@ Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& 
 // Whether it is heard; red where it is not any more.
 Cell HostState(const v1::Host& host);
 
+// Who keeps new nodes off it and why; nothing where nobody does.
+void PrintClaims(Context& context, const v1::Host& host);
+
 enum class NodeTableOf { kFleet, kOneHost };
 Table NodeTable(const v1::ListNodesResponse& nodes, NodeTableOf of);
 

@@ -140,6 +140,15 @@ Result<Targets> Resolve(ReadTx& tx, const Call& call, const CreateNodesRequest& 
   return targets;
 }
 
+Error Cordoned(const Host& host) {
+  return FailedPrecondition(
+             "HOST_CORDONED",
+             fmt::format("host {} is cordoned and takes no new nodes: choose another one, or see "
+                         "`tallyman host show {}` for who keeps it so and why",
+                         host.name, host.name))
+      .About("host " + host.name);
+}
+
 // On books whose drift is settled, so that a wrong counter neither turns a node away nor lets one
 // in.
 Result<std::vector<HostId>> Place(const Targets& targets, const Snapshot& snapshot,
@@ -155,6 +164,7 @@ Result<std::vector<HostId>> Place(const Targets& targets, const Snapshot& snapsh
     auto change = books.hosts().find(id);
     if (change == books.hosts().end())
       return Fail(NotFound("HOST_NOT_FOUND", "host " + id.ToString() + " is gone"));
+    if (change->second.before.cordoned) return Fail(Cordoned(change->second.before));
     Status fits = CheckFits(change->second.before, targets.config.resources, count);
     if (!fits && !snapshot.hosts.at(id).sums) {
       return Fail(FailedPrecondition(std::string(kDriftSuspected),

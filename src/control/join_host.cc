@@ -4,6 +4,7 @@
 #include "control/inventory_writer.h"
 #include "control/read_once.h"
 #include "control/reports.h"
+#include "control/retire_host.h"
 #include "control/token_writer.h"
 
 namespace tallyman {
@@ -61,6 +62,7 @@ Result<InventoryDecision<JoinedHost>> Decide(Control& control, const Cause& caus
     ASSIGN_OR_RETURN(auto row, tx.FindHost(join.token.host_id->ToString()));
     if (!row) return Fail(NotFound("HOST_NOT_FOUND", "the host that the token admits is gone"));
     host = row->host;
+    RETURN_IF_ERROR(CheckNotRetired(host));
   }
   ASSIGN_OR_RETURN(const MadeToken made,
                    ExchangeJoinToken(control, cause, tx, claim, host, is_new, decision.rows));

@@ -44,6 +44,8 @@ void Append(ChangeSet& to, ChangeSet&& from) {
   Append(to.host_reports, std::move(from.host_reports));
   Append(to.status_reports, std::move(from.status_reports));
   Append(to.node_incidents, std::move(from.node_incidents));
+  Append(to.ended_claims, std::move(from.ended_claims));
+  Append(to.new_claims, std::move(from.new_claims));
   Append(to.joined_hosts, std::move(from.joined_hosts));
 }
 

@@ -66,6 +66,7 @@ Result<HostView> GetHost(Control& control, const Call& call, const std::string& 
     ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, call.actor, name));
     HostView view = ViewOf(std::move(row));
     RETURN_IF_ERROR(AddReported(tx, {&view, 1}));
+    ASSIGN_OR_RETURN(view.claims, tx.ClaimsOf(view.row.host.id));
     return view;
   });
 }

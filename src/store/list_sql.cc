@@ -273,6 +273,7 @@ Result<ListSql> MakeListSql(const ListDialect& dialect, Listing which, const Lis
   const bool by_cursor = which == Listing::kEvents && order->expression == listing.key;
   Builder builder;
   if (which == Listing::kNodes && !wanted.with_deleted) builder.Require("n.deleted_at IS NULL");
+  if (which == Listing::kHosts && !wanted.with_deleted) builder.Require("h.retired_at IS NULL");
   if (by_cursor && !dialect.settled_events.empty()) builder.Require(dialect.settled_events);
   RETURN_IF_ERROR(RequireConditions(builder, dialect, listing, wanted));
   if (wanted.after) RequireAfter(builder, listing, *order, wanted);

@@ -83,9 +83,12 @@ inline constexpr char kHeardAtAll[] = "SELECT EXISTS (SELECT 1 FROM host_reports
 // that index.
 inline constexpr char kHostsToMark[] =
     "SELECT r.host_id FROM host_reports r WHERE r.heard_at < $1 "
-    "AND EXISTS (SELECT 1 FROM hosts h WHERE h.id = r.host_id AND h.silent_since IS NULL) "
+    "AND EXISTS (SELECT 1 FROM hosts h WHERE h.id = r.host_id AND h.silent_since IS NULL "
+    "AND h.retired_at IS NULL) "
     "UNION ALL SELECT h.id FROM hosts h JOIN host_reports r ON r.host_id = h.id "
     "WHERE h.silent_since IS NOT NULL AND r.heard_at >= $1 LIMIT $2";
+inline constexpr char kClaims[] = "SELECT " TALLYMAN_CLAIM_COLUMNS(
+    "c.") " FROM host_claims c WHERE c.host_id = $1 ORDER BY c.owner";
 inline constexpr char kReported[] = "SELECT " TALLYMAN_NODE_REPORT_COLUMNS(
     "r.") ", r.changed_at FROM node_reports r WHERE r.host_id = $1 AND r.node_id = $2";
 inline constexpr char kIncidents[] =

@@ -231,6 +231,12 @@ Result<bool> SqlReads<Tx>::WasAnyHostHeard() {
 }
 
 template <class Tx>
+Result<std::vector<HostClaim>> SqlReads<Tx>::ClaimsOf(const HostId& host) {
+  return sql::ReadAll<HostClaim>(tx().Select(sql::kClaims, host),
+                                 [](auto& rows, HostClaim& claim) { return rows.Read(claim); });
+}
+
+template <class Tx>
 Result<std::vector<NodeId>> SqlReads<Tx>::LiveNodesOf(const HostId& host) {
   return sql::ReadAll<NodeId>(tx().Select(Tx::kReadSql.live_nodes, host),
                               [](auto& rows, NodeId& node) { return rows.Read(node); });

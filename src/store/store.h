@@ -168,6 +168,8 @@ class ReadTx {
   virtual Result<std::vector<HostId>> FindHostsToMark(Time before, int64_t limit) = 0;
   // False: a fleet that only keeps books, without agents.
   virtual Result<bool> WasAnyHostHeard() = 0;
+  // By owner.
+  virtual Result<std::vector<HostClaim>> ClaimsOf(const HostId& host) = 0;
   // By id.
   virtual Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) = 0;
   // What its host last said of a node, and what was counted of it; nullopt: neither.

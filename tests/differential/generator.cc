@@ -103,6 +103,7 @@ Step Generator::Draw(PlainFleet& fleet) {
       {2, &Generator::Damage},
       {fleet.hosts.size() < 8 ? 2 : 0, &Generator::CreateHosts},
       {6, &Generator::UpdateHost},
+      {4, &Generator::Cordon},
       {fleet.images.size() < 40 ? 4 : 0, &Generator::CreateImages},
       {fleet.orgs.size() < 6 ? 1 : 0, &Generator::CreateOrg},
       {2, &Generator::Repair},
@@ -556,6 +557,25 @@ Step Generator::UpdateHost(PlainFleet& fleet) {
     request->set_capacity_policy(static_cast<v1::CapacityPolicy>(dice_.Between(0, 3)));
   if (dice_.OneIn(6)) request->set_expected_version(host->version + dice_.Below(2));
   return Ask("HostService/UpdateHost", request);
+}
+
+// More claims are taken away than made, so that most hosts take nodes.
+Step Generator::Cordon(PlainFleet& fleet) {
+  const std::string host = HostName(fleet);
+  const std::string owner = dice_.OneIn(3) ? "keeper" : "";
+  if (dice_.OneIn(3)) {
+    auto request = std::make_shared<v1::CordonHostRequest>();
+    request->set_host(host);
+    request->set_owner(owner);
+    return Ask("HostService/CordonHost", request);
+  }
+  auto request = std::make_shared<v1::UncordonHostRequest>();
+  request->set_host(host);
+  request->set_owner(owner);
+  for (const auto& [name, claimed] : fleet.hosts) {
+    if (!claimed.claims.empty() && dice_.OneIn(2)) request->set_host(name);
+  }
+  return Ask("HostService/UncordonHost", request);
 }
 
 v1::ImageSpec Generator::Image() {

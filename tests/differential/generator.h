@@ -85,6 +85,7 @@ class Generator {
   Step DamageHost(PlainFleet& fleet);
   Step CreateHosts(PlainFleet& fleet);
   Step UpdateHost(PlainFleet& fleet);
+  Step Cordon(PlainFleet& fleet);
   Step CreateImages(PlainFleet& fleet);
   Step CreateOrg(PlainFleet& fleet);
   Step Repair(PlainFleet& fleet);

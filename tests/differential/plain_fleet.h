@@ -90,6 +90,7 @@ struct PlainHost {
   int64_t version = 1;
   bool heard = false;  // at kHeardAtSeconds
   bool silent = false;
+  std::map<std::string, std::string> claims;  // owner to who made it
 
   Resources Free() const;
   // After the books have changed by this much; a correction vouches for all that stands before it.

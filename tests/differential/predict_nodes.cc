@@ -84,7 +84,7 @@ std::vector<std::string> PlaceIn(Prediction& p, const std::string& region, int64
                                  const Resources& needs, bool pack) {
   std::vector<PlainHost> hosts;
   for (const auto& [name, host] : p.after.hosts) {
-    if (host.region == region && !host.silent) hosts.push_back(host);
+    if (host.region == region && !host.silent && host.claims.empty()) hosts.push_back(host);
   }
   std::vector<std::string> placed;
   for (int64_t i = 0; i < count; ++i) {
@@ -207,9 +207,11 @@ std::vector<std::string> PlaceOnHosts(Prediction& p, NodeWork& work, const Wante
       // Counters that may be wrong decide nothing: the sums are asked, and tell of drift first.
       work.OpenHosts(hosts, true);
       if (p.accepted()) p.Refuse("HOST_FULL");
-      return placed;
+      break;
     }
   }
+  for (const std::string& name : hosts)
+    if (!p.after.hosts.at(name).claims.empty()) p.Refuse("HOST_CORDONED");
   return placed;
 }
 
@@ -220,8 +222,8 @@ std::vector<std::string> PlaceAsSeen(Prediction& p, NodeWork& work, const Wanted
   std::vector<std::string> placed;
   auto take = [&](const std::string& name) {
     auto host = p.after.hosts.find(name);
-    bool fine =
-        host != p.after.hosts.end() && host->second.region == wanted.region && !host->second.silent;
+    bool fine = host != p.after.hosts.end() && host->second.region == wanted.region &&
+                !host->second.silent && host->second.claims.empty();
     if (fine) hosts.insert(name);
     return fine;
   };

@@ -154,6 +154,8 @@ Prediction Trial::Predict(const Step& step, const v1::CreateNodesResponse* seen)
   if (const auto* r = As<v1::RestartNodesRequest>(step)) return command(*r, CommandKind::kRestart);
   if (const auto* r = As<v1::CreateHostsRequest>(step)) return PredictCreateHosts(fleet_, who, *r);
   if (const auto* r = As<v1::UpdateHostRequest>(step)) return PredictUpdateHost(fleet_, who, *r);
+  if (const auto* r = As<v1::CordonHostRequest>(step)) return PredictCordon(fleet_, who, *r);
+  if (const auto* r = As<v1::UncordonHostRequest>(step)) return PredictUncordon(fleet_, who, *r);
   if (const auto* r = As<v1::CreateImagesRequest>(step))
     return PredictCreateImages(fleet_, who, *r);
   if (const auto* r = As<v1::CreateOrgRequest>(step)) return PredictCreateOrg(fleet_, who, *r);
@@ -344,6 +346,7 @@ void Trial::CheckHost(const PlainHost& host) {
     expected.mutable_heard_at()->set_seconds(kHeardAtSeconds);
     expected.mutable_reported()->mutable_heard_at()->set_seconds(kHeardAtSeconds);
   }
+  AddClaims(host, expected);
   Expect("host " + host.name, expected, got->host());
 }
 
