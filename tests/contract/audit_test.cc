@@ -238,7 +238,7 @@ TEST_P(AuditContract, AHostIsClaimedAsLongAsThereIsAnyClaim) {
                       .kind = ClaimKind::kCordon,
                       .reason = "why",
                       .created_by = "bob",
-                      .created_at = FromMicros(7)};
+                      .created_at = fleet_.Tick()};
   HostClaim other = one;
   other.owner = "carol";
   other.kind = ClaimKind::kRetired;
