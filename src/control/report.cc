@@ -304,7 +304,10 @@ class Report {
   const HostSnapshot* Unheard(const Snapshot& snapshot) const {
     if (locks_.hosts.empty()) return nullptr;
     const HostSnapshot& host = snapshot.hosts.at(host_);
-    return LivenessOf(host.host) == Liveness::kLive ? nullptr : &host;
+    if (LivenessOf(host.host) == Liveness::kLive) return nullptr;
+    // Books that nobody may heal do not make a host unheard of: its mark waits for them.
+    const bool may_heal = control_.policies().drift == DriftPolicy::kHeal;
+    return may_heal || FindDrift(host, {}).empty() ? &host : nullptr;
   }
 
   void AddReports(Time now, int64_t incident_number, ChangeSet& changes) const {

@@ -199,6 +199,25 @@ TEST_F(Silence, ASilentHostThatIsNamedTakesTheNodeWithAWarning) {
   EXPECT_EQ(WarningsOf(room.Create("other", "host-2", "1.0.0")), "HOST_NEVER_HEARD:host-2");
 }
 
+// Under the policy that heals nothing.
+TEST_F(Silence, OfAHostWithWrongBooksWaitsForThemAndKeepsNoOtherAndNoReport) {
+  TestHost second(room, "host-2");
+  second.Report({});
+  room.Restart({.policies = {.drift = DriftPolicy::kAbort}});
+  room.Sql("UPDATE hosts SET node_count = node_count + 1 WHERE name = 'host-1'");
+  room.clock.Advance(seconds(91));
+  auto marked = MarkSilentHosts(*room.control);
+  EXPECT_REFUSED(marked, Code::kFailedPrecondition, "HOST_BOOKS_DRIFTED");
+  EXPECT_EQ(Listed("liveness=silent"), (Names{"host-2"}));
+  room.Sql("UPDATE hosts SET silent_since = 1 WHERE name = 'host-1'");
+  EXPECT_FALSE(host->Status(Id(), first).ignored());
+  EXPECT_EQ(room.Host("host-1").liveness(), v1::LIVENESS_SILENT);
+  ASSERT_OK(room.Repair());
+  marked = MarkSilentHosts(*room.control);
+  ASSERT_OK(marked);
+  EXPECT_EQ(Listed("liveness=silent"), (Names{"host-2"}));
+}
+
 TEST_F(Silence, TwoServersMayLookAtOnce) {
   v1::CreateHostsRequest request;
   for (int i = 0; i < 8; ++i) {
