@@ -11,7 +11,8 @@
 
 namespace tallyman {
 
-// Hosts for `count` nodes of `need` each, one after the other, each seeing the ones before.
+// Hosts for `count` nodes of `need` each, one after the other, each seeing the ones before. A host
+// that was never heard gets one only while none that was heard has room.
 // REQUIRES: `candidates` are the best `count` hosts of the strategy that fit one node (or all that
 // do). RESOURCE_EXHAUSTED NO_HOST_FITS says for how many there was room and what each needs.
 Result<std::vector<HostId>> PlaceInRegion(std::span<const Host* const> candidates,
