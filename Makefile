@@ -1,4 +1,4 @@
-# `make` alone says what there is. The work is done by CMake presets and the programs in scripts/.
+# `make` alone lists the targets. CMake presets and the programs in scripts/ do the work.
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 5

@@ -20,8 +20,8 @@ TEXT
   if awk -v load="$load" 'BEGIN { exit load < 1 }'; then
     cat <<TEXT
 
-Other programs kept the machine busy meanwhile: the rates are low, those of commits most of all, and a
-ratio of two programs with unequal numbers of threads favours the one that has more. Measure again on a
+Other programs kept the machine busy at the same time: the rates are low, above all those of commits, and
+a ratio of two programs with unequal numbers of threads favours the one with more. Measure again on a
 quiet machine before relying on them.
 TEXT
   fi
@@ -50,12 +50,12 @@ write_document() {
     cat <<'TEXT'
 # Benchmarks
 
-`make bench` measures everything anew and writes this page; `bench/run.sh PART` one part of it.
+`make bench` measures everything again and writes this page; `bench/run.sh PART` does one part of it.
 
-Speed on shared machines drifts by a factor of two between runs, so each figure stands beside a
-reference that ran in the same round, and the ratio is what counts: the median of all rounds, least and
-greatest in parentheses. Every run works on a fresh copy of its fleet; afterwards the audit must find it
-balanced, that of a reference too.
+Speed on shared machines drifts by a factor of two between runs, so each figure is shown beside a
+reference that ran in the same round, and the ratio is what counts: the median of all rounds, with least
+and greatest in parentheses. Every run works on a fresh copy of its fleet; afterwards the audit must find
+it balanced, also after a reference.
 TEXT
     # Notes are written by hand, and kept.
     for part in "${known[@]}" notes; do section "$part"; done

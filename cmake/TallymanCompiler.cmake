@@ -13,12 +13,12 @@ endif()
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 
-# A room's files are compiled a dozen at a time where nobody edits them one by one: most of what a
-# file costs is the headers, which are then read once. Other builds keep every #include honest.
+# Release builds compile a room's files a dozen at a time: most of a file's cost is its headers,
+# which are then read once. Other builds keep every #include honest.
 if(CMAKE_UNITY_BUILD)
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # In a batch g++ cannot tell what a file defines for itself from what a header defines.
+    # In a batch g++ cannot distinguish a file's own definitions from a header's.
     add_compile_options(-Wno-subobject-linkage)
   endif()
 endif()
@@ -33,10 +33,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     -Wduplicated-cond -Wduplicated-branches -Wlogical-op
     # g++ 12 reports both falsely from inside std::string and std::expected at -O2.
     -Wno-restrict -Wno-maybe-uninitialized
-    # g++ 12 cannot model fences under TSan and says so for every one in a header.
+    # g++ 12 cannot model fences under TSan and warns about every one in a header.
     -Wno-tsan)
 elseif(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  # std::stable_sort of libstdc++ 12 itself uses what that library calls deprecated.
+  # std::stable_sort of libstdc++ 12 itself uses a function that the library deprecates.
   target_compile_options(tallyman_warnings INTERFACE -Wno-deprecated-declarations)
 endif()
 
@@ -55,7 +55,7 @@ if(TALLYMAN_SANITIZE MATCHES "address")
   add_link_options(-no-pie)
 endif()
 if(TALLYMAN_SANITIZE STREQUAL "thread")
-  # protobuf's map fields have two members more where this is defined, and Debian's library was built
+  # protobuf's map fields have two more members if this is defined, and Debian's library was built
   # without them.
   add_compile_options(-U__SANITIZE_THREAD__)
 endif()

@@ -1,11 +1,12 @@
-# Everything that comes from Debian. Rooms name these targets in their DEPS:
+# All libraries from Debian. Rooms name these targets in their DEPS:
 #   fmt::fmt spdlog::spdlog SQLite::SQLite3 PostgreSQL::PostgreSQL OpenSSL::Crypto OpenSSL::SSL
 #   Boost::json Boost::headers yaml-cpp CLI11::CLI11 ZLIB::ZLIB prometheus-cpp::core protobuf::libprotobuf
 #   Threads::Threads
 # and in their TEST_DEPS also rapidcheck, and under bench/ benchmark::benchmark.
 
-# Most of what a read costs is spent in these three, and calls within a shared library go through a
-# table. The sanitized programs are many and linked for every change, so they share them.
+# Most of a read's cost is spent in these three, and calls within a shared library go through a
+# table. There are many sanitized programs, linked for every change, so they use the shared
+# libraries.
 if(NOT TALLYMAN_SANITIZE)
   find_library(SQLite3_LIBRARY NAMES libsqlite3.a sqlite3)
   set(Protobuf_USE_STATIC_LIBS ON)

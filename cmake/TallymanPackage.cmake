@@ -1,8 +1,8 @@
-# What is installed, and the Debian package that CPack makes of it: `make package`.
+# The installed files, and the Debian package that CPack makes of them: `make package`.
 include(GNUInstallDirs)
 
 install(TARGETS tallyman RUNTIME DESTINATION bin)
-# Run by the agent, not by people.
+# The agent runs it, not people.
 install(TARGETS tallyman-monitor RUNTIME DESTINATION libexec/tallyman)
 install(FILES deploy/systemd/tallyman-agent.service deploy/systemd/tallyman-nodes.service
   deploy/systemd/tallyman-server.service DESTINATION lib/systemd/system)
@@ -34,7 +34,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 # The shared libraries it needs are found by dpkg-shlibdeps.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers")
-# What an agent needs; a server does without.
+# Only an agent needs these, not a server.
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "runc, skopeo, umoci, zstd, e2fsprogs")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA

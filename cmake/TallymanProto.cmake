@@ -15,7 +15,7 @@ function(tallyman_proto target)
     list(APPEND headers "${out}/${stem}.pb.h")
   endforeach()
   list(TRANSFORM arg_FILES PREPEND "${arg_ROOT}/" OUTPUT_VARIABLE protos)
-  # One run for all of them: they import one another, and protoc is quick.
+  # One run for all files: they import one another, and protoc is fast.
   add_custom_command(
     OUTPUT ${sources} ${headers}
     COMMAND protobuf::protoc "--proto_path=${arg_ROOT}" "--cpp_out=${out}" ${arg_FILES}

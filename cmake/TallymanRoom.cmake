@@ -4,21 +4,23 @@ define_property(GLOBAL PROPERTY TALLYMAN_ROOMS
   BRIEF_DOCS "Rooms in order of their definition"
   FULL_DOCS "Every target made by tallyman_room(), for the check of their links")
 
-# Where the keeper of the PostgreSQL cluster that all tests of a run share says where it is.
+# The file in which the keeper of the PostgreSQL cluster, which all tests of a run share, writes its
+# address.
 set(TALLYMAN_TEST_POSTGRES "${PROJECT_BINARY_DIR}/test-postgres")
 
-# Where a run of the tests leaves what became of each; scripts/run-tests counts there.
+# The directory in which a run of the tests leaves the result of each; scripts/run-tests counts
+# them.
 set(TALLYMAN_TEST_RESULTS "${PROJECT_BINARY_DIR}/test-results")
 
 # tallyman_test(<target> SOURCES <file>... [DEPS <target>...] [TIMEOUT <seconds>] [SHARDS <n>]
 #               [POSTGRES | ON_POSTGRES])
 #
-# A GoogleTest program. ctest runs it as one process, or as SHARDS of them that take turns with the
-# tests: most tests cost far less than a process, and a process that takes long may end long after
-# all others. Several run at a time: a test that writes files wants a directory of its own. TIMEOUT
-# is that of a process. POSTGRES gives tests tests/support/postgres_cluster.h, and the shared cluster
-# while they run. ON_POSTGRES is for tests of tests/support/any_room.h: they are run twice, the
-# second time on PostgreSQL.
+# A GoogleTest program. ctest runs it as one process, or as SHARDS processes that share its tests:
+# most tests cost far less than a process, and a long process may end long after all others. Several
+# run at a time, so a test that writes files needs its own directory. TIMEOUT applies to one
+# process. POSTGRES gives tests tests/support/postgres_cluster.h, and the shared cluster while they
+# run. ON_POSTGRES is for tests with tests/support/any_room.h: they run twice, the second time on
+# PostgreSQL.
 function(tallyman_test target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "POSTGRES;ON_POSTGRES" "TIMEOUT;SHARDS" "SOURCES;DEPS")
   if(NOT arg_TIMEOUT)
@@ -46,8 +48,8 @@ function(tallyman_test target)
   endif()
 endfunction()
 
-# Tells ctest of the processes <name>.1, <name>.2, ... that share the tests of a program; of a single
-# one as <name>.
+# Registers with ctest the processes <name>.1, <name>.2, ... that share the tests of a program; a
+# single one as <name>.
 function(tallyman_add_shards name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "COMMAND;SHARDS;TIMEOUT;FIXTURES" "ENVIRONMENT")
   foreach(shard RANGE 1 ${arg_SHARDS})
@@ -60,7 +62,7 @@ function(tallyman_add_shards name)
       COMMAND ${arg_COMMAND} "--gtest_output=xml:${TALLYMAN_TEST_RESULTS}/${test}.xml")
     set_tests_properties(${test} PROPERTIES
       TIMEOUT ${arg_TIMEOUT}
-      COST ${arg_TIMEOUT}  # what may take longest begins first
+      COST ${arg_TIMEOUT}  # the longest possible one begins first
       FIXTURES_REQUIRED "${arg_FIXTURES}"
       ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index};${arg_ENVIRONMENT}")
   endforeach()
@@ -70,9 +72,9 @@ endfunction()
 #               [TEST_DEPS <target>...] [POSTGRES])
 #
 # Call it in the folder's own CMakeLists.txt; <folder> is its path below src/. The library is named
-# after it with '_' for '/' (store/sqlite is store_sqlite), the test program <library>_test. DEPS are
-# the rooms and libraries it may use, handed on to whoever links it. Without SOURCES it is headers
-# only. POSTGRES is for its tests, as in tallyman_test().
+# after it with '_' for '/' (store/sqlite is store_sqlite), the test program <library>_test. DEPS
+# are the rooms and libraries it may use, passed on to targets that link it. Without SOURCES it is
+# header-only. POSTGRES is for its tests, as in tallyman_test().
 function(tallyman_room folder)
   cmake_parse_arguments(PARSE_ARGV 1 arg "POSTGRES" "" "SOURCES;TESTS;DEPS;TEST_DEPS")
   if(arg_UNPARSED_ARGUMENTS)
@@ -126,7 +128,7 @@ function(tallyman_fuzz name)
   endif()
 endfunction()
 
-# A misspelt room would become a linker flag and fail late and oddly; this names it at once.
+# A misspelt room would become a linker flag and fail late; this names it at once.
 function(tallyman_check_room_links)
   get_property(rooms GLOBAL PROPERTY TALLYMAN_ROOMS)
   foreach(room IN LISTS rooms)

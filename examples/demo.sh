@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A fleet of 240 hosts and 1,050 nodes is placed, upgraded to versions that need less, more and the
-# same, has a counter corrupted by hand, and ends with books that balance. Whatever does not go as it
-# is said here ends the demo with an error.
+# Places a fleet of 240 hosts and 1,050 nodes, upgrades it to versions that need less, more and the
+# same, corrupts a counter by hand, and ends with books that balance. Any unexpected result ends the
+# demo with an error.
 #
 #   examples/demo.sh [PROGRAM]      PROGRAM: build/release/tallyman
 set -euo pipefail
@@ -28,7 +28,7 @@ unset TALLYMAN_ORG
 start=$(date +%s%N)
 
 section() { printf '\n== %s\n\n' "$1"; }
-# Shows the command as one would type it, then runs it; what it logs goes to the log.
+# Shows the command as a user would type it, then runs it; its log lines go to the log.
 run() {
   printf '$ tallyman'
   printf ' %s' "$@"
@@ -45,7 +45,7 @@ run_with_status() {
 }
 sql() { sqlite3 "$database" "$1"; }
 expect() { [[ $2 == "$3" ]] || fail "$1: expected $3, found $2"; }
-# Counts in the books: what tallyman answers, not what this script hopes.
+# Counts in the books: tallyman's answer, not this script's expectation.
 count() { "$program" -o json "$@" 2>>"$log" | jq -r "$filter"; }
 
 section "A fleet: real protocol versions, hosts of real sizes"

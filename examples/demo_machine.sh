@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The second act of the demo: this machine becomes a host. A server, an agent, two nodes in
-# containers, an upgrade; and beside what the books charge, what the kernel enforces. Needs root.
+# containers, an upgrade; and the books' charges beside the kernel's limits. Needs root.
 #
 #   examples/demo_machine.sh [PROGRAM]      PROGRAM: build/release/tallyman
 set -euo pipefail
@@ -25,7 +25,7 @@ if reason=$(why_not) && [[ $reason ]]; then
 fi
 
 server='' agent=''
-# Whatever happens, nothing stays.
+# Cleans up in any case.
 clean_up() {
   [[ ! $agent ]] || kill -9 "$agent" 2>/dev/null || true
   [[ ! $server ]] || kill -9 "$server" 2>/dev/null || true
@@ -64,7 +64,7 @@ mkdir -p "$dir/root/bin"
 : >"$log"
 start=$(date +%s%N)
 
-# Two versions of an image out of one busybox; no network is needed.
+# Makes two versions of an image from one busybox, without a network.
 cp "$(command -v busybox)" "$dir/root/bin/busybox"
 ln -s busybox "$dir/root/bin/sh"
 ln -s busybox "$dir/root/bin/sleep"
@@ -103,7 +103,7 @@ run image create busybox/shell@2.0.0 --uri "oci:$dir/images:2" --cpu 2 --memory 
 run -q node create --image busybox/shell@1.0.0 --host this-machine=2 --name-prefix shell
 until_done
 
-# The first of these files that there is: control groups of version 1, or of version 2.
+# The first of these files that exists: control groups of version 1, or of version 2.
 group() { cat "/sys/fs/cgroup/$1/tallyman/$3/$2" 2>/dev/null || cut -d ' ' -f 1 "/sys/fs/cgroup/tallyman/$3/$4"; }
 beside() {
   printf '\n%-8s  %-14s %12s %14s\n' NODE WHAT 'IN THE BOOKS' 'IN THE KERNEL'

@@ -35,9 +35,10 @@ $(made_by "SQLite $(sqlite3 --version | cut -d' ' -f1)")
 
 $(table --arg nodes 0 --arg hosts 0)
 
-- $agents_count hosts, each with an agent whose containers only pretend: a token, a stream of wake-ups, a connection
-  while it has something to say, a journal in memory; all of them in one process on the cores of the server. 64 clients
-  ask for one upgrade of one node on each host; every upgrade is three durable changes: asked for, taken, settled.
-- The reference asks for upgrades in process, 64 callers, and nobody carries them out.
+- $agents_count hosts, each with an agent that only simulates containers: a token, a stream of wake-ups, a connection
+  while it has something to report, a journal in memory; all of them in one process on the cores of the server. 64
+  clients request one upgrade of one node on each host; every upgrade is three durable changes: requested, taken,
+  settled.
+- The reference requests upgrades in process, with 64 callers, and nobody carries them out.
 TEXT
 }

@@ -79,11 +79,11 @@ $(made_by "SQLite $(sqlite3 --version | cut -d' ' -f1), wrk for the clients")
 
 $(table --arg nodes 0 --arg hosts 0)
 
-- 64 connections of wrk, on the same cores, to a server of its own; each call is one request in JSON with a
+- 64 connections of wrk, on the same cores, to a separate server; each call is one request in JSON with a
   token. The fleet has 10,000 nodes, 50 a host; commits are durable.
 - Reads are of \`GetNode\`, first of a fleet at rest, then again with an upgrade open on every node, after tens of
   thousands of them; the bare HTTP layer (\`bench/bare_http\`) answers with as many bytes without looking at the request.
-- What a server needs is measured by \`bench/footprint.mjs\`; an idle one has served nothing yet, and a stream is
-  one of \`WatchEvents\` in plain HTTP.
+- \`bench/footprint.mjs\` measures a server's footprint; an idle one has served nothing yet, and a stream is one
+  of \`WatchEvents\` in plain HTTP.
 TEXT
 }

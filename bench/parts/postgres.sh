@@ -115,14 +115,14 @@ $made
 $figures
 
 - Fleet: 10,000 nodes, 50 a host. Each run lasts $BENCH_SECONDS s on a fresh copy (\`CREATE DATABASE ... TEMPLATE\`,
-  then a checkpoint). One cluster for all, fsync on, reached through a Unix socket; what differs from
-  PostgreSQL's own settings: \`${cluster_settings[*]}\`.
+  then a checkpoint). One cluster for all, fsync on, reached through a Unix socket; settings that
+  differ from PostgreSQL's defaults: \`${cluster_settings[*]}\`.
 - A client is a thread, or a connection, that waits for its own upgrade before it sends the next. Ours go
   through the API's dispatcher in one process.
 - The 22 single statements (\`bench/reference_flow.c\`) are the flow of a known control plane on the same
-  tables: one prepared statement a round trip, one transaction an upgrade, node and host locked where they
-  are read. It writes no answer for a replay and does not prove the books.
-- The script (\`bench/reference_script.sql\`) writes all that we write, and proves the books, in one round trip,
+  tables: one prepared statement per round trip, one transaction per upgrade, node and host locked when
+  they are read. It writes no answer for a replay and does not prove the books.
+- The script (\`bench/reference_script.sql\`) writes everything that we write, and proves the books, in one round trip,
   one upgrade per commit, with rows of the same length.
 TEXT
 }

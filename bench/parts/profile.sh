@@ -85,21 +85,21 @@ profile_document() {
 
 $made
 
-Processor time of one upgrade, 32 clients, in microseconds; two cores have 2,000,000 of them a second:
+Processor time of one upgrade, 32 clients, in microseconds; two cores have 2,000,000 of them per second:
 
 $figures
 
-What a lot asks of the server, mean microseconds a statement (binding included, as the server's log has
-it; waiting for locks and for the disk counts), with one client, so lots of one, and with 32:
+The server's work for a lot, in mean microseconds per statement (with binding, as in the server's log, and
+with waits for locks and for the disk), with one client, so lots of one, and with 32:
 
 | statement | lots of one | 32 clients |
 |---|---|---|
 $statements
 
-Why goals above are missed: what a shared commit saves is the wait for the disk and the statements of a
-transaction, and here the disk answers fast (COMMIT, lots of one). With 32 clients both sides use the whole
-processor, so the ratio of their rates is that of their processor time, in the first table: rows have to be
-inserted, indexed and checked by their foreign keys for each upgrade, however many share a transaction. The hot
-row, and a request of thousands, are bound by the same work a row.
+Why goals above are missed: group commit saves the wait for the disk and the statements of a transaction, and
+here the disk answers fast (COMMIT, lots of one). With 32 clients both sides use the whole processor, so the
+ratio of their rates is that of their processor time, in the first table: each upgrade needs rows inserted,
+indexed and checked by their foreign keys, however many upgrades share a transaction. The hot row, and a
+request of thousands, are bound by the same work per row.
 TEXT
 }

@@ -86,12 +86,12 @@ $figures
 - Fleet: 10,000 nodes, 50 a host, unless the row says otherwise. Commits are durable (WAL,
   \`synchronous=FULL\`).
 - 64 callers are threads that each wait for their own upgrade, through the API's dispatcher in one
-  process. "Without threads": the answer to one upgrade sends the next, as a server does it.
+  process. "Without threads": the answer to one upgrade sends the next, as in a server.
 - The bare loop (\`bench/reference_loop.c\`) runs the same statements on the same schema with the same
   settings and as many upgrades per commit as the run beside it, on one thread, with rows of the same
-  length and no other work at all.
-- Combining saves an upgrade a commit and a sync of its own, and no other work: the faster the disk syncs, the
-  smaller is the ratio to "combining off", that of the bare loop as well.
+  length and no other work.
+- Combining (group commit) only saves an upgrade its own commit and sync: the faster the disk syncs, the
+  smaller is the ratio to "combining off", also for the bare loop.
 - A placement is the whole request, to the answer: as a dry run, or with the durable commit.
 - The bare statements of the audit compare sums with books and holds, fields with configs, holds with open
   commands, and the ledger's fold, last balance and last number with the books. The audit also checks that

@@ -1,4 +1,4 @@
-// Whether the machine went down under the agent: kept as facts in its journal.
+// Detects that the machine went down while the agent ran; kept as facts in the journal.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace tallyman {
 
-// What names this boot of the machine; "": it is not known.
+// The id of this boot of the machine; "": unknown.
 std::string BootId();
 
-// An agent begins. True: the one before did not end, and the machine was started anew since: a
-// power cut, a crash, or an agent that was killed before a reboot.
+// Records the start of an agent. True: the previous one did not end cleanly and the machine has
+// restarted since: a power cut, a crash, or an agent that was killed before a reboot.
 Result<bool> BeginRun(SqliteJournal& journal, const std::string& boot_id);
-// It ends as it should.
+// Records a clean end.
 Status EndRun(SqliteJournal& journal);
 
 }  // namespace tallyman

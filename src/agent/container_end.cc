@@ -11,7 +11,7 @@
 namespace tallyman {
 namespace {
 
-// Of the output that is part of a sentence.
+// Bound of the output quoted in a sentence.
 constexpr size_t kQuotedBytesMax = 600;
 
 std::string HowItEnded(const ReportedEnd& end) {
@@ -22,7 +22,7 @@ std::string HowItEnded(const ReportedEnd& end) {
     return fmt::format("it was ended by signal {}{}", end.signal,
                        name == nullptr ? "" : fmt::format(" (SIG{})", name));
   }
-  return fmt::format("it ended with exit code {}", end.exit_code);
+  return fmt::format("it exited with code {}", end.exit_code);
 }
 
 }  // namespace
@@ -30,7 +30,7 @@ std::string HowItEnded(const ReportedEnd& end) {
 std::string LastPrinted(const ReportedEnd& end) {
   const std::string output = CleanText(end.output, kOutputBytesMax);
   std::string_view last = output;
-  // The last of it says why; from the beginning of a character on.
+  // The end of the output says why; start at the beginning of a character.
   if (last.size() > kQuotedBytesMax) last.remove_prefix(last.size() - kQuotedBytesMax);
   while (!last.empty() && !IsUtf8(last)) last.remove_prefix(1);
   while (!last.empty() && last.back() == '\n') last.remove_suffix(1);

@@ -1,4 +1,4 @@
-// How a container ended: in words, and in the form in which it is told and kept.
+// How a container ended: in words, and in the form in which it is reported and stored.
 #pragma once
 
 #include <optional>

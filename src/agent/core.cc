@@ -18,7 +18,7 @@ Status AgentCore::Load() {
   for (auto& [id, command] : state_.commands) command.stage = Execution::ResumeAt(command.stage);
   for (const auto& [id, command] : state_.commands) NoteOrg(command.node_id, command.payload);
   for (const auto& [id, node] : state_.nodes) NoteOrg(id, node.payload);
-  // Whether they were sent before is not known, so that they stay as they are.
+  // Whether they were sent before is unknown, so they must not change any more.
   incidents_sent_ = state_.next_incident - 1;
   return {};
 }

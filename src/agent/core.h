@@ -1,23 +1,23 @@
-// The agent: takes commands, carries them out through a Runtime, and reports what came of them.
+// The agent: takes commands, carries them out through a Runtime, and reports their outcomes.
 //
-// It owns no thread, reads no clock of its own and opens nothing: everything is handed in, so that
-// a simulation can run it, and end it anywhere. Two kinds of calls drive it:
+// It owns no thread, no clock and no file: all dependencies are passed in, so that a simulation can
+// run it, and kill it at any point. Two kinds of calls drive it:
 //   Talk()      fetches commands and reports; from one thread at a time
-//   WorkOnce()  takes one step of one node's command, or looks after a node; from several threads
+//   WorkOnce()  takes one step of a node's command, or supervises a node; from several threads
 //
-// Every step is short: what takes longer goes on by itself and is looked at again. Work goes in
-// lanes (turns.h), each of which has some of the threads however much there is in the others.
-// Waits, pauses and deadlines go by the steady clock; the time of day is only for telling.
+// Every step is short: longer work runs on its own and is polled. Work goes by lanes (turns.h);
+// each lane gets some of the threads, however much work the others have. Waits, pauses and
+// deadlines use the steady clock; the time of day is only reported.
 //
-// The rules that keep books and machine together (each has a test by its name):
+// The rules that keep books and machine consistent (each has a test by its name):
 //   - a command is executed only after its acknowledgement was accepted
 //   - a node's commands are executed, and their outcomes reported, in order
-//   - each report has the next sequence number, written down before it is sent
-//   - an outcome is reported until it was processed, or until the command is handed out anew
-//   - a node counts as pending from the fetch of a command on until that has its outcome
-//   - a delete that may be begun ends the command under way before it
-//   - what is pending is looked at before the machine is, so that a status never calls settled what
-//     was in motion when it was seen
+//   - each report has the next sequence number, which is durable before the report is sent
+//   - an outcome is reported until it was processed, or until the command is handed out again
+//   - a node counts as pending from the fetch of a command until its outcome
+//   - an accepted delete ends the command in progress before it
+//   - the pending commands are read before the machine is, so that a status never reports as
+//     settled a node that was changing when it was observed
 #pragma once
 
 #include <array>
@@ -75,45 +75,46 @@ class AgentCore {
   };
   AgentCore(const Parts& parts, AgentOptions options);
 
-  // Reads the journal. REQUIRES: called once, before all else.
+  // Reads the journal. REQUIRES: called once, before any other method.
   Status Load();
 
-  // Fetches and reports until there is nothing new. The first error ends it; what was not said is
-  // said the next time.
+  // Fetches and reports until there is nothing new. The first error ends it; the next call sends
+  // what is still unsent.
   Status Talk();
-  // There is an outcome or an acknowledgement to report.
+  // True if there is an outcome or an acknowledgement to report.
   bool HasNews() const;
-  // When the control plane has something for us that waits; empty: it said nothing of the kind.
+  // When the control plane will have a waiting command for us; empty: it announced none.
   std::optional<SteadyTime> NextFetchAt() const;
 
-  // Takes a step. False: there is nothing to do now.
+  // Takes one step. False: there is nothing to do now.
   bool WorkOnce();
-  // When there may be something to do; empty: not before something is fetched.
+  // When there may be something to do; empty: not before a command is fetched.
   std::optional<SteadyTime> NextWorkAt() const;
-  // Tells of something about the host itself.
+  // Reports a problem of the host itself.
   void AddHostProblem(const std::string& message);
 
-  // Called, from any thread and without locks, when there is something new to do or to say.
+  // The listener is called, from any thread and without locks, when there is something new to do or
+  // to report.
   void SetListener(std::function<void()> listener) { listener_ = std::move(listener); }
 
-  // What it remembers, for tests.
+  // The state in memory, for tests.
   JournalState Remembered() const;
 
  private:
-  // What is done next for a node that should run. From kPrepare on it is made again from the
-  // journal, kStart starts it.
+  // The next step of supervising a node that should run. From kPrepare on it is recreated from the
+  // journal; kStart starts it.
   enum class CareStep { kLook, kPrepare, kStop, kInstall, kStart };
   struct NodeCare {
     bool claimed = false;
     OrgId org_id;
-    // Of the command under way.
+    // For the command in progress.
     SteadyTime not_before{};
     StepProgress progress;
-    // Of looking after it.
+    // For supervision.
     CareStep step = CareStep::kLook;
     SteadyTime care_at{};
-    bool was_up = false;   // seen to run since somebody wanted it to
-    bool crashed = false;  // it ended by itself and is to be started again
+    bool was_up = false;   // seen running since it was last started on request
+    bool crashed = false;  // it ended unexpectedly and must be started again
     bool remade = false;
     bool told_not_restarted = false;
     int failures = 0;
@@ -126,7 +127,7 @@ class AgentCore {
     // What its container is made from cannot be read, or is gone.
     bool broken = false;
     std::string disk_problem;
-    // Earlier configs may have left something.
+    // Earlier configs may have left files.
     bool leftovers = true;
     SteadyTime tidy_at{};
   };
@@ -138,7 +139,7 @@ class AgentCore {
     SteadyTime at{};  // not before
     Overtaken overtaken = Overtaken::kNo;
     const JournalCommand* found = nullptr;  // until it is claimed
-    // Of what is claimed.
+    // Copies of the claimed command and node.
     JournalCommand command = {};
     std::optional<JournalNode> node = {};
     StepProgress progress = {};
@@ -208,7 +209,7 @@ class AgentCore {
   std::map<NodeId, NodeCare> care_;
   Turns turns_;
   std::array<int, kLanes> at_work_{};
-  // Images that nobody needs are dropped when nobody is about to use one.
+  // Unused images are dropped while no node is about to use one.
   bool tidy_due_ = true;
   bool tidying_ = false;
   SteadyTime tidy_at_{};
@@ -216,12 +217,12 @@ class AgentCore {
   SteadyTime status_sent_{};
   std::optional<SteadyTime> fetch_at_;
   int fetch_max_ = 1000;              // at once
-  std::optional<Capacity> capacity_;  // as it was measured last
+  std::optional<Capacity> capacity_;  // as last measured
   std::string host_problem_;
-  // Incidents up to this number were sent at least once; up to that one there was an answer.
+  // Incidents up to the first number were sent at least once; those up to the second were answered.
   int64_t incidents_sent_ = 0;
   int64_t incidents_told_ = 0;
-  // The control plane takes incidents: it has said so.
+  // The control plane has said that it accepts incidents.
   bool incidents_taken_ = true;
 };
 

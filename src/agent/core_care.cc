@@ -1,5 +1,5 @@
-// The half of the agent that looks after nodes: those that should run, run; what is broken is made
-// again; what happens is told.
+// The half of the agent that supervises nodes: it keeps them running, repairs what is broken and
+// reports incidents.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -21,14 +21,14 @@ constexpr std::chrono::milliseconds kProbeIntervalMax = std::chrono::hours(24);
 // A node that has stayed up for so long is started at once when it ends again.
 constexpr std::chrono::minutes kStable(10);
 
-// It can be read again, and that is all: what becomes of it somebody has to say.
+// The node is readable again, but an operator has to decide what happens to it.
 bool IsLeftFailed(const JournalNode& node) {
   return node.failed && node.mending == Mending::kNothing;
 }
 
 }  // namespace
 
-// One step; the runtime is asked without locks.
+// One step; the runtime is called without locks.
 void AgentCore::DoCare(const Work& work) {
   const JournalNode& node = *work.node;
   const bool anew = node.mending != Mending::kNothing || node.failed || !node.should_run;
@@ -96,11 +96,11 @@ void AgentCore::CareStepDone(const Work& work, NodeCare& care, JournalChange& ch
   parts_.log.Write(
       {LogLevel::kWarning,
        "node_restarted",
-       fmt::format("node {} did not run and was started again", work.node_id.ToString()),
+       fmt::format("node {} was not running and was started again", work.node_id.ToString()),
        {{"next_look_ms", std::to_string(care.restart_pause.count())}}});
 }
 
-// It is again what the journal says.
+// The node matches the journal again.
 void AgentCore::Mended(const Work& work, NodeCare& care, JournalChange& change) {
   JournalNode node = state_.nodes.at(work.node_id);
   if (!IsLeftFailed(node)) node.failed = false;
@@ -121,7 +121,7 @@ void AgentCore::CareStepFailed(const Work& work, const Error& error, NodeCare& c
     care.care_at = now + options_.care_interval;
     return;
   }
-  // What it is made from may be gone, or broken: that is made again.
+  // Its files may be gone or broken: recreate them.
   if (work.step == CareStep::kStart && !care.remade && !MayPass(error)) {
     care.remade = true;
     care.step = CareStep::kPrepare;
@@ -224,7 +224,7 @@ void AgentCore::SeeEnd(const HealthReport& report, NodeCare& care, JournalChange
   care.crashed = true;
   parts_.log.Write({LogLevel::kWarning,
                     "node_ended",
-                    fmt::format("node {} ended by itself: {}", work.node_id.ToString(),
+                    fmt::format("node {} ended unexpectedly: {}", work.node_id.ToString(),
                                 report.end ? DescribeEnd(*report.end) : report.message),
                     {}});
   const bool out_of_memory = report.end && report.end->out_of_memory;
@@ -249,7 +249,7 @@ void AgentCore::AddIncident(ReportedIncident kind, const std::optional<NodeId>& 
                             std::string message, const std::optional<ReportedEnd>& end,
                             JournalChange& change) {
   auto alike = [&](const JournalIncident& other) {
-    // Problems of a host are of many kinds, told apart by their words.
+    // Problems of a host are of many kinds, distinguished by their messages.
     return other.kind == kind && other.node_id == node_id &&
            (kind != ReportedIncident::kHostProblem || other.message == message);
   };
@@ -267,7 +267,7 @@ void AgentCore::AddIncident(ReportedIncident kind, const std::optional<NodeId>& 
   }
   if (one.number == state_.next_incident) change.next_incident = one.number + 1;
   if (change.next_incident && state_.incidents.size() >= kIncidentsMax) {
-    // The oldest goes; what it counted is not lost when one like it is kept.
+    // Drops the oldest; its count is added to one of the same kind, if there is one.
     const JournalIncident& oldest = state_.incidents.begin()->second;
     change.erased_incidents.push_back(oldest.number);
     if (alike(oldest)) one.count += oldest.count;

@@ -20,7 +20,7 @@ void FillResources(const Resources& from, v1::Resources& to) {
   to.set_disk_bytes(from.disk_bytes);
 }
 
-// What the node is, of what it should be and what is seen of it.
+// A node's reported state, from its journal and from what is observed.
 void FillSeen(const ObservedNode& seen, const JournalNode* meant, v1::NodeStatus& to) {
   const bool in_place = seen.running || (meant != nullptr && !meant->failed);
   if (seen.config_id && in_place) to.set_config_id(seen.config_id->ToString());
@@ -62,7 +62,7 @@ Status AgentCore::FillStatus(v1::HostStatus& status) {
     FillNodes(*seen, pending, status);
     return {};
   }
-  // Nothing is known of any node then, and of the host all that is.
+  // Then nothing is known of any node; the host's own data are still reported.
   const std::string what = "its nodes cannot be listed: " + seen.error().message;
   parts_.log.Write({LogLevel::kError, "nodes_not_listed", what, seen.error().facts});
   const std::string and_what = status.problem().empty() ? "" : "; " + status.problem();
@@ -81,7 +81,7 @@ Status AgentCore::FillCapacity(v1::HostStatus& status) {
   const std::string problem =
       Told(measured ? measured->problem : "it cannot be measured: " + measured.error().message);
   status.set_problem(problem);
-  // Its words may have a number in them, which changes each time.
+  // Its message may contain a number that changes each time.
   const bool begins = host_problem_.empty() && !problem.empty();
   host_problem_ = problem;
   if (!begins) return {};
@@ -91,12 +91,12 @@ Status AgentCore::FillCapacity(v1::HostStatus& status) {
   return {};
 }
 
-// What was found of a node that somebody should hear of, or do something about.
+// The problem of a node that an operator should know about.
 void AgentCore::NoteSeen(const ObservedNode& seen, bool pending) {
   auto found = state_.nodes.find(seen.node_id);
   if (found == state_.nodes.end() || pending) return;
   NodeCare& care = care_[seen.node_id];
-  // Of one that failed the rest may be missing; but what cannot be read says nothing for ever.
+  // Parts of a failed node may be missing; but an unreadable node may stay unreadable.
   if (!seen.unreadable.empty() || (!seen.config_id && !found->second.failed)) care.broken = true;
   if (!seen.unreadable.empty() || seen.disk_problem == care.disk_problem) return;
   care.disk_problem = seen.disk_problem;
@@ -125,7 +125,7 @@ void AgentCore::FillNodes(const std::vector<ObservedNode>& seen, const std::set<
     }
     to.set_problem(Told(node.disk_problem));
     if (!node.unreadable.empty()) {
-      // Nothing that is said of it would be true.
+      // Any further statement about it might be false.
       to.set_pending(true);
       to.set_problem(Told("it cannot be read: " + node.unreadable));
       continue;
@@ -140,7 +140,7 @@ void AgentCore::FillNodes(const std::vector<ObservedNode>& seen, const std::set<
                                                                : v1::HEALTH_UNHEALTHY);
     to.set_health_message(Told(care->second.health_message));
   }
-  // Of these there is nothing on the machine.
+  // The machine has nothing of these nodes.
   for (const NodeId& id : left) {
     v1::NodeStatus& to = *status.add_nodes();
     to.set_node_id(id.ToString());

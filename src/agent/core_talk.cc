@@ -14,7 +14,7 @@ namespace {
 constexpr int kRoundsMax = 50;
 constexpr int kEntriesMax = 1000;
 constexpr size_t kCommandsMax = 10'000;
-// To a control plane that has not said that it takes incidents.
+// Used until the control plane has said that it accepts incidents.
 constexpr int kIncidentsTried = 10;
 constexpr std::chrono::seconds kStatusPause(1);
 
@@ -90,7 +90,7 @@ void FillOutcome(const JournalCommand& command, v1::Outcome& to) {
   to.set_run_state(StateOf(outcome.run_state));
   if (outcome.result == CommandResult::kBlockingJobRunning)
     to.mutable_retry_after()->set_seconds(outcome.retry_after_seconds);
-  // One of the last release may be cut within a character.
+  // One stored by the last release may be cut within a character.
   to.set_message(Told(outcome.message));
 }
 
@@ -113,7 +113,7 @@ void AgentCore::Accept(const v1::HandedCommand& handed, JournalChange& change) c
     parts_.log.Write(
         {LogLevel::kError,
          "command_unreadable",
-         "a command of a form that this agent does not know is left alone",
+         "this agent does not know the form of a command and leaves it alone",
          {{"command_id", Quote(handed.command_id())}, {"kind", std::to_string(handed.kind())}}});
     return;
   }
@@ -127,8 +127,8 @@ void AgentCore::Accept(const v1::HandedCommand& handed, JournalChange& change) c
                          .outcome = {.config_id = {}, .message = {}}};
   auto known = state_.commands.find(*id);
   if (known != state_.commands.end()) {
-    // Handed out anew after a hint: what was said of the attempt before is of no interest any
-    // more. Anything else is what we have already.
+    // Handed out again after a retry hint: the outcome of the previous attempt no longer matters.
+    // Any other command is one that we have already.
     const JournalCommand& before = known->second;
     bool hinted =
         before.stage == Stage::kDone && before.outcome.result == CommandResult::kBlockingJobRunning;
@@ -158,7 +158,7 @@ Result<bool> AgentCore::Fetch() {
   for (const v1::HandedCommand& handed : response.commands()) Accept(handed, change);
   if (change.put_commands.empty()) return false;
   if (Status saved = SaveLocked(change); !saved) {
-    // Fewer may find room.
+    // A smaller batch may fit.
     fetch_max_ = std::max(1, fetch_max_ / 2);
     return Fail(saved.error());
   }
@@ -179,8 +179,8 @@ Result<bool> AgentCore::FillReport(v1::ReportRequest& request) {
     }
     if (command.stage == Stage::kDone) done.push_back(&command);
   }
-  // In a node's order. An earlier command that is not done cannot stand beside a later one that is:
-  // they are executed in order.
+  // In the order of each node's commands. They are executed in order, so a later one is never done
+  // before an earlier one.
   std::ranges::sort(done, {}, [](const JournalCommand* command) {
     return std::pair(command->node_id, command->seq);
   });
@@ -222,7 +222,7 @@ Result<bool> AgentCore::Report() {
   if (with_status) {
     Status filled = FillStatus(*request.mutable_status());
     if (!filled) {
-      // The rest is worth saying all the same.
+      // Report the rest all the same.
       parts_.log.Write(
           {LogLevel::kError, "status_not_seen", filled.error().message, filled.error().facts});
       request.clear_status();
@@ -245,12 +245,13 @@ Result<bool> AgentCore::Report() {
     status_sent_ = now;
     status_at_ = now + options_.status_interval;
   }
-  // What an outcome has changed is shown soon, but many at once are shown together.
+  // After an outcome the next status follows soon, but several outcomes share one status.
   if (request.outcomes_size() > 0) status_at_ = std::min(status_at_, status_sent_ + kStatusPause);
   return has_news;
 }
 
-// What was processed is not told again. One that takes no incidents is told of few, now and then.
+// Processed incidents are not reported again. A control plane that does not accept incidents gets a
+// few, now and then.
 void AgentCore::TakeIncidentsAnswer(const v1::ReportRequest& request,
                                     const v1::ReportResponse& response, JournalChange& change) {
   if (response.ignored() || request.incidents_size() == 0) return;
@@ -258,7 +259,7 @@ void AgentCore::TakeIncidentsAnswer(const v1::ReportRequest& request,
   incidents_taken_ = processed > 0;
   incidents_told_ = request.incidents(request.incidents_size() - 1).number();
   if (!incidents_taken_) incidents_told_ = state_.next_incident - 1;
-  // A journal that began anew counts on from what the control plane has.
+  // A new journal continues from the control plane's number.
   if (processed >= state_.next_incident) {
     change.next_incident = processed + 1;
     for (const auto& [number, one] : state_.incidents) {
@@ -307,7 +308,7 @@ Status AgentCore::TakeAnswer(const v1::ReportRequest& request, const v1::ReportR
     if (!change.put_commands.empty() || !change.erased_commands.empty() ||
         !change.erased_incidents.empty())
       RETURN_IF_ERROR(SaveLocked(change));
-    // What may overtake what is under way is looked at now.
+    // Work that may overtake the command in progress is due now.
     for (const JournalCommand& command : change.put_commands)
       care_[command.node_id].not_before = {};
   }

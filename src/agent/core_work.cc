@@ -9,11 +9,11 @@
 namespace tallyman {
 namespace {
 
-// After a failure that was not the node's (the journal's disk is full, say).
+// The pause after a failure that was not the node's, such as a full disk of the journal.
 constexpr std::chrono::seconds kRetryPause(1);
 constexpr std::chrono::minutes kTidyRetryPause(5);
 
-// Which lane the next step of a command belongs to.
+// The lane of the next step of a command.
 Lane LaneOf(const JournalCommand& command, Overtaken overtaken) {
   if (overtaken == Overtaken::kByDelete || command.kind == CommandKind::kDelete)
     return Lane::kControl;
@@ -29,7 +29,7 @@ Lane LaneOf(const JournalCommand& command, Overtaken overtaken) {
   }
 }
 
-// What a command of the same node asks of the one under way.
+// What a later command of the same node demands of the one in progress.
 Overtaken Overtakes(const JournalCommand& later, const JournalCommand& under_way) {
   if (later.seq <= under_way.seq || later.stage != Stage::kAccepted) return Overtaken::kNo;
   if (later.kind == CommandKind::kDelete) return Overtaken::kByDelete;
@@ -62,7 +62,7 @@ Overtaken AgentCore::OvertakenBy(const JournalCommand& command) const {
   return overtaken;
 }
 
-// What may be worked on, each with the time before which it may not.
+// The possible work, each with its earliest time.
 std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
   std::vector<Work> all;
   static const NodeCare kNone{};
@@ -74,7 +74,7 @@ std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
   auto add = [&](Work work) {
     const auto lane = static_cast<size_t>(work.lane);
     if (at_work_[lane] >= options_.lane_workers_max) return;
-    // What is being dropped must not be about to be used.
+    // An image that is being dropped must not be about to be used.
     if (tidying_ && work.lane == Lane::kDisk) return;
     all.push_back(std::move(work));
   };
@@ -100,7 +100,7 @@ std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
       work.step = care.step;
       add(work);
     }
-    // What a node that failed was made from may be of use to whoever mends it.
+    // The files of a failed node may help to repair it.
     if (care.leftovers && !node.failed) {
       work.kind = Work::Kind::kLeftovers;
       work.lane = Lane::kDisk;
@@ -195,7 +195,7 @@ void AgentCore::LogNotWritten(const Error& error) const {
 }
 
 void AgentCore::DoCommand(Work& work) {
-  // What a create has left is no node: it is as if nothing were known.
+  // The leftovers of a create are not a node: treat it as unknown.
   const bool known = work.node && work.node->mending != Mending::kRemove;
   NextStep next = execution_.TakeStep(work.command, known ? &*work.node : nullptr, work.overtaken,
                                       work.progress);
@@ -205,12 +205,12 @@ void AgentCore::DoCommand(Work& work) {
   NodeCare& care = care_[work.node_id];
   care.progress = work.progress;
   const SteadyTime now = parts_.clock.SteadyNow();
-  // A command that came meanwhile, and may overtake this one, is not made to wait.
+  // Do not delay a command that arrived in the meantime and may overtake this one.
   if (OvertakenBy(work.command) == work.overtaken) care.not_before = now + next.wait;
   if (next.change.put_commands.empty()) return;
   Status saved = SaveLocked(next.change);
   if (!saved) {
-    // The step is taken again: each can be taken twice.
+    // The step is taken again: every step is idempotent.
     care.not_before = now + kRetryPause;
     LogNotWritten(saved.error());
     return;

@@ -86,9 +86,9 @@ Execution::Step::Tried Execution::Step::Try(Result<Progress> called, std::string
   }
   if (called) return {What::kAgain, Wait(std::max(called->look_again, kLookAgainMin)), {}};
   Error error = std::move(called).error();
-  // The agent is to end: the step stays where it is.
+  // The agent is stopping: the command stays at this step.
   if (error.code == Code::kCanceled) return {What::kAgain, Wait(options().health_interval), {}};
-  // Of a create nothing would be left that another config could be given to.
+  // After a create nothing would be left to which another config could apply.
   const bool hurry =
       overtaken == Overtaken::kByDelete || (overtaken == Overtaken::kByConfig && node != nullptr);
   if (MayPass(error) && !hurry) {
@@ -125,11 +125,11 @@ NextStep Execution::Step::BeginDelete() {
   if (node == nullptr) {
     auto seen = Observe();
     if (seen && !*seen)
-      return Refuse(CommandResult::kNodeNotFound, "there is nothing of the node on this host");
+      return Refuse(CommandResult::kNodeNotFound, "this host has nothing of the node");
     return GoTo(Stage::kRemove);
   }
   NextStep next = GoTo(Stage::kRemove);
-  // Whatever becomes of it, it is not to be started again.
+  // In any case the node must not be started again.
   JournalNode changed = *node;
   changed.should_run = false;
   next.change.put_nodes.push_back(std::move(changed));
@@ -141,7 +141,7 @@ NextStep Execution::Step::BeginReplace() {
   auto spec = NewSpec();
   if (!spec) return Refuse(CommandResult::kNotSupported, spec.error().message);
   if (spec->node_id != command.node_id)
-    return Refuse(CommandResult::kNotSupported, "the command's payload is of another node");
+    return Refuse(CommandResult::kNotSupported, "the command's payload names another node");
   if (auto busy = node != nullptr && node->should_run ? FinishBusy() : std::nullopt)
     return std::move(*busy);
   return GoTo(Stage::kPrepare);
@@ -154,7 +154,7 @@ NextStep Execution::Step::Prepare() {
   if (tried.is_done()) return GoTo(Stage::kStop);
   const bool is_upgrade = IsUpgradeOrUpdate(command.kind);
   if (tried.what == Tried::What::kAgain) {
-    // Nothing was disturbed yet, and nobody asks for this config any more.
+    // Nothing was changed yet, and this config is no longer requested.
     if (is_upgrade && overtaken == Overtaken::kByConfig)
       return Refuse(CommandResult::kRollback, "given up: a later command asks for another config");
     return std::move(tried.again);
@@ -162,7 +162,7 @@ NextStep Execution::Step::Prepare() {
   if (!IsTransition(command.kind)) return FinishFailed(&tried.error);
   if (tried.error.code == Code::kUnimplemented)
     return Refuse(CommandResult::kNotSupported, tried.error.message);
-  // Nothing was disturbed; only what a create has left behind is to be cleared away.
+  // Nothing was changed; only the leftovers of a create must be removed.
   if (node == nullptr) return Undo(tried.error);
   return Refuse(CommandResult::kRollback, tried.error.message);
 }
@@ -199,7 +199,7 @@ NextStep Execution::Step::Start() {
   }
   if (tried.is_done()) return FinishInPlace();
   if (progress.remade) return FinishFailed(&tried.error);
-  // What it is made from may be gone or broken: that is made again, once.
+  // Its files may be gone or broken: recreate them, once.
   progress.remade = true;
   return GoTo(Stage::kPrepare);
 }
@@ -227,12 +227,12 @@ NextStep Execution::Step::Remove() {
 }
 
 NextStep Execution::Step::GiveUp() {
-  constexpr const char* kWhy = "given up: the node is to be deleted";
+  constexpr const char* kWhy = "given up: the node will be deleted";
   if (command.stage == Stage::kAccepted) return Refuse(CommandResult::kRollback, kWhy);
   Tried tried = Try(runtime().Remove(command.node_id), "removing it", options().undo_retry_time);
   if (tried.what == Tried::What::kAgain) return std::move(tried.again);
   if (!tried.is_done()) return FinishFailed(&tried.error);
-  // Nothing is left of a create, as after its rollback; of what ran before anything else neither.
+  // Nothing is left of a create, as after its rollback, nor of what ran before any other command.
   const bool is_create = command.kind == CommandKind::kCreate;
   NextStep next = Finish({.result = is_create ? CommandResult::kRollback : CommandResult::kFailure,
                           .config_id = {},

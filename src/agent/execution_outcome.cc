@@ -1,4 +1,4 @@
-// What is said of a command in the end, and what the journal then knows of its node.
+// The outcome of a command, and the node's state in the journal afterwards.
 #include <fmt/core.h>
 
 #include "agent/execution_step.h"
@@ -52,7 +52,7 @@ bool Execution::Step::NameWhatRuns(const Seen& seen, CommandOutcome& outcome) {
 
 void Execution::Step::FillInPlace(CommandOutcome& outcome) const {
   if (node == nullptr) return;
-  // A node that failed has in place what is really there.
+  // A failed node has in place whatever is really on the machine.
   if (node->failed) {
     NameWhatRuns(Observe(), outcome);
     return;
@@ -73,12 +73,12 @@ NextStep Execution::Step::Refuse(CommandResult result, std::string message) cons
 NextStep Execution::Step::RefuseUnknown() const {
   auto seen = Observe();
   if (seen && !*seen)
-    return Refuse(CommandResult::kNodeNotFound, "there is nothing of the node on this host");
+    return Refuse(CommandResult::kNodeNotFound, "this host has nothing of the node");
   CommandOutcome outcome{.result = CommandResult::kNotSupported,
                          .config_id = {},
                          .message =
-                             "this host's journal does not know what it runs for the node, "
-                             "so it could not put it back"};
+                             "this host's journal does not record what runs for the node, so a "
+                             "failed change could not be undone"};
   NameWhatRuns(seen, outcome);
   return Finish(std::move(outcome));
 }
@@ -158,16 +158,16 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
   }
   auto seen = Observe();
   const bool runs = NameWhatRuns(seen, outcome);
-  if (!seen) outcome.message += "; and it cannot be seen what runs: " + seen.error().message;
+  if (!seen) outcome.message += "; and what runs could not be determined: " + seen.error().message;
   if (!runs && seen && *seen) {
     outcome.run_state = RunState::kFailed;
-    // What could not be stopped or started is still there, and may be started again.
+    // A node that could not be stopped or started is still there, and may be started again.
     const bool stays = !IsTransition(command.kind) && command.kind != CommandKind::kDelete;
     if (stays) outcome.config_id = (*seen)->config_id;
   }
   NextStep next = Finish(std::move(outcome));
-  // When the new one stays in place, the next command that fails goes back to it: that is what the
-  // control plane has heard to run.
+  // If the new config stays in place, the next failed command returns to it, because it is what the
+  // control plane believes to run.
   auto spec = NewSpec();
   const bool new_one_stays =
       runs && ChangesConfig(command.kind) && spec && spec->config_id == (*seen)->config_id;
@@ -175,7 +175,7 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
   changed.node_id = command.node_id;
   if (node != nullptr) changed = *node;
   if (node == nullptr || new_one_stays) changed.payload = command.payload;
-  // What runs and is what it is to be, even if it is not healthy, is looked after as before.
+  // If the intended config is running, keep supervising it even though it is unhealthy.
   bool old_one_runs = false;
   if (runs && node != nullptr) {
     auto old = OldSpec();
@@ -187,7 +187,7 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
   }
   if (ChangesConfig(command.kind) && changed.failed && !new_one_stays)
     changed.mending = node == nullptr ? Mending::kRemove : Mending::kPutBack;
-  // Of a delete that failed nothing is known that was not before.
+  // A failed delete tells nothing new about the node.
   if (node == nullptr && !ChangesConfig(command.kind)) return next;
   next.change.put_nodes.push_back(std::move(changed));
   return next;

@@ -120,11 +120,11 @@ TEST_F(ExecutionRetryTest, AFailedCreateSaysHowItsContainerEnded) {
   };
   for (const Case& a :
        {Case{{.exit_code = 3, .at = {}, .output = "no such file: x.toml\n"},
-             "it ended with exit code 3; it printed last: no such file: x.toml"},
+             "it exited with code 3; it printed last: no such file: x.toml"},
         Case{{.exit_code = 139, .signal = 11, .at = {}, .output = {}},
-             "it was ended by signal 11 (SIGSEGV)"},
+             "it was terminated by signal 11 (SIGSEGV)"},
         Case{{.exit_code = 137, .signal = 9, .out_of_memory = true, .at = {}, .output = {}},
-             "the kernel ended it because it had used all the memory"}}) {
+             "the kernel killed it because it exceeded its memory limit"}}) {
     NodeSpec spec = Spec(ids_.New<NodeId>());
     machine_.SetHook([&](RuntimeStep step, const NodeSpec& of) -> Status {
       if (step == RuntimeStep::kHealth) machine_.Crash(of.node_id, a.end);

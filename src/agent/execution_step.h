@@ -1,5 +1,5 @@
-// One call of Execution::TakeStep(): the steps themselves (execution.cc), putting back what was
-// there (execution_undo.cc), and the outcomes (execution_outcome.cc). For those files only.
+// One call of Execution::TakeStep(): the steps (execution.cc), undoing them (execution_undo.cc),
+// and the outcomes (execution_outcome.cc). For those files only.
 #pragma once
 
 #include <string>
@@ -36,39 +36,40 @@ struct Execution::Step {
   NextStep UndoStart();
   NextStep UndoAwait();
   NextStep Remove();
-  // The node is to go: what is under way ends, and what there is of the node goes with it.
+  // The node will be deleted: ends the command in progress and removes what there is of the node.
   NextStep GiveUp();
 
-  // What became of one call of the runtime.
+  // The result of one call of the runtime.
   struct Tried {
     enum class What { kDone, kAgain, kFailed } what = What::kDone;
     NextStep again;
-    Error error;  // names what was being done
+    Error error;  // says what was being done
     bool is_done() const { return what == What::kDone; }
   };
   Tried Try(Result<Progress> called, std::string_view doing, std::chrono::milliseconds patience);
 
   NextStep GoTo(Stage stage) const;
   NextStep Wait(std::chrono::milliseconds wait) const;
-  // The step failed: what was there before comes back.
+  // The step failed: restore the previous state.
   NextStep Undo(const Error& why) const;
   NextStep Finish(CommandOutcome outcome) const;
   NextStep Refuse(CommandResult result, std::string message) const;
-  // Of a node that the journal does not know; what runs of it all the same is named.
+  // For a node that the journal does not know; the outcome still names what runs of it.
   NextStep RefuseUnknown() const;
-  // The node says that it must not be disturbed now; nullopt: it does not.
+  // Ends the command if the node says that it must not be disturbed now; nullopt: it does not say
+  // so.
   std::optional<NextStep> FinishBusy() const;
   NextStep FinishInPlace() const;
   NextStep FinishNew(RunState state) const;
   NextStep FinishUndone() const;
-  // Neither new nor old: the machine is asked what is there.
+  // Neither the new nor the old config is certain: asks the machine what is there.
   NextStep FinishFailed(const Error* also) const;
 
-  // What the journal says is in place, as an outcome names it.
+  // Fills in what is in place according to the journal.
   void FillInPlace(CommandOutcome& outcome) const;
   using Seen = Result<std::optional<ObservedNode>>;
   Seen Observe() const;
-  // Into the outcome: the config that runs, or that it cannot be seen. False: none is seen to run.
+  // Fills in the running config, or that it cannot be determined. False: none is seen running.
   static bool NameWhatRuns(const Seen& seen, CommandOutcome& outcome);
 
   Result<NodeSpec> OldSpec() const;

@@ -428,7 +428,7 @@ TEST_F(ExecutionTest, APullThatEndsWithTheAgentIsNoFailureOfTheCommand) {
   bool ending = true;
   machine_.SetHook([&](RuntimeStep step, const NodeSpec&) -> Status {
     if (ending && step == RuntimeStep::kPrepare)
-      return Fail(Error(Code::kCanceled, "TOOL_STOPPED", "the agent is to end"));
+      return Fail(Error(Code::kCanceled, "TOOL_STOPPED", "the agent is stopping"));
     return {};
   });
   NodeSpec spec = Spec(node_, 4);

@@ -1,4 +1,4 @@
-// What is done when a step has failed: what was there before comes back.
+// Undoes a failed command: restores the previous state.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -36,11 +36,11 @@ NextStep Execution::Step::UndoInstall() {
   auto spec = NewSpec();
   const std::string installing = Installing(spec ? *spec : *old, *old);
   bool incomplete = command.undo_incomplete;
-  // The new one has written more than the old disk holds: the old one runs on the new disk, which
-  // the books still hold, and the outcome says that not all was undone.
+  // The new version has written more than the old disk holds: the old version runs on the new disk,
+  // which the books still hold, and the outcome says that the undo is incomplete.
   if (incomplete && spec)
     old->resources.disk_bytes = std::max(old->resources.disk_bytes, spec->resources.disk_bytes);
-  // Its image is still there, unless somebody removed it by hand.
+  // Its image is still present, unless it was removed by hand.
   Tried tried;
   if (!progress.old_fetched)
     tried = Try(runtime().Prepare(*old), "fetching its old image", patience);
@@ -84,7 +84,7 @@ NextStep Execution::Step::UndoAwait() {
 Execution::Step::Awaited Execution::Step::AwaitHealth(std::string& why) const {
   if (!progress.awaiting_since) progress.awaiting_since = now();
   const auto found = runtime().CheckHealth(command.node_id);
-  // A probe that has not ended says nothing yet.
+  // A probe that has not ended has no result yet.
   const HealthReport* report = found && *found ? &**found : nullptr;
   if (report != nullptr && report->health == NodeHealth::kHealthy) {
     if (!progress.healthy_since) progress.healthy_since = now();

@@ -71,7 +71,7 @@ Status OverwriteFile(const std::filesystem::path& path, std::string_view text) {
 }
 
 int64_t AllocatedBytes(const struct stat& info) {
-  constexpr int64_t kBlockBytes = 512;  // whatever the file system's own are: stat(2)
+  constexpr int64_t kBlockBytes = 512;  // independent of the file system: stat(2)
   return static_cast<int64_t>(info.st_blocks) * kBlockBytes;
 }
 

@@ -37,21 +37,21 @@ class FileDescriptor {
 // The whole file; NOT_FOUND FILE_MISSING; RESOURCE_EXHAUSTED FILE_TOO_LARGE beyond `bytes_max`.
 Result<std::string> ReadFile(const std::filesystem::path& path, size_t bytes_max = 1 << 20);
 
-// Replaces the file as a whole, durably: after a crash it is the old one or the new one.
+// Replaces the whole file, atomically and durably: after a crash it is the old one or the new one.
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view text,
                            int mode = 0644);
 
-// Durably, in the place that the file has, so that a full disk does not matter; after a crash it
-// may be a mixture of both. REQUIRES: `text` is as long as what is there, and of one block at most.
+// Overwrites the file in place, durably, which works on a full disk; after a crash the content may
+// be a mixture. REQUIRES: `text` is as long as the present content, and at most one block.
 Status OverwriteFile(const std::filesystem::path& path, std::string_view text);
 
-// What the file system has set aside for it; 0 when it is not there.
+// The space that is allocated for the file; 0 when it does not exist.
 int64_t AllocatedBytes(const std::filesystem::path& path);
 int64_t AllocatedBytes(const struct stat& info);
 
 Status MakeDirectories(const std::filesystem::path& path);
-// Removes it and what is below, symbolic links as such; nothing to do when it is not there.
-// REQUIRES: nothing below it is mounted.
+// Removes the path and everything below it; it does not follow symbolic links. A missing path is no
+// error. REQUIRES: nothing below it is mounted.
 Status RemoveTree(const std::filesystem::path& path);
 
 }  // namespace tallyman

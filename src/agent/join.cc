@@ -66,8 +66,8 @@ Result<HostIdentity> Join(Client& client, SqliteJournal& journal, SecretSource& 
     ASSIGN_OR_RETURN(const std::string name, journal.Fact(kHost));
     return Fail(FailedPrecondition(
         "OTHER_HOST",
-        fmt::format("the token is of host {}, and this data directory is that of host {}: make one "
-                    "with --host {}, or begin with an empty directory",
+        fmt::format("the token admits host {}, but this data directory belongs to host {}: make a "
+                    "token with --host {}, or start with an empty directory",
                     response.host(), name, name)));
   }
   HostIdentity identity{
@@ -77,7 +77,7 @@ Result<HostIdentity> Join(Client& client, SqliteJournal& journal, SecretSource& 
   RETURN_IF_ERROR(journal.SetFact(kHost, identity.host));
   RETURN_IF_ERROR(journal.SetFact(kHostId, identity.host_id));
   RETURN_IF_ERROR(journal.SetFact(kToken, identity.token));
-  // For people and for the last release; there may be no room for it.
+  // For people and for the last release; there may be no space for it.
   (void)WriteFileAtomically(token_file, identity.token + "\n", 0600).has_value();
   return identity;
 }

@@ -1,6 +1,5 @@
-// How an agent becomes the agent of a host: a one-time join token is turned into a host token,
-// which is kept in the journal, whose room nobody can take, and in a file that only its owner can
-// read.
+// How an agent joins as a host: it exchanges a one-time join token for a host token and keeps that
+// in the journal, whose space is reserved, and in a file that only its owner can read.
 #pragma once
 
 #include <filesystem>
@@ -14,14 +13,14 @@
 
 namespace tallyman {
 
-// Who the agent speaks for.
+// The host that the agent speaks for.
 struct HostIdentity {
   std::string host_id;
   std::string host;
   std::string token;
 };
 
-// What it says of its machine when it joins.
+// What it reports about its machine when it joins.
 struct MachineFacts {
   std::string hostname;
   Resources capacity;
@@ -29,8 +28,8 @@ struct MachineFacts {
   std::string runtime;
 };
 
-// The identity that an earlier Join() left; of one of the last release the token is in `token_file`
-// only, and is taken into the journal. nullopt: none.
+// The identity that an earlier Join() stored. The last release kept the token only in `token_file`;
+// this copies it into the journal. nullopt: none.
 Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
                                                  const std::filesystem::path& token_file);
 

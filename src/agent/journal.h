@@ -1,9 +1,8 @@
-// What an agent must not forget: commands it has fetched, how far it is with each, what became of
-// them, what each node is to be, what happened that nobody was told of yet, and the number of its
-// next report.
+// The agent's durable state: the commands it has fetched with their stages and outcomes, the
+// intended state of each node, incidents not reported yet, and the number of the next report.
 //
-// A step is written here before it is taken. An agent that was killed reads the journal and takes
-// the step again; every step of a Runtime can be taken twice.
+// A write-ahead journal: a step is written here before it is taken. A restarted agent reads the
+// journal and takes the step again; every step of a Runtime is idempotent.
 #pragma once
 
 #include <map>
@@ -21,15 +20,15 @@
 
 namespace tallyman {
 
-// How far a command is. From kFetched to kDone they are taken in this order, each kind of command
-// its own selection; the undo ones when a step before has failed:
+// The stage of a command. From kFetched to kDone they are taken in this order, each kind of command
+// using its own selection; the undo stages follow a failed step:
 //
 //   fetched -> accepted -> prepare -> stop -> install -> start -> await -------------> done
 //                                       \________\________\_______\-> undo_stop ->
 //                               undo_install -> undo_start -> undo_await ------------> done
 //   accepted -> remove -> done (delete)
 enum class Stage {
-  kFetched,   // its acknowledgement is not accepted yet: nothing may be done
+  kFetched,   // its acknowledgement is not accepted yet: it must not begin
   kAccepted,  // may be begun
   kPrepare,
   kStop,
@@ -41,7 +40,7 @@ enum class Stage {
   kUndoStart,
   kUndoAwait,
   kRemove,
-  kDone,  // has an outcome, which is told until it was processed
+  kDone,  // has an outcome, which is reported until it was processed
 };
 
 template <>
@@ -51,7 +50,7 @@ struct EnumText<Stage> {
       "undo_stop", "undo_install", "undo_start", "undo_await", "remove",  "done"};
 };
 
-// The results of the API that an agent gives; which means what is said there.
+// The results that an agent gives; proto/tallyman/v1/agent.proto defines them.
 enum class CommandResult {
   kOk,
   kRollback,
@@ -102,7 +101,7 @@ struct JournalCommand {
   Stage stage = Stage::kFetched;
   // Why it is being undone; the message of the outcome to come.
   std::string failure;
-  // Not all could be undone.
+  // The undo was incomplete.
   bool undo_incomplete = false;
   CommandOutcome outcome;  // kDone only
 
@@ -110,7 +109,7 @@ struct JournalCommand {
   friend bool operator==(const JournalCommand&, const JournalCommand&) = default;
 };
 
-// What is still to be done for a node whose command failed, and could not be undone then.
+// The repair still due for a node whose command failed and could not be undone.
 enum class Mending { kNothing, kPutBack, kRemove };
 
 template <>
@@ -118,18 +117,18 @@ struct EnumText<Mending> {
   static constexpr std::array<std::string_view, 3> kWords = {"nothing", "put_back", "remove"};
 };
 
-// What a node is to be: the last of it that worked.
+// The intended state of a node: the last that worked.
 struct JournalNode {
   NodeId node_id;
   std::string payload;
   bool should_run = true;
   // A command failed and left nothing that works.
   bool failed = false;
-  // Of one that failed: kPutBack makes it what the payload says, kRemove takes away what a create
-  // has left; the node then counts as one that the journal does not know.
+  // For a failed node: kPutBack restores what the payload says, kRemove removes the leftovers of a
+  // create, after which the journal does not know the node.
   Mending mending = Mending::kNothing;
-  // How often it was started again since the last command that changed its config, and how it ended
-  // the last time.
+  // How often it was restarted since the last command that changed its config, and how it ended
+  // last.
   int64_t restarts = 0;
   std::optional<ReportedEnd> last_end = {};
 
@@ -156,7 +155,7 @@ struct JournalState {
   int64_t next_incident = 1;
 };
 
-// Written as a whole or not at all.
+// A change that is written atomically.
 struct JournalChange {
   std::vector<JournalCommand> put_commands;
   std::vector<CommandId> erased_commands;
@@ -168,7 +167,7 @@ struct JournalChange {
   std::optional<int64_t> next_incident = {};
 };
 
-// Thread-safe. When Save() has returned without an error, Load() gives it after any crash.
+// Thread-safe. After Save() has returned without an error, the change survives any crash.
 class Journal {
  public:
   virtual ~Journal() = default;
@@ -176,7 +175,7 @@ class Journal {
   virtual Status Save(const JournalChange& change) = 0;
 };
 
-// Applies a change in memory, as the journal does on disk.
+// Applies a change in memory as the journal does on disk.
 inline void Apply(const JournalChange& change, JournalState& state) {
   for (const JournalCommand& command : change.put_commands) state.commands[command.id] = command;
   for (const CommandId& id : change.erased_commands) state.commands.erase(id);

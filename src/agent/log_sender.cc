@@ -22,7 +22,7 @@ google::protobuf::Timestamp ToMessage(Time time) {
   return out;
 }
 
-// Nearest to what was asked; a time that there cannot be is one that nothing was printed before.
+// Clamps a requested time to the range that exists.
 Time FromMessage(const google::protobuf::Timestamp& time) {
   constexpr int64_t kSecondsMax = 253'402'300'799;  // the end of the year 9999
   return Time(std::chrono::seconds(std::clamp<int64_t>(time.seconds(), 0, kSecondsMax)) +
@@ -31,24 +31,24 @@ Time FromMessage(const google::protobuf::Timestamp& time) {
 
 }  // namespace
 
-// Touched by the thread that steps only, but for what Take() sets before it is in the map.
+// Only the stepping thread touches it, except for what Take() sets before it is in the map.
 struct LogSender::Answer {
   v1::LogRequest request;
   NodeId node_id;
-  Time asked_at{};  // what is printed later is not asked for, unless it is followed
+  Time asked_at{};  // later lines are not requested, unless the log is followed
   SteadyTime taken_at{};
   std::string refusal;
   bool begun = false;
-  bool at_end = false;  // nothing is to be read any more
+  bool at_end = false;  // everything was read
   bool over = false;
   LogPosition position;
   std::deque<v1::LogLine> lines;
   bool gap = false;
-  // On its way: sent again until its answer was heard.
+  // The part in flight: sent again until it is answered.
   std::optional<v1::SendLogRequest> part;
   int64_t part_number = 0;
-  SteadyTime sent_at{};     // the last time that the other side took something
-  SteadyTime not_before{};  // of the next attempt
+  SteadyTime sent_at{};     // the last time that the control plane accepted a part
+  SteadyTime not_before{};  // earliest time of the next attempt
 };
 
 LogSender::LogSender(Client& client, LogSource& source, Clock& clock, LogSenderOptions options)
@@ -65,14 +65,16 @@ void LogSender::Take(const v1::LogRequest& request) {
   if (auto id = NodeId::Parse(request.node_id())) {
     answer->node_id = *id;
   } else {
-    answer->refusal = "the node's id is none";
+    answer->refusal = "node_id is not an id";
   }
   {
     std::lock_guard lock(mutex_);
-    // Twice as many: those beyond are told that they are too many. More say nothing, and time out.
+    // Up to twice as many: those beyond answers_max are refused. Further ones get no answer and
+    // time out.
     if (answers_.size() >= 2 * options_.answers_max || request.id().empty()) return;
     if (answers_.size() >= options_.answers_max)
-      answer->refusal = "it answers as many readers of logs as it can: try again when one is done";
+      answer->refusal =
+          "it already serves as many readers of logs as it can: try again when one has ended";
     if (!answers_.emplace(request.id(), std::move(answer)).second) return;
     asked_ = true;
   }
@@ -96,14 +98,14 @@ void LogSender::Read(Answer& answer) {
     answer.refusal = read.error().message;
     return;
   }
-  // What is kept begins somewhere: only who was reading already has lost something.
+  // The log begins somewhere: only a reader that had started before has lost lines.
   answer.gap |= read->gap && answer.position != LogPosition{};
   answer.position = read->next;
   if (read->lines.empty() && !answer.request.follow()) answer.at_end = true;
   for (const NodeLogLine& line : read->lines) {
     if (answer.request.has_since() && line.at < FromMessage(answer.request.since())) continue;
-    // By then what was there is sent, but for a node that prints faster than can be sent. Before
-    // then the time of a line is not believed: somebody may have set the clock back.
+    // By then the existing lines are sent, unless the node prints faster than they can be sent.
+    // Until then the times of lines do not count, because the clock may have been set back.
     const bool takes_long = clock_.SteadyNow() - answer.taken_at >= options_.patience;
     if (!answer.request.follow() && takes_long && line.at > answer.asked_at) {
       answer.at_end = true;
@@ -116,7 +118,7 @@ void LogSender::Read(Answer& answer) {
   }
 }
 
-// Puts together what is there, if there is something to be said.
+// Builds the next part, if there is anything to send.
 void LogSender::MakePart(Answer& answer) {
   v1::SendLogRequest part;
   size_t bytes = 0;
@@ -150,7 +152,7 @@ void LogSender::Send(Answer& answer) {
     answer.part.reset();
     return;
   }
-  // The reader reads slowly, which is none of our business, or the control plane is away.
+  // Either the reader is slow, which is not our concern, or the control plane is unreachable.
   if (sent && response.go_on()) {
     answer.sent_at = now;
   } else if (sent || now - answer.sent_at >= options_.patience) {

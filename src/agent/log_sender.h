@@ -1,9 +1,8 @@
-// Answers those who ask for what nodes print: reads it on the host and sends it to the control
-// plane, in parts, until it is all or nobody reads any more.
+// Answers requests for nodes' logs: reads the log on the host and sends it to the control plane, in
+// parts, until it is complete or nobody reads any more.
 //
-// It owns no thread: one that is handed in does all of it, a part of each answer in turn, so a log
-// costs a host one thread however many are read. Nothing is kept here but the part that is on its
-// way.
+// It owns no thread: one caller thread serves all answers, a part of each in turn, so a host needs
+// one thread for any number of readers. It only keeps the part in flight.
 #pragma once
 
 #include <condition_variable>
@@ -29,10 +28,10 @@ struct LogSenderOptions {
   size_t answers_max = 16;
   size_t part_bytes_max = size_t{256} * 1024;
   size_t lines_at_once = 500;
-  // An answer that has nothing to say shows at least so often that it goes on.
+  // The heartbeat interval of an answer that has nothing to send.
   std::chrono::milliseconds sign_of_life = std::chrono::seconds(15);
   std::chrono::milliseconds retry_pause = std::chrono::seconds(1);
-  // How long a part that cannot be sent is tried.
+  // How long sending a part is retried.
   std::chrono::milliseconds patience = std::chrono::seconds(30);
   std::chrono::milliseconds poll = std::chrono::milliseconds(300);
 };
@@ -45,14 +44,14 @@ class LogSender {
   LogSender(const LogSender&) = delete;
   LogSender& operator=(const LogSender&) = delete;
 
-  // Called from any thread; does not block. One that is being answered already is ignored.
+  // Called from any thread; does not block. A request that is already being answered is ignored.
   void Take(const v1::LogRequest& request);
 
-  // Sends what there is to be sent, until `stop` is asked for.
+  // Sends until `stop` is requested.
   void Run(std::stop_token stop);
 
-  // Goes once through all answers. False: there was nothing to send. For Run() and for tests; from
-  // one thread at a time.
+  // Serves all answers once. False: there was nothing to send. For Run() and for tests; from one
+  // thread at a time.
   bool Step();
 
  private:

@@ -1,4 +1,4 @@
-// What nodes printed, as their host keeps it.
+// The logs of nodes, as their host keeps them.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct NodeLogLine {
   friend bool operator==(const NodeLogLine&, const NodeLogLine&) = default;
 };
 
-// Where somebody who reads a node's log is. Opaque; the default is the beginning of what is kept.
+// A position in a node's log. Opaque; the default is the beginning of the kept lines.
 struct LogPosition {
   int64_t offset = 0;
   friend bool operator==(const LogPosition&, const LogPosition&) = default;
@@ -29,7 +29,7 @@ struct LogPosition {
 struct LogPart {
   std::vector<NodeLogLine> lines;
   LogPosition next;
-  // What was asked for is not kept any more; reading went on with what is.
+  // The requested lines are not kept any more; reading continued with the oldest kept ones.
   bool gap = false;
 };
 
@@ -38,10 +38,10 @@ class LogSource {
  public:
   virtual ~LogSource() = default;
 
-  // The next lines that the node printed, at most `lines_max`, after `from`.
+  // The next lines of the node after `from`, at most `lines_max`.
   virtual Result<LogPart> ReadLog(const NodeId& node_id, const LogPosition& from,
                                   size_t lines_max) = 0;
-  // Where its last `lines` lines begin.
+  // The position at which its last `lines` lines begin.
   virtual Result<LogPosition> FindLogTail(const NodeId& node_id, int64_t lines) = 0;
 };
 

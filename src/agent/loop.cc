@@ -12,9 +12,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Between two reports: what happens together is told together.
+// The pause between two reports, so that simultaneous events are reported together.
 constexpr milliseconds kTalkPause(20);
-// The longest that anybody sleeps when nothing is to be done.
+// The longest sleep when there is nothing to do.
 constexpr milliseconds kSleepMax = std::chrono::minutes(1);
 
 }  // namespace
@@ -77,16 +77,15 @@ void AgentLoop::WaitToTalk(const std::stop_token& stop) {
 void AgentLoop::LogFailure(const Error& error, int failures) const {
   LogLine line{LogLevel::kWarning,
                "control_plane_unreachable",
-               "cannot talk to the control plane, trying again: " + error.message,
+               "a call to the control plane failed and is retried: " + error.message,
                {{"reason", error.reason}, {"failures", std::to_string(failures)}}};
   if (error.code == Code::kUnauthenticated) {
     line.level = LogLevel::kError;
     line.event = "host_token_refused";
     line.message =
-        "the control plane does not take this host's token, what runs here runs on: " +
-        error.message +
-        "; to go on, have an admin make a join token for this host (\"tallyman token create NAME "
-        "--role join --host HOST\") and start the agent once with it and --rejoin";
+        "the control plane rejects this host's token; the nodes keep running: " + error.message +
+        "; to continue, have an admin make a join token for this host (\"tallyman token create "
+        "NAME --role join --host HOST\") and start the agent once with it and --rejoin";
   }
   log_.Write(line);
 }
@@ -107,7 +106,7 @@ void AgentLoop::TalkUntil(const std::stop_token& stop) {
       WaitToTalk(stop);
       continue;
     }
-    // Once is worth a line; the same every minute for a night is not.
+    // Log the first failure, and then every 60th.
     ++failures;
     if (failures == 1 || failures % 60 == 0) LogFailure(talked.error(), failures);
     Sleep(stop, RetryPause(failures));
@@ -118,19 +117,19 @@ void AgentLoop::WatchUntil(const std::stop_token& stop) {
   std::string cursor;
   int failures = 0;
   while (!stop.stop_requested()) {
-    // What came between the last fetch and a stream from now on is in no stream.
+    // A stream that starts now does not include events since the last fetch.
     bool is_new = cursor.empty();
     Status ended = watch_(stop, cursor, [&](const v1::WatchCommandsResponse& message) {
       cursor = message.cursor();
       failures = 0;
       if (std::exchange(is_new, false) || message.wake()) Wake(true);
     });
-    // One that the other side does not know any more is of no use, and who knows what was missed.
+    // The server no longer knows the cursor, so events may have been missed.
     if (!ended && ended.error().code != Code::kUnavailable) {
       cursor.clear();
       Wake(true);
     }
-    // A stream that ended without an error is opened again soon, but not in a circle.
+    // A stream that ended without an error is reopened soon, but not in a tight loop.
     failures = ended ? 1 : failures + 1;
     Sleep(stop, RetryPause(failures));
   }
@@ -147,7 +146,7 @@ void AgentLoop::WorkUntil(const std::stop_token& stop) {
     milliseconds pause = kSleepMax;
     if (auto next = core_.NextWorkAt()) {
       auto left = std::chrono::ceil<milliseconds>(*next - clock_.SteadyNow());
-      // Another one may have claimed what is due.
+      // Another thread may have claimed the due work.
       pause = std::clamp<milliseconds>(left, milliseconds(10), kSleepMax);
     }
     std::unique_lock lock(mutex_);

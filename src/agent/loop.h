@@ -1,8 +1,9 @@
-// The threads of a running agent: one that talks, one that listens for wake-ups, a few that work.
+// The threads of a running agent: one talks to the control plane, one listens for wake-ups, a few
+// work.
 //
-// The control plane may be out of reach for as long as it likes: what was taken is carried out, and
-// talking is tried again with growing, jittered pauses. Wake-ups only save time; without them it
-// polls.
+// The control plane may be unreachable for any length of time: accepted commands are carried out,
+// and calls are retried with growing, jittered pauses. Wake-ups only save time; without them the
+// agent polls.
 #pragma once
 
 #include <chrono>
@@ -32,19 +33,19 @@ struct LoopOptions {
 class AgentLoop {
  public:
   // Listens to the stream of wake-ups from `cursor` on, and calls `heard` with each message, until
-  // the stream ends, fails, or `stop` is asked for. Empty: there is none, and the agent polls.
+  // the stream ends, fails, or `stop` is requested. Empty: there is no stream, and the agent polls.
   using Heard = std::function<void(const v1::WatchCommandsResponse& message)>;
   using Watch =
       std::function<Status(std::stop_token stop, const std::string& cursor, const Heard& heard)>;
 
-  // Owns none of what it refers to. Takes the core's listener.
+  // Does not own its arguments. Sets the core's listener.
   AgentLoop(AgentCore& core, Clock& clock, Random& random, Log& log, const LoopOptions& options,
             Watch watch);
   ~AgentLoop();
   AgentLoop(const AgentLoop&) = delete;
   AgentLoop& operator=(const AgentLoop&) = delete;
 
-  // Returns when it was asked to stop and every step that was begun has ended.
+  // Returns after a stop was requested and every step in progress has ended.
   void Run(std::stop_token stop);
 
  private:
@@ -53,10 +54,10 @@ class AgentLoop {
   void WorkUntil(const std::stop_token& stop);
   void LogFailure(const Error& error, int failures) const;
   void Wake(bool fetch);
-  // Sleeps until there is news to tell, a wake-up, or the time to poll.
+  // Sleeps until there is news to report, a wake-up, or the time to poll.
   void WaitToTalk(const std::stop_token& stop);
   void Sleep(const std::stop_token& stop, std::chrono::milliseconds how_long);
-  // Between half of it and all of it, so that a fleet does not move in step.
+  // Jitter: between half of it and all of it, so that the hosts of a fleet do not act in step.
   std::chrono::milliseconds Jittered(std::chrono::milliseconds pause);
   std::chrono::milliseconds RetryPause(int failures);
 
@@ -69,7 +70,7 @@ class AgentLoop {
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  // Counts what may have given somebody something to do.
+  // Counts events that may have created work.
   uint64_t changes_ = 0;
   bool fetch_ = false;
 };

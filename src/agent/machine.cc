@@ -43,7 +43,7 @@ int64_t ReservedMemoryBytes(int64_t total_bytes) {
 }
 
 Capacity PlanCapacity(const Resources& machine, const DiskRoom& disk, const DiskUse& use) {
-  // How many nodes there will be is not known: a share of the disk bounds what is kept for their
+  // The number of future nodes is unknown: a share of the disk bounds the space reserved for their
   // logs.
   const int64_t expected = std::min(machine.cpu_cores * kNodesPerCoreMax, kNodesExpectedMax);
   const int64_t logs = std::max(use.log_bytes_per_node * use.nodes,
@@ -63,8 +63,8 @@ Capacity PlanCapacity(const Resources& machine, const DiskRoom& disk, const Disk
       .disk_bytes = std::max<int64_t>(0, disk.total_bytes - capacity.available.disk_bytes)};
   if (disk.free_bytes < floor) {
     capacity.problem = fmt::format(
-        "the disk of the data directory has {} bytes free, less than the {} that are "
-        "to stay free: make room, or delete nodes; nothing new is put there",
+        "the disk of the data directory has {} bytes free, and {} must stay free: free some space, "
+        "or delete nodes; until then nothing new is stored there",
         disk.free_bytes, floor);
   }
   return capacity;

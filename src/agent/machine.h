@@ -1,4 +1,4 @@
-// What the machine has, and what of it nodes can be given.
+// What the machine has, and how much of it is available to nodes.
 #pragma once
 
 #include <filesystem>
@@ -9,8 +9,7 @@
 
 namespace tallyman {
 
-// Cores, memory, and the size of the file system that `directory` is on.
-// INTERNAL CAPACITY_NOT_MEASURED.
+// Cores, memory, and the size of the file system of `directory`. INTERNAL CAPACITY_NOT_MEASURED.
 Result<Resources> MeasureMachine(const std::filesystem::path& directory);
 
 struct DiskRoom {
@@ -20,24 +19,24 @@ struct DiskRoom {
 // INTERNAL CAPACITY_NOT_MEASURED.
 Result<DiskRoom> MeasureDisk(const std::filesystem::path& directory);
 
-// The free space that nothing of the agent's is to take: 2 % of the disk, at least 1 GiB, at most
-// an eighth of it.
+// The free space that the agent never uses: 2 % of the disk, at least 1 GiB, at most an eighth of
+// it.
 int64_t FloorBytes(const DiskRoom& disk);
-// The memory that is left to the system, the agent and what it runs beside nodes: 256 MiB and 5 %,
-// at most 4 GiB.
+// The memory that is reserved for the system, the agent and its tools: 256 MiB and 5 %, at most 4
+// GiB.
 int64_t ReservedMemoryBytes(int64_t total_bytes);
 
-// What has been taken on the disk already, and what else will be.
+// The disk space in use already, and the space that will be.
 struct DiskUse {
   int64_t nodes = 0;
   int64_t node_disks_bytes = 0;  // as allocated
   int64_t logs_bytes = 0;        // as allocated
   int64_t log_bytes_per_node = 0;
-  int64_t to_come_bytes = 0;  // such as images' room that is not allocated yet
+  int64_t to_come_bytes = 0;  // such as space for images that is not allocated yet
 };
 
-// Pure: all cores; the memory but what is reserved; of the disk what is free and what nodes' disks
-// have taken, without the floor, room for the logs of nodes, and for the journal. Never negative.
+// Pure. All cores; the memory except the reserved part; of the disk, the free space and that of
+// nodes' disks, minus the floor and the space for nodes' logs and the journal. Never negative.
 Capacity PlanCapacity(const Resources& machine, const DiskRoom& disk, const DiskUse& use);
 
 }  // namespace tallyman

@@ -11,8 +11,8 @@
 
 namespace tallyman {
 
-// INVALID_ARGUMENT PAYLOAD_INVALID, naming the field, when it is not of that form. What this agent
-// does not know in it is left out.
+// INVALID_ARGUMENT PAYLOAD_INVALID, naming the field, when it does not have that form. Unknown
+// parts are ignored.
 Result<NodeSpec> ParsePayload(std::string_view payload);
 
 // The payload of a node whose disk has stayed larger than its config says, because an upgrade could

@@ -1,9 +1,9 @@
-// A Runtime that only remembers: for simulations, for trying things out, and for hosts where
-// containers cannot run.
+// A Runtime in memory: for simulations, for trying things out, and for hosts where containers
+// cannot run.
 //
-// What it remembers is the machine: it outlives the agent that drives it when a test says that the
-// agent was killed. A hook is asked before each step and may fail it, make it take longer, or throw
-// to end the agent there. Nodes never crash by themselves. Thread-safe.
+// Its memory is the machine: it outlives the agent that drives it when a test kills the agent. A
+// hook is called before each step and may fail it, make it take longer, or throw to kill the agent
+// there. Nodes crash only when a test says so. Thread-safe.
 #pragma once
 
 #include <deque>
@@ -26,10 +26,10 @@ enum class RuntimeStep { kPrepare, kInstall, kStart, kStop, kRemove, kHealth };
 
 class SimulatedRuntime final : public Runtime {
  public:
-  // Asked before the step; an error is what the step fails with. `spec` is what the step is about:
-  // for kStart and kHealth what is installed.
+  // Called before the step; the step fails with its error. `spec` is the spec of the step: for
+  // kStart and kHealth the installed one.
   using Hook = std::function<Status(RuntimeStep step, const NodeSpec& spec)>;
-  // How many calls a step takes until it is done, asked when it is begun.
+  // How many calls a step takes until it is done, evaluated when it begins.
   using Slowness = std::function<int(RuntimeStep step, const NodeSpec& spec)>;
 
   explicit SimulatedRuntime(const Resources& capacity) { capacity_.available = capacity; }
@@ -38,9 +38,9 @@ class SimulatedRuntime final : public Runtime {
   void SetSlowness(Slowness slowness);
   // Called when List() has looked at the nodes and not yet returned.
   void SetListHook(std::function<void()> hook);
-  // What List() fails with; nullopt: it does not.
+  // The error of List(); nullopt: none.
   void SetListError(std::optional<Error> error);
-  // How often leftovers of a node were dropped.
+  // How often leftovers of a node were removed.
   int64_t tidied();
   void SetCapacity(const Capacity& capacity);
   // The node says that it is busy; nullopt: it is not.
@@ -60,7 +60,7 @@ class SimulatedRuntime final : public Runtime {
   void Crash(const NodeId& node_id, ReportedEnd end = {.exit_code = 1, .at = {}, .output = {}});
   // Nothing of the node can be read, until it is installed again or removed.
   void Break(const NodeId& node_id);
-  // What its container is made from is gone; its data are there.
+  // The container's files are gone; its data remain.
   void LoseContainer(const NodeId& node_id);
   // Where it runs it writes something more, and syncs all that it has written. Stopping syncs too.
   void Write(const NodeId& node_id, bool sync);
@@ -102,17 +102,17 @@ class SimulatedRuntime final : public Runtime {
     std::optional<BlockingJob> job;
     std::optional<ReportedEnd> end;
     std::deque<NodeLogLine> log;
-    int64_t log_begin = 0;  // so many lines are not kept any more
+    int64_t log_begin = 0;  // number of lines that are no longer kept
   };
-  // A call that is not done yet; another one for the node ends it.
+  // An unfinished call; another one for the node ends it.
   struct Job {
     RuntimeStep step = RuntimeStep::kPrepare;
     ConfigId config_id;
     int calls_left = 0;
   };
-  // What the hook says, and whether the step is done with this call.
+  // Calls the hook, and returns whether the step is done with this call.
   Result<Progress> Ask(RuntimeStep step, const NodeSpec& spec);
-  // The node as it is now; a spec of nothing but the id where there is none.
+  // The node's present spec; if there is none, a spec with only the id.
   NodeSpec InstalledOf(const NodeId& node_id);
   Status CheckFits(const NodeSpec& spec);
   void PrintLocked(SimulatedNode& node, NodeLogLine line);

@@ -30,7 +30,7 @@ INSERT INTO facts VALUES ('next_sequence', '1');
 PRAGMA user_version = 1;
 )";
 
-// What version 2 added.
+// The additions of version 2.
 constexpr std::string_view kFromVersion1 = R"(
 ALTER TABLE nodes ADD COLUMN mending TEXT NOT NULL DEFAULT 'nothing';
 ALTER TABLE nodes ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
@@ -54,20 +54,21 @@ std::optional<SqliteBlob> AsBlob(const std::optional<std::string>& bytes) {
   return SqliteBlob{*bytes};
 }
 
-// Why it cannot be; empty: it is, beyond the end of the file where that is shorter.
+// Allocates space, also beyond the end of the file. Returns why it cannot; empty: it could.
 std::string Allocate(const std::string& path, int64_t bytes) {
   if (bytes == 0) return {};
   FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.is_open() && ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, bytes) == 0) return {};
   const std::string problem = SystemError("ROOM_NOT_KEPT", path).message;
-  // What there was of room is given back, or the database itself would find none.
+  // Free what was allocated, or the database itself would find no space.
   struct stat info{};
   const bool known = file.is_open() && ::fstat(file.get(), &info) == 0;
-  if (known && ::ftruncate(file.get(), info.st_size) != 0) return problem + ", nor given back";
+  if (known && ::ftruncate(file.get(), info.st_size) != 0)
+    return problem + ", and its space could not be freed";
   return problem;
 }
 
-// Leaves the transaction when it is not committed.
+// Rolls back the transaction unless it is committed.
 class Transaction {
  public:
   explicit Transaction(SqliteConnection& connection) : connection_(connection) {}
@@ -88,21 +89,22 @@ class Transaction {
 Result<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(const std::string& path,
                                                            StatementHook hook,
                                                            const JournalRoom& room) {
-  // Before the database is open: a descriptor that is closed takes the locks of others with it.
+  // Before the database is open, because closing a descriptor releases the process's other locks on
+  // the file.
   std::string problem = Allocate(path, room.database_bytes);
   ASSIGN_OR_RETURN(
       auto connection,
       SqliteConnection::Open(path, {.create = true, .vfs = {}, .hook = std::move(hook)}));
   std::unique_ptr<SqliteJournal> journal(new SqliteJournal(std::move(connection)));
   RETURN_IF_ERROR(journal->Prepare());
-  // Now that it is there: an empty database would throw away a log that it finds.
+  // Only after the database exists: an empty database would delete a log that it finds.
   if (problem.empty()) problem = Allocate(path + "-wal", room.log_bytes);
   journal->room_problem_ = std::move(problem);
   return journal;
 }
 
 Status SqliteJournal::Prepare() {
-  // Exclusive before all else: then the index of the log is in memory and not in a file.
+  // Exclusive mode first, so that the index of the log is in memory instead of a file.
   RETURN_IF_ERROR(connection_->Execute(
       "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
       "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 1000;"));

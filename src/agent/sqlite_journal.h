@@ -1,9 +1,9 @@
-// The journal as an SQLite database, synchronous to the disk.
+// The journal as an SQLite database with synchronous commits.
 //
-// Its room on the disk can be kept for it, so that it goes on when the file system is full: both of
-// its files are allocated beforehand, the second one is kept when the journal is closed, and there
-// is no third one (only one process works with it). What is in it is bounded by what an agent
-// takes: commands, nodes and incidents, with texts that are cut.
+// Its disk space can be reserved, so that it works when the file system is full: both of its files
+// are preallocated, the second one is kept when the journal is closed, and there is no third one
+// (only one process uses it). Its content is bounded by what an agent accepts: commands, nodes and
+// incidents, with truncated texts.
 #pragma once
 
 #include <memory>
@@ -15,17 +15,17 @@
 
 namespace tallyman {
 
-// How much is allocated for each file. 0: nothing is.
+// The number of bytes allocated for each file. 0: none.
 struct JournalRoom {
   int64_t database_bytes = 0;
   int64_t log_bytes = 0;
 };
 
-// For 10,000 commands and as many nodes, and for the largest change that an agent makes.
+// Enough for 10,000 commands and as many nodes, and for the largest change that an agent makes.
 inline constexpr JournalRoom kJournalRoom{.database_bytes = 64 << 20, .log_bytes = 32 << 20};
 
-// Thread-safe: one writer at a time. A journal of a newer version than its own is refused:
-// FAILED_PRECONDITION JOURNAL_TOO_NEW.
+// Thread-safe: one writer at a time. FAILED_PRECONDITION JOURNAL_TOO_NEW for a journal of a newer
+// version.
 class SqliteJournal final : public Journal {
  public:
   // Creates the file when it is not there. `hook`: for tests of faults.
@@ -36,11 +36,11 @@ class SqliteJournal final : public Journal {
   Result<JournalState> Load() override;
   Status Save(const JournalChange& change) override;
 
-  // Small facts about the agent itself, such as the host's id; "" where there is none.
+  // Small facts about the agent itself, such as the host's id; "" if there is none.
   Result<std::string> Fact(const std::string& name);
   Status SetFact(const std::string& name, const std::string& value);
 
-  // Why its room is not kept for it, such as that there is none; empty: it is.
+  // Why its space is not reserved, such as a full disk; empty: it is reserved.
   const std::string& room_problem() const { return room_problem_; }
 
  private:

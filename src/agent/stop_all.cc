@@ -12,7 +12,7 @@ namespace {
 constexpr std::chrono::milliseconds kLookMin(10);
 constexpr std::chrono::milliseconds kLookMax(500);
 
-// So often a stop may fail by what may pass, such as a device that is busy.
+// How often a stop may fail with a transient error, such as a busy device.
 constexpr int kAttemptsMax = 20;
 
 struct Waiting {
@@ -53,7 +53,7 @@ Status StopAllNodes(Runtime& runtime, Log& log,
     waiting.push_back({.node_id = node.node_id});
     log.Write({LogLevel::kInfo,
                "stopping_node",
-               fmt::format("node {} is told to end", node.node_id.ToString()),
+               fmt::format("node {} is asked to stop", node.node_id.ToString()),
                {}});
   }
   size_t failed = 0;
@@ -74,7 +74,7 @@ Status StopAllNodes(Runtime& runtime, Log& log,
   if (failed == 0) return {};
   return Fail(Internal("NODES_NOT_STOPPED",
                        fmt::format("{} of {} nodes could not be stopped; the log says which and "
-                                   "why, and the kernel ends them with the machine",
+                                   "why; the kernel kills them when the machine goes down",
                                    failed, nodes.size())));
 }
 

@@ -11,11 +11,11 @@ namespace tallyman {
 
 void SleepFor(std::chrono::milliseconds pause);
 
-// Stops everything that `runtime` finds, side by side, each by its own signal and grace, and
-// returns when all of it has ended. What should run is in the journal, which this does not touch:
-// the next agent starts it again. One node that cannot be stopped keeps no other from being
-// stopped; then the error is INTERNAL NODES_NOT_STOPPED, and the log says which and why. REQUIRES:
-// no agent works with the same runtime. `wait` lets the time between two looks pass.
+// Stops all nodes that `runtime` lists, concurrently, each with its own signal and grace period,
+// and returns when all have ended. It does not touch the journal, so the next agent starts them
+// again. A node that cannot be stopped does not prevent stopping the others; the error is then
+// INTERNAL NODES_NOT_STOPPED, and the log says which and why. REQUIRES: no agent works with the
+// same runtime. `wait` waits between two polls.
 Status StopAllNodes(Runtime& runtime, Log& log,
                     const std::function<void(std::chrono::milliseconds)>& wait = SleepFor);
 

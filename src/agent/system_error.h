@@ -1,4 +1,4 @@
-// A failed system call as an Error: what was being done, and the system's own words.
+// A failed system call as an Error: what was being done, and the system's message.
 #pragma once
 
 #include <cerrno>

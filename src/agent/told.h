@@ -1,5 +1,4 @@
-// Texts as the agent tells them: the server refuses a report with a longer one, or with one that is
-// not well-formed.
+// Texts as the agent reports them: the server rejects a report with a longer or malformed one.
 #pragma once
 
 #include <string>
@@ -9,7 +8,7 @@
 
 namespace tallyman {
 
-// What a container printed last.
+// The end of a container's output.
 inline constexpr size_t kOutputBytesMax = 2000;
 
 // A message, a problem, a name.

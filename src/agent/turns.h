@@ -1,6 +1,5 @@
-// Whose turn it is: work goes by lanes, within a lane by orgs, within an org by nodes, and each
-// time to the one that was served the longest ago. So none of them waits for how much another one
-// has.
+// A fair queue: work goes by lanes, within a lane by orgs, within an org by nodes, and each time to
+// the least recently served. So none of them waits for the backlog of another.
 #pragma once
 
 #include <array>
@@ -13,7 +12,7 @@
 namespace tallyman {
 
 enum class Lane {
-  kCare,     // nodes that should run: their health, starting them again
+  kCare,     // nodes that should run: health and restarts
   kControl,  // starting, stopping, removing
   kDisk,     // fetching images, making and resizing disks
 };
@@ -22,7 +21,7 @@ inline constexpr size_t kLanes = 3;
 // Not thread-safe.
 class Turns {
  public:
-  // The smallest is next.
+  // The smallest is served next.
   using Key = std::array<uint64_t, 3>;
   Key KeyOf(Lane lane, const OrgId& org, const NodeId& node) const {
     return {lanes_[static_cast<size_t>(lane)], Find(orgs_, {lane, org}),
@@ -32,7 +31,7 @@ class Turns {
     ++count_;
     lanes_[static_cast<size_t>(lane)] = orgs_[{lane, org}] = nodes_[{lane, node}] = count_;
   }
-  // Of a node that is gone. Orgs are few, and are kept.
+  // Forgets a node that is gone. Orgs are few, and are kept.
   void Forget(const NodeId& node) {
     for (Lane lane : {Lane::kCare, Lane::kControl, Lane::kDisk}) nodes_.erase({lane, node});
   }

@@ -102,7 +102,7 @@ Result<ReportRequest::Outcome> FromReport(const v1::Outcome& from, const std::st
   auto retry_after = FromMessage(from.retry_after());
   if (!retry_after) {
     return Fail(
-        InvalidField("INVALID_REPORT", field + ".retry_after", "is not from nothing to 7 days"));
+        InvalidField("INVALID_REPORT", field + ".retry_after", "is not between 0 and 7 days"));
   }
   to.outcome.retry_after = *retry_after;
   to.outcome.message = from.message();

@@ -15,7 +15,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-// Where in the request the walk is. Values come in cheaply; the text is made for an error only.
+// The current place in the request. It is cheap to update; its text is built only for an error.
 struct Place {
   const Place* outer = nullptr;
   std::string_view name;
@@ -54,8 +54,9 @@ Status CheckString(const Place& place, const std::string& text) {
 
 Status CheckEnum(const Place& place, const FieldDescriptor& field, int number) {
   if (field.enum_type()->FindValueByNumber(number) != nullptr) return {};
-  return Refuse(place, "UNKNOWN_ENUM_VALUE",
-                fmt::format("is {}, which is no value of {}", number, field.enum_type()->name()));
+  return Refuse(
+      place, "UNKNOWN_ENUM_VALUE",
+      fmt::format("is {}, which is not a value of {}", number, field.enum_type()->name()));
 }
 
 Status CheckMessage(const Message& message, const Place* outer);

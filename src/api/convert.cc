@@ -11,7 +11,7 @@ namespace {
 
 using google::protobuf::Timestamp;
 
-// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, what a Timestamp may say.
+// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, the range of a Timestamp.
 constexpr int64_t kSecondsMin = -62'135'596'800;
 constexpr int64_t kSecondsMax = 253'402'300'799;
 
@@ -91,7 +91,7 @@ v1::Drift ToMessage(const Drift& drift) {
   out.set_dimension(drift.dimension);
   out.set_stored(drift.stored);
   out.set_true_value(drift.true_value);
-  // A difference beyond 64 bits is left out: the two numbers beside it say it all.
+  // A difference beyond 64 bits is left out: it follows from the two numbers beside it.
   out.set_difference(CheckedSub(drift.true_value, drift.stored).value_or(0));
   return out;
 }
@@ -166,7 +166,7 @@ Timestamp ToMessage(Time time) {
 Error InvalidField(std::string reason, const std::string& field, std::string_view what) {
   Error error =
       InvalidArgument(std::move(reason), fmt::format("{} {}", field, what)).With("field", field);
-  // The position in a batch, when the path begins with one: "images[3].minimum".
+  // The index in a batch, if the path begins with one: "images[3].minimum".
   size_t open = field.find('['), close = field.find(']');
   if (open == std::string::npos || close == std::string::npos || field.find('.') < open)
     return error;

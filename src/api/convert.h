@@ -1,8 +1,8 @@
-// Between generated messages and values: what several services share. Pure.
+// Converts between generated messages and values, for several services. Pure.
 //
 // ToMessage() cannot fail. FromMessage() fails with INVALID_ARGUMENT and names the field by its
-// path from the request, which the caller gives as `field`; the rules of an operation (names,
-// amounts) are its own business.
+// path from the request, which the caller gives as `field`; an operation checks its own rules
+// (names, amounts).
 #pragma once
 
 #include <google/protobuf/duration.pb.h>
@@ -49,7 +49,7 @@ v1::Health ToMessage(ReportedHealth health);
 
 google::protobuf::Duration ToMessage(std::chrono::microseconds duration);
 
-// In whole microseconds; nullopt for what is no length of time, or too long to be counted in them.
+// In whole microseconds; nullopt for an invalid or too long duration.
 std::optional<std::chrono::microseconds> FromMessage(const google::protobuf::Duration& duration);
 
 // "" for none.
@@ -57,7 +57,7 @@ template <class Tag>
 std::string TextOf(const std::optional<Id<Tag>>& id) {
   return id ? id->ToString() : std::string();
 }
-// "" for nil, which stands for an id that is made later.
+// "" for nil, which means an id that is assigned later.
 template <class Tag>
 std::string TextOf(const Id<Tag>& id) {
   return id.is_nil() ? std::string() : id.ToString();
@@ -73,10 +73,10 @@ Error InvalidField(std::string reason, const std::string& field, std::string_vie
 Resources FromMessage(const v1::Resources& resources);
 // INVALID_TIME outside of years 1 to 9999 or with nanos outside of a second. Cut to microseconds.
 Result<Time> FromMessage(const std::string& field, const google::protobuf::Timestamp& timestamp);
-// INVALID_FIREWALL_RULE for a direction or an action that is not given and a port beyond 65535.
+// INVALID_FIREWALL_RULE for a missing direction or action and for a port beyond 65535.
 Result<std::vector<FirewallRule>> FromMessage(
     const std::string& field, const google::protobuf::RepeatedPtrField<v1::FirewallRule>& rules);
-// Empty: the server's. Unspecified is the same as the default.
+// Empty: the server's. Unspecified means the default.
 std::optional<CapacityPolicy> FromMessage(v1::CapacityPolicy policy);
 
 template <class Request>

@@ -27,7 +27,8 @@ v1::NodeChange MessageOf(const NodeChange& change) {
   return out;
 }
 
-// The dimensions in which a host carries more than it has. Wide enough for any two stored numbers.
+// The dimensions in which a host exceeds its capacity, in a type wide enough for any two stored
+// numbers.
 bool IsOver(const Host& host, Dimension dimension) {
   __int128 carried =
       static_cast<__int128>(host.books.allocated.get(dimension)) + host.held.get(dimension);

@@ -27,8 +27,8 @@ bool IsDryRun(const Message& request) {
   return field != nullptr && request.GetReflection()->GetBool(request, field);
 }
 
-// Of the whole call but for its id, the method included: an id that comes back for something else
-// is noticed.
+// A digest of the whole call, method included, without its request id: it detects an id that is
+// reused for another request.
 std::string DigestOf(std::string_view method, const Message& request) {
   std::unique_ptr<Message> body(request.New());
   body->CopyFrom(request);
@@ -70,11 +70,11 @@ Error UnknownMethod(std::string_view name) {
 }
 
 Error Unforeseen(std::string_view method, std::string_view what) {
-  return Internal("UNEXPECTED_EXCEPTION", fmt::format("{} failed in an unforeseen way{}{}", method,
+  return Internal("UNEXPECTED_EXCEPTION", fmt::format("{} failed unexpectedly{}{}", method,
                                                       what.empty() ? "" : ": ", what));
 }
 
-// Streams hear of what a mutation did as soon as its answer is there.
+// Wakes the streams as soon as a mutation is answered, so that they see its events.
 Answer ThenNudge(std::shared_ptr<EventFeed> feed, Answer answer) {
   return [feed = std::move(feed), answer = std::move(answer)](Result<Reply> reply) {
     if (reply) feed->Nudge();
@@ -82,9 +82,9 @@ Answer ThenNudge(std::shared_ptr<EventFeed> feed, Answer answer) {
   };
 }
 
-// A request may fail now because it was carried out before: its nodes are gone, say. Then the
-// answer that it was given stands. Only an error that comes on the caller's own thread has not been
-// looked up yet, and only there may somebody wait for the database.
+// A repeated request may fail now because it was carried out before; its nodes may be gone. Then
+// its stored answer holds. Only an error on the caller's own thread has not been looked up yet, and
+// only that thread may wait for the database.
 Answer OrAnswerGivenBefore(Control& control, const Method& method, const Call& call,
                            const Answer& once) {
   return [&control, response = method.response, call, once,
@@ -133,8 +133,8 @@ void Dispatcher::StopStreams() const {
 
 void Dispatcher::Dispatch(std::string_view name, const Message& request, const Caller& caller,
                           Answer done) const {
-  // A thread that runs lots never throws into here, so whether `done` was called is known to this
-  // thread alone by the time an exception arrives.
+  // A thread that runs lots never throws into here, so when an exception arrives, this thread alone
+  // knows whether `done` was called.
   auto answered = std::make_shared<std::atomic<bool>>(false);
   Answer once = [answered, done = std::move(done)](Result<Reply> answer) {
     if (!answered->exchange(true)) done(std::move(answer));

@@ -1,10 +1,10 @@
-// The one door to all operations: a method's name and a generated message in, a generated message
-// out.
+// The one entry point of all operations: takes a method's name and a generated message, returns a
+// generated message.
 //
-// Every caller comes through here, in process or over a network, so what a request may look like is
-// checked here once. Reads are answered on the calling thread before Dispatch() returns; mutations
-// are queued, and `done` is called from whichever thread ran them. Thread-safe. Does not own the
-// Control, which must outlive it. Never throws.
+// All callers, in process or over a network, pass through here, so requests are validated here
+// once. Reads are answered on the calling thread before Dispatch() returns; mutations are queued,
+// and `done` is called from whichever thread ran them. Thread-safe. Does not own the Control, which
+// must outlive it. Never throws.
 #pragma once
 
 #include <atomic>
@@ -25,14 +25,14 @@
 
 namespace tallyman {
 
-// Who calls, from where, and how long the answer is wanted.
+// Who calls, from where, and until when the caller waits.
 struct Caller {
   Actor actor;
   std::string address;  // "" in process
   std::optional<Time> deadline;
-  // Set to true by the caller to withdraw a call that still waits; may be null.
+  // The caller sets it to true to withdraw a call that still waits; may be null.
   std::shared_ptr<std::atomic<bool>> cancelled;
-  // The transaction that the actor's token was read in, for a method that only reads; may be null.
+  // The transaction in which the actor's token was read, for a method that only reads; may be null.
   ReadTx* tx = nullptr;
 };
 
@@ -48,15 +48,14 @@ class Dispatcher {
   void Dispatch(std::string_view method, const google::protobuf::Message& request,
                 const Caller& caller, Answer done) const;
 
-  // Opens the stream of a method that answers with one; may read the database. The same errors as
-  // those of Dispatch().
+  // Opens the stream of a streaming method; may read the database. Errors as in Dispatch().
   Result<std::unique_ptr<MessageStream>> OpenStream(std::string_view method,
                                                     const google::protobuf::Message& request,
                                                     const Caller& caller, OnReady on_ready) const;
-  // Ends all streams with UNAVAILABLE SERVER_STOPPING, and those that are opened later.
+  // Ends all streams, including later ones, with UNAVAILABLE SERVER_STOPPING.
   void StopStreams() const;
 
-  // All methods by full name: those with one answer, and those with a stream of them.
+  // All methods by full name: unary ones and streaming ones.
   const std::map<std::string, Method, std::less<>>& methods() const { return methods_; }
   const std::map<std::string, StreamMethod, std::less<>>& stream_methods() const {
     return stream_methods_;

@@ -40,16 +40,16 @@ std::vector<FeedEvent> EventsOf(std::vector<EventRow> rows) {
 
 Error TooSlow(int64_t cursor) {
   return Error(Code::kAborted, "STREAM_TOO_SLOW",
-               fmt::format("the stream was read too slowly and fell behind what is kept for it: go "
-                           "on behind cursor {}",
-                           cursor))
+               fmt::format(
+                   "the stream was read too slowly and fell too far behind: resume after cursor {}",
+                   cursor))
       .With("cursor", std::to_string(cursor));
 }
 
 Error Stopping(int64_t cursor) {
   return Error(
              Code::kUnavailable, "SERVER_STOPPING",
-             fmt::format("the server stops: go on behind cursor {} as soon as it is back", cursor))
+             fmt::format("the server is stopping: resume after cursor {} when it is back", cursor))
       .With("cursor", std::to_string(cursor));
 }
 
@@ -67,17 +67,17 @@ auto Guarded(const Work& work) -> decltype(work()) {
 
 }  // namespace
 
-// Guarded by the mutex of Shared, but for `conditions`, which do not change.
+// Guarded by the mutex of Shared, except `conditions`, which do not change.
 struct EventFeed::Watcher {
   std::vector<Condition> conditions;
-  int64_t cursor = 0;            // everything up to here was looked at
-  int64_t sent = 0;              // the cursor of the last message that was handed out
-  std::deque<FeedEvent> page;    // read for this stream, to be handed out
-  bool greeted = false;          // the first message was handed out
-  bool catching = true;          // what it wants next may not be in the ring
+  int64_t cursor = 0;            // everything up to here was examined
+  int64_t sent = 0;              // the cursor of the last message that was delivered
+  std::deque<FeedEvent> page;    // read for this stream, not yet delivered
+  bool greeted = false;          // the first message was delivered
+  bool catching = true;          // its next event may not be in the ring
   bool queued = false;           // waits in `behind`
-  bool armed = false;            // Next() gave nothing, so somebody waits for on_ready
-  std::optional<Error> failure;  // of the reading for it
+  bool armed = false;            // Next() returned nothing, so its caller waits for on_ready
+  std::optional<Error> failure;  // the error of reading for it
   OnReady on_ready;              // empty: the stream is gone
   std::list<std::shared_ptr<Watcher>>::iterator place;
 
@@ -93,7 +93,7 @@ struct EventFeed::Shared {
   std::condition_variable work;
   bool nudged = false;
   bool stopping = false;
-  // Everything behind ring_begin and up to ring_end is in the ring; only while `following`.
+  // The ring holds all events after ring_begin up to ring_end; only while `following`.
   bool following = false;
   int64_t ring_begin = 0;
   int64_t ring_end = 0;
@@ -120,7 +120,7 @@ struct EventFeed::Shared {
     }
   }
 
-  // The first event in the ring behind the cursor.
+  // The first event in the ring after the cursor.
   std::deque<FeedEvent>::iterator After(int64_t cursor) {
     return std::ranges::upper_bound(ring, cursor, {},
                                     [](const FeedEvent& event) { return event.row.event.cursor; });
@@ -238,7 +238,7 @@ std::unique_ptr<MessageStream> EventFeed::Open(EventWatch watch, OnReady on_read
   return std::make_unique<Stream>(shared_, std::move(watcher));
 }
 
-// Reads what is new into the ring. False: there is more.
+// Reads new events into the ring. False: there are more.
 Result<bool> EventFeed::ReadOn() {
   std::unique_lock lock(shared_->mutex);
   bool begins = !shared_->following;
@@ -261,7 +261,7 @@ Result<bool> EventFeed::ReadOn() {
   return all;
 }
 
-// Serves the stream that has waited longest for events from further back.
+// Serves the stream that has waited longest for older events.
 void EventFeed::ServeBehind() {
   std::unique_lock lock(shared_->mutex);
   if (shared_->behind.empty() || !shared_->following) return;
@@ -272,7 +272,7 @@ void EventFeed::ServeBehind() {
   watcher->catching = watcher->cursor < shared_->ring_begin;
   if (!watcher->catching) return shared_->Tell(*watcher);
   int64_t from = watcher->cursor;
-  // The ring has all that comes after this, and the page what came before.
+  // The ring has all events after this one, the page those up to it.
   int64_t ring_end = shared_->ring_end;
   lock.unlock();
   auto events = Guarded([&]() -> Result<std::vector<FeedEvent>> {
@@ -300,7 +300,7 @@ void EventFeed::Run() {
   std::unique_lock lock(shared_->mutex);
   while (!shared_->stopping) {
     if (shared_->watchers.empty()) {
-      // Nobody watches: to read on from here later might mean to read millions.
+      // Nobody watches: resuming from here later might mean reading millions of events.
       shared_->following = false;
       shared_->ring.clear();
       shared_->work.wait(lock, [&] { return shared_->stopping || !shared_->watchers.empty(); });

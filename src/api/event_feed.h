@@ -1,12 +1,11 @@
 // The one reader that feeds all streams of events.
 //
-// A thread, started by the first stream, reads new events behind the newest one that it knows: at
-// once after Nudge(), and a few times a second for what other processes write. It keeps the latest
-// in a ring that all streams read from, so each stream is a cursor and a filter. A stream that
-// begins further back is served pages from the database by the same thread, in turn with others,
-// until it has reached the ring. One that is overtaken by the ring's end afterwards, because its
-// reader is slow, is ended with ABORTED STREAM_TOO_SLOW and the fact "cursor", where a new stream
-// goes on.
+// A thread, started by the first stream, reads the events after the newest one that it knows: at
+// once after Nudge(), and a few times a second for events of other processes. It keeps the latest
+// events in a ring from which all streams read, so each stream is a cursor and a filter. The same
+// thread serves a stream that begins further back with pages from the database, in turn with
+// others, until it has reached the ring. A stream whose slow reader lets the ring's end overtake it
+// ends with ABORTED STREAM_TOO_SLOW and the fact "cursor", from which a new stream resumes.
 //
 //   state       becomes            when
 //   catching    following          a page was read that ends within the ring
@@ -31,7 +30,7 @@ namespace tallyman {
 
 struct EventFeedOptions {
   size_t ring_max = 4096;
-  int64_t page_max = 256;  // rows that a stream which catches up holds at most
+  int64_t page_max = 256;  // the most rows that a catching-up stream holds
   std::chrono::milliseconds poll{250};
 };
 
@@ -40,15 +39,15 @@ class EventFeed {
   explicit EventFeed(Control& control, EventFeedOptions options = {});
   ~EventFeed();
 
-  // There may be new events.
+  // Says that there may be new events.
   void Nudge();
 
-  // A stream of WatchEventsResponse, whose first message comes at once and has the cursor only.
+  // A stream of WatchEventsResponse; its first message comes at once and has only the cursor.
   std::unique_ptr<MessageStream> Open(EventWatch watch, OnReady on_ready);
 
-  // Ends all streams, and those to come, with UNAVAILABLE SERVER_STOPPING and their cursor.
+  // Ends all streams, including later ones, with UNAVAILABLE SERVER_STOPPING and their cursor.
   void Stop();
-  // The same, and no longer reads when it returns. Called by one thread.
+  // The same, and the thread no longer reads when it returns. One thread calls it.
   void StopReading();
 
  private:

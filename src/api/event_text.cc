@@ -27,7 +27,7 @@ std::string WithClaim(std::string sentence, const std::map<std::string, std::str
   return sentence;
 }
 
-// What happened, without its particulars.
+// What happened, without details.
 std::string BareSentence(const EventRow& row, const std::map<std::string, std::string>& facts) {
   switch (row.event.kind) {
     case EventKind::kNodeCreated:
@@ -41,7 +41,7 @@ std::string BareSentence(const EventRow& row, const std::map<std::string, std::s
     case EventKind::kNodeUpdated:
       return NodeOf(row) + " was changed";
     case EventKind::kNodeMoved:
-      return NodeOf(row) + " was given to another org";
+      return NodeOf(row) + " was moved to another org";
     case EventKind::kNodeStarting:
       return NodeOf(row) + " was asked to start";
     case EventKind::kNodeStopping:
@@ -49,7 +49,7 @@ std::string BareSentence(const EventRow& row, const std::map<std::string, std::s
     case EventKind::kNodeRestarting:
       return NodeOf(row) + " was asked to restart";
     case EventKind::kNodeDeleting:
-      return NodeOf(row) + " was asked to go away";
+      return NodeOf(row) + " was asked to be deleted";
     case EventKind::kNodeDeleted:
       return NodeOf(row) + " was deleted";
     case EventKind::kNodeRunning:
@@ -72,9 +72,9 @@ std::string BareSentence(const EventRow& row, const std::map<std::string, std::s
     case EventKind::kTokenRevoked:
       return fmt::format("token {} was revoked", FactOf(facts, "token"));
     case EventKind::kNodeCrashed:
-      return NodeOf(row) + " ended by itself";
+      return NodeOf(row) + " ended unexpectedly";
     case EventKind::kNodeOutOfMemory:
-      return NodeOf(row) + " was ended because it had used all its memory";
+      return NodeOf(row) + " was killed because it exceeded its memory limit";
     case EventKind::kNodeNotRestarted:
       return NodeOf(row) + " could not be started again";
     case EventKind::kNodeUnhealthy:
@@ -108,7 +108,7 @@ bool IsIncident(EventKind kind) {
   return kind >= EventKind::kNodeCrashed && kind <= EventKind::kHostProblem;
 }
 
-// What the host said of it.
+// Appends the host's reason.
 std::string WithReason(std::string sentence, const std::map<std::string, std::string>& facts) {
   for (const char* key : {"result", "message"}) {
     if (const std::string fact = FactOf(facts, key); !fact.empty()) sentence += ": " + fact;
@@ -116,7 +116,7 @@ std::string WithReason(std::string sentence, const std::map<std::string, std::st
   return sentence;
 }
 
-// How it ended, how often, and what the host has to say of it.
+// Appends how the container ended, how often, and the host's message.
 std::string IncidentSentence(std::string sentence,
                              const std::map<std::string, std::string>& facts) {
   const std::string signal = FactOf(facts, "signal"), code = FactOf(facts, "exit_code");

@@ -9,8 +9,8 @@
 
 namespace tallyman {
 
-// The pairs of an event's detail, a JSON object. Values that are no texts stand as JSON. What
-// cannot be read gives no facts: an event is shown all the same.
+// The pairs of an event's detail, a JSON object. Values other than strings are kept as JSON. An
+// unreadable detail yields no facts; the event is still shown.
 std::map<std::string, std::string> FactsOf(const std::string& detail);
 
 // "upgrade of node eth-1 on host h7 was started: ethereum/reth@1.0.0+1 -> ethereum/reth@1.1.0+1"

@@ -25,7 +25,7 @@ v1::Host MessageOf(const Host& host, const std::string& region,
   out.set_capacity_policy(ToMessage(host.capacity_policy));
   *out.mutable_books() = ToMessage(host.books);
   *out.mutable_held() = ToMessage(host.held);
-  // Unset where it is beyond 64 bits, as only broken books are.
+  // Unset when it is beyond 64 bits, which only happens with broken books.
   if (auto free = FreeOf(host)) *out.mutable_free() = ToMessage(*free);
   out.set_ledger_seq(host.ledger_seq);
   out.set_version(host.version);

@@ -1,4 +1,4 @@
-// What nodes print, from their hosts to whoever asks: both sides of the relay.
+// The logs of nodes, from their hosts to readers: both sides of the relay.
 #include <fmt/core.h>
 
 #include "api/convert.h"

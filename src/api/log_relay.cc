@@ -22,12 +22,12 @@ Error Unavailable(const char* reason, std::string message) {
 }
 
 Error Stopping() {
-  return Unavailable("SERVER_STOPPING", "the server stops: ask again as soon as it is back");
+  return Unavailable("SERVER_STOPPING", "the server is stopping: try again when it is back");
 }
 
 Error TooSlow() {
   return {Code::kAborted, "STREAM_TOO_SLOW",
-          "the log was not read on for too long: ask for it again, with since for what is missing"};
+          "the log was not read for too long: request it again, with since for the missing part"};
 }
 
 }  // namespace
@@ -37,10 +37,10 @@ struct LogRelay::Request {
   Wanted wanted;
   OnReady on_ready;
   SteadyTime opened_at{};
-  SteadyTime read_at{};      // when its reader last took something, or had nothing to take
+  SteadyTime read_at{};      // when its reader last read, or had nothing to read
   SteadyTime answered_at{};  // when the host sent the last part
   bool handed_out = false;
-  int64_t part = 0;  // the number of the last part that was taken
+  int64_t part = 0;  // the number of the last accepted part
   bool over = false;
   std::optional<Error> failure;  // why it ended early
   std::deque<std::pair<std::shared_ptr<const StreamMessage>, size_t>> messages;
@@ -60,7 +60,7 @@ struct LogRelay::Shared {
   std::map<std::string, std::shared_ptr<Request>> requests;
   std::multimap<HostId, HostListener*> listeners;
 
-  // When the reader is to be told that its host does not answer.
+  // When to tell the reader that its host does not answer.
   SteadyTime Deadline(const Request& request) const {
     return request.answered() ? request.answered_at + options.silence_max
                               : request.opened_at + options.answer_wait;
@@ -164,7 +164,7 @@ Error LogRelay::Shared::NoAnswer(const Request& request) const {
   const std::string& host = request.wanted.host;
   if (request.answered()) {
     return Unavailable("HOST_SILENT",
-                       fmt::format("host {} has sent nothing more for {} seconds: see that its "
+                       fmt::format("host {} has sent nothing more for {} seconds: check that its "
                                    "agent runs and reaches this server",
                                    host, options.silence_max.count()))
         .With("host", host);
@@ -179,18 +179,18 @@ Error LogRelay::Shared::NoAnswer(const Request& request) const {
   }
   const std::string heard =
       request.wanted.heard_at
-          ? fmt::format("it was last heard from at {}", FormatTime(*request.wanted.heard_at))
-          : "it was never heard from";
+          ? fmt::format("it last reported at {}", FormatTime(*request.wanted.heard_at))
+          : "it has never reported";
   return Unavailable(
              "HOST_NOT_CONNECTED",
-             fmt::format("host {} is not connected with this server, {}: see that its agent runs; "
-                         "where there are several servers, ask the one that it is connected with",
+             fmt::format("host {} is not connected to this server, {}: check that its agent runs; "
+                         "if there are several servers, ask the one that it is connected to",
                          host, heard))
       .With("host", host)
       .With("heard_at", request.wanted.heard_at ? FormatTime(*request.wanted.heard_at) : "");
 }
 
-// Puts the part where its reader finds it.
+// Queues the part for its reader.
 void LogRelay::Shared::Take(Request& request, const v1::SendLogRequest& part) {
   request.part = part.part();
   if (part.lines_size() > 0 || part.lost_lines() > 0) {
@@ -260,7 +260,7 @@ Result<v1::SendLogResponse> LogRelay::Send(const HostId& host, const v1::SendLog
   auto found = shared_->requests.find(part.id());
   if (found == shared_->requests.end()) return answer;
   Request& request = *found->second;
-  // Nobody learns of the requests of other hosts.
+  // A host must not learn of requests for other hosts.
   if (request.wanted.host_id != host || request.over || shared_->stopping) return answer;
   const SteadyTime now = shared_->clock.SteadyNow();
   request.answered_at = now;

@@ -1,7 +1,7 @@
-// A method of the API: the types of its messages and what it does with them.
+// A method of the API: the types of its messages, and its implementation.
 //
-// The table of methods is put together from one list per service; a test proves that it has exactly
-// the methods that the definition has.
+// The table of methods consists of one list per service; a test proves that it has exactly the
+// methods of the API definition.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -21,19 +21,18 @@ class LogRelay;
 
 struct Method {
   std::string name;      // full: "tallyman.v1.NodeService/UpgradeNodes"
-  bool mutates = false;  // a request id makes it happen once
-  const google::protobuf::Message* request = nullptr;  // default instances; live for ever
+  bool mutates = false;  // idempotent by its request id
+  const google::protobuf::Message* request = nullptr;  // default instances; live forever
   const google::protobuf::Message* response = nullptr;
-  // REQUIRES: the message is of the request's type.
+  // REQUIRES: the message has the request's type.
   std::function<void(Control&, Call, const google::protobuf::Message&, Answer)> run;
-  // Called by hosts: changes something as well, and has other means than a request id to be safe
-  // when it comes twice.
+  // Called by hosts: also changes something, and is idempotent by other means than a request id.
   bool of_hosts = false;
 
   bool only_reads() const { return !mutates && !of_hosts; }
 };
 
-// The answer that hears a mutation's bytes and hands on what they are.
+// Receives a mutation's encoded answer and passes it on.
 inline Done AsReply(const google::protobuf::Message& type, Answer answer) {
   return [&type, answer = std::move(answer)](Result<std::string> bytes) {
     if (!bytes) return answer(Fail(std::move(bytes).error()));
@@ -63,8 +62,9 @@ Method ReadMethod(std::string name,
   return ReadMethod<Request, Response, decltype(read)>(std::move(name), read);
 }
 
-// A method that changes something: Status f(Control&, Call, const Request&, Done). It either gives
-// an error and leaves `done` alone, or sees to it that `done` is called with an encoded Response.
+// A method that changes something: Status f(Control&, Call, const Request&, Done). It either
+// returns an error and never calls `done`, or ensures that `done` is called with an encoded
+// Response.
 template <class Response, class Request>
 Method WriteMethod(std::string name, Status (*write)(Control&, Call, const Request&, Done)) {
   return {std::move(name),
@@ -81,7 +81,7 @@ Method WriteMethod(std::string name, Status (*write)(Control&, Call, const Reque
           false};
 }
 
-// The same for what hosts call.
+// The same for methods that hosts call.
 template <class Response, class Request>
 Method HostMethod(std::string name, Status (*write)(Control&, Call, const Request&, Done)) {
   Method method = WriteMethod<Response>(std::move(name), write);

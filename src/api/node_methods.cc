@@ -1,4 +1,4 @@
-// NodeService: what changes nodes. What only shows them is in node_queries.cc.
+// NodeService: the methods that change nodes. Those that only read are in node_queries.cc.
 #include <fmt/core.h>
 
 #include "api/convert.h"
@@ -127,7 +127,7 @@ Status DoUpgradeNodes(Control& control, Call call, const v1::UpgradeNodesRequest
     const v1::NodeSelector& selector = request.selector();
     if (!wanted.nodes.empty()) {
       return Fail(InvalidField("NODES_AND_SELECTOR", "selector",
-                               "stands beside nodes: name nodes or select them"));
+                               "is set together with nodes: name nodes or select them"));
     }
     wanted.selector = NodeSelector{.protocol = selector.protocol(),
                                    .variant = selector.variant(),

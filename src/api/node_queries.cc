@@ -67,7 +67,7 @@ v1::ReportedNode MessageOf(const ReportedNode& reported) {
   }
   out.set_image_digest(report.image_digest);
   out.set_disk_used_bytes(report.disk_used_bytes);
-  // Zero where something was counted of a node that its host does not speak of.
+  // Zero when incidents were counted for a node that its host does not report.
   if (reported.changed_at != Time()) *out.mutable_since() = ToMessage(reported.changed_at);
   return out;
 }

@@ -1,4 +1,4 @@
-// NodeService: what only shows nodes.
+// NodeService: the methods that only read.
 #pragma once
 
 #include "control/control.h"

@@ -11,7 +11,7 @@
 namespace tallyman {
 namespace {
 
-// An org or a region: id, name and when it was made.
+// An org or a region: id, name and creation time.
 template <class Message, class Row>
 Message NamedMessage(const Row& row) {
   Message out;

@@ -1,7 +1,7 @@
-// What a method answers: a message, or the bytes of one.
+// The answer of a method: a message, or the bytes of one.
 //
-// A mutation's answer is kept as bytes, because those are what a request id is answered with again.
-// Whoever wants the message parses it on its own thread, not on the one that writes.
+// A mutation's answer is kept as bytes, because a replay of its request id returns those bytes. A
+// caller that needs the message parses it on its own thread, not on the writing one.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -17,10 +17,10 @@ namespace tallyman {
 class Reply {
  public:
   explicit Reply(std::unique_ptr<google::protobuf::Message> message);
-  // `type` is a default instance, which lives for ever.
+  // `type` is a default instance, which lives forever.
   Reply(const google::protobuf::Message& type, std::string bytes);
 
-  // DATA_LOSS STORED_ANSWER_UNREADABLE when the bytes are not of such a message.
+  // DATA_LOSS STORED_ANSWER_UNREADABLE when the bytes are not such a message.
   Result<std::unique_ptr<google::protobuf::Message>> ToMessage() &&;
   std::string ToBytes() &&;
 
@@ -33,10 +33,10 @@ class Reply {
 // The message of an answer, or its error.
 Result<std::unique_ptr<google::protobuf::Message>> ToMessage(Result<Reply> reply);
 
-// Hears a method's answer, exactly once.
+// Receives a method's answer, exactly once.
 using Answer = std::function<void(Result<Reply>)>;
 
-// Bytes that are equal for equal messages of one program.
+// Bytes that are equal for equal messages within one program (deterministic).
 std::string Serialize(const google::protobuf::Message& message);
 
 }  // namespace tallyman

@@ -1,9 +1,9 @@
-// Methods that answer with a stream of messages.
+// Streaming methods.
 //
-// A stream is pulled by whoever carries it: Next() gives what is there and never waits; `on_ready`
-// says when to ask again. So a stream costs no thread, and a slow reader costs no memory: what it
-// did not ask for is kept once for all streams, within a bound, and a reader that falls behind that
-// bound is ended with an error that says where to go on.
+// The carrier of a stream pulls it: Next() returns the available messages and never waits;
+// `on_ready` says when to call again. So a stream needs no thread, and a slow reader needs no
+// memory (backpressure): unread messages are kept once for all streams, within a bound, and a
+// reader that falls too far behind gets an error with the cursor from which to resume.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -25,15 +25,15 @@ namespace tallyman {
 class EventFeed;
 class LogRelay;
 
-// A message that may go to many streams. Immutable, but for what carriers make of it: each form
-// (JSON, binary) is made once, by whichever stream wants it first. Thread-safe.
+// A message that may go to many streams. Immutable, except that it caches its encoded forms (JSON,
+// binary): the first stream that needs a form makes it. Thread-safe.
 class StreamMessage {
  public:
   explicit StreamMessage(std::unique_ptr<const google::protobuf::Message> message)
       : message_(std::move(message)) {}
 
   const google::protobuf::Message& message() const { return *message_; }
-  // `form` is 0 or 1; `make` gives the same for the same form whoever asks.
+  // `form` is 0 or 1; `make` must give the same result for the same form.
   const std::string& Encoded(
       size_t form, const std::function<std::string(const google::protobuf::Message&)>& make) const {
     std::call_once(made_[form], [&] { encoded_[form] = make(*message_); });
@@ -48,24 +48,24 @@ class StreamMessage {
 
 using StreamMessages = std::vector<std::shared_ptr<const StreamMessage>>;
 
-// One open stream. Its methods are called by one thread at a time. Destroying it ends it: once the
-// destructor has returned, `on_ready` is not called any more.
+// One open stream. One thread at a time calls its methods. Destroying it ends it: after the
+// destructor returns, `on_ready` is not called any more.
 class MessageStream {
  public:
   virtual ~MessageStream() = default;
 
-  // At most `count_max` messages, in order; none: there is nothing yet, and `on_ready` is called
-  // once there may be. An error ends the stream. Never blocks, and reads no database.
+  // Returns at most `count_max` messages, in order; none: nothing is available yet, and `on_ready`
+  // is called when there may be. An error ends the stream. Never blocks, and never reads the
+  // database.
   virtual Result<StreamMessages> Next(size_t count_max) = 0;
 
-  // After a Next() that gave nothing: nothing will come any more, and the stream ends well.
+  // After a Next() that returned nothing: the stream has ended without an error.
   virtual bool IsOver() { return false; }
 
-  // Next() wants to be asked again after this time, come what may.
+  // Next() must be called again at this time, even without on_ready.
   virtual std::chrono::milliseconds Patience() { return std::chrono::hours(1); }
 
-  // A message that only shows that the stream lives, for when nothing was sent for a while; null
-  // where the method has no such message.
+  // A heartbeat message, for when nothing was sent for a while; null if the method has none.
   virtual std::shared_ptr<const StreamMessage> Heartbeat() = 0;
 };
 
@@ -74,9 +74,9 @@ using OnReady = std::function<void()>;
 
 struct StreamMethod {
   std::string name;  // full: "tallyman.v1.EventService/WatchEvents"
-  const google::protobuf::Message* request = nullptr;  // default instances; live for ever
+  const google::protobuf::Message* request = nullptr;  // default instances; live forever
   const google::protobuf::Message* response = nullptr;
-  // May read the database. REQUIRES: the message is of the request's type.
+  // May read the database. REQUIRES: the message has the request's type.
   std::function<Result<std::unique_ptr<MessageStream>>(Control&, EventFeed&, const Call&,
                                                        const google::protobuf::Message&, OnReady)>
       open;
@@ -94,7 +94,7 @@ StreamMethod WatchMethod(std::string name, Open open) {
           }};
 }
 
-// Those of events and wake-ups; a host's wake-ups carry what the relay has for it.
+// The methods for events and wake-ups; a host's wake-ups carry the relay's requests for it.
 std::vector<StreamMethod> WatchMethods(std::shared_ptr<LogRelay> relay);
 std::vector<StreamMethod> LogStreamMethods(std::shared_ptr<LogRelay> relay);
 

@@ -1,4 +1,4 @@
-// The methods that answer with a stream.
+// The streaming methods.
 #include "api/event_feed.h"
 #include "api/log_relay.h"
 #include "api/stream.h"
@@ -20,7 +20,7 @@ Result<std::unique_ptr<MessageStream>> DoWatchEvents(Control& control, EventFeed
   return feed.Open(std::move(watch), std::move(on_ready));
 }
 
-// What a command for the host goes with, but not what the host itself has reported.
+// Events that accompany a command for the host, without those that the host itself reported.
 constexpr const char* kWaking =
     "kind!=upgrade_succeeded kind!=upgrade_failed kind!=node_running kind!=node_deleted "
     "kind!=node_moved kind!=host_updated kind!=books_corrected kind!=token_created "
@@ -28,8 +28,8 @@ constexpr const char* kWaking =
     "kind!=node_unhealthy kind!=node_healthy kind!=node_disk_error kind!=host_problem "
     "kind!=command_failed";
 
-// Events about a host's commands as wake-ups, however many there are, one is enough; and what is
-// asked of the host beside them.
+// Sends events about a host's commands as wake-ups, where one stands for any number of events; and
+// the log requests for the host.
 class WakeUps final : public MessageStream {
  public:
   WakeUps(std::unique_ptr<MessageStream> events, std::unique_ptr<LogRelay::Listener> logs)

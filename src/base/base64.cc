@@ -5,7 +5,8 @@
 namespace tallyman {
 
 std::string ToBase64(std::string_view bytes) {
-  // OpenSSL takes an int for the length: whole groups of three, so that only the last is padded.
+  // OpenSSL takes the length as an int: encode whole groups of three, so that only the last is
+  // padded.
   constexpr size_t kPiece = size_t{3} << 20;
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4 + 1);

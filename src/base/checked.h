@@ -1,4 +1,4 @@
-// Arithmetic on 64-bit integers that says so when it cannot.
+// Arithmetic on 64-bit integers that reports overflow.
 #pragma once
 
 #include <cstdint>

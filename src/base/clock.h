@@ -1,5 +1,5 @@
-// Time, handed in. Below main nobody asks the machine for the time, so that the whole system can
-// run on a simulated clock.
+// Time, as a dependency. Only main asks the machine for the time, so that the whole system can run
+// on a simulated clock.
 #pragma once
 
 #include <atomic>
@@ -11,8 +11,8 @@ namespace tallyman {
 // Microseconds since 1970-01-01 UTC.
 using Time = std::chrono::sys_time<std::chrono::microseconds>;
 
-// Time that only ever goes forward, at its own pace, whatever anybody sets the machine's clock to.
-// It begins anywhere, with each boot anew: for waits, pauses and deadlines; never shown or kept.
+// Monotonic time: it only moves forward and ignores changes of the machine's clock. It starts at an
+// arbitrary value at each boot: use it for waits, pauses and deadlines; never show or store it.
 using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::microseconds>;
 
 // Thread-safe.
@@ -23,7 +23,7 @@ class Clock {
   virtual SteadyTime SteadyNow() = 0;
 };
 
-// A clock that stands still until it is told to move. Thread-safe.
+// A clock that moves only when a test advances it. Thread-safe.
 class ManualClock : public Clock {
  public:
   explicit ManualClock(Time start) : now_(start.time_since_epoch().count()) {}
@@ -33,7 +33,7 @@ class ManualClock : public Clock {
     now_ += by.count();
     steady_ += by.count();
   }
-  // Somebody sets the clock, forward or back.
+  // Sets the wall clock, forward or back, as an administrator would.
   void Jump(std::chrono::microseconds by) { now_ += by.count(); }
 
  private:

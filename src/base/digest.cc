@@ -11,7 +11,7 @@
 namespace tallyman {
 
 std::string Sha256Hex(std::string_view data) {
-  // SHA256() looks the algorithm up by its name, under locks, each time.
+  // SHA256() looks up the algorithm by name, under locks, on each call.
   static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;

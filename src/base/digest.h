@@ -9,7 +9,7 @@ namespace tallyman {
 // 64 lower-case hexadecimal digits.
 std::string Sha256Hex(std::string_view data);
 
-// Whether the two are equal, in a time that does not depend on where they differ.
+// Compares in constant time: the duration does not depend on where the two differ.
 bool SameSecret(std::string_view a, std::string_view b);
 
 }  // namespace tallyman

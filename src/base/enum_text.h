@@ -1,4 +1,4 @@
-// Enumerators as the words that stand in the database, in JSON and on the screen.
+// Enumerators as the words that the database, JSON and the screen use.
 //
 // An enum opts in by specialising EnumText with `static constexpr std::array<std::string_view, N>
 // kWords`, one word per enumerator, in the order of the enumerators, which count from zero.

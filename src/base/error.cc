@@ -3,8 +3,8 @@
 namespace tallyman {
 
 const std::vector<CodeRow>& CodeTable() {
-  // Exit statuses: 1 is any failure, 2 what the caller wrote wrongly, 3 is kept for audit's
-  // "drift", the others let a script tell "try again" from "ask someone".
+  // Exit statuses: 1 is any failure, 2 an invalid argument, 3 is reserved for the audit's "drift";
+  // the others let a script distinguish "try again" from "ask someone".
   static const std::vector<CodeRow> kTable = {
       {Code::kCanceled, "canceled", 499, 9},
       {Code::kUnknown, "unknown", 500, 1},

@@ -1,9 +1,8 @@
 // Errors as values.
 //
-// An Error says what was being done, to what, what was found and what to do next. `code` is one of
-// the sixteen codes of the Connect protocol; `reason` is a stable word that scripts may compare
-// (UPGRADE_SAME_IMAGE); `facts` carry the numbers that the message mentions. Plain values: any
-// thread may own one.
+// An Error says what failed, why, and what to do next. `code` is one of the sixteen codes of the
+// Connect protocol; `reason` is a stable word that scripts may compare (UPGRADE_SAME_IMAGE);
+// `facts` carry the numbers that the message mentions. A plain value: any thread may own one.
 #pragma once
 
 #include <string>
@@ -45,7 +44,7 @@ struct CodeRow {
 const std::vector<CodeRow>& CodeTable();
 const CodeRow& RowOf(Code code);
 
-// REQUIRES: nothing; an unknown name gives kUnknown.
+// An unknown name gives kUnknown.
 Code CodeFromName(std::string_view name);
 
 struct Error {
@@ -62,7 +61,7 @@ struct Error {
 
   Error&& About(std::string what) &&;
   Error&& With(std::string key, std::string value) &&;
-  // The value of a fact, or "" when there is none of that key.
+  // The value of a fact; "" when there is no fact of that key.
   std::string_view Fact(std::string_view key) const;
 
   friend bool operator==(const Error&, const Error&) = default;

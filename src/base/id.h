@@ -1,6 +1,6 @@
 // Identifiers: UUID version 7 (RFC 9562), a distinct C++ type per kind of thing.
 //
-// Ids made by one process sort by the time they were made; they say nothing about commit order.
+// Ids made by one process sort by creation time, which says nothing about commit order.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ struct Uuid {
   std::array<uint8_t, 16> bytes{};
 
   static Uuid V7(Time now, uint64_t random_high, uint64_t random_low);
-  // Takes the canonical form of 36 characters in either case; nullopt for anything else.
+  // Accepts the canonical form of 36 characters in either case; nullopt for anything else.
   static std::optional<Uuid> Parse(std::string_view text);
   std::string ToString() const;
   bool is_nil() const { return *this == Uuid{}; }

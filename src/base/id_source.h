@@ -1,4 +1,4 @@
-// Where new ids come from.
+// The source of new ids.
 #pragma once
 
 #include "base/clock.h"
@@ -7,7 +7,7 @@
 
 namespace tallyman {
 
-// Makes ids; thread-safe as its clock and randomness are. Owns neither.
+// Makes ids. It owns neither its clock nor its randomness, and is thread-safe because they are.
 class IdSource {
  public:
   IdSource(Clock& clock, Random& random) : clock_(clock), random_(random) {}

@@ -12,12 +12,12 @@ namespace {
 constexpr uint64_t kOnes = 0x0101010101010101;
 constexpr uint64_t kHighBits = 0x8080808080808080;
 
-// Whether one of eight bytes may be less than `limit`; sure when none is.
+// Whether one of eight bytes may be less than `limit`; false is always right.
 uint64_t MayHaveLess(uint64_t bytes, uint8_t limit) {
   return (bytes - kOnes * limit) & ~bytes & kHighBits;
 }
 
-// How many of the first bytes, in steps of eight, surely need no escape.
+// How many of the first bytes, in steps of eight, certainly need no escape.
 size_t PlainBytes(std::string_view text) {
   size_t at = 0;
   for (uint64_t bytes = 0; at + sizeof bytes <= text.size(); at += sizeof bytes) {
@@ -33,7 +33,7 @@ size_t PlainBytes(std::string_view text) {
 
 void AppendJsonString(std::string& out, std::string_view text) {
   out += '"';
-  size_t plain = 0;  // where what needs no escape began
+  size_t plain = 0;  // start of the text that needs no escape
   for (size_t i = PlainBytes(text); i < text.size(); ++i) {
     const char c = text[i];
     const bool quoted = c == '"' || c == '\\';

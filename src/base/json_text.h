@@ -1,4 +1,4 @@
-// Writing JSON text by hand, for what the hot paths write. Reading is done by libraries.
+// Writes JSON text by hand, for the hot paths. Libraries read JSON.
 #pragma once
 
 #include <string>

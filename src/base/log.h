@@ -1,4 +1,5 @@
-// Logging, handed in: a place that takes lines. main writes them with spdlog, tests keep them.
+// Logging, as a dependency: an interface that accepts lines. main writes them with spdlog, tests
+// keep them.
 #pragma once
 
 #include <mutex>
@@ -12,7 +13,7 @@ enum class LogLevel { kInfo, kWarning, kError };
 
 struct LogLine {
   LogLevel level = LogLevel::kInfo;
-  // A stable word for the kind of line, such as "drift_found".
+  // A stable word that names the kind of line, such as "drift_found".
   std::string event;
   std::string message;
   std::vector<std::pair<std::string, std::string>> fields;
@@ -25,7 +26,7 @@ class Log {
   virtual void Write(const LogLine& line) = 0;
 };
 
-// Keeps what was written, for tests and for commands that show it afterwards. Thread-safe.
+// Keeps the lines, for tests and for commands that show them afterwards. Thread-safe.
 class MemoryLog : public Log {
  public:
   void Write(const LogLine& line) override;

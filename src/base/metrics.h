@@ -1,4 +1,4 @@
-// What the write path and the readers count. Thread-safe; read by whoever exports them.
+// Counters of the write path and the readers. Thread-safe; exporters read them.
 #pragma once
 
 #include <array>
@@ -10,12 +10,12 @@
 
 namespace tallyman {
 
-// How many observed values lay within each of a few fixed bounds. Thread-safe.
+// A histogram: counts observed values by a few fixed bounds. Thread-safe.
 class Distribution {
  public:
   static constexpr size_t kBoundsMax = 16;
 
-  // `bounds` rise; at most kBoundsMax. What is beyond the last is counted as infinite.
+  // `bounds` rise; at most kBoundsMax. Values beyond the last are counted under infinity.
   explicit Distribution(std::vector<double> bounds) : bounds_(std::move(bounds)) {
     bounds_.push_back(std::numeric_limits<double>::infinity());
   }
@@ -27,7 +27,7 @@ class Distribution {
     sum_ += value;
   }
 
-  // By bound, each without those below it; the last bound is infinity.
+  // Counts by bound, not cumulative; the last bound is infinity.
   std::vector<std::pair<double, int64_t>> Counts() const {
     std::vector<std::pair<double, int64_t>> counts;
     for (size_t i = 0; i < bounds_.size(); ++i) counts.emplace_back(bounds_[i], counts_[i].load());
@@ -43,7 +43,7 @@ class Distribution {
 
 struct Metrics {
   std::atomic<int64_t> drift_found{0};     // dimensions found wrong, whether healed or not
-  std::atomic<int64_t> drift_healed{0};    // dimensions set right by an operation that committed
+  std::atomic<int64_t> drift_healed{0};    // dimensions corrected by an operation that committed
   std::atomic<int64_t> lots{0};            // transactions run by the combiner
   std::atomic<int64_t> lot_requests{0};    // requests in them
   std::atomic<int64_t> second_runs{0};     // transactions run again with the sums

@@ -1,4 +1,4 @@
-// Randomness, handed in, so that a run can be replayed from its seed.
+// Randomness, as a dependency, so that a run can be replayed from its seed.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ class Random {
   virtual uint64_t Next() = 0;
 };
 
-// Where secrets come from: unlike Random's, its numbers cannot be foreseen by whoever has seen
-// others. Thread-safe.
+// The source of secrets: unlike Random's numbers, these cannot be predicted from earlier ones.
+// Thread-safe.
 class SecretSource {
  public:
   virtual ~SecretSource() = default;

@@ -9,7 +9,7 @@
 
 namespace tallyman {
 
-// Build metadata is not kept: in an image reference the part behind '+' is the build's number.
+// Build metadata is not kept: in an image reference the part after '+' is the build's number.
 struct SemVer {
   int64_t major = 0;
   int64_t minor = 0;

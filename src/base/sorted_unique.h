@@ -1,4 +1,4 @@
-// Each value once, in order.
+// Sorts, and keeps each value once.
 #pragma once
 
 #include <algorithm>

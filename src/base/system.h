@@ -1,4 +1,4 @@
-// The machine's own clock and randomness. Only main and tests make these.
+// The machine's clock and randomness. Only main and tests create these.
 #pragma once
 
 #include "base/clock.h"
@@ -12,8 +12,8 @@ class SystemClock : public Clock {
   SteadyTime SteadyNow() override;
 };
 
-// The operating system's own generator, as OpenSSL draws from it. Ends the program should there be
-// no randomness: nothing that goes on from there would be safe.
+// The operating system's generator, through OpenSSL. Ends the program if there is no randomness: to
+// continue without it would be unsafe.
 class SystemSecrets : public SecretSource {
  public:
   std::string NewHex(size_t count) override;

@@ -60,14 +60,14 @@ std::string ValidUtf8(std::string_view text) {
 
 std::string_view CutUtf8(std::string_view text, size_t bytes_max) {
   if (text.size() <= bytes_max) return text;
-  // The first byte that is left out begins a character, or the one before it is not whole.
+  // The first byte that is left out must begin a character, or the cut splits one.
   size_t end = bytes_max;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
   return text.substr(0, end);
 }
 
 std::string CleanText(std::string_view text, size_t bytes_max) {
-  // What is beyond this cannot be in the result, however little each byte of it becomes.
+  // Bytes beyond this cannot be in the result, however short their replacements are.
   std::string clean = ValidUtf8(text.substr(0, bytes_max + 4));
   clean.resize(CutUtf8(clean, bytes_max).size());
   std::ranges::replace_if(

@@ -10,7 +10,7 @@ using namespace std::chrono;
 
 namespace {
 
-// The last `count` digits of `number`, at `at`; without its sign, which no time that is shown has.
+// The last `count` digits of `number`, at `at`; without a sign, because no time shown has one.
 void PutDigits(std::string& text, size_t at, size_t count, int64_t number) {
   for (size_t i = at + count; i > at; number /= 10)
     text[--i] = static_cast<char>('0' + std::abs(number % 10));

@@ -10,8 +10,7 @@
 namespace tallyman {
 
 std::string FormatTime(Time time);
-// nullopt unless the text is exactly of the form that FormatTime writes (the fraction may be
-// absent).
+// nullopt unless the text has exactly the form that FormatTime writes (the fraction may be absent).
 std::optional<Time> ParseTime(std::string_view text);
 
 inline int64_t ToMicros(Time time) { return time.time_since_epoch().count(); }

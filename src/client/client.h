@@ -1,4 +1,4 @@
-// Calling Tallyman: one method at a time, in this process or over a network.
+// Calls methods of Tallyman, in this process or over a network.
 #pragma once
 
 #include <atomic>
@@ -13,22 +13,22 @@ class Message;
 
 namespace tallyman {
 
-// Thread-safe. A call blocks its caller until the answer is there.
+// Thread-safe. A call blocks until its answer has arrived.
 class Client {
  public:
   virtual ~Client() = default;
 
-  // `method` is the full name, "tallyman.v1.NodeService/UpgradeNodes"; the messages are of the
-  // types that the definition gives it. Errors are those of the method, with their code, reason,
-  // resource and facts.
+  // `method` is the full name, "tallyman.v1.NodeService/UpgradeNodes"; the messages have the types
+  // of the API definition. Errors are those of the method, with their code, reason, resource and
+  // facts.
   virtual Status Call(std::string_view method, const google::protobuf::Message& request,
                       google::protobuf::Message& response) = 0;
 
-  // Calls a method that answers with a stream. `on_message` hears each message, of the type that
-  // the definition gives, on the calling thread; false ends the stream. Returns when the stream has
-  // ended: with its error, or without one after `on_message` said false, after `stop` (which may be
-  // null) became true, which is noticed within half a second, or when the other side had no more.
-  // UNIMPLEMENTED NO_STREAMS from a client that has none.
+  // Calls a streaming method. `on_message` receives each message, in the type of the API
+  // definition, on the calling thread; it returns false to end the stream. Returns when the stream
+  // has ended: with its error; or without one when `on_message` returned false, when `stop` (which
+  // may be null) became true, which is noticed within half a second, or when the server ended the
+  // stream. UNIMPLEMENTED NO_STREAMS from a client without streams.
   virtual Status Stream(std::string_view method, const google::protobuf::Message& request,
                         const std::function<bool(const google::protobuf::Message&)>& on_message,
                         const std::atomic<bool>* stop);

@@ -12,12 +12,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Of an answer that says why a stream did not begin.
+// Bound of an answer that says why a stream did not begin.
 constexpr size_t kErrorBytesMax = size_t{64} * 1024;
 constexpr int kPollMs = 200;
 constexpr long kConnectTimeoutMs = 10'000;
 
-// Once in the process, before its first session.
+// Runs once in the process, before its first session.
 void StartLibrary() {
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (started != CURLE_OK) std::abort();
@@ -47,12 +47,12 @@ Error Failed(Code code, const char* reason, std::string_view what, const std::st
 
 struct HttpSession::State {
   std::unique_ptr<CURL, EasyDeleter> easy;
-  std::unique_ptr<CURLM, MultiDeleter> multi;  // made for the first stream
+  std::unique_ptr<CURLM, MultiDeleter> multi;  // created for the first stream
   std::unique_ptr<curl_slist, ListDeleter> headers;
   std::array<char, CURL_ERROR_SIZE> message{};
   std::string ca_file;
 
-  // Of the request at hand.
+  // State of the current request.
   std::string body;
   size_t body_bytes_max = 0;
   const std::function<bool(std::string_view)>* sink = nullptr;
@@ -109,23 +109,23 @@ Error HttpSession::State::ErrorOf(CURLcode code, const std::string& url) const {
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_ISSUER_ERROR:
       return Failed(Code::kUnavailable, kTlsFailed, what, url,
-                    "name the file with the certificate of its authority with --ca, and see that "
+                    "give the file with the certificate of its authority with --ca, and check that "
                     "the server speaks TLS under this name");
     case CURLE_OPERATION_TIMEDOUT:
       if (WasSent()) {
         return Failed(Code::kDeadlineExceeded, kTimedOut, what, url,
-                      "the server took too long; give it longer with --timeout");
+                      "the server took too long; allow more time with --timeout");
       }
       [[fallthrough]];
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
       return Failed(Code::kUnavailable, kServerUnreachable, what, url,
-                    "see that the server runs, and that this is its address");
+                    "check that the server runs, and that this is its address");
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
       return Failed(Code::kInternal, kNotHttp, what, url,
-                    "what answers there is no Tallyman server; see that the address is right");
+                    "the program that answers there is not a Tallyman server; check the address");
     default:
       break;
   }
@@ -148,7 +148,7 @@ HttpSession::~HttpSession() = default;
 
 Status HttpSession::Prepare(const HttpPost& post) {
   CURL* easy = state_->easy.get();
-  // Options only: the connection stays.
+  // Resets the options only: the connection stays open.
   curl_easy_reset(easy);
   state_->body.clear();
   state_->sink = nullptr;
@@ -174,7 +174,7 @@ Status HttpSession::Prepare(const HttpPost& post) {
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
   curl_easy_setopt(easy, CURLOPT_POST, 1L);
-  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the size is said below
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the size is set below
   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post.body.data());
   curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(post.body.size()));
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);

@@ -1,7 +1,8 @@
-// One HTTP connection at a time, kept alive from call to call, by libcurl: the only door to it.
+// One HTTP connection at a time, kept alive between calls, by libcurl. All requests go through this
+// class.
 //
-// Redirects are not followed and proxies are not asked, so that a token goes to the server that was
-// named and to nobody else; certificates are verified. Belongs to one thread at a time.
+// It follows no redirects and uses no proxies, so that a token goes only to the named server;
+// certificates are verified. Belongs to one thread at a time.
 #pragma once
 
 #include <chrono>
@@ -19,10 +20,10 @@ struct HttpPost {
   std::string url;
   std::vector<std::string> headers;  // "Name: value"
   std::string_view body;
-  std::chrono::milliseconds timeout{};       // of the whole; 0: none
-  std::chrono::milliseconds idle_timeout{};  // between bytes that come; 0: none
-  // Never on a connection that was used before: the library would silently send again what was
-  // lost on one that died.
+  std::chrono::milliseconds timeout{};       // for the whole request; 0: none
+  std::chrono::milliseconds idle_timeout{};  // between bytes received; 0: none
+  // Use a new connection: on a reused one that died, the library would silently send the request
+  // again.
   bool fresh_connection = false;
 };
 
@@ -30,14 +31,14 @@ struct HttpAnswer {
   int status = 0;
   std::string content_type;
   std::chrono::milliseconds retry_after{};
-  std::string body;  // empty where a sink took it
+  std::string body;  // empty if a sink took it
 };
 
-// What became of a request that was not answered. The reasons of its Error.
+// The reasons of the Error of a request that was not answered.
 inline constexpr const char* kServerUnreachable = "SERVER_UNREACHABLE";  // nothing was sent
 inline constexpr const char* kTlsFailed = "TLS_FAILED";                  // nothing was sent
-inline constexpr const char* kAnswerLost = "ANSWER_LOST";                // who knows
-inline constexpr const char* kTimedOut = "TIMED_OUT";                    // who knows
+inline constexpr const char* kAnswerLost = "ANSWER_LOST";                // outcome unknown
+inline constexpr const char* kTimedOut = "TIMED_OUT";                    // outcome unknown
 inline constexpr const char* kNotHttp = "NOT_HTTP";
 inline constexpr const char* kAnswerTooLarge = "ANSWER_TOO_LARGE";
 
@@ -53,8 +54,9 @@ class HttpSession {
   // INTERNAL kNotHttp, RESOURCE_EXHAUSTED kAnswerTooLarge.
   Result<HttpAnswer> Post(const HttpPost& post, size_t body_bytes_max);
 
-  // The body goes to `sink` as it comes, if the status is 200; it says false to end it all, which
-  // is no error. `stopped` is asked several times a second and ends it too.
+  // If the status is 200, the body goes to `sink` as it arrives; the sink returns false to end the
+  // request, which is not an error. `stopped` is polled several times a second and ends the
+  // request, too.
   Result<HttpAnswer> Stream(const HttpPost& post, const std::function<bool(std::string_view)>& sink,
                             const std::function<bool()>& stopped);
 

@@ -21,24 +21,24 @@ using std::chrono::milliseconds;
 
 constexpr const char* kUnaryType = "application/proto";
 constexpr const char* kStreamType = "application/connect+proto";
-// Four times what a server lets pass between two signs of life.
+// Four times a server's heartbeat interval.
 constexpr milliseconds kStreamIdle{60'000};
 constexpr size_t kStreamMessageMax = size_t{16} << 20;
-// The server's own deadline comes first, and with a better message.
+// The server's own deadline comes first and has a better message.
 constexpr milliseconds kGrace{500};
 constexpr size_t kIdleMax = 16;
 
-// Sent twice, it happens once: it only reads, or the server knows it again.
+// Idempotent: it only reads, or it has a request id by which the server recognizes it.
 bool IsRepeatable(const Message& request) {
   const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
   return field == nullptr || !request.GetReflection()->GetString(request, field).empty();
 }
 
-// Whether the same call may well succeed soon.
+// Whether the same call may succeed soon.
 bool Passes(const Error& error, const HttpAnswer* answer) {
   if (error.reason == kTlsFailed) return false;
   if (error.code == Code::kUnavailable) return true;
-  // Too much at once; a host that has no room left says so without such a hint.
+  // The server is overloaded; exhausted capacity of a host comes without such a hint.
   return error.code == Code::kResourceExhausted && answer != nullptr &&
          answer->retry_after.count() > 0;
 }
@@ -73,31 +73,32 @@ Result<std::string> CheckServer(const NetworkOptions& options) {
   const std::string& server = options.server;
   std::unique_ptr<CURLU, UrlDeleter> url(curl_url());
   if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, server.c_str(), 0) != CURLUE_OK)
-    return Fail(InvalidServer(server, "it is no URL"));
+    return Fail(InvalidServer(server, "it is not a URL"));
   const std::string scheme = PartOf(url.get(), CURLUPART_SCHEME);
   const std::string host = PartOf(url.get(), CURLUPART_HOST);
   const std::string port = PartOf(url.get(), CURLUPART_PORT);
   if (scheme != "http" && scheme != "https")
     return Fail(InvalidServer(server, "it begins with neither http:// nor https://"));
   if (!PartOf(url.get(), CURLUPART_USER).empty() || !PartOf(url.get(), CURLUPART_PASSWORD).empty())
-    return Fail(InvalidServer("...", "it has a user or a password; a token is given by itself"));
+    return Fail(
+        InvalidServer("...", "it must not have a user or a password; give a token separately"));
   const std::string path = PartOf(url.get(), CURLUPART_PATH);
   if ((path != "/" && !path.empty()) || !PartOf(url.get(), CURLUPART_QUERY).empty() ||
       !PartOf(url.get(), CURLUPART_FRAGMENT).empty()) {
-    return Fail(InvalidServer(server, "it goes on behind host and port"));
+    return Fail(InvalidServer(server, "it must not have a path, query or fragment"));
   }
   if (scheme == "http" && !options.token.empty() && !options.insecure && !IsLoopback(host)) {
-    return Fail(InvalidArgument("INSECURE_SERVER",
-                                fmt::format("the server is {}: everybody on the way could read the "
-                                            "token; use https://, or say --insecure if the way is "
-                                            "safe",
-                                            Quote(server)))
-                    .With("field", "server"));
+    return Fail(
+        InvalidArgument("INSECURE_SERVER",
+                        fmt::format("the server is {}: anyone on the network path could read the "
+                                    "token; use https://, or --insecure if the path is safe",
+                                    Quote(server)))
+            .With("field", "server"));
   }
   return fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port);
 }
 
-// Takes the messages of a stream out of bytes that come in pieces.
+// Extracts the messages of a stream from bytes that arrive in pieces.
 class StreamReader {
  public:
   using OnMessage = std::function<bool(const Message&)>;
@@ -109,14 +110,14 @@ class StreamReader {
     const auto* known = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
     if (known == nullptr || !known->server_streaming()) {
       return Fail(Error(Code::kUnimplemented, "UNKNOWN_METHOD",
-                        fmt::format("{} is no method that streams", method)));
+                        fmt::format("{} is not a streaming method", method)));
     }
     const Message* prototype =
         google::protobuf::MessageFactory::generated_factory()->GetPrototype(known->output_type());
     return StreamReader(*prototype, on_message);
   }
 
-  // False: nothing more is wanted.
+  // False: stop the stream.
   bool Take(std::string_view bytes) {
     envelopes_.Append(bytes);
     while (!done_) {
@@ -142,7 +143,8 @@ class StreamReader {
 
   void TakeEnvelope(const Envelope& envelope) {
     if (envelope.compressed()) {
-      End(Fail(Internal("COMPRESSED_MESSAGE", "the server packed a message, unasked")));
+      End(Fail(Internal("COMPRESSED_MESSAGE",
+                        "the server compressed a message although no compression was requested")));
       return;
     }
     if (envelope.end_stream()) {
@@ -151,8 +153,9 @@ class StreamReader {
     }
     std::unique_ptr<Message> message(prototype_.New());
     if (Status parsed = ParseMessage(Codec::kProto, envelope.message, *message); !parsed) {
-      End(Fail(Internal("MALFORMED_MESSAGE", fmt::format("the stream has a message that is no {}",
-                                                         prototype_.GetTypeName()))));
+      End(Fail(Internal(
+          "MALFORMED_MESSAGE",
+          fmt::format("the stream has a message that is not a {}", prototype_.GetTypeName()))));
       return;
     }
     if (!on_message_(*message)) End({});
@@ -170,12 +173,12 @@ class StreamReader {
 Result<std::unique_ptr<NetworkClient>> NetworkClient::Make(NetworkOptions options, Clock& clock,
                                                            Random& random, Pause pause) {
   ASSIGN_OR_RETURN(options.server, CheckServer(options));
-  // A line end would let it smuggle a header in.
+  // A line end would allow the token to inject a header.
   const bool clean = std::ranges::all_of(options.token, [](char c) { return c > ' ' && c < 0x7f; });
   if (!clean) {
     return Fail(InvalidArgument("INVALID_TOKEN",
-                                "the token has characters that no token has: see that it was "
-                                "copied whole, and without a line end"));
+                                "the token has characters that are not allowed in a token: check "
+                                "that it was copied whole, without a line end"));
   }
   return std::unique_ptr<NetworkClient>(
       new NetworkClient(std::move(options), clock, random, std::move(pause)));
@@ -204,7 +207,7 @@ HttpPost NetworkClient::PostOf(std::string_view method, std::string_view body,
   post.body = body;
   post.headers = {fmt::format("Content-Type: {}", content_type), "Connect-Protocol-Version: 1",
                   "User-Agent: tallyman",
-                  // A request is sent at once, without asking whether it may be.
+                  // Sends the request body at once, without "Expect: 100-continue".
                   "Expect:"};
   if (!options_.token.empty()) post.headers.push_back("Authorization: Bearer " + options_.token);
   if (left.count() > 0) {
@@ -225,17 +228,17 @@ Error NetworkClient::Explain(std::string_view method, Error error) const {
   if (error.code == Code::kUnimplemented &&
       (error.reason == "UNKNOWN_METHOD" || error.reason == "HTTP_STATUS")) {
     return Error(Code::kUnimplemented, "SERVER_TOO_OLD",
-                 fmt::format("{} does not know {}: the server is older than this program, or it is "
-                             "no Tallyman server",
+                 fmt::format("{} does not know {}: the server is older than this program, or is "
+                             "not a Tallyman server",
                              options_.server, method))
         .With("server", options_.server);
   }
   if (error.reason == "NO_TOKEN" && options_.token.empty()) {
     return Error(Code::kUnauthenticated, "NO_TOKEN",
-                 fmt::format("{} wants a token: give one with --token-file FILE, TALLYMAN_TOKEN or "
-                             "\"tallyman context set\"; an admin makes one with \"tallyman token "
-                             "create\"",
-                             options_.server))
+                 fmt::format(
+                     "{} requires a token: give one with --token-file FILE, TALLYMAN_TOKEN or "
+                     "\"tallyman context set\"; an admin makes one with \"tallyman token create\"",
+                     options_.server))
         .With("server", options_.server);
   }
   return error;
@@ -250,7 +253,7 @@ Status NetworkClient::Read(std::string_view method, Result<HttpAnswer> answer,
       std::string_view(answer->content_type).substr(0, answer->content_type.find(';'));
   if (type != kUnaryType || !ParseMessage(Codec::kProto, answer->body, response)) {
     return Fail(Internal("NOT_A_TALLYMAN_SERVER",
-                         fmt::format("{} answered with something else than a {}{}: see that the "
+                         fmt::format("{} answered with something other than a {}{}: check that the "
                                      "address is that of a Tallyman server",
                                      options_.server, response.GetTypeName(),
                                      type == kUnaryType ? "" : fmt::format(", {}", Quote(type))))
@@ -308,7 +311,7 @@ Status NetworkClient::Stream(std::string_view method, const Message& request,
       (answer.error().reason == kServerUnreachable || answer.error().reason == kTlsFailed))
     return Fail(std::move(answer).error());
   return Fail(Error(Code::kUnavailable, "STREAM_CUT",
-                    fmt::format("the stream from {} ended in its middle{}{}", options_.server,
+                    fmt::format("the stream from {} ended prematurely{}{}", options_.server,
                                 answer ? "" : ": ", answer ? "" : answer.error().message))
                   .With("server", options_.server));
 }

@@ -1,9 +1,9 @@
-// The Client over a network: the Connect protocol on HTTP/1.1, in the binary form.
+// The Client over a network: the Connect protocol over HTTP/1.1, in binary form.
 //
-// A call that failed is tried again where that can do no harm: when nothing reached the server, or
-// when the call only reads or carries a request id, and the failure is one that passes. All
-// attempts together keep within the timeout. Thread-safe: each thread gets a connection of its own,
-// and it is kept for the next call.
+// A failed call is retried if that is safe and the failure is transient: nothing reached the
+// server, or the call only reads or carries a request id. All attempts together keep within the
+// timeout. Thread-safe: each concurrent call gets its own connection, which is kept for the next
+// call.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,7 @@ struct NetworkOptions {
   std::string server;  // "https://tallyman.example:7480"
   std::string token;   // "": none is sent
   std::string ca_file;
-  // A token may go to another machine over plain HTTP.
+  // Permits sending a token to another machine over plain HTTP.
   bool insecure = false;
   std::chrono::milliseconds timeout{30'000};
   size_t answer_bytes_max = size_t{256} << 20;
@@ -34,11 +34,11 @@ struct NetworkOptions {
 
 class NetworkClient final : public Client {
  public:
-  // How to let time go by; a test does something else than sleep.
+  // How to wait; a test advances its clock instead of sleeping.
   using Pause = std::function<void(std::chrono::milliseconds)>;
 
-  // INVALID_ARGUMENT INVALID_SERVER for what is no "http://HOST[:PORT]" or "https://..." and
-  // INSECURE_SERVER where the token would be readable on the way. Connects to nothing yet.
+  // INVALID_ARGUMENT INVALID_SERVER for anything but "http://HOST[:PORT]" or "https://...", and
+  // INSECURE_SERVER when the token would be readable on the network. Does not connect yet.
   static Result<std::unique_ptr<NetworkClient>> Make(NetworkOptions options, Clock& clock,
                                                      Random& random, Pause pause);
 
@@ -46,9 +46,9 @@ class NetworkClient final : public Client {
   // UNAUTHENTICATED NO_TOKEN; INTERNAL NOT_A_TALLYMAN_SERVER.
   Status Call(std::string_view method, const google::protobuf::Message& request,
               google::protobuf::Message& response) override;
-  // Not tried again by itself: the caller knows where it was. Beside those of the method:
-  // UNAVAILABLE STREAM_CUT when it ended without a word, or nothing came for a minute (servers say
-  // something every 15 seconds).
+  // Not retried automatically: the caller knows its cursor. Errors beside those of the method:
+  // UNAVAILABLE STREAM_CUT when the stream ended without an end message, or nothing arrived for a
+  // minute (servers send a heartbeat every 15 seconds).
   Status Stream(std::string_view method, const google::protobuf::Message& request,
                 const std::function<bool(const google::protobuf::Message&)>& on_message,
                 const std::atomic<bool>* stop) override;

@@ -1,9 +1,13 @@
 // The network client against a peer that does what no server should.
 #include "client/network_client.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/socket.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/random.h"
 #include "base/system.h"
@@ -88,6 +92,24 @@ TEST_F(NetworkClientTest, CallsInTheBinaryFormAndKeepsTheConnection) {
   EXPECT_THAT(request, HasSubstr("Authorization: Bearer tallyman_secret\r\n"));
   EXPECT_THAT(request, HasSubstr("\r\n\r\n\x0a\x04"
                                  "acme"));
+}
+
+// The agent starts other programs while its connection stays.
+TEST_F(NetworkClientTest, LeavesItsConnectionToNoOtherProgram) {
+  ScriptedPeer peer({Org("acme")});
+  auto client = Connect(peer.url());
+  ASSERT_TRUE(Get(*client));
+  int connections = 0;
+  for (const auto& file : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int socket = std::stoi(file.path().filename().string());
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    if (address.sin_family != AF_INET) continue;
+    ++connections;
+    EXPECT_NE(::fcntl(socket, F_GETFD) & FD_CLOEXEC, 0);
+  }
+  EXPECT_GE(connections, 1);
 }
 
 TEST_F(NetworkClientTest, HandsTheErrorOfAMethodThrough) {
@@ -197,7 +219,7 @@ TEST_F(NetworkClientTest, SaysWhenTheServerDoesNotKnowTheMethod) {
 
 TEST_F(NetworkClientTest, SaysThatATokenIsWantedWhereNoneWasGiven) {
   const Error error(Code::kUnauthenticated, "INVALID_TOKEN", "not a token of this server");
-  const Error none(Code::kUnauthenticated, "NO_TOKEN", "the call came without a token");
+  const Error none(Code::kUnauthenticated, "NO_TOKEN", "the call has no token");
   ScriptedPeer peer({Refusal(401, error), Refusal(401, none), Refusal(401, error)});
   auto with = Connect(peer.url());
   EXPECT_EQ(Get(*with).error(), error);

@@ -1,5 +1,4 @@
-// When a call that failed is tried again, and after how long. Pure but for the randomness handed
-// in.
+// Decides whether and when to retry a failed call. Pure, except for the randomness it is given.
 #pragma once
 
 #include <chrono>
@@ -20,9 +19,9 @@ class Retry {
  public:
   Retry(const RetryOptions& options, Random& random) : options_(options), random_(random) {}
 
-  // How long to wait before the next attempt: half to the whole of a time that doubles with each
-  // (so that many who failed together do not come back together), and never less than the server
-  // asked for. nullopt: give up, because there were enough or the next would come too late.
+  // How long to wait before the next attempt: exponential backoff with jitter (half to the whole of
+  // a time that doubles with each attempt), and never less than the server asked for. nullopt: give
+  // up, because the attempts are used up or the next one would come too late.
   std::optional<std::chrono::milliseconds> NextWait(std::chrono::milliseconds left,
                                                     std::chrono::milliseconds asked_for);
   int attempts() const { return attempts_; }

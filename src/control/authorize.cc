@@ -99,10 +99,12 @@ Status MayCall(const Call& call) {
   const Reach reach = rule == nullptr ? kNone : rule->of(call.actor.role);
   if (reach == kOwn || (reach == kAllOrgs && !call.actor.org_id)) return {};
   return Fail(
-      Error(Code::kPermissionDenied, "NOT_PERMITTED",
-            fmt::format("{} may not call {}: it wants the role {}, this is {}{}", call.actor.id,
-                        call.method, rule == nullptr ? "of nobody" : Wanted(*rule),
-                        ToText(call.actor.role), call.actor.org_id ? " of one org" : ""))
+      Error(
+          Code::kPermissionDenied, "NOT_PERMITTED",
+          fmt::format(
+              "permission denied: {} may not call {}, which requires the role {}; its role is {}{}",
+              call.actor.id, call.method, rule == nullptr ? "none" : Wanted(*rule),
+              ToText(call.actor.role), call.actor.org_id ? " of one org" : ""))
           .With("method", call.method)
           .With("role", std::string(ToText(call.actor.role))));
 }

@@ -1,4 +1,4 @@
-// Who calls: from the token that came with a call to an actor. Implemented where tokens are known.
+// Authentication: resolves the token of a call to an actor. main implements it on top of control.
 #pragma once
 
 #include <functional>
@@ -17,9 +17,9 @@ class ReadTx;
 class Authenticator {
  public:
   virtual ~Authenticator() = default;
-  // `method` as "NodeService/UpgradeNodes"; `token` as it stood behind "Bearer", nullopt when there
-  // was none; `tx`: where to look the token up, null for a transaction of its own. UNAUTHENTICATED
-  // for whoever may not call anything.
+  // `method` as "NodeService/UpgradeNodes"; `token` is the text after "Bearer", nullopt when there
+  // was none; `tx` is the transaction in which to look up the token, null for a separate one.
+  // UNAUTHENTICATED if the token is missing or not valid.
   virtual Result<Actor> Authenticate(std::string_view method,
                                      const std::optional<std::string>& token, ReadTx* tx) = 0;
   // Whether the actor may call the method at all. PERMISSION_DENIED.

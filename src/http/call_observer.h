@@ -1,4 +1,4 @@
-// Hears of every call when it is over: for logs and metrics.
+// Observes every call when it ends, for logs and metrics.
 #pragma once
 
 #include <chrono>
@@ -14,10 +14,10 @@ namespace tallyman {
 
 struct CallRecord {
   std::string_view method;       // full name; "" when there is no such method
-  const Error* error = nullptr;  // null: it went well
+  const Error* error = nullptr;  // null: success
   std::chrono::nanoseconds duration{};
-  std::string_view request_id;  // that the client got as X-Request-Id
-  std::string_view actor;       // "" where nobody was recognized
+  std::string_view request_id;  // as sent to the client in X-Request-Id
+  std::string_view actor;       // "" if the caller was not authenticated
   std::string_view address;
   size_t request_bytes = 0;
   size_t answer_bytes = 0;
@@ -29,16 +29,16 @@ class CallObserver {
  public:
   virtual ~CallObserver() = default;
   virtual void Ended(const CallRecord& call) = 0;
-  // Calls that are under way, streams apart.
+  // The number of calls in flight, without streams.
   virtual void InFlight(int difference) = 0;
   virtual void OpenStreams(int difference) = 0;
-  // A client has gone away while it waited for an answer.
+  // A client disconnected while it waited for an answer.
   virtual void ClientGone() = 0;
   // A peer got no further than its connection, its head or its body.
   virtual void PeerRefused(PeerFault fault, std::string_view address) = 0;
 };
 
-// Tells several. Owns none of them.
+// Forwards to several observers. Owns none of them.
 class CallObservers final : public CallObserver {
  public:
   explicit CallObservers(std::vector<CallObserver*> all) : all_(std::move(all)) {}

@@ -201,7 +201,7 @@ class Connection final : public Exchange,
   void WatchPeer();
   void DrainPeer();
 
-  // First, so that it goes last: sockets and timers belong to the shard.
+  // Declared first, so that it is destroyed last: sockets and timers belong to the shard.
   const std::shared_ptr<ConnectionShared> shared_owner_;
   const std::shared_ptr<Shard> shard_owner_;
   ConnectionShared& shared_;
@@ -215,7 +215,7 @@ class Connection final : public Exchange,
   std::optional<HttpResponse> answer_;
   std::unique_ptr<BodySource> source_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
-  std::array<char, 64> scrap_{};  // what a peer sends into its stream
+  std::array<char, 64> scrap_{};  // bytes that a peer sends while it receives a stream
   size_t scrap_bytes_ = 0;
   bool rung_ = false;
   bool is_admitted_ = false;
@@ -250,7 +250,7 @@ asio::awaitable<bool> Connection<Socket>::Shake() {
 
 template <class Socket>
 asio::awaitable<void> Connection<Socket>::Run() {
-  // The coroutine keeps the connection, and the connection's end is that of the coroutine.
+  // The coroutine owns the connection, which ends when the coroutine returns.
   auto self = this->shared_from_this();
   try {
     shard_.connections.insert(this);
@@ -516,8 +516,8 @@ asio::awaitable<void> Connection<Socket>::AwaitAnswer() {
   if (!gone_) std::ignore = Lowest().socket().cancel(ignored);
 }
 
-// Learns that the peer has closed while it waits for its answer. Bytes may be its next request, or
-// of TLS: then no more can be learnt.
+// Detects that the peer has closed while it waits for its answer. If there are bytes, they may be
+// the next request or belong to TLS: then a close cannot be detected.
 template <class Socket>
 void Connection<Socket>::WatchPeer() {
   Lowest().socket().async_wait(
@@ -589,7 +589,7 @@ asio::awaitable<void> Connection<Socket>::WriteStream(HttpResponse head, unsigne
     auto [failed, count] = co_await http::async_write_header(stream_, serializer, kAwait);
     if (failed) gone_ = true;
   }
-  // It may be silent for long, and there may be thousands.
+  // A stream may be silent for long, and there may be thousands.
   buffer_.clear();
   buffer_.shrink_to_fit();
   Lowest().expires_never();
@@ -618,7 +618,7 @@ asio::awaitable<void> Connection<Socket>::WriteStream(HttpResponse head, unsigne
   if (!gone_) std::ignore = Lowest().socket().cancel(ignored);
 }
 
-// Throws away what the peer sends into its stream, to learn when it closes.
+// Discards what the peer sends during its stream, to detect when it closes.
 template <class Socket>
 void Connection<Socket>::DrainPeer() {
   stream_.async_read_some(asio::buffer(scrap_),

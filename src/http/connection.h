@@ -1,9 +1,9 @@
-// Connections: HTTP/1.1 over plain TCP or TLS, a coroutine each. The only code that includes Beast
-// is behind this header.
+// Connections: HTTP/1.1 over plain TCP or TLS, one coroutine each. Only the code behind this header
+// includes Beast.
 //
-// A connection lives on one shard and is touched by that shard's thread only; what others tell it
-// is posted there. Everything has a bound: bytes of a head and of a body, bytes of all bodies
-// together, and the time for each step.
+// A connection belongs to one shard, and only that shard's thread touches it; other threads post to
+// it. Everything is bounded: bytes of a head and of a body, bytes of all bodies together, and the
+// time for each step.
 //
 //   step        bound              afterwards
 //   handshake   handshake_timeout  cut
@@ -38,7 +38,7 @@ namespace tallyman {
 class OpenConnection {
  public:
   virtual ~OpenConnection() = default;
-  // Ends after the answer that is being made, at once where there is none.
+  // Ends the connection after the answer in progress, or at once if there is none.
   virtual void Drain() = 0;
   virtual void Cut() = 0;
 };
@@ -65,10 +65,10 @@ struct ConnectionShared {
   std::atomic<bool> draining{false};
 };
 
-// A thread of the server and the connections that live on it.
+// A thread of the server and its connections.
 struct Shard {
   boost::asio::io_context context{1};
-  std::unordered_set<OpenConnection*> connections;  // touched on this shard's thread only
+  std::unordered_set<OpenConnection*> connections;  // only this shard's thread touches it
 };
 
 // Serves until the peer or the server ends it. Called on the shard's thread, which the socket

@@ -1,6 +1,6 @@
-// What the connections of the server and those who answer requests say to each other. No sockets,
-// no HTTP library: a request is complete before it is handed over, an answer is complete when it
-// comes back, and only the body of a stream goes on.
+// The interface between connections and the handlers of requests, without sockets or an HTTP
+// library. Requests and answers are complete when they are passed on; only the body of a stream is
+// produced piece by piece.
 #pragma once
 
 #include <array>
@@ -24,12 +24,12 @@ bool SameWord(std::string_view a, std::string_view b);
 
 struct HttpRequest {
   std::string verb;
-  std::string target;  // path and query, as they came
+  std::string target;  // path and query, as received
   HttpHeaders headers;
   std::string body;
-  std::string address;  // of the peer, without its port
+  std::string address;  // the peer's, without its port
 
-  // The value of the first header of that name, whatever its case; "" when there is none.
+  // The value of the first header of that name, case-insensitively; "" when there is none.
   std::string_view Header(std::string_view name) const;
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
 };
@@ -42,7 +42,7 @@ struct HttpResponse {
   bool close = false;  // the connection ends with this answer
 };
 
-// The body of a stream, pulled by its connection, one call at a time, on the connection's thread.
+// The body of a stream. Its connection pulls it, one call at a time, on the connection's thread.
 class BodySource {
  public:
   virtual ~BodySource() = default;
@@ -50,11 +50,12 @@ class BodySource {
     std::string bytes;
     bool last = false;
   };
-  // What is there to send; nothing, and not the last: Exchange::Wake() says when to ask again.
+  // The next piece to send. If it is empty and not the last, Exchange::Wake() says when to call
+  // again.
   virtual Piece Next() = 0;
-  // Next() wants to be asked again after this time, come what may.
+  // Next() must be called again at this time, even without Wake().
   virtual std::chrono::milliseconds Patience() = 0;
-  // To send when nothing was sent for a while; may be empty.
+  // A heartbeat to send when nothing was sent for a while; may be empty.
   virtual std::string Heartbeat() = 0;
   // The connection is over; called once.
   virtual void Ended(bool whole) = 0;
@@ -96,7 +97,7 @@ class Exchange {
   virtual void Recognized(Party party) = 0;
   // The source may have more. Also right before Stream().
   virtual void Wake() = 0;
-  // Becomes true when the peer has gone away.
+  // Becomes true when the peer has disconnected.
   virtual const std::shared_ptr<std::atomic<bool>>& cancelled() const = 0;
 };
 
@@ -104,7 +105,7 @@ class Exchange {
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
-  // Whether the request is refused by its head alone, before its body is read.
+  // Rejects a request by its head alone, before its body is read.
   virtual std::optional<HttpResponse> Refuse(const HttpRequest& head) = 0;
   // The longest body that is taken with this head. REQUIRES: it was not refused.
   virtual size_t BodyBytesMax(const HttpRequest& head) = 0;
@@ -112,7 +113,7 @@ class HttpHandler {
   // head. Whoever sends all at once is judged by Handle().
   virtual void Admit(HttpRequest head, std::shared_ptr<Exchange> exchange) = 0;
   virtual void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) = 0;
-  // A peer has closed while it waited for its answer.
+  // A peer closed the connection while it waited for its answer.
   virtual void PeerGone() = 0;
   // The answer to something that is no request, or one connection too many; it ends the connection.
   virtual HttpResponse Malformed(PeerFault fault, std::string_view what,

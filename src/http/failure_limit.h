@@ -1,6 +1,7 @@
-// Counts the wrong tokens of each address within a minute, so that who tries many is told to wait
-// instead of what is wrong with each. A right token is always taken: many callers may share an
-// address, and a secret of 256 bits needs no lock to keep it from being guessed.
+// A rate limit for wrong tokens: counts those of each address within a minute, so that a client
+// that tries many is told to wait instead of what is wrong with each. A valid token is always
+// accepted: many callers may share an address, and a secret of 256 bits needs no lockout against
+// guessing.
 //
 // Thread-safe. Bounded: when too many addresses are known, those whose minute is over are
 // forgotten, and if there are none, all are.

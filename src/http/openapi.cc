@@ -26,7 +26,7 @@ using google::protobuf::ServiceDescriptor;
 
 constexpr std::string_view kOurPackage = "tallyman.v1";
 
-// The comment before something, its lines joined to one text.
+// The comment before an element, with its lines joined.
 template <class Thing>
 std::string CommentOf(const Thing* thing) {
   google::protobuf::SourceLocation location;
@@ -114,7 +114,7 @@ class Document {
     for (const CodeRow& row : CodeTable()) codes.push_back(json::string(row.name));
     schemas_["Error"] =
         json::object{{"type", "object"},
-                     {"description", "What every answer with a status other than 200 carries."},
+                     {"description", "The body of every response whose status is not 200."},
                      {"required", json::array{"code"}},
                      {"properties",
                       {{"code", {{"type", "string"}, {"enum", std::move(codes)}}},
@@ -139,8 +139,8 @@ class Document {
     AddMessage(method->output_type());
     if (kind == MethodKind::kServerStream) {
       comment +=
-          " Request and answers are enveloped: five bytes before each message, and a last message "
-          "that says how the stream ended. The schemas are those of the messages.";
+          " The request and the answers are enveloped: five bytes precede each message, and a last "
+          "message says how the stream ended. The schemas are those of the messages.";
     }
     const v1::MethodLimits& limits = method->options().GetExtension(v1::limits);
     return {{"tags", json::array{json::string(method->service()->name())}},
@@ -239,16 +239,16 @@ class Document {
 std::string OpenApiDocument(std::string_view descriptors, const std::string& version) {
   google::protobuf::FileDescriptorSet set;
   if (!set.ParseFromArray(descriptors.data(), static_cast<int>(descriptors.size()))) {
-    throw std::invalid_argument("these are no descriptors");
+    throw std::invalid_argument("these are not descriptors");
   }
   DescriptorPool pool;
   std::vector<const FileDescriptor*> ours;
   for (const auto& file : set.file()) {
     const FileDescriptor* built = pool.BuildFile(file);
-    if (built == nullptr) throw std::invalid_argument("the descriptors are not whole");
+    if (built == nullptr) throw std::invalid_argument("the descriptors are incomplete");
     if (built->package() == kOurPackage) ours.push_back(built);
   }
-  if (ours.empty()) throw std::invalid_argument("the descriptors have nothing of ours");
+  if (ours.empty()) throw std::invalid_argument("the descriptors have no service of Tallyman");
   return json::serialize(Document().Write(ours, version));
 }
 

@@ -1,4 +1,5 @@
-// The JSON form of the API as an OpenAPI 3.1 document, made from the definition and its comments.
+// The JSON form of the API as an OpenAPI 3.1 document, generated from the definition and its
+// comments.
 #pragma once
 
 #include <string>
@@ -7,10 +8,10 @@
 namespace tallyman {
 
 // `descriptors` is a FileDescriptorSet with source information, as protoc writes it. Throws
-// std::invalid_argument when it is none: it is a part of the program.
+// std::invalid_argument when it is not one, which is a bug because it is part of the program.
 std::string OpenApiDocument(std::string_view descriptors, const std::string& version);
 
-// That of this program's own definition.
+// The set of this program's own definition.
 std::string_view ApiDescriptors();
 
 }  // namespace tallyman

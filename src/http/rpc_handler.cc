@@ -35,7 +35,7 @@ CallHead HeadOf(const HttpRequest& request) {
 
 Error TooBusy() {
   return RetryLater(Error(Code::kResourceExhausted, "SERVER_BUSY",
-                          "too many calls are under way: try again in a second"),
+                          "too many calls are in flight: try again in a second"),
                     kRetryWhenFull);
 }
 
@@ -55,9 +55,9 @@ std::string EndOfStream(const Status& status) {
 
 }  // namespace
 
-// The method that a path names, and how it is called.
+// The method named by a path, and how it is called.
 struct RpcHandler::Route {
-  std::string method;  // "" when there is none
+  std::string method;  // "" if the path names none
   MethodKind kind = MethodKind::kUnary;
   bool only_reads = false;
 
@@ -72,7 +72,7 @@ struct RpcHandler::Route {
   }
 };
 
-// One call from its request to its answer. It is touched by one thread at a time.
+// One call from its request to its answer. One thread at a time touches it.
 class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
  public:
   CallState(RpcHandler& handler, Route route, CallTerms terms, HttpRequest request,
@@ -129,7 +129,7 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
   size_t request_bytes_ = 0;
 };
 
-// The open stream of a call, and what a connection sends of it.
+// The open stream of a call, as the source of its connection.
 class RpcHandler::StreamBody final : public BodySource {
  public:
   StreamBody(std::shared_ptr<CallState> call, std::unique_ptr<MessageStream> stream)
@@ -144,7 +144,7 @@ class RpcHandler::StreamBody final : public BodySource {
   Piece Next() override {
     if (call_->deadline_ && call_->parts_.clock.Now() >= *call_->deadline_) {
       return End(Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-                       "the time that the caller gave the stream is over"));
+                       "the deadline that the caller set for the stream has passed"));
     }
     if (auto refused = verdict_->Take()) return End(*std::move(refused));
     CheckToken();
@@ -176,7 +176,7 @@ class RpcHandler::StreamBody final : public BodySource {
   }
 
  private:
-  // What a look at the token came to, from a worker.
+  // The result of a worker's check of the token.
   struct Verdict {
     std::mutex mutex;
     std::optional<Error> refused;
@@ -198,7 +198,7 @@ class RpcHandler::StreamBody final : public BodySource {
       return bytes;
     });
   }
-  // A token that was revoked or ran out ends its streams too.
+  // A token that was revoked or has expired ends its streams, too.
   void CheckToken() {
     if (Steady::now() - checked_at_ < call_->parts_.limits.stream_check) return;
     checked_at_ = Steady::now();
@@ -242,7 +242,7 @@ std::optional<HttpResponse> RpcHandler::Refuse(const HttpRequest& head) {
   std::string request_id = parts_.ids.New<CommandId>().ToString();
   record.request_id = request_id;
   parts_.observer.Ended(record);
-  // A refusal within the protocol has the form that the method's answers have.
+  // An error of the protocol has the same form as the method's answers.
   if (route.kind == MethodKind::kServerStream && !refusal.http_status) {
     bool json = head.Header("content-type").find("json") != std::string_view::npos;
     HttpResponse response = StreamHead(json ? Codec::kJson : Codec::kProto);
@@ -370,17 +370,17 @@ void RpcHandler::CallState::Judge() {
 
 void RpcHandler::CallState::Call() {
   Time now = parts_.clock.Now();
-  // The time that a call has waited for its worker is the caller's time too.
+  // The time that a call has waited for its worker counts towards its deadline.
   auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - started_);
   if (terms_.timeout) {
     deadline_ = now + *terms_.timeout - waited;
     if (*terms_.timeout <= waited) {
       return Finish(Fail(Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-                               "the time that the caller gave was over before the call began")));
+                               "the deadline that the caller set passed before the call began")));
     }
   }
   if (*exchange_->cancelled()) {
-    return Finish(Fail(Error(Code::kCanceled, "CLIENT_GONE", "the client has gone away")));
+    return Finish(Fail(Error(Code::kCanceled, "CLIENT_GONE", "the client has disconnected")));
   }
   if (route_.only_reads) return Read();
   auto message = Enter(nullptr);
@@ -393,7 +393,7 @@ void RpcHandler::CallState::Call() {
       [self = shared_from_this()](Result<Reply> reply) { self->Answered(std::move(reply)); });
 }
 
-// Finds out who calls and reads what is asked for in one transaction.
+// Authenticates the caller and carries out the read in one transaction.
 void RpcHandler::CallState::Read() {
   Result<Reply> answer = Fail(Error());
   Status read = parts_.authenticator.Read([&](ReadTx& tx) -> Status {
@@ -405,7 +405,7 @@ void RpcHandler::CallState::Read() {
   Finish(read ? std::move(answer) : Fail(std::move(read).error()));
 }
 
-// An answer that comes from the thread of the lots must not be written there.
+// An answer from the thread that runs lots must not be written on that thread.
 void RpcHandler::CallState::Answered(Result<Reply> reply) {
   if (std::this_thread::get_id() == worker_) return Finish(std::move(reply));
   parts_.workers.Submit([self = shared_from_this(), reply = std::move(reply)]() mutable {

@@ -1,4 +1,4 @@
-// Calls: from a request by the Connect protocol to the Dispatcher, and back.
+// Passes calls from Connect requests to the Dispatcher, and their answers back.
 //
 // On the connection's thread only the head is read. A worker finds out who calls, reads the
 // message, dispatches it, and writes the answer, so that a large message holds up nobody else and
@@ -6,8 +6,8 @@
 // body that has not come with its head is not even received before. The answer of a mutation comes
 // from the thread that ran it, which hands it to a worker.
 //
-// Every answer has X-Request-Id, by which the log tells of it. Thread-safe. Owns none of what it is
-// made of, which must outlive it and all its exchanges.
+// Every answer has X-Request-Id, under which the log records it. Thread-safe. Does not own its
+// parts, which must outlive it and all its exchanges.
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,7 @@
 namespace tallyman {
 
 struct RpcLimits {
-  size_t calls_max = 1024;  // under way or waiting for a worker; more are refused at once
+  size_t calls_max = 1024;  // in flight or waiting for a worker; further ones fail at once
   size_t streams_max = 12'000;
   size_t body_bytes_max = size_t{64} << 20;  // of any method; a method may take less
   size_t gzip_bytes_min = 4096;              // shorter answers are sent as they are
@@ -77,8 +77,9 @@ class RpcHandler {
   Counts counts_;
 };
 
-// Who calls. UNAUTHENTICATED, of which FailureLimit is told; RESOURCE_EXHAUSTED TOO_MANY_FAILURES
-// instead of it when that says so. May read the database, in `tx` unless that is null.
+// Authenticates the caller. UNAUTHENTICATED, which FailureLimit counts; RESOURCE_EXHAUSTED
+// TOO_MANY_FAILURES instead when that limit is reached. May read the database, in `tx` unless that
+// is null.
 Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request,
                         ReadTx* tx = nullptr);
 
@@ -90,9 +91,9 @@ Party PartyOf(const Actor& actor);
 // The answer that an error is, of a unary call.
 HttpResponse ErrorResponse(const Error& error, std::optional<int> status = {});
 
-// When to come again while the server is full.
+// When to retry while the server is full.
 inline constexpr std::chrono::milliseconds kRetryWhenFull{1000};
-// An error that is over soon, with the fact "retry_after_ms", which becomes Retry-After.
+// A transient error, with the fact "retry_after_ms", which becomes Retry-After.
 Error RetryLater(Error error, std::chrono::milliseconds after);
 
 }  // namespace tallyman

@@ -12,8 +12,8 @@ constexpr std::string_view kRetryFact = "retry_after_ms";
 constexpr int64_t kMillisecondsPerSecond = 1000;
 constexpr std::string_view kBearer = "bearer ";
 
-// What stood behind "Bearer"; nullopt when there is no token. Another scheme is a token that nobody
-// has.
+// The text after "Bearer"; nullopt when there is no token. Another scheme counts as an unknown
+// token.
 std::optional<std::string> TokenOf(const HttpRequest& request) {
   std::string_view header = request.Header("authorization");
   if (header.empty()) return std::nullopt;
@@ -43,7 +43,7 @@ Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const Ht
                         ReadTx* tx) {
   const std::optional<std::string> token = TokenOf(request);
   auto actor = parts.authenticator.Authenticate(method, token, tx);
-  // Who shows no token tries none.
+  // A call without a token is not an attempt to guess one.
   if (actor || !token || actor.error().code != Code::kUnauthenticated) return actor;
   return Fail(WrongToken(parts, request.address, std::move(actor).error()));
 }

@@ -29,13 +29,13 @@ using asio::ip::tcp;
 using boost::system::error_code;
 using Guard = asio::executor_work_guard<asio::io_context::executor_type>;
 
-// Out of file descriptors: what is open has to go first.
+// Out of file descriptors: open connections must end first.
 constexpr std::chrono::milliseconds kAcceptAgain{100};
 constexpr std::chrono::milliseconds kDrainPoll{20};
 constexpr int kAcceptedAtOnce = 64;
 
-// A thread that an answer wakes does not take the processor from the worker that goes on with the
-// next: on a busy machine it then finds several answers to write. On an idle one nothing changes.
+// A thread woken by an answer must not preempt the worker that continues with the next call: on a
+// busy machine it then finds several answers to write. On an idle machine nothing changes.
 void WaitForTheBusy() {
   const sched_param none{};
   std::ignore = ::sched_setscheduler(0, SCHED_BATCH, &none);
@@ -177,7 +177,7 @@ void Server::Listener::TurnAway(tcp::socket socket, PeerFault fault, const std::
 void Server::Listener::OnEveryShard(void (OpenConnection::*what)()) {
   for (const auto& shard : shards) {
     asio::post(shard->context, [shard, what] {
-      // One that ends leaves the set, later and on this thread.
+      // A connection that ends leaves the set later, on this thread.
       for (OpenConnection* connection : shard->connections) (connection->*what)();
     });
   }
@@ -246,7 +246,7 @@ Status Server::ReloadTls() {
   return {};
 }
 
-// Waits until all connections have ended, but no longer than that.
+// Waits until all connections have ended, but at most this long.
 void Server::CountDown(std::chrono::milliseconds at_most) {
   std::mutex mutex;
   std::condition_variable never;

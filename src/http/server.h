@@ -21,7 +21,7 @@ namespace tallyman {
 class Server {
  public:
   Server(ServerOptions options, HttpHandler& handler, Clock& clock, Log& log);
-  // Drains in no time if that was not done.
+  // Cuts all connections at once unless Drain() was called.
   ~Server();
 
   // Listens and begins to serve. INVALID_ARGUMENT INVALID_ADDRESS, TLS_FILES; UNAVAILABLE
@@ -29,10 +29,10 @@ class Server {
   Status Start();
   // The port that it listens on; after Start().
   uint16_t port() const;
-  // New connections get the certificate that the files hold now. On an error all stays as it is.
+  // New connections get the certificate that the files hold now. On an error nothing changes.
   Status ReloadTls();
-  // No new connections and no new requests; those that are being answered may end, within
-  // drain_timeout (or at once); what is open then is cut. The handler has ended its streams before.
+  // Stops accepting connections and requests; requests in flight may finish within drain_timeout
+  // (or 0); then open connections are cut. The handler must have ended its streams before.
   void Drain(bool at_once = false);
 
   size_t connections() const;

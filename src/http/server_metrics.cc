@@ -14,7 +14,7 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 
 constexpr std::string_view kUnknownMethod = "unknown";
-// Of a label for what went well, beside the sixteen codes.
+// The index of the label for success, after the sixteen codes.
 constexpr size_t kOk = 16;
 
 const prometheus::Histogram::BucketBoundaries& DurationBounds() {
@@ -62,7 +62,7 @@ MetricValues One(std::string name, std::string help, MetricKind kind, int64_t va
 
 MetricValues IncidentsOf(const Metrics& metrics) {
   MetricValues values{.name = "tallyman_incidents_total",
-                      .help = "What hosts told of between commands, by kind",
+                      .help = "Incidents that hosts reported, by kind",
                       .kind = MetricKind::kCounter,
                       .samples = {}};
   for (size_t i = 0; i < metrics.incidents.size(); ++i) {
@@ -79,11 +79,13 @@ std::vector<MetricValues> ValuesOf(const Metrics& metrics) {
       IncidentsOf(metrics),
       One("tallyman_drift_found_total", "Dimensions of books that were found wrong", kCounter,
           metrics.drift_found),
-      One("tallyman_drift_healed_total", "Dimensions that an operation has set right", kCounter,
-          metrics.drift_healed),
+      One("tallyman_drift_healed_total", "Dimensions of books that an operation has corrected",
+          kCounter, metrics.drift_healed),
       One("tallyman_lots_total", "Transactions that carried out requests", kCounter, metrics.lots),
-      One("tallyman_lot_requests_total", "Requests in them", kCounter, metrics.lot_requests),
-      One("tallyman_second_runs_total", "Transactions run again with the sums of hosts", kCounter,
+      One("tallyman_lot_requests_total", "Requests in those transactions", kCounter,
+          metrics.lot_requests),
+      One("tallyman_second_runs_total",
+          "Transactions run a second time with the sums over the hosts' nodes", kCounter,
           metrics.second_runs),
       One("tallyman_single_retries_total", "Requests run alone after their lot was refused",
           kCounter, metrics.single_retries)};
@@ -112,7 +114,7 @@ prometheus::Histogram& ServerMetrics::DurationsOf(const std::string& method, ByC
                                                   size_t code) {
   prometheus::Histogram* known = by_code[code].load();
   if (known != nullptr) return *known;
-  // Two threads get the same one for the same labels.
+  // Two threads get the same histogram for the same labels.
   std::string word(code == kOk ? "ok" : CodeTable()[code].name);
   auto& made =
       registry_->durations.Add({{"method", method}, {"code", std::move(word)}}, DurationBounds());
@@ -150,12 +152,12 @@ std::string ServerMetrics::Page() const {
                               metrics_.write_seconds));
   families.push_back(FamilyOf("tallyman_read_duration_seconds", "Transactions that only read",
                               metrics_.read_seconds));
-  families.push_back(FamilyOf(One("tallyman_calls_in_flight", "Calls under way, without streams",
+  families.push_back(FamilyOf(One("tallyman_calls_in_flight", "Calls in flight, without streams",
                                   MetricKind::kGauge, in_flight_)));
   families.push_back(
       FamilyOf(One("tallyman_streams_open", "Open streams", MetricKind::kGauge, open_streams_)));
   families.push_back(FamilyOf(One("tallyman_clients_gone_total",
-                                  "Clients that went away before their answer was there",
+                                  "Clients that disconnected before their answer was ready",
                                   MetricKind::kCounter, clients_gone_)));
   families.push_back(FamilyOf(Refused()));
   for (const MetricSource& source : sources_) {

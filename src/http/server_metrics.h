@@ -1,7 +1,7 @@
-// What the server counts, as a page in the text form of Prometheus.
+// The server's metrics, as a page in Prometheus text format.
 //
-// Calls are counted here as they end; everything else is asked for when the page is. Thread-safe
-// once all sources are added. Owns its registry; the Metrics must outlive it.
+// Calls are counted when they end; all other values are read when the page is requested.
+// Thread-safe once all sources are added. Owns its registry; the Metrics must outlive it.
 #pragma once
 
 #include <array>
@@ -23,7 +23,7 @@ class Histogram;
 
 namespace tallyman {
 
-// A value of now, and what tells it from others of its name.
+// A current value, and the labels that distinguish it from others of its name.
 struct MetricSample {
   std::vector<std::pair<std::string, std::string>> labels;
   double value = 0;
@@ -43,7 +43,7 @@ class ServerMetrics final : public CallObserver {
   ~ServerMetrics() override;
 
   void AddSource(MetricSource source) { sources_.push_back(std::move(source)); }
-  // May read the database, where a source does.
+  // May read the database if a source does.
   std::string Page() const;
 
   void Ended(const CallRecord& call) override;

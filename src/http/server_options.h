@@ -1,4 +1,4 @@
-// How much of everything the server takes, and how long it waits.
+// The server's bounds and timeouts.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,7 @@ struct ServerOptions {
   size_t body_bytes_per_second_min = 16 * 1024;
   std::chrono::seconds write_timeout{30};  // and a second for every 64 KiB of an answer
   std::chrono::seconds idle_timeout{75};   // between the requests of a connection
-  std::chrono::seconds heartbeat{15};      // of a stream that has nothing to send
+  std::chrono::seconds heartbeat{15};      // interval on a stream that has nothing to send
   std::chrono::seconds drain_timeout{10};
 };
 

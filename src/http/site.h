@@ -1,6 +1,6 @@
-// What the server has at which path: calls, and a few pages for machines.
+// Routes paths: to calls, and to a few pages for machines.
 //
-// Thread-safe. Owns the pages; not the RpcHandler nor the workers, which must outlive it.
+// Thread-safe. Owns the pages; does not own the RpcHandler and the workers, which must outlive it.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@ namespace tallyman {
 
 // Answered to GET and HEAD.
 struct SitePage {
-  // For those only who may see the whole fleet; else for everybody, without a token.
+  // True: only callers that may see the whole fleet. False: everybody, without a token.
   bool for_watchers = false;
   // Called on a worker.
   std::function<HttpResponse()> make;

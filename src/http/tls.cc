@@ -27,7 +27,7 @@ Result<std::shared_ptr<ssl::context>> LoadTls(const std::string& cert_file,
   SSL_CTX* native = context->native_handle();
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
   SSL_CTX_set_options(native, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-  // Thousands of idle connections: buffers are given back between records.
+  // Releases buffers between records, because there may be thousands of idle connections.
   SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_cipher_list(native, "ECDHE+AESGCM:ECDHE+CHACHA20");
   boost::system::error_code error;
@@ -36,9 +36,9 @@ Result<std::shared_ptr<ssl::context>> LoadTls(const std::string& cert_file,
   std::ignore = context->use_private_key_file(key_file, ssl::context::pem, error);
   if (error) return Refuse("key file", key_file, error);
   if (SSL_CTX_check_private_key(native) != 1) {
-    return Fail(InvalidArgument("TLS_FILES", fmt::format("the key in {} is not that of the "
-                                                         "certificate in {}",
-                                                         Quote(key_file), Quote(cert_file))));
+    return Fail(InvalidArgument(
+        "TLS_FILES", fmt::format("the key in {} does not belong to the certificate in {}",
+                                 Quote(key_file), Quote(cert_file))));
   }
   return context;
 }

@@ -1,4 +1,4 @@
-// The server's certificate, and what it takes of TLS.
+// The server's certificate and TLS settings.
 #pragma once
 
 #include <boost/asio/ssl/context.hpp>

@@ -29,8 +29,8 @@ void WorkerPool::Submit(std::move_only_function<void()> job) {
   CallOne();
 }
 
-// Whoever works looks for more itself: only as many are called as may work, and one that sees when
-// the first in the queue has waited for too long.
+// A working thread takes the next job itself. So this wakes only as many threads as may work, and
+// one more that notices when the first in the queue has waited for too long.
 void WorkerPool::CallOne() {
   const size_t wanted = std::max(at_once_, running_) + (watching_ ? 0 : 1);
   if (awake_ >= wanted || asleep_.empty()) return;
@@ -74,7 +74,7 @@ void WorkerPool::Run() {
     Sleeper self;
     asleep_.push_back(&self);
     self.wake.wait(lock, [&] { return self.is_called || stopping_; });
-    if (!self.is_called) {  // to help with what is left
+    if (!self.is_called) {  // to help with the remaining jobs
       std::erase(asleep_, &self);
       ++awake_;
     }

@@ -1,9 +1,9 @@
-// Threads that do what may wait: for the database, and for large messages to be read and written.
+// Threads for work that may block: database access, and parsing and writing large messages.
 //
-// First come, first served. More threads than processors only take the caches from each other, but
-// a few long jobs must not hold up all others: so only `at_once` of the threads work, until a job
-// has waited for `patience`. The queue has no bound of its own: whoever submits bounds how much is
-// under way. Thread-safe. The destructor ends the threads after all that was submitted is done.
+// First come, first served. More threads than processors only compete for caches, but a few long
+// jobs must not delay all others: so only `at_once` threads work, until a job has waited for
+// `patience`. The queue itself is unbounded: callers bound the work in flight. Thread-safe. The
+// destructor ends the threads after all submitted jobs are done.
 #pragma once
 
 #include <chrono>
@@ -29,10 +29,10 @@ class WorkerPool {
 
   // A job that throws is over with that; whoever waits for it waits in vain.
   void Submit(std::move_only_function<void()> job);
-  // Until nothing runs and nothing waits.
+  // Blocks until nothing runs and nothing waits.
   void WaitIdle();
   size_t threads() const { return threads_.size(); }
-  // How many jobs run, and how many wait.
+  // The number of running and of waiting jobs.
   std::pair<size_t, size_t> Load() const;
 
  private:
@@ -46,7 +46,7 @@ class WorkerPool {
   };
 
   void Run();
-  // With the lock; the last three for a queue that is not empty.
+  // Called with the lock; the last three only with a queue that is not empty.
   void CallOne();
   bool IsTimeForNext() const;
   void WorkOnFirst(std::unique_lock<std::mutex>& lock);
@@ -60,9 +60,9 @@ class WorkerPool {
   std::condition_variable patience_over_;
   std::condition_variable idle_;
   std::deque<Job> queue_;
-  std::vector<Sleeper*> asleep_;  // who fell asleep last, with warm caches, is called first
-  size_t awake_ = 0;              // those that were called and have not fallen asleep since
-  size_t running_ = 0;            // those that work
+  std::vector<Sleeper*> asleep_;  // the last to fall asleep, with warm caches, is woken first
+  size_t awake_ = 0;              // woken and not asleep again
+  size_t running_ = 0;            // working threads
   bool watching_ = false;
   bool stopping_ = false;
   std::vector<std::thread> threads_;

@@ -26,6 +26,7 @@
 #include "agent/system_error.h"
 #include "base/bytes.h"
 #include "base/random.h"
+#include "base/system.h"
 #include "client/network_client.h"
 #include "main/agent_options.h"
 #include "main/signals.h"
@@ -36,27 +37,27 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A call that the control plane does not answer; the loop tries again, with pauses of its own.
+// The timeout of a call; the loop retries, with its own pauses.
 constexpr std::chrono::seconds kCallTimeout(15);
-// How long steps that were begun may take to end when the agent is told to.
+// How long steps in progress may take to end when the agent is asked to stop.
 constexpr std::chrono::seconds kStopPatience(10);
 constexpr std::chrono::seconds kJoinPauseMax(30);
 constexpr const char* kJoinAdvice =
     "an admin makes a join token with \"tallyman token create NAME --role join\" (with --host HOST "
-    "for a host that is there); give it with --join-token-file FILE or TALLYMAN_JOIN_TOKEN";
+    "for an existing host); give it with --join-token-file FILE or TALLYMAN_JOIN_TOKEN";
 
-// Held for as long as the agent lives, whatever its end.
+// Held while the process lives; the kernel releases it in any case.
 Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
   const std::filesystem::path path = data / "agent.lock";
   FileDescriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock.is_open()) return Fail(SystemError("FILE_NOT_WRITTEN", path.string()));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
-  return Fail(FailedPrecondition(
-                  "AGENT_RUNS",
-                  fmt::format("another agent works on {}: stop that one first, \"fuser {}\" shows "
-                              "it; a second agent needs a data directory, and a host, of its own",
-                              data.string(), path.string()))
-                  .With("data", data.string()));
+  return Fail(
+      FailedPrecondition("AGENT_RUNS",
+                         fmt::format("another agent uses {}: stop it first, \"fuser {}\" shows it; "
+                                     "a second agent needs its own data directory and its own host",
+                                     data.string(), path.string()))
+          .With("data", data.string()));
 }
 
 Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std::stop_token stop) {
@@ -87,7 +88,7 @@ MachineFacts FactsOf(const AgentSettings& settings, const Resources& capacity) {
           .runtime = settings.runtime == RuntimeKind::kOci ? OciRuntime::Version() : "simulated"};
 }
 
-// A running agent, its parts in the order in which they depend on one another.
+// A running agent, with its parts in order of dependency.
 class Agent {
  public:
   Agent(const AgentSettings& settings, std::stop_token stop, Clock& clock, Random& random, Log& log)
@@ -118,17 +119,17 @@ class Agent {
   }
 
  private:
-  // What the control plane should hear of the host when its agent begins.
+  // Reports problems of the host that were found when its agent started.
   Status SayWhatIsWrong(AgentCore& core) {
     ASSIGN_OR_RETURN(const bool went_down, BeginRun(*journal_, BootId()));
     if (went_down) {
       Problem(core, "unclean_boot",
-              "the machine was started anew without the agent's having ended: it lost power, "
-              "crashed, or the agent was killed before a reboot");
+              "the machine restarted without a clean stop of the agent: it lost power, crashed, or "
+              "the agent was killed before a reboot");
     }
     if (!journal_->room_problem().empty()) {
       Problem(core, "journal_without_room",
-              "a full disk can stop the agent, whose journal has no room of its own: " +
+              "a full disk can stop the agent, because no space is reserved for its journal: " +
                   journal_->room_problem());
     }
     return {};
@@ -175,8 +176,7 @@ class Agent {
     if (identity && !settings_.rejoin) return identity;
     ASSIGN_OR_RETURN(const std::string token, JoinToken());
     ASSIGN_OR_RETURN(const Capacity capacity, runtime_->MeasureCapacity());
-    // It goes in a message, and is as worth keeping as one that goes in the head: the same
-    // refusals.
+    // The join token goes in a message, but is as secret as one in the head: the same checks apply.
     RETURN_IF_ERROR(Connect(token));
     ASSIGN_OR_RETURN(auto client, Connect(""));
     const MachineFacts facts = FactsOf(settings_, capacity.available);
@@ -192,7 +192,7 @@ class Agent {
       pause = std::min<milliseconds>(pause, kJoinPauseMax);
       log_.Write({LogLevel::kWarning,
                   "not_joined",
-                  "cannot join yet, trying again: " + joined.error().message,
+                  "cannot join yet, retrying: " + joined.error().message,
                   {{"reason", joined.error().reason}}});
       Sleep(pause);
     }
@@ -208,7 +208,7 @@ class Agent {
     if (!text.empty()) return text;
     return Fail(FailedPrecondition(
         "NOT_JOINED", fmt::format("{} {}: {}", settings_.data.string(),
-                                  settings_.rejoin ? "cannot join anew without a join token"
+                                  settings_.rejoin ? "cannot rejoin without a join token"
                                                    : "belongs to no host yet",
                                   kJoinAdvice)));
   }
@@ -220,7 +220,7 @@ class Agent {
   static Error Explain(Error error) {
     if (error.code == Code::kUnauthenticated || error.code == Code::kPermissionDenied)
       error.message =
-          fmt::format("the join token was not taken: {}: {}", error.message, kJoinAdvice);
+          fmt::format("the join token was rejected: {}: {}", error.message, kJoinAdvice);
     return error;
   }
 
@@ -242,7 +242,7 @@ class Agent {
   std::unique_ptr<SqliteJournal> journal_;
 };
 
-// The lock is the agent's: one that runs would start again what is stopped here.
+// Takes the agent's lock, because a running agent would start the nodes again.
 Status StopNodes(const AgentSettings& settings, Log& log) {
   ASSIGN_OR_RETURN(auto runtime, OpenRuntime(settings, {}));
   ASSIGN_OR_RETURN(const FileDescriptor lock, LockDirectory(settings.data));
@@ -255,7 +255,7 @@ int RunAgent(const std::vector<std::string>& arguments,
              const std::function<std::optional<std::string>(std::string_view)>& variable,
              Clock& clock, Random& random) {
   auto parsed = ParseAgentOptions(arguments, variable);
-  // Stopping nodes may be ended at any time: what was told to end goes on ending.
+  // Stopping nodes may be interrupted at any time: nodes that were asked to stop continue to stop.
   const bool stop_nodes = parsed && parsed->settings && parsed->settings->stop_nodes;
   const sigset_t signals = stop_nodes ? TakeSignals({}) : TakeSignals({SIGTERM, SIGINT});
   if (parsed && !parsed->settings) {
@@ -265,13 +265,13 @@ int RunAgent(const std::vector<std::string>& arguments,
   const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
   Status ran = parsed ? Status() : Fail(parsed.error());
   if (stop_nodes)
-    return LogEnd(*log, StopNodes(*parsed->settings, *log), "no node of this machine runs any more",
+    return LogEnd(*log, StopNodes(*parsed->settings, *log), "all nodes of this machine are stopped",
                   "nodes_not_stopped");
   if (ran) {
     const StopOnSignal stop(signals, kStopPatience, *log);
     ran = Agent(*parsed->settings, stop.token(), clock, random, *log).Run();
   }
-  return LogEnd(*log, ran, "all is done; what runs in containers goes on", "agent_failed");
+  return LogEnd(*log, ran, "the agent has stopped; the containers keep running", "agent_failed");
 }
 
 }  // namespace tallyman

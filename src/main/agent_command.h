@@ -1,5 +1,5 @@
-// `tallyman agent`: runs the nodes of this machine as the control plane says, until a signal ends
-// it.
+// `tallyman agent`: runs the nodes of this machine as the control plane demands, until a signal
+// ends it.
 #pragma once
 
 #include <functional>
@@ -13,8 +13,8 @@
 
 namespace tallyman {
 
-// Reads its own options, works until SIGTERM or SIGINT, and gives the exit status of the process.
-// What runs in containers goes on running. Takes over the signals of the process.
+// Reads its own options, works until SIGTERM or SIGINT, and returns the exit status of the process.
+// Containers keep running. Takes over the signals of the process.
 int RunAgent(const std::vector<std::string>& arguments,
              const std::function<std::optional<std::string>(std::string_view)>& variable,
              Clock& clock, Random& random);

@@ -14,18 +14,18 @@ constexpr int64_t kSecondsMax = 24 * 3600;
 constexpr int64_t kImageRoomGbMax = 100'000;
 
 constexpr const char* kFooter = R"(
-The first start joins the fleet, as root on the machine that is to run nodes:
+The first start joins the fleet, as root on the machine that will run nodes:
   tallyman -q token create rack-7 --role join >join-token   (an admin, where the fleet is managed;
-                                                            --host HOST for a host that is there)
+                                                            --host HOST for an existing host)
   tallyman agent --server https://tallyman.example --data /var/lib/tallyman-agent \
     --join-token-file join-token
 Later starts need no token: the host's own is kept in DIR/host-token.
 
-Containers outlive the agent: stop it, update it, start it again, and the nodes run on. Before a
+Containers outlive the agent: stop it, update it, start it again: the nodes keep running. Before a
 machine goes down, "tallyman agent --stop-nodes --data DIR" stops them; with the package, systemd
 does that. The agent needs runc, skopeo, umoci, zstd, e2fsprogs, and control groups with cpu, memory
-and pids. On a machine that has none of that, --runtime simulated takes the commands and only
-pretends.)";
+and pids. On a machine without these, --runtime simulated accepts the commands and only
+simulates them.)";
 
 struct TypedAgentOptions {
   std::string data;
@@ -43,39 +43,39 @@ struct TypedAgentOptions {
 void Define(CLI::App& app, AgentSettings& settings, TypedAgentOptions& typed) {
   app.footer(kFooter);
   app.add_option("--server", settings.server,
-                 "The control plane, https://HOST[:PORT]; else TALLYMAN_SERVER");
+                 "The control plane, https://HOST[:PORT]; default: TALLYMAN_SERVER");
   app.add_option("--data", typed.data, "Directory for images, disks, the journal and the token");
   app.add_option("--join-token-file", settings.join_token_file,
-                 "File with the token of the first start; else TALLYMAN_JOIN_TOKEN");
+                 "File with the join token, for the first start; default: TALLYMAN_JOIN_TOKEN");
   app.add_flag("--rejoin", settings.rejoin,
-               "Join anew, as the same host, when its own token was revoked or lost");
+               "Rejoin as the same host after its own token was revoked or lost");
   app.add_flag("--stop-nodes", settings.stop_nodes,
-               "Before a shutdown, after the agent has ended: stop all nodes of --data, each by "
-               "its own signal and grace, and end; the next agent starts them again");
-  app.add_option("--ca", settings.ca_file, "Certificates to trust, PEM; else those of the system");
+               "For a shutdown, after the agent has stopped: stop all nodes of --data, each with "
+               "its own signal and grace period, and exit; the next agent starts them again");
+  app.add_option("--ca", settings.ca_file, "Certificates to trust, PEM; default: the system's");
   app.add_flag("--insecure", settings.insecure,
-               "Plain HTTP to another machine: whoever is on the way can read the token");
+               "Plain HTTP to another machine: anyone on the network path can read the token");
   app.add_option("--log", typed.log, "text or json")->capture_default_str();
   app.add_option("--runtime", typed.runtime, "oci: containers; simulated: nothing really runs")
       ->capture_default_str();
   app.add_option("--registry-authfile", settings.registries.authfile,
                  "Credentials of registries, as \"skopeo login --authfile\" writes them");
   app.add_option("--registry-plain-http", typed.plain_http,
-                 "A registry that is reached without TLS, HOST[:PORT]; may be given again. Without "
-                 "a value: all")
+                 "A registry to reach without TLS, HOST[:PORT]; may be repeated. Without a value: "
+                 "all registries")
       ->expected(0, 1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--image-room-gb", settings.image_room_gb,
-                 "Room for images, taken from the disk at the first start; else a share of the "
-                 "disk. It never shrinks")
+                 "Space for images, reserved on the disk at the first start; default: a share of "
+                 "the disk. It never shrinks")
       ->check(CLI::Range(int64_t{1}, kImageRoomGbMax));
   app.add_option("--workers", settings.loop.workers,
                  "Threads; a third each for health, for starts and stops, and for images and disks")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   app.add_option("--disks", typed.disks,
-                 "preallocated: a node's disk takes its room when it is made; thin: when it is "
-                 "written, so that more can be promised than there is")
+                 "preallocated: a node's disk takes its space when it is created; thin: when it is "
+                 "written, which allows overcommitment")
       ->capture_default_str();
   app.add_flag("--user-namespaces", settings.user_namespaces,
                "Each node has user ids of its own, and its root is nobody on the host: then no "
@@ -88,18 +88,19 @@ void Define(CLI::App& app, AgentSettings& settings, TypedAgentOptions& typed) {
         ->check(CLI::Range(int64_t{1}, kSecondsMax))
         ->capture_default_str();
   };
-  seconds("--poll-seconds", typed.poll_seconds, "How often it asks when nothing wakes it");
-  seconds("--status-seconds", typed.status_seconds, "How often it reports what runs");
+  seconds("--poll-seconds", typed.poll_seconds, "How often the agent polls when nothing wakes it");
+  seconds("--status-seconds", typed.status_seconds, "How often the agent reports what runs");
   seconds("--stop-grace-max-seconds", settings.stop_grace_max_seconds,
-          "The longest that a node may take to end, whatever its image asks for");
+          "The longest time that a node may take to stop, even if its image asks for more");
   seconds("--health-seconds", typed.health_seconds,
           "How long a new version may take to become healthy");
-  seconds("--settle-seconds", typed.settle_seconds, "How long it has to stay so before it counts");
+  seconds("--settle-seconds", typed.settle_seconds,
+          "How long it must stay healthy before the change counts as done");
   seconds("--retry-seconds", typed.retry_seconds,
-          "How long a step is tried again whose error may pass, such as a registry that is away");
+          "How long a step is retried after a transient error, such as an unreachable registry");
 }
 
-// Named ones are spoken to without TLS; the option without a value stands for all.
+// Named registries are used without TLS; the option without a value means all.
 void ReadPlainHttp(const TypedAgentOptions& typed, bool given, RegistryOptions& registries) {
   for (const std::string& registry : typed.plain_http) {
     if (!registry.empty()) registries.plain_http.insert(registry);
@@ -107,7 +108,7 @@ void ReadPlainHttp(const TypedAgentOptions& typed, bool given, RegistryOptions& 
   registries.all_plain_http = given && registries.plain_http.empty();
 }
 
-// What tools that pull images are to know of the way out, in either case of letters.
+// The proxy settings for tools that pull images, in upper or lower case.
 void ReadProxies(const std::function<std::optional<std::string>(std::string_view)>& variable,
                  RegistryOptions& registries) {
   for (const char* name :
@@ -143,7 +144,7 @@ Result<ParsedAgentOptions> ParseAgentOptions(
     const std::function<std::optional<std::string>(std::string_view)>& variable) {
   AgentSettings settings;
   TypedAgentOptions typed;
-  CLI::App app("Run the nodes of this machine as the control plane says", "tallyman agent");
+  CLI::App app("Run the nodes of this machine as the control plane demands", "tallyman agent");
   Define(app, settings, typed);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {
@@ -156,10 +157,9 @@ Result<ParsedAgentOptions> ParseAgentOptions(
   }
   if (settings.server.empty()) settings.server = variable("TALLYMAN_SERVER").value_or("");
   if (settings.server.empty() && !settings.stop_nodes) {
-    return Fail(
-        InvalidArgument("NO_SERVER",
-                        "no control plane is named: give --server https://HOST[:PORT], or set "
-                        "TALLYMAN_SERVER"));
+    return Fail(InvalidArgument(
+        "NO_SERVER",
+        "no control plane is given: use --server https://HOST[:PORT], or set TALLYMAN_SERVER"));
   }
   if (typed.data.empty()) {
     return Fail(InvalidArgument("NO_DATA_DIRECTORY",

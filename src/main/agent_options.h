@@ -1,4 +1,4 @@
-// What `tallyman agent` was told on its command line.
+// The settings of `tallyman agent` from its command line.
 #pragma once
 
 #include <filesystem>
@@ -37,9 +37,9 @@ struct AgentSettings {
   std::string ca_file;
   bool insecure = false;
   std::string join_token_file;
-  std::string join_token;  // of the environment; the file comes first
+  std::string join_token;  // from the environment; the file takes precedence
   bool rejoin = false;
-  // Instead of running: stop all nodes below `data`, and end.
+  // Instead of running: stop all nodes below `data`, and exit.
   bool stop_nodes = false;
   LogForm log = LogForm::kText;
   RuntimeKind runtime = RuntimeKind::kOci;
@@ -54,7 +54,7 @@ struct AgentSettings {
 };
 
 // INVALID_ARGUMENT with reason USAGE, NO_SERVER or NO_DATA_DIRECTORY. With --help the settings are
-// absent and `text` is what to print.
+// absent and `text` is the text to print.
 struct ParsedAgentOptions {
   std::optional<AgentSettings> settings;
   std::string text;

@@ -1,4 +1,4 @@
-// Who calls, as the tokens in the database say.
+// Authenticates callers by the tokens in the database.
 #pragma once
 
 #include "control/control.h"

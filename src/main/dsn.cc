@@ -9,7 +9,7 @@ namespace tallyman {
 namespace {
 
 Error Invalid(std::string_view dsn) {
-  // What has an @ may have a password before it, whatever it was meant to be.
+  // Any text with an @ may have a password before it.
   const std::string shown = dsn.find('@') == std::string_view::npos
                                 ? Quote(dsn)
                                 : Quote(std::string(dsn.substr(0, dsn.find(':'))) + ":...");

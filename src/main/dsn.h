@@ -1,4 +1,4 @@
-// Where the database is, as --db says it.
+// The location of the database, as given with --db.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ struct DatabaseName {
 };
 
 // Reads "sqlite:PATH", "postgres://..." or "postgresql://...". INVALID_ARGUMENT INVALID_DATABASE
-// for anything else; the error repeats nothing that could be a password.
+// for anything else; the error repeats no text that could be a password.
 Result<DatabaseName> ParseDsn(std::string_view dsn);
 
 }  // namespace tallyman

@@ -20,7 +20,7 @@ namespace {
 
 using google::protobuf::Message;
 
-// What can succeed on an empty database, so that a fleet may begin with it.
+// The methods that can succeed on an empty database, so that a fleet may begin with them.
 constexpr std::array<std::string_view, 4> kBeginnings = {
     "tallyman.v1.CatalogService/CreateImages", "tallyman.v1.CatalogService/CreateProtocol",
     "tallyman.v1.OrgService/CreateOrg", "tallyman.v1.RegionService/CreateRegion"};
@@ -37,7 +37,7 @@ Caller CallerOf(const InProcessOptions& options) {
 constexpr size_t kMessagesAtOnce = 64;
 constexpr std::chrono::milliseconds kStopNoticed{200};
 
-// Where a stream says that it has more.
+// Where a stream signals that it has more.
 class Bell {
  public:
   void Ring() {
@@ -59,7 +59,7 @@ class Bell {
 
 }  // namespace
 
-// Everything that a call needs, in the order in which it depends on one another.
+// Everything that a call needs, in order of dependency.
 struct InProcessClient::Room {
   Room(OpenedStore opened, Clock& clock, Random& random, Log& log)
       : store(std::move(opened.store)),
@@ -116,7 +116,7 @@ Status InProcessClient::Stream(std::string_view method, const Message& request,
                                const std::function<bool(const Message&)>& on_message,
                                const std::atomic<bool>* stop) {
   RETURN_IF_ERROR(Open(options_.may_create));
-  // Declared before the stream, which may ring it until it is gone.
+  // Declared before the stream, which may signal it until it is destroyed.
   Bell bell;
   ASSIGN_OR_RETURN(auto stream, room_->dispatcher.OpenStream(method, request, CallerOf(options_),
                                                              [&bell] { bell.Ring(); }));

@@ -1,5 +1,5 @@
-// The Client that needs no server: the whole control plane in this process, over a database of its
-// own or one that servers share.
+// The Client that needs no server: the whole control plane in this process, on its own database or
+// on one that servers share.
 #pragma once
 
 #include <memory>
@@ -18,8 +18,7 @@ namespace tallyman {
 struct InProcessOptions {
   DatabaseName database;
   Actor actor;
-  // A database that is not there is made by any call; else only by one that can succeed on an empty
-  // one.
+  // True: any call creates a missing database; false: only a call that can succeed on an empty one.
   bool may_create = false;
 };
 
@@ -44,7 +43,7 @@ class InProcessClient final : public Client {
   Clock& clock_;
   Random& random_;
   Log& log_;
-  std::mutex mutex_;  // of the opening
+  std::mutex mutex_;  // guards the opening
   std::unique_ptr<Room> room_;
 };
 

@@ -38,8 +38,8 @@ void JsonLog::Write(const LogLine& line) {
   if (!line.message.empty()) Append(text, "message", line.message);
   for (const auto& [key, value] : line.fields) Append(text, key, value);
   text += "}\n";
-  // One write per line, so that lines of several threads do not mix. There is nobody to tell when
-  // standard error is gone.
+  // One write per line, so that lines of several threads do not mix. If standard error is closed,
+  // there is no place to report it.
   std::lock_guard lock(mutex_);
   [[maybe_unused]] size_t written = std::fwrite(text.data(), 1, text.size(), stderr);
 }

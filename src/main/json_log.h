@@ -8,8 +8,8 @@
 
 namespace tallyman {
 
-// Thread-safe. Each line has "time", "level", "event", "message", and the fields as texts. Does not
-// own the clock, which must outlive it.
+// Thread-safe. Each line has "time", "level", "event", "message", and the fields as strings. Does
+// not own the clock, which must outlive it.
 class JsonLog final : public Log {
  public:
   explicit JsonLog(Clock& clock) : clock_(clock) {}

@@ -1,4 +1,4 @@
-// How a program that runs for long logs, for people or for machines, and what it says at its end.
+// How a long-running program logs, for people or for machines, and its last line.
 #pragma once
 
 #include <memory>
@@ -18,12 +18,12 @@ struct EnumText<LogForm> {
   static constexpr std::array<std::string_view, 2> kWords = {"text", "json"};
 };
 
-// On standard error. Does not own the clock, which must outlive it.
+// Logs to standard error. Does not own the clock, which must outlive it.
 std::unique_ptr<Log> MakeLog(LogForm form, Clock& clock);
 
 void Info(Log& log, std::string event, std::string message);
 
-// Logs how it ended, "stopped" with `goodbye` or `failure`, and gives the exit status.
+// Logs the end of the program, "stopped" with `goodbye` or `failure`, and returns the exit status.
 int LogEnd(Log& log, const Status& ended, std::string goodbye, std::string failure);
 
 }  // namespace tallyman

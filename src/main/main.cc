@@ -1,4 +1,4 @@
-// The program: hands the machine (terminal, environment, clock, randomness, database) to the
+// The program: passes the machine (terminal, environment, clock, randomness, database) to the
 // command line.
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -62,7 +62,7 @@ int Main(int argc, const char* const* argv) {
   StderrLog log;
   StoreTool tool(random, log);
 
-  // Whoever can write the database is its admin; the name says who it was.
+  // A user who can write the database is its admin; the name records which user it was.
   auto connect = [&](const ConnectOptions& options) -> Result<std::unique_ptr<Client>> {
     if (options.server) return ConnectToServer(*options.server, clock, random);
     ASSIGN_OR_RETURN(DatabaseName database, ParseDsn(options.dsn));

@@ -51,12 +51,12 @@ Result<OpenedStore> OpenStore(const DatabaseName& name, const OpenOptions& optio
                                            : OpenPostgres(name.place, options, random));
   ASSIGN_OR_RETURN(SchemaState schema, opened.admin->Schema());
   if (schema.version != 0 || options.as_it_is) return opened;
-  // Only a database that may be created is let through with an empty schema.
+  // An empty schema is accepted only if the database may be created.
   ASSIGN_OR_RETURN(schema, opened.admin->Migrate());
   log.Write({LogLevel::kWarning,
              "database_created",
-             fmt::format("there was nothing in database {}: made it at schema version {}",
-                         name.shown, schema.version),
+             fmt::format("database {} was empty: created its schema at version {}", name.shown,
+                         schema.version),
              {}});
   return opened;
 }

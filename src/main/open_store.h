@@ -1,4 +1,4 @@
-// Opens whatever database --db names.
+// Opens the database that --db names.
 #pragma once
 
 #include <memory>
@@ -13,23 +13,23 @@
 namespace tallyman {
 
 struct OpenOptions {
-  // A database that is missing or empty is made, which the log is told. (PostgreSQL makes a schema,
-  // not a database: createdb comes first.)
+  // A missing or empty database is created, and the log records it. (For PostgreSQL only the schema
+  // is created: run createdb first.)
   bool may_create = false;
-  // For the commands under `db`: an older schema is no reason to refuse.
+  // For the commands under `db`: accept an older schema.
   bool as_it_is = false;
   int64_t readers_max = 4;
 };
 
-// One store by the three names that it answers to.
+// One store under its three interfaces.
 struct OpenedStore {
   std::unique_ptr<Store> store;
   StoreAdmin* admin = nullptr;
   CopyableStore* copyable = nullptr;
-  int writers = 1;  // transactions at once that are of use
+  int writers = 1;  // useful number of concurrent transactions
 };
 
-// Errors are those of the stores; an older schema is refused unless it may be as it is.
+// Errors are those of the stores; an older schema is an error unless it is accepted.
 Result<OpenedStore> OpenStore(const DatabaseName& name, const OpenOptions& options, Random& random,
                               Log& log);
 

@@ -51,13 +51,14 @@ ControlOptions WithWriters(ControlOptions options, int writers) {
   return options;
 }
 
-// A file is read by the processors of this machine; another program is waited for.
+// Reads of a file use this machine's processors; reads of a database server wait for another
+// program.
 int WorkersAtOnce(int workers, int writers) {
   if (writers > 1) return workers;
   return std::min(workers, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
 }
 
-// Everything that serves, in the order in which it depends on one another.
+// Everything that serves, in order of dependency.
 class Serving {
  public:
   Serving(const ServerSettings& settings, OpenedStore opened, Clock& clock, Random& random,
@@ -94,8 +95,8 @@ class Serving {
     server_metrics_.AddSource(FleetMetrics(*control_));
   }
 
-  // No call is left behind without an answer, as far as there is somebody to hear it: first those
-  // that connections wait for, then those that nobody hears, then those that were only queued.
+  // Answers every call that somebody still waits for: first those that connections wait for, then
+  // those without a connection, then those that were only queued.
   ~Serving() {
     draining_ = true;
     timer_.reset();
@@ -106,7 +107,7 @@ class Serving {
     control_.reset();
   }
 
-  // The first start leaves a way in.
+  // The first start creates the first admin's token.
   Status EnsureAdminToken(const std::string& path) {
     TokenFile file(path);
     ASSIGN_OR_RETURN(bool made, tallyman::EnsureAdminToken(*control_, file));
@@ -177,7 +178,7 @@ class Serving {
     for (const auto& [name, method] : dispatcher_->stream_methods()) names.push_back(name);
     return names;
   }
-  // What is asked of the running parts when somebody looks at the numbers.
+  // Values read from the running parts when the metrics are requested.
   std::vector<MetricValues> LoadValues() const {
     auto value = [](std::string name, std::string help, size_t number) {
       return MetricValues{.name = std::move(name),
@@ -199,7 +200,7 @@ class Serving {
   const Time begun_;
   Metrics metrics_;
   IdSource ids_;
-  StoreAdmin& admin_;  // the store by another name
+  StoreAdmin& admin_;  // the same store
   std::unique_ptr<Store> store_;
   TimedStore timed_store_;
   SystemSecrets secrets_;
@@ -223,7 +224,7 @@ class Serving {
   std::unique_ptr<Timer> timer_;
 };
 
-// Beside a file that is the database; a shared database has no place of its own on this machine.
+// Beside the database file; a shared database has no file on this machine.
 Result<std::string> TokenFileOf(const ServerSettings& settings, const DatabaseName& database) {
   if (!settings.admin_token_file.empty()) return settings.admin_token_file;
   if (database.kind == DatabaseKind::kSqlite) return database.place + ".admin-token";
@@ -238,7 +239,7 @@ Status Serve(const ServerSettings& settings, const sigset_t& signals, Clock& clo
   ASSIGN_OR_RETURN(const DatabaseName database, ParseDsn(settings.dsn));
   ASSIGN_OR_RETURN(const std::string token_file, TokenFileOf(settings, database));
   const OpenOptions options{.may_create = true,
-                            .readers_max = settings.workers + 1};  // and the reader of events
+                            .readers_max = settings.workers + 1};  // plus the reader of events
   ASSIGN_OR_RETURN(OpenedStore opened, OpenStore(database, options, random, log));
 
   Serving serving(settings, std::move(opened), clock, random, log);
@@ -256,7 +257,7 @@ Status Serve(const ServerSettings& settings, const sigset_t& signals, Clock& clo
       serving.Reload();
       continue;
     }
-    Info(log, "stopping", "no new calls are taken, those under way may end");
+    Info(log, "stopping", "no new calls are accepted, calls in flight may finish");
     break;
   }
   return {};
@@ -277,7 +278,7 @@ int RunServer(const std::vector<std::string>& arguments,
   const auto log = MakeLog(parsed ? parsed->settings->log : LogForm::kText, clock);
   Status served = parsed ? Serve(*parsed->settings, signals, clock, random, *log)
                          : Fail(std::move(parsed).error());
-  return LogEnd(*log, served, "all is done", "server_failed");
+  return LogEnd(*log, served, "the server has stopped", "server_failed");
 }
 
 }  // namespace tallyman

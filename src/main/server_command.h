@@ -12,8 +12,8 @@
 
 namespace tallyman {
 
-// Reads its own options, serves until SIGTERM or SIGINT, and gives the exit status of the process.
-// SIGHUP reads the certificate again. Takes over the signals of the process.
+// Reads its own options, serves until SIGTERM or SIGINT, and returns the exit status of the
+// process. SIGHUP reloads the certificate. Takes over the signals of the process.
 int RunServer(const std::vector<std::string>& arguments,
               const std::function<std::optional<std::string>(std::string_view)>& variable,
               Clock& clock, Random& random);

@@ -26,7 +26,7 @@ struct TypedServerOptions {
   int64_t host_silent_seconds = 90;
 };
 
-// HOST:PORT, where an IPv6 address stands in brackets.
+// HOST:PORT, with an IPv6 address in brackets.
 Status ReadListen(const std::string& text, ServerOptions& server) {
   size_t colon = text.rfind(':');
   std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
@@ -52,29 +52,29 @@ Status ReadEncryption(const TypedServerOptions& typed, ServerOptions& server) {
     return Fail(InvalidArgument("TLS_FILES", "--tls-cert and --tls-key go together"));
   }
   if (server.cert_file.empty() && !IsLoopback(server.host) && !typed.insecure) {
-    return RefuseOption(
-        "NOT_ENCRYPTED", "--listen", typed.listen,
-        "others could read the tokens on their way: give --tls-cert and --tls-key, or "
-        "--insecure if something in front of this server encrypts");
+    return RefuseOption("NOT_ENCRYPTED", "--listen", typed.listen,
+                        "anyone on the network path could read the tokens: give --tls-cert and "
+                        "--tls-key, or --insecure if a proxy in front of this server encrypts");
   }
   return {};
 }
 
 void Define(CLI::App& app, ServerSettings& settings, TypedServerOptions& typed) {
   app.add_option("--db", settings.dsn,
-                 "The database, sqlite:PATH or postgres://...; else TALLYMAN_DB");
+                 "The database, sqlite:PATH or postgres://...; default: TALLYMAN_DB");
   app.add_option("--listen", typed.listen, "IP address and port")->capture_default_str();
   app.add_option("--tls-cert", settings.server.cert_file,
                  "Certificate chain, PEM; SIGHUP reads it again");
   app.add_option("--tls-key", settings.server.key_file, "Its private key, PEM");
-  app.add_flag("--insecure", typed.insecure, "Plain HTTP on other addresses than loopback too");
+  app.add_flag("--insecure", typed.insecure, "Allow plain HTTP on addresses other than loopback");
   app.add_option("--admin-token-file", settings.admin_token_file,
-                 "Where the admin's token is written; else beside the database");
+                 "Where the admin's token is written; default: beside the database");
   app.add_option("--log", typed.log, "text: what matters to people; json: every call too")
       ->capture_default_str();
-  app.add_option("--drift", typed.drift, "When books are found wrong: heal or abort")
+  app.add_option("--drift", typed.drift, "What to do when books are wrong: heal or abort")
       ->capture_default_str();
-  app.add_option("--capacity", typed.capacity, "When a host gets too full: warn or enforce")
+  app.add_option("--capacity", typed.capacity,
+                 "What to do when a host would exceed its capacity: warn or enforce")
       ->capture_default_str();
   app.add_option("--workers", settings.workers, "Threads that read the database")
       ->check(CLI::Range(1, 256))
@@ -99,7 +99,7 @@ void Define(CLI::App& app, ServerSettings& settings, TypedServerOptions& typed) 
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_option("--drain-seconds", typed.drain_seconds,
-                 "How long calls may take to end when the server stops")
+                 "How long calls in flight may take to finish when the server stops")
       ->check(CLI::Range(0, 3600))
       ->capture_default_str();
   app.add_option("--command-deadline-seconds", typed.command_deadline_seconds,
@@ -149,7 +149,7 @@ Result<ParsedServerOptions> ParseServerOptions(
   if (settings.dsn.empty()) {
     return Fail(InvalidArgument(
         "NO_DATABASE",
-        "no database is named: give --db sqlite:PATH or --db postgres://..., or set TALLYMAN_DB"));
+        "no database is given: use --db sqlite:PATH or --db postgres://..., or set TALLYMAN_DB"));
   }
   RETURN_IF_ERROR(Read(typed, settings));
   return ParsedServerOptions{.settings = std::move(settings), .text = {}};

@@ -1,4 +1,4 @@
-// What `tallyman server` was told on its command line.
+// The settings of `tallyman server` from its command line.
 #pragma once
 
 #include <chrono>
@@ -28,7 +28,7 @@ struct ServerSettings {
 };
 
 // INVALID_ARGUMENT with reason USAGE, NO_DATABASE, INVALID_ADDRESS, TLS_FILES or NOT_ENCRYPTED.
-// With --help the settings are absent and `text` is what to print.
+// With --help the settings are absent and `text` is the text to print.
 struct ParsedServerOptions {
   std::optional<ServerSettings> settings;
   std::string text;

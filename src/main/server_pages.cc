@@ -147,22 +147,21 @@ std::vector<MetricValues> ValuesOf(const FleetTotals& totals) {
                         .samples = {{.labels = {}, .value = static_cast<double>(value)}}};
   };
   const ReportedTotals& reported = totals.reported;
-  return {
-      std::move(hosts),
-      std::move(silent),
-      std::move(never_heard),
-      std::move(nodes),
-      std::move(amounts),
-      std::move(transitions),
-      gauge("tallyman_nodes_unhealthy", "Live nodes whose health command fails",
-            reported.unhealthy_nodes),
-      gauge("tallyman_nodes_with_problems",
-            "Live nodes with which something is wrong on their host", reported.nodes_with_problems),
-      gauge("tallyman_node_restarts",
-            "Restarts of live nodes by their hosts since their configs last changed",
-            reported.restarts),
-      gauge("tallyman_hosts_with_problems", "Hosts that say that something is wrong with them",
-            reported.hosts_with_problems)};
+  return {std::move(hosts),
+          std::move(silent),
+          std::move(never_heard),
+          std::move(nodes),
+          std::move(amounts),
+          std::move(transitions),
+          gauge("tallyman_nodes_unhealthy", "Live nodes whose health command fails",
+                reported.unhealthy_nodes),
+          gauge("tallyman_nodes_with_problems", "Live nodes for which their host reports a problem",
+                reported.nodes_with_problems),
+          gauge("tallyman_node_restarts",
+                "Restarts of live nodes by their hosts since their configs last changed",
+                reported.restarts),
+          gauge("tallyman_hosts_with_problems", "Hosts that report a problem",
+                reported.hosts_with_problems)};
 }
 
 struct KeptTotals {
@@ -201,7 +200,7 @@ MetricSource FleetMetrics(Control& control) {
     std::lock_guard lock(kept->mutex);
     if (kept->values.empty() || Steady::now() - kept->read_at >= kTotalsKept) {
       auto totals = ReadFleetTotals(control);
-      // Old numbers would look like true ones.
+      // Old numbers would look current.
       kept->values = totals ? ValuesOf(*totals) : std::vector<MetricValues>();
       kept->read_at = Steady::now();
     }

@@ -1,4 +1,4 @@
-// The pages of the server for machines: is it alive, is it ready, its numbers, its API.
+// The server's pages for machines: liveness, readiness, metrics and the API.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,7 @@ struct PageParts {
 std::map<std::string, SitePage, std::less<>> ServerPages(const PageParts& parts);
 
 // Hosts, nodes and amounts by region, transitions by state and age. Read from the database at most
-// once in a few seconds, however often it is asked. Thread-safe.
+// once in a few seconds, however often they are requested. Thread-safe.
 MetricSource FleetMetrics(Control& control);
 
 }  // namespace tallyman

@@ -9,7 +9,7 @@
 namespace tallyman {
 namespace {
 
-// How soon it is seen that nobody waits for a signal any more.
+// How soon the thread notices that nobody waits for a signal any more.
 constexpr timespec kPoll{.tv_sec = 0, .tv_nsec = 100'000'000};
 
 }  // namespace
@@ -32,15 +32,14 @@ StopOnSignal::StopOnSignal(const sigset_t& signals, std::chrono::milliseconds pa
 void StopOnSignal::Wait(const std::stop_token& over) {
   while (::sigtimedwait(&signals_, nullptr, &kPoll) < 0)
     if (over.stop_requested()) return;
-  log_.Write({LogLevel::kInfo, "stopping", "nothing new is begun", {}});
+  log_.Write({LogLevel::kInfo, "stopping", "no new work is started", {}});
   source_.request_stop();
   std::mutex mutex;
   std::condition_variable_any never;
   std::unique_lock lock(mutex);
   never.wait_for(lock, over, patience_, [] { return false; });
   if (over.stop_requested()) return;
-  log_.Write(
-      {LogLevel::kWarning, "stopped", "what is not done yet is taken up at the next start", {}});
+  log_.Write({LogLevel::kWarning, "stopped", "unfinished work resumes at the next start", {}});
   ::_exit(0);
 }
 

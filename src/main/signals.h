@@ -1,4 +1,4 @@
-// Signals that ask a program to end, taken by a thread instead of a handler.
+// Signals that ask a program to stop, received by a thread instead of a handler.
 #pragma once
 
 #include <chrono>
@@ -11,13 +11,13 @@
 
 namespace tallyman {
 
-// Blocks them in this thread and all that it makes afterwards; a peer that hangs up is an error of
-// the write, not the end of the program.
+// Blocks the signals in this thread and in those it creates afterwards, and ignores SIGPIPE:
+// writing to a closed peer is an error, not the end of the program.
 sigset_t TakeSignals(std::initializer_list<int> signals);
 
-// Asks for a stop when one of `signals`, which are taken, comes. What has not ended by itself when
-// the patience is at its end is left as it is: the process exits, with status 0. For programs
-// that can be killed at any time and only end nicely out of politeness.
+// Requests a stop when one of `signals`, which must be blocked, arrives. If the program has not
+// ended when the patience is over, the process exits with status 0. For programs that can be killed
+// at any time.
 class StopOnSignal {
  public:
   // Owns neither; both must outlive it.
@@ -32,7 +32,7 @@ class StopOnSignal {
   const std::chrono::milliseconds patience_;
   Log& log_;
   std::stop_source source_;
-  std::jthread thread_;  // the last: it uses the others
+  std::jthread thread_;  // declared last: it uses the others
 };
 
 }  // namespace tallyman

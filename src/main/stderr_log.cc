@@ -20,7 +20,7 @@ spdlog::level::level_enum LevelOf(LogLevel level) {
   return spdlog::level::err;
 }
 
-// Bare where it is one printable word, else in quotes.
+// Without quotes if it is one printable word.
 std::string ValueText(const std::string& value) {
   bool bare = !value.empty() && Quote(value) == fmt::format("\"{}\"", value) &&
               value.find_first_of(" =") == std::string::npos;

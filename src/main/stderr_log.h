@@ -9,7 +9,7 @@
 
 namespace tallyman {
 
-// Thread-safe. Leaves out what is below the lowest level.
+// Thread-safe. Omits lines below the lowest level.
 class StderrLog final : public Log {
  public:
   explicit StderrLog(LogLevel lowest = LogLevel::kWarning);

@@ -1,4 +1,4 @@
-// What is done to a database as a whole, of either kind, for the commands under `db`.
+// Operations on a database as a whole, of either kind, for the commands under `db`.
 #pragma once
 
 #include "base/log.h"
@@ -7,7 +7,7 @@
 
 namespace tallyman {
 
-// Thread-safe: it keeps nothing. Owns neither randomness nor log.
+// Thread-safe: it has no state. Owns neither randomness nor log.
 class StoreTool final : public DatabaseTool {
  public:
   StoreTool(Random& random, Log& log) : random_(random), log_(log) {}

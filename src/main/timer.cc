@@ -22,7 +22,7 @@ Timer::~Timer() {
   if (thread_.joinable()) thread_.join();
 }
 
-// One that throws failed like another: the thread goes on.
+// A job that throws counts as failed: the thread continues.
 Result<bool> Timer::Do(const Job& job) {
   try {
     return job.work();
@@ -48,7 +48,7 @@ void Timer::Run() {
                   fmt::format("{}: {}", job.name, more.error().message),
                   {{"job", job.name}, {"reason", more.error().reason}}});
     }
-    // After the others that are due by now.
+    // Runs after the other jobs that are due now.
     const auto pause = more && *more ? std::chrono::milliseconds(1) : job.period;
     *next = std::chrono::steady_clock::now() + pause;
     lock.lock();

@@ -1,8 +1,7 @@
-// The one timer of a server: calls work that has to be done from time to time, one piece after the
-// other, on a thread of its own.
+// The one timer of a server: runs periodic jobs, one piece after another, on its own thread.
 //
-// Each piece bounds itself and is safe when two servers do it at once. What fails is logged and
-// tried again at its next time.
+// Each piece is bounded and safe when two servers run it at once. A failure is logged, and the job
+// runs again at its next time.
 #pragma once
 
 #include <chrono>
@@ -23,13 +22,13 @@ class Timer {
   struct Job {
     std::string name;
     std::chrono::milliseconds period{};
-    // True: there is more to do, call again at once (other jobs come first).
+    // True: there is more to do; call again at once (after other due jobs).
     std::function<Result<bool>()> work;
   };
 
-  // Each job is done a period from now, and from then on every period.
+  // Each job runs one period from now, and then every period.
   Timer(std::vector<Job> jobs, Log& log);
-  // Waits for the piece that is being done.
+  // Waits for the piece in progress.
   ~Timer();
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;

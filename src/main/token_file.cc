@@ -31,7 +31,7 @@ bool WriteAll(int file, const std::string& text) {
   return ::fsync(file) == 0;
 }
 
-// The name itself has to be on the disk too.
+// The directory entry must be on disk, too.
 bool SyncDirectoryOf(const std::string& path) {
   std::string directory = std::filesystem::path(path).parent_path().string();
   if (directory.empty()) directory = ".";
@@ -51,12 +51,12 @@ Status TokenFile::Keep(const std::string& token_text) {
     return Fail(FailedPrecondition(
         "TOKEN_FILE_EXISTS",
         fmt::format("the database has no token yet, and the admin's would be written to {}, which "
-                    "is there already: if it is of no use any more, move it away",
+                    "exists already: if it is no longer needed, move it away",
                     Quote(path_))));
   }
   if (file < 0) return Fail(NotWritten(path_));
   made_ = true;
-  // The mask may have taken more away than it should.
+  // The umask may have removed too many permissions.
   const bool whole = ::fchmod(file, 0600) == 0 && WriteAll(file, token_text + "\n");
   Error error = NotWritten(path_);
   ::close(file);

@@ -12,10 +12,11 @@ class TokenFile final : public SecretKeeper {
  public:
   explicit TokenFile(std::string path) : path_(std::move(path)) {}
 
-  // A new file of mode 0600, on the disk before this returns. FAILED_PRECONDITION TOKEN_FILE_EXISTS
-  // for one that is there: it may hold what somebody still needs. INTERNAL TOKEN_FILE_NOT_WRITTEN.
+  // Creates a file of mode 0600, on disk before this returns. FAILED_PRECONDITION TOKEN_FILE_EXISTS
+  // for an existing file, which may hold a token that somebody still needs. INTERNAL
+  // TOKEN_FILE_NOT_WRITTEN.
   Status Keep(const std::string& token_text) override;
-  // Takes away the file that Keep() made.
+  // Removes the file that Keep() created.
   void Forget() override;
 
  private:

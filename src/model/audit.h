@@ -1,4 +1,4 @@
-// What an audit reads, summed up by the store from one consistent read.
+// What an audit reads: sums that the store makes in one consistent read.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace tallyman {
 
-// One host as an audit sees it, from one consistent read.
+// One host as an audit sees it.
 struct HostAudit {
   Host host;
   bool claimed = false;  // what Host::cordoned should be
@@ -22,7 +22,8 @@ struct HostAudit {
   int64_t ledger_breaks = 0;
 };
 
-// A node whose fields are not its config's, or whose hold is not what its transitions ask for.
+// A node whose fields differ from its config's, or whose hold differs from what its transitions
+// require.
 struct NodeAudit {
   Node node;
   std::string host_name;

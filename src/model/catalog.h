@@ -1,4 +1,4 @@
-// The slow-moving rows: orgs, regions, protocols and their versions. Plain values.
+// The rows that rarely change: orgs, regions, protocols and their versions. Plain values.
 #pragma once
 
 #include <optional>

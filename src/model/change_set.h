@@ -11,8 +11,8 @@
 
 namespace tallyman {
 
-// Rows are written only where the stored version is `version_before`; a row that is not there
-// makes the whole transaction fail.
+// Optimistic concurrency: a row is written only where the stored version is `version_before`; a
+// missing row, or one at another version, fails the whole transaction.
 struct NodeUpdate {
   Node after;
   int64_t version_before = 0;
@@ -27,7 +27,7 @@ struct CommandUpdate {
   CommandId id;
   CommandState state = CommandState::kOpen;
   std::optional<Time> ended_at;
-  // Empty: as they are.
+  // Empty: unchanged.
   std::optional<int64_t> attempt = {};
   std::optional<Time> taken_at = {};
   std::optional<Time> not_before = {};
@@ -35,15 +35,15 @@ struct CommandUpdate {
   std::optional<ConfigId> from_config_id = {};
 };
 
-// Only a token that is neither revoked nor used (but with this nonce) is changed; any other makes
-// the whole transaction fail with ABORTED TOKEN_CHANGED, so a join token serves one machine,
-// whoever races for it.
+// Changes only a token that is neither revoked nor used (unless with this nonce); any other fails
+// the whole transaction with ABORTED TOKEN_CHANGED, so that a join token admits one machine even
+// when several race for it.
 struct TokenUpdate {
   TokenId id;
   std::optional<Time> revoked_at = {};
   std::optional<Time> used_at = {};
   std::optional<std::string> nonce_digest = {};
-  std::optional<HostId> host_id = {};  // empty: as it is
+  std::optional<HostId> host_id = {};  // empty: unchanged
 };
 
 struct ClaimEnd {

@@ -40,11 +40,11 @@ constexpr bool IsTransition(CommandKind kind) {
   return kind == CommandKind::kCreate || kind == CommandKind::kUpgrade ||
          kind == CommandKind::kUpdate || kind == CommandKind::kDelete;
 }
-// The node has another config afterwards; of a delete, none.
+// The node has another config afterwards, or none after a delete.
 constexpr bool ChangesConfig(CommandKind kind) {
   return IsTransition(kind) && kind != CommandKind::kDelete;
 }
-// Not ended: somebody may still act on it.
+// Not ended: a host, an operator or the deadline may still act on it.
 constexpr bool IsPending(CommandState state) {
   return state == CommandState::kOpen || state == CommandState::kTaken ||
          state == CommandState::kUnknown;
@@ -64,12 +64,12 @@ struct Command {
   std::string payload;
   Time created_at;
   std::optional<Time> taken_at;    // when the acknowledgement of this attempt was accepted
-  std::optional<Time> not_before;  // after a hint: not handed out before
-  std::string outcome;             // what the host said of it when it ended otherwise than settled
+  std::optional<Time> not_before;  // after a retry hint: not handed out before
+  std::string outcome;             // what the host reported, when it did not settle
   std::optional<Time> ended_at;
 };
 
-// What planning needs to know of a command that still counts.
+// What planning needs to know about a command that still counts.
 struct Transition {
   CommandId id;
   CommandKind kind = CommandKind::kCreate;

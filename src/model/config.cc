@@ -135,7 +135,7 @@ std::string ConfigToJson(const NodeConfig& config) {
 }
 
 Status ConfigFromJson(std::string_view text, NodeConfig& config) {
-  // The tree goes with this call, and most are small.
+  // The tree is freed at the end of this call, and most are small.
   std::array<unsigned char, 4096> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): unread
   json::monotonic_resource memory(buffer.data(), buffer.size());
   boost::system::error_code error;

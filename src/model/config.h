@@ -1,4 +1,5 @@
-// A config: what one node was resolved to. Immutable; every change makes a new one.
+// A config: the result of resolving an image and its values for one node. Immutable; every change
+// makes a new one.
 #pragma once
 
 #include <map>
@@ -27,7 +28,7 @@ std::string ConfigToJson(const NodeConfig& config);
 // form.
 Status ConfigFromJson(std::string_view json, NodeConfig& config);
 
-// The same form for lists that stand alone (an image's rules and properties).
+// The same form for lists on their own (an image's rules and properties).
 std::string FirewallRulesToJson(const std::vector<FirewallRule>& rules);
 Result<std::vector<FirewallRule>> FirewallRulesFromJson(std::string_view json);
 std::string PropertiesToJson(const std::vector<Property>& properties);

@@ -32,7 +32,7 @@ enum class EventKind {
   kImageCreated,
   kTokenCreated,
   kTokenRevoked,
-  // What a host tells of: ReportedIncident in its order.
+  // What a host reports: ReportedIncident, in its order.
   kNodeCrashed,
   kNodeOutOfMemory,
   kNodeNotRestarted,
@@ -40,7 +40,7 @@ enum class EventKind {
   kNodeHealthy,
   kNodeDiskError,
   kHostProblem,
-  // A command that is no upgrade was reverted or has failed.
+  // A command other than an upgrade was reverted or has failed.
   kCommandFailed,
   // What a server notices of a host.
   kHostSilent,
@@ -65,7 +65,7 @@ struct EnumText<EventKind> {
 };
 
 struct Event {
-  int64_t cursor = 0;  // given by the database, rises with commit order
+  int64_t cursor = 0;  // assigned by the database, rises with commit order
   EventKind kind = EventKind::kNodeCreated;
   std::optional<OrgId> org_id;
   std::optional<HostId> host_id;

@@ -1,4 +1,4 @@
-// The id types. One word for one thing; a HostId is never taken for a NodeId.
+// The id types. They are distinct, so that a HostId cannot be passed for a NodeId.
 #pragma once
 
 #include "base/id.h"

@@ -1,5 +1,5 @@
-// An image: a build of a protocol version, with the least it needs and properties that may add
-// resources. Immutable once made.
+// An image: a build of a protocol version, with its minimum resources and properties that may add
+// to them. Immutable.
 #pragma once
 
 #include <map>

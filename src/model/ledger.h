@@ -1,4 +1,4 @@
-// The ledger: append-only entries behind the books.
+// The ledger: append-only entries that explain the books.
 //
 // Invariants: per host, `seq` counts 1, 2, 3, ... without a gap; `balance` is the balance of the
 // entry before plus `delta`; the newest balance equals the host's books.

@@ -1,4 +1,4 @@
-// What an audit compares machines with: a host's last report beside its nodes in the books. Values.
+// What an audit compares: a host's last report, and its nodes in the books. Values.
 #pragma once
 
 #include <optional>
@@ -23,10 +23,10 @@ struct BookedNode {
   Time updated_at;
 };
 
-// What the host said of a node.
+// What the host reported about a node.
 struct SeenNode {
   NodeReport report;
-  std::string name;                // "": there never was such a node
+  std::string name;                // "": no such node ever existed
   std::optional<Time> updated_at;  // of the node
 };
 
@@ -45,7 +45,7 @@ struct EnumText<MachineKind> {
                                                              "orphan"};
 };
 
-// Something on a machine that is not what the books say.
+// A difference between a machine and the books.
 struct MachineFinding {
   MachineKind kind = MachineKind::kImage;
   HostId host_id;
@@ -56,7 +56,7 @@ struct MachineFinding {
   std::string dimension;        // of a limit
   std::string booked;
   std::string found;
-  std::string mend;  // what to do about it, as it is typed
+  std::string mend;  // the command that fixes it, or advice
 
   friend bool operator==(const MachineFinding&, const MachineFinding&) = default;
 };

@@ -25,7 +25,7 @@ struct EnumText<NextState> {
 };
 
 // Invariants: `host_id` never changes; a live node's `resources` equal its config's; `held` is what
-// its host keeps aside for it beyond `resources` while a transition is open.
+// its host reserves for it beyond `resources` while a transition is open.
 struct Node {
   NodeId id;
   std::string name;  // unique among the nodes that are not deleted; never changes
@@ -42,11 +42,11 @@ struct Node {
   Resources resources;
   Resources held;
   std::optional<ConfigId> running_config_id;  // what the host last said runs; empty: nothing
-  bool handed_out = false;  // a command of this node has ever been given to its host
+  bool handed_out = false;  // a command of this node was handed out to its host at least once
   int64_t version = 1;
   Time created_at;
   Time updated_at;
-  std::optional<Time> released_at;  // when its resources went back, once
+  std::optional<Time> released_at;  // when its resources were released, once
   std::optional<Time> deleted_at;
 
   bool IsLive() const { return !released_at && !deleted_at; }

@@ -19,7 +19,7 @@ struct ImageReference {
   friend bool operator==(const ImageReference&, const ImageReference&) = default;
 };
 
-// INVALID_ARGUMENT, reason INVALID_IMAGE_REFERENCE, with the form that is wanted.
+// INVALID_ARGUMENT, reason INVALID_IMAGE_REFERENCE, names the expected form.
 Result<ImageReference> ParseImageReference(std::string_view text);
 std::string ToText(const ImageReference& reference);
 

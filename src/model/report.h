@@ -13,7 +13,7 @@
 
 namespace tallyman {
 
-// In the words of the API.
+// The words are the API's.
 enum class OutcomeResult {
   kOk,
   kRollback,
@@ -58,7 +58,7 @@ template <>
 struct EnumText<ReportedHealth> {
   static constexpr std::array<std::string_view, 3> kWords = {"none", "healthy", "unhealthy"};
 };
-// Each is also the word of the event that tells of it.
+// Each is also the word of the event that reports it.
 template <>
 struct EnumText<ReportedIncident> {
   static constexpr std::array<std::string_view, 7> kWords = {
@@ -78,15 +78,15 @@ struct HostOutcome {
 // How a container ended.
 struct ReportedEnd {
   int64_t exit_code = 0;
-  int64_t signal = 0;  // 0: none ended it
+  int64_t signal = 0;  // 0: not terminated by a signal
   bool out_of_memory = false;
   Time at;             // by the host's clock
-  std::string output;  // the last that it printed
+  std::string output;  // the last lines of its output
 
   friend bool operator==(const ReportedEnd&, const ReportedEnd&) = default;
 };
 
-// What of one node is on its host, as the host finds it. The node may be none of ours.
+// What is on a host of one node, as the host observes it. The node may be unknown to us.
 struct NodeReport {
   NodeId node_id;
   std::optional<ConfigId> config_id;  // in place, running or stopped on purpose; empty: nothing
@@ -96,8 +96,8 @@ struct NodeReport {
   ReportedHealth health = ReportedHealth::kNone;
   Resources limits;      // in force; 0: not limited
   bool pending = false;  // a command is in the host's journal and not finished
-  bool remains = false;  // nothing runs, but something of the node is still there
-  int64_t restarts = 0;  // by the host itself, since its config last changed
+  bool remains = false;  // nothing runs, but a part of the node is still there
+  int64_t restarts = 0;  // restarts by the host itself, since the config last changed
   std::optional<ReportedEnd> last_end = {};
   std::string health_message = {};
   std::string problem = {};       // "": none
@@ -109,7 +109,7 @@ struct NodeReport {
 
 // Something that happened to a node or a host between commands, or several alike.
 struct Incident {
-  int64_t number = 0;  // rises within what a host says from one join on
+  int64_t number = 0;  // rises between two joins of the host
   ReportedIncident kind = ReportedIncident::kNodeCrashed;
   std::optional<NodeId> node_id;  // empty: the host itself
   std::optional<Time> at;         // by the host's clock
@@ -118,22 +118,22 @@ struct Incident {
   std::optional<ReportedEnd> end;
 };
 
-// To be added to what was counted of a node.
+// Counts to add to those of a node.
 struct NodeIncidents {
   NodeId node_id;
   ReportedIncident kind = ReportedIncident::kNodeCrashed;
   int64_t count = 1;
 };
 
-// A node as its host last spoke of it.
+// A node as its host last reported it.
 struct ReportedNode {
   NodeReport report;
-  Time changed_at;  // since when the host has been saying so
+  Time changed_at;  // since when the host has reported this
   int64_t crashes = 0;
   int64_t out_of_memory = 0;  // not among the crashes
 };
 
-// The same in short, for lists.
+// The short form, for lists.
 struct NodeCondition {
   ReportedRun run_state = ReportedRun::kNone;
   ReportedHealth health = ReportedHealth::kNone;
@@ -154,8 +154,9 @@ struct HostReport {
   HostId host_id;
   int64_t sequence = 0;
   Time heard_at;
-  // Of the last status; empty: there was none yet. In a change: as they are. The time is that of
-  // the last one that named all nodes: before there was one, nobody knows what is not on the host.
+  // From the last status; empty: there was none yet, or in a change: unchanged. The time is that of
+  // the last complete status, which names all nodes: before the first, it is unknown what is
+  // missing on the host.
   std::optional<Time> status_at;
   std::optional<Resources> capacity;
   std::optional<std::string> agent_version;
@@ -168,7 +169,7 @@ struct HostReport {
   friend bool operator==(const HostReport&, const HostReport&) = default;
 };
 
-// What is on a host. `complete`: of any other node there is nothing.
+// What is on a host. `complete`: the host has nothing of any other node.
 struct StatusReport {
   HostId host_id;
   std::vector<NodeReport> nodes;  // each once

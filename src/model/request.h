@@ -1,4 +1,4 @@
-// Who asks, and the row that makes a mutation happen once: idempotency and audit trail in one.
+// Who calls, and the row that makes a mutation happen once: idempotency and audit trail in one.
 #pragma once
 
 #include <array>
@@ -11,8 +11,8 @@
 
 namespace tallyman {
 
-// kHost is a machine that reports about itself. kJoin is a machine before that: it has no token to
-// call with, and one to show once in a request.
+// kHost is a machine that reports about itself. kJoin is a machine before that: it has no token for
+// calls yet, only a join token to present once.
 enum class Role { kAdmin, kOperator, kViewer, kHost, kJoin };
 
 template <>
@@ -27,10 +27,10 @@ struct Actor {
   Role role = Role::kViewer;
   // Of kHost: the only host it speaks for.
   std::optional<HostId> host_id = {};
-  std::optional<TokenId> token_id = {};  // what it showed; empty in process
+  std::optional<TokenId> token_id = {};  // the token it presented; empty in process
 };
 
-// A request id is scoped to the org and the actor that sent it.
+// A request id (idempotency key) is scoped to the org and the actor that sent it.
 struct RequestKey {
   OrgId org_id;  // nil: an actor of all orgs
   std::string actor_id;

@@ -23,7 +23,7 @@ struct EnumText<Dimension> {
 inline constexpr std::array kDimensions = {Dimension::kCpuCores, Dimension::kMemoryBytes,
                                            Dimension::kDiskBytes};
 
-// Whole cores and bytes. Negative only where it is a difference.
+// Whole cores and bytes. Only differences are negative.
 struct Resources {
   int64_t cpu_cores = 0;
   int64_t memory_bytes = 0;

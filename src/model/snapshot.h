@@ -1,4 +1,4 @@
-// What one decision reads: rows as they stand under the locks, or in one consistent read.
+// What one decision reads: rows under its locks, or from one consistent read.
 #pragma once
 
 #include <map>
@@ -38,19 +38,19 @@ struct KnownConfig {
 struct NodeSnapshot {
   Node node;
   std::string org_name;
-  // The error (DATA_LOSS, OLD_CONFIG_UNREADABLE) stands here when the config is missing or broken.
+  // Holds the error (DATA_LOSS, OLD_CONFIG_UNREADABLE) when the config is missing or broken.
   Result<NodeConfig> config;
   std::shared_ptr<const Image> image;   // of the current config; never null
   std::optional<Resources> running;     // what running_config_id asks for
   std::vector<Transition> transitions;  // pending or failed, by seq
-  // Read only with LockSet::with_history: the newest command of those that gave the node another
-  // config and were settled or reverted (0: none); and of the configs that were asked for, and of
-  // the one that runs, those that commands of this node lead to.
+  // Read only with LockSet::with_history: the newest settled or reverted command that gave the node
+  // another config (0: none); and, among the requested configs and the running one, those that
+  // commands of this node lead to.
   int64_t ended_seq = 0;
   std::map<ConfigId, KnownConfig> configs;
 };
 
-// A command as far as a report needs it to be found.
+// The fields of a command by which a report finds it.
 struct CommandPlace {
   NodeId node_id;
   HostId host_id;

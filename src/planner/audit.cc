@@ -38,7 +38,7 @@ std::vector<Drift> CompareHost(const HostAudit& audit) {
   common.kind = DriftKind::kLedger;
   AppendDifferences(drifts, common, audit.ledger_fold, audit.sums.books);
   if (drifts.empty() || drifts.back().kind != DriftKind::kLedger) {
-    // The fold is right; the balances that people read beside it must be so as well.
+    // The fold is right; the stored balances, which people read, must be right too.
     AppendDifferences(drifts, common, audit.ledger_balance, audit.sums.books);
   }
   AppendDifference(drifts, common, kLedgerSequence, audit.host.ledger_seq, audit.ledger_last_seq);
@@ -56,7 +56,7 @@ std::vector<Drift> CompareNode(const NodeAudit& audit) {
   common.node_id = audit.node.id;
   common.node_name = audit.node.name;
   common.kind = DriftKind::kNodeFields;
-  // Without a config nothing is known to be true; the absence shows as a true value of zero.
+  // Without a config the true value is unknown; it is shown as zero.
   AppendDifferences(drifts, common, audit.node.resources, audit.config.value_or(Resources{}));
   common.kind = DriftKind::kNodeHold;
   AppendDifferences(drifts, common, audit.node.held, audit.hold);

@@ -1,4 +1,4 @@
-// Comparing what must agree: node fields with configs, holds with transitions, host books with the
+// Compares what must agree: node fields with configs, holds with transitions, host books with the
 // sums over nodes, the ledger with the books, cordons with claims. Pure.
 #pragma once
 

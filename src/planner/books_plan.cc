@@ -35,7 +35,8 @@ Error Drifted(const Host& host, const std::vector<Drift>& drifts) {
       .With("true", std::to_string(first.true_value));
 }
 
-// The sums over the host's nodes once the fields of those at hand are what their configs say.
+// The sums over the host's nodes after the fields of the request's nodes are set from their
+// configs.
 Result<std::optional<HostSums>> TrueSums(const HostSnapshot& host,
                                          std::span<const NodeSnapshot* const> nodes) {
   std::optional<HostSums> sums = host.sums;
@@ -120,13 +121,13 @@ void BooksPlan::Touch(HostChange& change) {
   change.after.updated_at = cause_.now;
 }
 
-// A counter that cannot be right is no reason to refuse before the sums were asked.
+// A counter that is certainly wrong must not cause a refusal before the sums were read.
 Error BooksPlan::Impossible(const Host& host, Error error) const {
   if (!sums_known_) return Suspected("host " + host.name);
   return std::move(error).About("host " + host.name);
 }
 
-// The entry's balance is the books as they are now: change them first.
+// The entry's balance is the books after the change: change them first.
 LedgerEntry& BooksPlan::Append(HostChange& change, LedgerKind kind) {
   Touch(change);
   LedgerEntry& entry = ledger_.emplace_back();

@@ -18,7 +18,7 @@
 
 namespace tallyman {
 
-// Why something is written: stamped on every row.
+// The cause of a change, stamped on every row.
 struct Cause {
   std::string request_id;
   std::string actor_id;
@@ -27,8 +27,8 @@ struct Cause {
 
 // One host before and after.
 struct HostChange {
-  Host stored;  // as the database has it
-  Host before;  // with its drift settled: what the plan starts from
+  Host stored;  // as stored in the database
+  Host before;  // with its drift settled: the plan's starting point
   Host after;
   std::vector<Drift> drifts;  // what was found wrong
 };
@@ -49,40 +49,40 @@ inline constexpr char kDriftSuspected[] = "DRIFT_SUSPECTED";
 // The reason of CheckCapacity()'s refusal.
 inline constexpr char kHostCapacityExceeded[] = "HOST_CAPACITY_EXCEEDED";
 
-// What is wrong with a host's books, and with the fields of those `nodes` that are on it; the
-// fields are taken from the configs first. Without the host's sums only the nodes are looked at.
+// Finds drift in a host's books and in the fields of those `nodes` that are on it; the fields are
+// corrected from the configs first. Without the host's sums, only the nodes are checked.
 std::vector<Drift> FindDrift(const HostSnapshot& host, std::span<const NodeSnapshot* const> nodes);
 
 class BooksPlan {
  public:
-  // Settles drift: the node fields from their configs first, then the counters from the nodes.
-  // Needs the sums to do so; without them, drift of a node at hand is FAILED_PRECONDITION
-  // DRIFT_SUSPECTED. Under the policy abort, FAILED_PRECONDITION HOST_BOOKS_DRIFTED.
-  // `nodes` are those whose resources the request changes; `hosts` hold all of their hosts.
+  // Settles drift: the node fields from their configs first, then the counters from the nodes. This
+  // needs the sums; without them, drift of a node in `nodes` is FAILED_PRECONDITION
+  // DRIFT_SUSPECTED. Under the policy abort, FAILED_PRECONDITION HOST_BOOKS_DRIFTED. `nodes` are
+  // those whose resources the request changes; `hosts` hold all of their hosts.
   static Result<BooksPlan> Begin(std::span<const HostSnapshot* const> hosts,
                                  std::span<const NodeSnapshot* const> nodes,
                                  const Policies& policies, const Cause& cause);
 
-  // Subtracts what was charged and adds what is charged now, with a ledger entry, also when nothing
+  // Subtracts the old charge, adds the new one and writes a ledger entry, even when nothing
   // changes. DRIFT_SUSPECTED when a counter would go below zero or overflow and the sums are not
   // known; OUT_OF_RANGE RESOURCE_OVERFLOW when they are.
   Status Move(const BooksMove& move);
 
-  // Changes what is held for a node and nothing else: no counter moves, so no ledger entry is made.
-  // Errors as for Move().
+  // Changes only what is held for a node: no counter moves, so there is no ledger entry. Errors as
+  // for Move().
   Status SetHold(const HostId& host, const Resources& before, const Resources& after);
 
-  // Where the request makes a dimension grow beyond a host's capacity: a warning, or under the
-  // policy enforce RESOURCE_EXHAUSTED HOST_CAPACITY_EXCEEDED, naming dimension, need and free;
-  // overflow as Move().
+  // If the request makes a dimension grow beyond a host's capacity: a warning, or under the policy
+  // enforce RESOURCE_EXHAUSTED HOST_CAPACITY_EXCEEDED, naming dimension, need and free; overflow as
+  // in Move().
   Status CheckCapacity();
 
-  // Drift found in fields of nodes at hand and in hosts' books.
+  // Drift found in the fields of the request's nodes and in hosts' books.
   std::vector<Drift> drifts() const;
   const std::map<HostId, HostChange>& hosts() const { return hosts_; }
   const std::vector<LedgerEntry>& ledger() const { return ledger_; }
   const std::vector<Warning>& warnings() const { return warnings_; }
-  // What the node's fields charge once drift is settled: its config's resources.
+  // What the node is charged after drift is settled: its config's resources.
   static Resources ChargedBy(const NodeSnapshot& node);
 
  private:

@@ -8,12 +8,11 @@ Status CheckCapacityAmounts(const Resources& capacity) {
   for (Dimension d : kDimensions) {
     int64_t value = capacity.get(d);
     if (value >= 1 && value <= kHostMax.get(d)) continue;
-    return Fail(
-        InvalidArgument("INVALID_CAPACITY", fmt::format("capacity.{} is {}: a host has 1 to {}",
-                                                        ToText(d), value, kHostMax.get(d)))
-            .With("field", fmt::format("capacity.{}", ToText(d)))
-            .With("dimension", std::string(ToText(d)))
-            .With("value", std::to_string(value)));
+    return Fail(InvalidArgument("INVALID_CAPACITY", fmt::format("capacity.{} is {}: use 1 to {}",
+                                                                ToText(d), value, kHostMax.get(d)))
+                    .With("field", fmt::format("capacity.{}", ToText(d)))
+                    .With("dimension", std::string(ToText(d)))
+                    .With("value", std::to_string(value)));
   }
   return {};
 }

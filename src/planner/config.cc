@@ -66,7 +66,7 @@ std::vector<FirewallRule> CarryRules(const Image& old_image,
   for (const FirewallRule& rule : new_image.firewall_rules) {
     const FirewallRule* kept = FindRule(rules, rule.key);
     const FirewallRule* old_default = old_image.FindFirewallRule(rule.key);
-    // A default rule that the node had dropped stays dropped: that was a change as well.
+    // A default rule that the node had dropped stays dropped: dropping it was a change, too.
     bool dropped =
         kept == nullptr && old_default != nullptr && FindRule(old_rules, rule.key) == nullptr;
     if (kept == nullptr && !dropped) {
@@ -166,8 +166,8 @@ Result<NodeConfig> ResolveUpgrade(const Image& old_image, const NodeConfig& old_
   for (const auto& [key, value] : old_config.values) {
     const Property* old_property = old_image.FindProperty(key);
     const Property* new_property = new_image.FindProperty(key);
-    // A key that the old image did not know has no default there; it is measured by the one it gets
-    // now, so that a value nobody ever changed does not begin to cost.
+    // A key that the old image did not know has no default there; it is compared with the default
+    // it gets now, so that a value that nobody changed does not start to add resources.
     const Property* measure = old_property != nullptr ? old_property : new_property;
     bool is_changed = measure == nullptr || measure->default_value != value;
     next.values[key] = is_changed || new_property == nullptr ? value : new_property->default_value;

@@ -1,4 +1,4 @@
-// Resolving configs: which values, firewall rules and resources a node gets from an image.
+// Resolves configs: which values, firewall rules and resources a node gets from an image.
 //
 // Pure. The configs returned have no id and no time yet.
 #pragma once
@@ -13,11 +13,11 @@
 
 namespace tallyman {
 
-// What a caller asks of a config.
+// What a caller requests for a config.
 struct ConfigEdit {
   std::map<std::string, std::string> set;
   std::vector<std::string> reset;  // back to the image's default
-  // Empty: as they are (for a new node: the image's).
+  // Empty: unchanged (for a new node: the image's).
   std::optional<std::vector<FirewallRule>> firewall_rules;
 
   bool IsEmpty() const { return set.empty() && reset.empty() && !firewall_rules; }
@@ -31,17 +31,17 @@ Result<NodeConfig> ResolveNew(const Image& image, const ConfigEdit& edit, const 
 // The config after an upgrade. A value is changed if it differs from the old image's default:
 // changed values carry over and keep adding what the new image's property adds; unchanged ones
 // follow the new default; keys that the new image does not know are kept and add nothing. Firewall
-// rules carry over by the same rule. A key that the old image did not know is measured by the new
+// rules carry over by the same rule. A key that the old image did not know is compared with the new
 // default.
 Result<NodeConfig> ResolveUpgrade(const Image& old_image, const NodeConfig& old_config,
                                   const Image& new_image, const Policies& policies);
 
-// The config after its values were edited, on the same image.
+// The config after an edit of its values, on the same image.
 Result<NodeConfig> ResolveEdit(const Image& image, const NodeConfig& config, const ConfigEdit& edit,
                                const Policies& policies);
 
-// A total that one node may ask for: INVALID_ARGUMENT INVALID_IMAGE_CONFIG names dimension and
-// value when it is zero, negative or beyond the limits.
+// Checks that one node may request this total: INVALID_ARGUMENT INVALID_IMAGE_CONFIG names
+// dimension and value when it is zero, negative or beyond the limits.
 Status CheckTotal(const Image& image, const Resources& total, const Policies& policies);
 
 }  // namespace tallyman

@@ -1,4 +1,4 @@
-// Holds: resources kept aside for a node while a transition of it is open.
+// Holds: resources reserved for a node while a transition of it is open.
 #pragma once
 
 #include <optional>

@@ -144,10 +144,10 @@ std::string_view NodeLifecycle::Outcome(const CommandId& id, int64_t attempt,
             .result = std::string(ToText(outcome.result)),
             .message = outcome.message,
             .retry_after = outcome.retry_after};
-  // Who names a config that the node never had cannot say what runs.
+  // An outcome naming an unknown config tells us nothing about what is running.
   if (outcome.config_id && !Known(*outcome.config_id)) {
     said.word = CommandWord::kLostSight;
-    said.message = "the host names a config that is none of the node's; " + said.message;
+    said.message = "the host names a config that the node never had; " + said.message;
   }
   const CommandEffect effect = EffectOf(said.word, entry->command.state);
   if (effect == kRefused) return kCommandEnded;
@@ -188,14 +188,14 @@ std::string_view NodeLifecycle::Outcome(const CommandId& id, int64_t attempt,
 }
 
 std::string_view NodeLifecycle::Status(const NodeReport& report) {
-  // What is in motion says little, and what is released is nobody's business any more.
+  // A node with a pending command shows no final state, and a released one no longer matters.
   if (report.pending || released_) return {};
   if (report.config_id && !Known(*report.config_id)) return kUnknownConfig;
   const Said said{.word = CommandWord::kAtRest,
                   .config_id = report.config_id,
                   .run_state = report.run_state,
                   .result = {},
-                  .message = report.remains ? "something of it is still there" : "",
+                  .message = report.remains ? "a part of it is still there" : "",
                   .retry_after = {}};
   for (Entry& entry : entries_) {
     const bool may_fail = !report.config_id && EffectOf(said.word, entry.command.state) == kResolve;
@@ -223,7 +223,7 @@ void NodeLifecycle::Expire(const CommandId& id) {
   if (EffectOf(CommandWord::kDeadline, entry->command.state) != kLose) return;
   Lose(*entry, {.word = CommandWord::kDeadline,
                 .result = "deadline",
-                .message = "the host has not said in time what became of it"});
+                .message = "the host did not report its outcome before the deadline"});
 }
 
 void NodeLifecycle::Take(Entry& entry) {
@@ -240,7 +240,7 @@ void NodeLifecycle::Take(Entry& entry) {
       node_.node_state = NodeState::kUpgrading;
       break;
     case CommandKind::kDelete:
-      // Until it has ended the node is one that is being deleted, whatever its state is.
+      // Until the delete has ended, the node counts as being deleted, whatever its state is.
       node_.node_state = NodeState::kDeleting;
       return;
     case CommandKind::kStart:
@@ -274,7 +274,7 @@ void NodeLifecycle::Revert(Entry& entry, const Said& said) {
     return EndUnmade();
   }
   const bool is_newest = ChangesConfig(command.kind) && IsNewest(entry);
-  // What was to be changed back runs no more, or a create left something behind.
+  // A rollback left nothing running, or a failed create left something on the host.
   const bool fails = command.kind == CommandKind::kCreate || (is_newest && !said.config_id);
   if (fails) StartFromWhatRuns(entry);
   if (!LaterHasEnded(entry)) Run(said.config_id);
@@ -288,8 +288,8 @@ void NodeLifecycle::Revert(Entry& entry, const Said& said) {
   Follow(said);
 }
 
-// What failed is what a host may go back to later, and that is what ran before: not always the
-// config that it was asked to leave, which may never have got there.
+// A host may later return to what ran before the failed command. That is not always the config the
+// command was to replace, which may never have run.
 void NodeLifecycle::StartFromWhatRuns(Entry& entry) {
   if (!node_.running_config_id || !running_ || !ChangesConfig(entry.command.kind)) return;
   entry.command.from_config_id = node_.running_config_id;
@@ -310,8 +310,8 @@ void NodeLifecycle::Fail(Entry& entry, const Said& said) {
   ShowFailed();
 }
 
-// Nothing works of a node whose create has failed. What was asked last wins: where it is to be
-// deleted, it stays to be deleted, charged until its host says that nothing is there.
+// A node whose create failed has nothing that works. The last request wins: if the node is being
+// deleted, that continues, and the node is charged until its host reports that nothing is left.
 void NodeLifecycle::EndUnmade() {
   const bool delete_waits = std::ranges::any_of(entries_, [](const Entry& entry) {
     return entry.command.kind == CommandKind::kDelete && IsPending(entry.command.state);
@@ -320,7 +320,7 @@ void NodeLifecycle::EndUnmade() {
   ShowFailed();
 }
 
-// A node that is being deleted is shown as that until the delete has ended.
+// A node that is being deleted is shown as such until the delete has ended.
 void NodeLifecycle::ShowFailed() {
   if (node_.node_state != NodeState::kDeleting) node_.node_state = NodeState::kFailed;
 }
@@ -334,7 +334,7 @@ void NodeLifecycle::EndDelete(Entry& entry, CommandState state, const Said& said
     node_.node_state = NodeState::kFailed;
     return;
   }
-  // A failure from before the delete is still one.
+  // A failure from before the delete still counts.
   const Entry* newest = NewestThatCounts();
   const bool failed = newest != nullptr && newest->command.state == CommandState::kFailed;
   if (node_.node_state == NodeState::kDeleting)
@@ -370,7 +370,7 @@ void NodeLifecycle::Lose(Entry& entry, const Said& said) {
   entry.command.state = CommandState::kUnknown;
   entry.outcome = said.result + (said.message.empty() ? "" : ": " + said.message);
   entry.touched = true;
-  // Of the delete itself nothing is known either.
+  // The outcome of the delete is unknown, too.
   if (entry.command.kind == CommandKind::kDelete) node_.node_state = NodeState::kFailed;
   ShowFailed();
 }
@@ -383,21 +383,21 @@ void NodeLifecycle::Resolve(Entry& entry, const Said& said) {
   is_done ? Settle(entry, said) : Revert(entry, said);
 }
 
-// Hosts work commands off in order, so those before this one have ended too.
+// Hosts carry out a node's commands in order, so the earlier ones have ended too.
 void NodeLifecycle::EndOlder(const Entry& entry, const Said& said) {
-  if (said.word == CommandWord::kAtRest) return;  // what they came to is still on its way
+  if (said.word == CommandWord::kAtRest) return;  // their outcomes are still on the way
   for (Entry& older : entries_) {
     if (older.command.seq >= entry.command.seq) break;
     const CommandState state = older.command.state;
     if (state != CommandState::kTaken && state != CommandState::kUnknown) continue;
-    // One that was opened again may have been begun after this one.
+    // A reopened command may have begun after this one.
     if (older.command.attempt > 1 && older.command.taken_at >= entry.command.taken_at) continue;
     bool is_done = older.command.to_config_id == said.config_id;
     if (older.command.kind == CommandKind::kDelete) is_done = false;
     if (older.command.kind == CommandKind::kCreate) is_done = said.word != CommandWord::kGone;
     if (!IsTransition(older.command.kind)) is_done = true;
     Said of_older = said;
-    of_older.message = "the host has ended a later command of the node";
+    of_older.message = "the host has finished a later command of the node";
     End(older, is_done ? CommandState::kSettled : CommandState::kReverted, of_older);
   }
 }
@@ -424,8 +424,8 @@ void NodeLifecycle::End(Entry& entry, CommandState state, const Said& said) {
     add(EventKind::kNodeRunning);
 }
 
-// Nothing of the node can run any more: what it was charged goes back, once. A node whose create
-// failed stays to be seen until it is deleted.
+// Nothing of the node can run any more: release what it was charged, once. A node whose create
+// failed stays visible until it is deleted.
 void NodeLifecycle::Release(bool deleted) {
   released_ = true;
   charged_ = {};
@@ -444,7 +444,7 @@ void NodeLifecycle::Release(bool deleted) {
   }
 }
 
-// Of a node that is to go, or was never made, nothing is there and nothing is in motion.
+// The host has nothing, and nothing pending, of a node that is being deleted or was never created.
 void NodeLifecycle::ReleaseWhereNothingIs(const NodeReport& report) {
   if (released_ || report.config_id || report.remains) return;
   if (IsDeleting()) {
@@ -462,8 +462,8 @@ void NodeLifecycle::ReleaseWhereNothingIs(const NodeReport& report) {
     Release(false);
 }
 
-// The last transition has ended, and what runs is not what the node is charged for. What has failed
-// waits for an operator.
+// The last transition has ended, and the running config is not the one the node is charged for. A
+// failed node waits for an operator.
 void NodeLifecycle::MoveToWhatRuns() {
   if (released_ || !node_.running_config_id || *node_.running_config_id == node_.config_id) return;
   for (const Entry& entry : entries_)
@@ -484,11 +484,11 @@ void NodeLifecycle::MoveToWhatRuns() {
 
 void NodeLifecycle::Follow(const Said& said) {
   if (released_) return;
-  const Entry* newest = nullptr;  // of those that have ended or are under way
+  const Entry* newest = nullptr;  // of those that have ended or are in progress
   for (const Entry& entry : entries_) {
     const CommandState state = entry.command.state;
     if (state == CommandState::kTaken || state == CommandState::kUnknown) return;
-    // That its create waits says more than that nothing is there.
+    // A pending create says more than the absence of the node.
     if (entry.command.kind == CommandKind::kCreate && state == CommandState::kOpen) return;
     if (!IsTransition(entry.command.kind) || IsWithdrawn(state) || state == CommandState::kOpen)
       continue;
@@ -536,7 +536,8 @@ bool NodeLifecycle::IsDeleting() const {
          });
 }
 
-// What a hold is made from: a failed one counts until a later one has ended well.
+// The transitions that a hold is computed from: a failed one counts until a later one has
+// succeeded.
 std::vector<Transition> NodeLifecycle::Counting() const {
   std::vector<Transition> counting;
   int64_t ended_seq = before_.ended_seq;

@@ -1,5 +1,5 @@
-// The life of a node's commands after they were made: what a host's words, and silence, do to them
-// and to the node. docs/lifecycle.md says why. Pure: no SQL, no clock.
+// The state machine of a node's commands: what a host's reports, and its silence, do to them and to
+// the node. docs/lifecycle.md says why. Pure: no SQL, no clock.
 //
 // What is said      open      taken     settled..failed  unknown   superseded, cancelled
 //   ack             take      -         refused          -         refused
@@ -13,8 +13,8 @@
 //   deadline        -         lose      -                -         -
 //   at rest         -         -         -                resolve   -
 //
-// "absent" settles a delete and reverts all else; "resolve" settles where the node is as the
-// command wanted it, else reverts.
+// "absent" settles a delete and reverts all else; "resolve" settles if the node is as the command
+// demanded, else reverts.
 #pragma once
 
 #include <array>
@@ -65,20 +65,20 @@ enum class CommandEffect {
 CommandEffect EffectOf(CommandWord word, CommandState state);
 CommandWord WordOf(OutcomeResult result);
 
-// Why something that a host said was not taken up; empty: it was.
+// Why a host's report was not accepted; empty: it was.
 inline constexpr std::string_view kCommandUnknown = "COMMAND_UNKNOWN";
 inline constexpr std::string_view kCommandEnded = "COMMAND_ENDED";
 inline constexpr std::string_view kCommandNotTaken = "COMMAND_NOT_TAKEN";
 inline constexpr std::string_view kAttemptOutdated = "ATTEMPT_OUTDATED";
 inline constexpr std::string_view kUnknownConfig = "UNKNOWN_CONFIG";
 
-// An event to be written about the node.
+// An event to write about the node.
 struct LifecycleEvent {
   EventKind kind = EventKind::kUpgradeSucceeded;
   CommandId command_id;  // nil: of none
   std::string result;    // in the host's word; empty: none
   std::string message;
-  CommandKind command = CommandKind::kUpgrade;  // of which kind that is
+  CommandKind command = CommandKind::kUpgrade;  // the kind of that command
 };
 
 // One node while a report, or time, is applied to it: a working copy. Belongs to one decision.
@@ -88,18 +88,18 @@ class NodeLifecycle {
  public:
   NodeLifecycle(const NodeSnapshot& before, Time now);
 
-  // The host wants to begin. Accepted when the answer is empty.
+  // The host asks to begin. It may if the answer is empty.
   std::string_view Ack(const CommandId& id, int64_t attempt);
   // A command ended on the host.
   std::string_view Outcome(const CommandId& id, int64_t attempt, const HostOutcome& outcome);
-  // What is on the machine, and whether anything is in motion.
+  // What is on the machine, and whether a command is pending there.
   std::string_view Status(const NodeReport& report);
-  // The command was taken, and nothing was heard of it for too long.
+  // The command was taken, and its deadline has passed without an outcome.
   void Expire(const CommandId& id);
 
   // Anything but the hold, which follows from the rest.
   bool changed() const;
-  // As it is afterwards, but for the hold; version and time of the update are the writer's.
+  // The node afterwards, except for its hold; the writer sets version and time of the update.
   const Node& node() const { return node_; }
   Resources charged() const { return charged_; }  // zero once released
   Resources held() const;
@@ -107,7 +107,7 @@ class NodeLifecycle {
   bool released() const { return released_; }
   // The state of a command of this node; empty: it is not among those that count.
   std::optional<CommandState> StateOf(const CommandId& id) const;
-  // Those that changed, each once.
+  // The commands that changed, each once.
   std::vector<CommandUpdate> updates() const;
   const std::vector<LifecycleEvent>& events() const { return events_; }
 
@@ -128,7 +128,7 @@ class NodeLifecycle {
   };
 
   Entry* Find(const CommandId& id);
-  // The config where the node is concerned; nullopt: none of its own.
+  // The config, if it is one of this node's; else nullopt.
   std::optional<KnownConfig> Known(const ConfigId& id) const;
   void Run(const std::optional<ConfigId>& config);
 
@@ -152,8 +152,8 @@ class NodeLifecycle {
 
   bool IsNewest(const Entry& entry) const;
   bool LaterHasEnded(const Entry& entry) const;
-  // The newest command that gave the node another config and was not withdrawn; null: one that has
-  // ended well, or none.
+  // The newest command that gave the node another config and was not withdrawn; null if it
+  // succeeded, or if there is none.
   const Entry* NewestThatCounts() const;
   bool IsDeleting() const;
   std::vector<Transition> Counting() const;

@@ -27,8 +27,8 @@ void CompareNode(const MachineAudit& audit, const BookedNode& node, const NodeRe
     finding.found = std::move(found);
     finding.mend = std::move(mend);
   };
-  // What failed is put in place once more by a retry, where its machine still knows the node; what
-  // works is made anew by a restart.
+  // A retry repairs a failed node if its machine still knows it; a restart recreates one that
+  // works.
   const std::string retry = fmt::format("tallyman node upgrade {} --retry", node.name);
   const std::string restart = fmt::format("tallyman node restart {}", node.name);
   if (report == nullptr || !report->config_id) {
@@ -38,10 +38,10 @@ void CompareNode(const MachineAudit& audit, const BookedNode& node, const NodeRe
                failed && remains ? retry : fmt::format("tallyman node delete {}", node.name));
   }
   if (*report->config_id != node.config_id) {
-    // The books follow a config that they know, so this one was never theirs.
+    // The books follow every config they know, so they never knew this one.
     add(MachineKind::kConfig, node.config_id.ToString(), report->config_id->ToString(),
-        failed ? retry : fmt::format("look after {} on {} by hand", node.name, audit.host_name));
-    return;  // its image and limits are that one's
+        failed ? retry : fmt::format("inspect {} on {} by hand", node.name, audit.host_name));
+    return;  // its image and limits belong to that config
   }
   if (!report->image_uri.empty() && report->image_uri != node.image_uri)
     add(MachineKind::kImage, node.image_uri, report->image_uri, failed ? retry : restart);
@@ -73,7 +73,7 @@ MachineComparison CompareMachine(const MachineAudit& audit) {
          ++seen) {
       const NodeReport& report = seen->report;
       const bool is_there = report.config_id || report.remains || !report.container_id.empty();
-      // What was released since the report was there, rightly, when it was made.
+      // A node released since the report was rightly there when it was made.
       const bool changed_since = seen->updated_at && *seen->updated_at > StatusAt(audit);
       if (report.pending || !is_there || changed_since) continue;
       MachineFinding& finding = result.findings.emplace_back();
@@ -84,8 +84,8 @@ MachineComparison CompareMachine(const MachineAudit& audit) {
       finding.node_name = seen->name;
       finding.booked = "nothing";
       finding.found = report.config_id ? report.image_uri : "its data";
-      finding.mend = fmt::format("look after node {} on {} by hand", report.node_id.ToString(),
-                                 audit.host_name);
+      finding.mend =
+          fmt::format("inspect node {} on {} by hand", report.node_id.ToString(), audit.host_name);
     }
   };
   for (const BookedNode& node : audit.booked) {

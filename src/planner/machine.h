@@ -1,4 +1,4 @@
-// Comparing what a host last reported with its nodes in the books. Pure.
+// Compares what a host last reported with its nodes in the books. Pure.
 #pragma once
 
 #include <vector>
@@ -10,14 +10,14 @@ namespace tallyman {
 struct MachineComparison {
   std::vector<MachineFinding> findings;  // by node, then kind and dimension
   int64_t compared = 0;                  // nodes
-  // Nodes that changed since the report was made, or of which something is in motion.
+  // Nodes that changed since the report was made, or that have a pending command.
   int64_t unsettled = 0;
 };
 
-//   image, config  another one is in place than the node is charged for
-//   limit          the limit in force is not what the node is charged for
-//   ghost          the node is charged, and nothing of it is in place
-//   orphan         something is in place, or remains, that no node is charged for
+//   image, config  not the one that the node is charged for
+//   limit          the limit in force differs from what the node is charged for
+//   ghost          the node is charged, but nothing of it is in place
+//   orphan         something is in place, or remains, for which no node is charged
 MachineComparison CompareMachine(const MachineAudit& audit);
 
 }  // namespace tallyman

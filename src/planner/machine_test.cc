@@ -70,7 +70,7 @@ TEST(CompareMachine, FindsAnotherConfigAndAnotherImage) {
   MachineFinding finding = OnlyFinding(audit);
   EXPECT_EQ(finding.kind, MachineKind::kConfig);
   EXPECT_EQ(finding.found, IdOf<ConfigId>(3).ToString());
-  EXPECT_EQ(finding.mend, "look after n on h by hand");
+  EXPECT_EQ(finding.mend, "inspect n on h by hand");
   audit.booked[0].node_state = NodeState::kFailed;
   EXPECT_EQ(OnlyFinding(audit).mend, "tallyman node upgrade n --retry");
   audit = Alike();

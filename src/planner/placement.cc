@@ -18,7 +18,7 @@ struct Candidate {
   Resources free;
 };
 
-// True when `b` comes before `a`: what a priority queue wants.
+// True when `b` comes before `a`: the order that a priority queue needs.
 class ComesLater {
  public:
   explicit ComesLater(PlacementStrategy strategy) : strategy_(strategy) {}

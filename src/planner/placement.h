@@ -1,4 +1,4 @@
-// Placement: which hosts take new nodes. Pure; the store hands in the candidates.
+// Placement: chooses the hosts of new nodes. Pure; the store supplies the candidates.
 //
 // A new node always fits: needed <= free in every dimension, an exact fit included.
 #pragma once
@@ -11,15 +11,15 @@
 
 namespace tallyman {
 
-// Hosts for `count` nodes of `need` each, one after the other, each seeing the ones before. A host
-// that was never heard gets one only while none that was heard has room.
+// Chooses hosts for `count` nodes of `need` each, one after another, each accounting for the
+// earlier ones. A host that was never heard is chosen only while none that was heard has room.
 // REQUIRES: `candidates` are the best `count` hosts of the strategy that fit one node (or all that
-// do). RESOURCE_EXHAUSTED NO_HOST_FITS says for how many there was room and what each needs.
+// do). RESOURCE_EXHAUSTED NO_HOST_FITS says how many fit and what each needs.
 Result<std::vector<HostId>> PlaceInRegion(std::span<const Host* const> candidates,
                                           const Resources& need, int64_t count,
                                           PlacementStrategy strategy, std::string_view region);
 
-// The nodes that a caller puts on one host himself fit it: RESOURCE_EXHAUSTED HOST_FULL names
+// Checks that nodes that the caller places on one host fit it: RESOURCE_EXHAUSTED HOST_FULL names
 // dimension, need and free.
 Status CheckFits(const Host& host, const Resources& need, int64_t count);
 

@@ -1,4 +1,4 @@
-// What the operator of a fleet may choose.
+// The policies that the operator of a fleet may choose.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@
 
 namespace tallyman {
 
-// What an operation does when it finds books that are wrong.
+// What an operation does when it finds wrong books.
 enum class DriftPolicy { kHeal, kAbort };
 
 template <>
@@ -21,17 +21,17 @@ struct Policies {
   CapacityPolicy capacity = CapacityPolicy::kWarn;  // a host may have its own
   // A host that was heard once and then said nothing for so long is silent.
   std::chrono::microseconds host_silent = std::chrono::seconds(90);
-  // The most that one node may ask for.
+  // The most that one node may request.
   Resources node_max = {1000, kTebi, 100 * kTebi};
 };
 
-// Something that was done all the same, but that somebody should know.
+// A warning: the operation was carried out, but somebody should know about it.
 struct Warning {
   std::string reason;
   std::string message;
   HostId host_id;
   std::string host_name;
-  std::string dimension;  // "" when it is about no single one
+  std::string dimension;  // "" when it is not about a single one
 };
 
 }  // namespace tallyman

@@ -7,7 +7,7 @@
 namespace tallyman {
 namespace {
 
-// Says which node of a request an error is about, and where that node is.
+// Adds to an error which node of a request it is about, and that node's host.
 std::unexpected<Error> FailFor(const NodeSnapshot& node, Error error) {
   if (error.message.find("node " + node.node.name) == std::string::npos) {
     error.message = "node " + node.node.name + ": " + error.message;
@@ -39,7 +39,7 @@ Status CheckUpgradable(const NodeSnapshot& node, const Image& image) {
   return {};
 }
 
-// The node's plan, and its host's books moved from what it charged to what it will charge.
+// Plans the node, and moves its host's books from the old charge to the new one.
 Result<NodePlan> Replace(const NodeSnapshot& node, NodeConfig config, CommandKind kind,
                          BooksPlan& books) {
   NodePlan plan{.before = &node,
@@ -50,7 +50,7 @@ Result<NodePlan> Replace(const NodeSnapshot& node, NodeConfig config, CommandKin
   plan.charged_before = BooksPlan::ChargedBy(node);
   std::vector<Transition> staying;
   for (const Transition& transition : node.transitions) {
-    // A command that no host has taken is replaced by the newer one of its kind.
+    // A newer command replaces one of its kind that no host has taken.
     if (transition.kind == kind && transition.state == CommandState::kOpen) {
       plan.superseded.push_back(transition.id);
     } else {

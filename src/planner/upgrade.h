@@ -1,4 +1,4 @@
-// Deciding an upgrade: the contract's clauses 4 to 8 for all nodes of one request, before anything
+// Decides an upgrade: the contract's clauses 4 to 8 for all nodes of one request, before anything
 // is written for any of them. Pure.
 #pragma once
 
@@ -10,13 +10,13 @@
 
 namespace tallyman {
 
-// What one node becomes. `config` has no id and no time yet.
+// The planned state of one node. `config` has no id and no time yet.
 struct NodePlan {
   const NodeSnapshot* before = nullptr;
   NodeConfig config;
   Resources charged_before;  // what the books charge now (the node row's fields, drift settled)
   Resources held_after;
-  std::vector<CommandId> superseded;  // open commands that this one replaces
+  std::vector<CommandId> superseded;  // open commands that the new one replaces
 };
 
 struct UpgradePlan {
@@ -32,13 +32,14 @@ Result<UpgradePlan> PlanUpgrade(std::span<const NodeSnapshot* const> nodes,
                                 std::span<const HostSnapshot* const> hosts, const Image& image,
                                 const Policies& policies, const Cause& cause);
 
-// The same for a new config of one node on the image it has (kind update) or once more (a retry):
-// the books' side of replacing its config.
+// The same for a new config of one node on its present image (kind update) or for a retry: the
+// books' side of replacing its config.
 Result<UpgradePlan> PlanConfigChange(const NodeSnapshot& node, const HostSnapshot& host,
                                      NodeConfig config, CommandKind kind, const Policies& policies,
                                      const Cause& cause);
 
-// The node may be changed at all: live, not being deleted, its config readable.
+// Checks that the node may be changed at all: it is live, not being deleted, and its config is
+// readable.
 Status CheckChangeable(const NodeSnapshot& node);
 
 }  // namespace tallyman

@@ -24,7 +24,7 @@ bool Same(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, Lower, Lower);
 }
 
-// Takes what stands before the next separator off the front.
+// Removes and returns the text before the next separator.
 std::string_view NextPart(std::string_view& text, char separator) {
   size_t end = text.find(separator);
   std::string_view part = Trimmed(text.substr(0, end));
@@ -32,7 +32,7 @@ std::string_view NextPart(std::string_view& text, char separator) {
   return part;
 }
 
-// Media type without its parameters; charset=utf-8 is the one that JSON may have.
+// Media type without its parameters; JSON may have only charset=utf-8.
 std::optional<Codec> CodecOf(std::string_view content_type, MethodKind kind) {
   std::string_view type = NextPart(content_type, ';');
   while (!content_type.empty()) {
@@ -52,7 +52,7 @@ bool IsIdentity(std::string_view encoding) {
   return encoding.empty() || Same(Trimmed(encoding), "identity");
 }
 
-// The specification makes Accept-Encoding a list without quality values; clients of HTTP at large
+// The specification defines Accept-Encoding as a list without quality values; general HTTP clients
 // send them, and q=0 means no.
 bool AcceptsGzip(std::string_view accept_encoding) {
   while (!accept_encoding.empty()) {
@@ -127,12 +127,12 @@ std::expected<CallTerms, Refusal> ReadCallHead(const CallHead& head, MethodKind 
   }
   std::string_view encoding =
       kind == MethodKind::kUnary ? head.content_encoding : head.stream_content_encoding;
-  // A stream whose whole body is encoded is no stream of the protocol either.
+  // The protocol does not allow a content encoding of a whole stream, either.
   if (!IsIdentity(encoding) || !IsIdentity(head.content_encoding)) {
     if (IsIdentity(encoding)) encoding = head.content_encoding;
     return std::unexpected(
         Refuse(Error(Code::kUnimplemented, "COMPRESSED_REQUEST",
-                     fmt::format("the request is encoded as {}: supported is identity only",
+                     fmt::format("the request is encoded as {}: only identity is supported",
                                  Quote(encoding)))
                    .With("value", Quote(encoding))));
   }

@@ -1,8 +1,8 @@
-// What the head of an HTTP request says about a call, by the Connect protocol.
+// Parses the head of an HTTP request into a call of the Connect protocol.
 //
-// Taken are POSTs of a plain message in JSON or binary. Left out, and refused as the specification
-// names it, are: other verbs (GET among them), compressed requests, gRPC and gRPC-Web, and streams
-// from the client. Pure, thread-safe.
+// Accepts POSTs of a plain message in JSON or binary. Rejects, as the specification demands, other
+// verbs (including GET), compressed requests, gRPC and gRPC-Web, and client streams. Pure,
+// thread-safe.
 #pragma once
 
 #include <chrono>
@@ -15,13 +15,13 @@
 
 namespace tallyman {
 
-// Header values as they came; empty where a header is absent.
+// Header values as received; empty if a header is absent.
 struct CallHead {
   std::string_view verb;
   std::string_view content_type;
   std::string_view protocol_version;         // Connect-Protocol-Version
   std::string_view timeout_ms;               // Connect-Timeout-Ms
-  std::string_view content_encoding;         // of unary calls
+  std::string_view content_encoding;         // unary calls only
   std::string_view accept_encoding;          //
   std::string_view stream_content_encoding;  // Connect-Content-Encoding
 };
@@ -31,11 +31,11 @@ enum class MethodKind { kUnary, kServerStream };
 struct CallTerms {
   Codec codec = Codec::kJson;
   std::optional<std::chrono::milliseconds> timeout;
-  bool gzip_accepted = false;  // of unary calls
+  bool gzip_accepted = false;  // unary calls only
 };
 
-// A refusal may have an HTTP status of its own, which goes before that of its code: 405 (with
-// Allow: POST) or 415 (with Accept-Post). Those are answered as of a unary call.
+// An error may have its own HTTP status, which overrides that of its code: 405 (with Allow: POST)
+// or 415 (with Accept-Post). These are answered like unary calls.
 struct Refusal {
   Error error;
   std::optional<int> http_status;
@@ -45,9 +45,9 @@ struct Refusal {
 // INVALID_ARGUMENT WRONG_PROTOCOL_VERSION, INVALID_TIMEOUT.
 std::expected<CallTerms, Refusal> ReadCallHead(const CallHead& head, MethodKind kind);
 
-// What a method of this kind takes: the value of Accept-Post.
+// The media types that a method of this kind accepts: the value of Accept-Post.
 std::string_view ContentTypesOf(MethodKind kind);
-// Of an answer.
+// The content type of an answer.
 std::string_view ContentTypeOf(MethodKind kind, Codec codec);
 
 }  // namespace tallyman

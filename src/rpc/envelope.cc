@@ -14,11 +14,10 @@ uint32_t LengthAt(std::string_view bytes) {
 }
 
 std::unexpected<Error> Malformed(std::string_view what) {
-  return Fail(InvalidArgument(
-      "MALFORMED_ENVELOPE",
-      fmt::format("the body {}: send exactly one message, behind five bytes: a 0 and its length "
-                  "as a big-endian 32-bit number",
-                  what)));
+  return Fail(InvalidArgument("MALFORMED_ENVELOPE",
+                              fmt::format("the body {}: send exactly one message, preceded by five "
+                                          "bytes: a 0 and its length as a big-endian 32-bit number",
+                                          what)));
 }
 
 }  // namespace
@@ -60,15 +59,15 @@ Result<std::string> OnlyMessageOf(std::string_view body) {
   size_t length = LengthAt(body);
   std::string_view rest = body.substr(kEnvelopePrefixBytes);
   if (flags == kEnvelopeCompressed) {
-    return Fail(Error(Code::kUnimplemented, "COMPRESSED_REQUEST",
-                      "the message is compressed: requests are taken with the encoding identity "
-                      "only"));
+    return Fail(
+        Error(Code::kUnimplemented, "COMPRESSED_REQUEST",
+              "the message is compressed: requests are accepted with the encoding identity only"));
   }
   if (flags != 0) return Malformed(fmt::format("begins with the flags {}", flags));
   if (rest.size() < length) {
     return Malformed(fmt::format("has {} bytes of a message of {}", rest.size(), length));
   }
-  if (rest.size() > length) return Malformed("goes on behind its message");
+  if (rest.size() > length) return Malformed("continues after its message");
   return std::string(rest);
 }
 

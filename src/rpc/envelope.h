@@ -1,6 +1,5 @@
-// Envelopes: how the Connect protocol separates the messages of a stream. Five bytes (flags, then
-// the length as a big-endian 32-bit number), then the message. Pure; an EnvelopeReader belongs to
-// one thread.
+// Envelopes: the framing of messages in a Connect stream. Five bytes (flags, then the length as a
+// big-endian 32-bit number), then the message. Pure; an EnvelopeReader belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -27,26 +26,26 @@ struct Envelope {
 // REQUIRES: the message is shorter than 4 GiB.
 void AppendEnvelope(std::string& out, uint8_t flags, std::string_view message);
 
-// Takes envelopes out of bytes that come in pieces of any size.
+// Extracts envelopes from bytes that arrive in pieces of any size.
 class EnvelopeReader {
  public:
   explicit EnvelopeReader(size_t message_bytes_max) : message_bytes_max_(message_bytes_max) {}
 
   void Append(std::string_view bytes) { bytes_.append(bytes); }
-  // The next envelope that is there as a whole; nullopt when more bytes are needed.
-  // RESOURCE_EXHAUSTED MESSAGE_TOO_LARGE as soon as one announces itself as longer than the bound.
+  // The next complete envelope; nullopt when more bytes are needed. RESOURCE_EXHAUSTED
+  // MESSAGE_TOO_LARGE as soon as a prefix announces more than the bound.
   Result<std::optional<Envelope>> Next();
-  // No bytes wait that are not a whole envelope yet.
+  // True if no bytes of an incomplete envelope are buffered.
   bool empty() const { return at_ == bytes_.size(); }
 
  private:
   const size_t message_bytes_max_;
   std::string bytes_;
-  size_t at_ = 0;  // what is before it was taken
+  size_t at_ = 0;  // everything before it was extracted
 };
 
-// The one message of a request to a method that answers with a stream. INVALID_ARGUMENT
-// MALFORMED_ENVELOPE unless it is exactly one plain envelope; UNIMPLEMENTED COMPRESSED_REQUEST.
+// The one message of a request to a streaming method. INVALID_ARGUMENT MALFORMED_ENVELOPE unless it
+// is exactly one plain envelope; UNIMPLEMENTED COMPRESSED_REQUEST.
 Result<std::string> OnlyMessageOf(std::string_view body);
 
 }  // namespace tallyman

@@ -14,7 +14,7 @@ constexpr int kGzipFormat = 16;  // added to the window's bits
 constexpr int kMemoryLevel = 8;
 constexpr size_t kPiece = size_t{1} << 30;  // zlib counts in 32 bits
 
-// zlib takes no pointer to const, and changes nothing there.
+// zlib takes a pointer to non-const, but does not modify the data.
 Bytef* BytesOf(std::string_view bytes) {
   return reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
 }
@@ -43,7 +43,7 @@ struct Deflater {
 };
 
 std::unexpected<Error> Malformed() {
-  return Fail(InvalidArgument("MALFORMED_GZIP", "the bytes are not whole and sound gzip"));
+  return Fail(InvalidArgument("MALFORMED_GZIP", "the bytes are not valid, complete gzip"));
 }
 
 }  // namespace
@@ -89,13 +89,14 @@ Result<std::string> Gunzip(std::string_view bytes, size_t bytes_max) {
     if (out.size() > bytes_max) {
       return Fail(
           Error(Code::kResourceExhausted, "MESSAGE_TOO_LARGE",
-                fmt::format("unpacked it is longer than the {} bytes that are taken", bytes_max)));
+                fmt::format("it is longer than the {} bytes that are accepted when unpacked",
+                            bytes_max)));
     }
     if (state == Z_STREAM_END) {
       if (!bytes.empty()) return Malformed();
       return out;
     }
-    // No progress: the end is missing, or what is there is no gzip.
+    // No progress: the end is missing, or the data is not gzip.
     if (state != Z_OK || (bytes.empty() && stream.avail_out != 0)) return Malformed();
   }
 }

@@ -8,7 +8,7 @@
 
 namespace tallyman {
 
-// At the quickest level: what is sent is read once.
+// Compresses at the fastest level, because the result is read once.
 std::string Gzip(std::string_view bytes);
 
 // INVALID_ARGUMENT MALFORMED_GZIP; RESOURCE_EXHAUSTED MESSAGE_TOO_LARGE once the result would be

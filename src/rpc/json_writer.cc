@@ -36,18 +36,18 @@ using google::protobuf::Timestamp;
 using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
 
-// What all messages of a type would ask its description again and again.
+// Caches what the messages of a type need from its descriptor.
 struct KnownField {
   int number;
   FieldDescriptor::Type type;
   bool is_repeated;
   bool is_map;
-  std::string key;  // as it stands before the value
+  std::string key;  // as written before the value
   const EnumDescriptor* enum_type;
   const Descriptor* message_type;
 };
 
-// In the order of their numbers, which is the one that messages are written in.
+// In the order of their numbers, in which messages are written.
 const std::vector<KnownField>& FieldsOf(const Descriptor* type) {
   thread_local std::unordered_map<const Descriptor*, std::vector<KnownField>> types;
   auto [at, is_new] = types.try_emplace(type);
@@ -67,7 +67,7 @@ const std::vector<KnownField>& FieldsOf(const Descriptor* type) {
   return fields;
 }
 
-// The bytes of a message. What reads is false where they are not such a message.
+// The bytes of a message. Reads return false if they are not a valid message.
 class Input : public CodedInputStream {
  public:
   explicit Input(std::string_view bytes)
@@ -79,7 +79,7 @@ class Input : public CodedInputStream {
     return WireFormatLite::ReadPrimitive<T, static_cast<WireFormatLite::FieldType>(type)>(this,
                                                                                           &value);
   }
-  // Of a string, of bytes, or of a message.
+  // The length of a string, of bytes, or of a message.
   bool ReadBytes(std::string_view& bytes) {
     int size = 0;
     int left = 0;
@@ -100,7 +100,7 @@ void AppendNumber(std::string& out, auto number) {
   out.append(digits.data(), std::to_chars(digits.begin(), digits.end(), number).ptr);
 }
 
-// Most readers of JSON take its numbers for doubles, so 64 bits are text there.
+// Most JSON readers treat numbers as doubles, so 64-bit numbers are strings.
 void AppendInteger(std::string& out, auto number) {
   constexpr bool is_text = sizeof number == sizeof(int64_t);
   if (is_text) out += '"';
@@ -108,7 +108,7 @@ void AppendInteger(std::string& out, auto number) {
   if (is_text) out += '"';
 }
 
-// JSON has no word for what is no number.
+// JSON has no literals for NaN and infinity.
 void AppendFloating(std::string& out, auto number) {
   if (std::isfinite(number)) {
     fmt::format_to(std::back_inserter(out), "{}", number);
@@ -125,7 +125,7 @@ void AppendEnum(std::string& out, const EnumDescriptor& type, int number) {
   out += '"';
 }
 
-// With the padding that the mapping wants.
+// With the padding that the mapping requires.
 void AppendBase64(std::string& out, std::string_view bytes) {
   out += '"';
   out += ToBase64(bytes);
@@ -229,7 +229,7 @@ bool AppendValue(std::string& out, const KnownField& field, Input& input) {
   return false;
 }
 
-// Numbers in a list stand one after the other without tags of their own.
+// Packed: the numbers of a list follow one another without tags.
 bool AppendPacked(std::string& out, const KnownField& field, Input& input) {
   std::string_view bytes;
   if (!input.ReadBytes(bytes)) return false;

@@ -1,5 +1,5 @@
-// Messages as JSON by the protobuf mapping. protobuf's own printer (3.21) goes through descriptions
-// of types that it makes anew for each message; see docs/adr/0019.
+// Messages as JSON by the protobuf mapping. protobuf's own printer (3.21) rebuilds type
+// descriptions for each message; see docs/adr/0019.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -8,10 +8,9 @@
 
 namespace tallyman {
 
-// Appends what google::protobuf::util::MessageToJsonString() would write, but for escapes that JSON
-// does not ask for, and for the order of maps, which is that of their keys. Text that is not UTF-8
-// comes out with U+FFFD in the place of what is not. False, after a part was appended: the message
-// has more than 2 GB.
+// Appends what google::protobuf::util::MessageToJsonString() would write, except for escapes that
+// JSON does not require, and with maps ordered by key. Bytes that are not UTF-8 become U+FFFD.
+// False, after a part was appended: the message has more than 2 GB.
 //
 // REQUIRES: of the well-known types the message holds only Timestamp and Duration; lists and maps
 // have field numbers below 2048.

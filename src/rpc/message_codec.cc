@@ -25,8 +25,8 @@ constexpr std::string_view kTypePrefix = "type.googleapis.com";
 // protobuf takes sizes as int.
 constexpr size_t kBytesMax = size_t{1} << 30;
 
-// protobuf says "PATH: WHAT" or "(PATH): WHAT" of a field, and of broken syntax
-// "WHAT\nTHE INPUT\n   ^".
+// protobuf reports "PATH: WHAT" or "(PATH): WHAT" for a field, and for broken syntax "WHAT\nTHE
+// INPUT\n ^".
 Error JsonError(const Message& message, std::string_view said) {
   std::string_view line = said.substr(0, said.find('\n'));
   constexpr std::string_view kCode = "INVALID_ARGUMENT:";
@@ -42,15 +42,15 @@ Error JsonError(const Message& message, std::string_view said) {
   return error;
 }
 
-// By either of its names in JSON; nullptr: there is none.
+// Finds a field by either of its names in JSON; nullptr: there is none.
 const FieldDescriptor* FieldOf(const Descriptor& type, const std::string& name) {
   if (const FieldDescriptor* field = type.FindFieldByName(name)) return field;
   const FieldDescriptor* field = type.FindFieldByCamelcaseName(name);
   return field != nullptr && field->json_name() == name ? field : nullptr;
 }
 
-// Reads what most requests are, an object of plain strings, straight into the message. False: it is
-// something else, which protobuf has to read; the message is as it was, empty.
+// Reads the form of most requests, an object of plain strings, directly into the message. False:
+// protobuf must read this body; the message is still empty.
 bool ParseStrings(std::string_view json, Message& message) {
   auto skip = [&json](std::string_view what) {
     json.remove_prefix(std::min(json.find_first_not_of(" \t\r\n"), json.size()));
@@ -58,7 +58,7 @@ bool ParseStrings(std::string_view json, Message& message) {
     json.remove_prefix(what.size());
     return true;
   };
-  // Of printable ASCII, without an escape.
+  // A string of printable ASCII, without escapes.
   auto take_string = [&]() -> std::optional<std::string_view> {
     if (!skip("\"")) return std::nullopt;
     size_t size = 0;
@@ -78,7 +78,7 @@ bool ParseStrings(std::string_view json, Message& message) {
     const auto value = take_string();
     if (!value) return false;
     const FieldDescriptor* field = FieldOf(*message.GetDescriptor(), std::string(*name));
-    // One that comes twice, or excludes another one, is protobuf's to judge.
+    // Leaves a repeated field, or one that excludes another, to protobuf.
     if (field == nullptr || field->type() != FieldDescriptor::TYPE_STRING || field->is_repeated() ||
         field->containing_oneof() != nullptr || !reflection->GetString(message, field).empty()) {
       return false;

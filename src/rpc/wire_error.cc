@@ -16,10 +16,10 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kDetailType = "tallyman.v1.ErrorDetail";
-// Nobody has to believe what a strange server sends in full.
+// Bounds what an unknown server may put into an error.
 constexpr size_t kForeignTextBytesMax = 300;
 
-// Texts of errors may quote anything; JSON takes UTF-8 only.
+// Error messages may quote any bytes; JSON accepts only UTF-8.
 std::string Printable(const std::string& text) { return IsUtf8(text) ? text : Quote(text); }
 
 json::object DetailOf(const Error& error) {
@@ -80,7 +80,7 @@ void ReadDetails(const json::object& object, Error& error) {
   }
 }
 
-// nullopt for an object that is no error of the protocol.
+// nullopt for an object that is not an error of the protocol.
 std::optional<Error> ErrorOf(const json::object& object) {
   auto code = TextAt(object, "code");
   if (!code) return std::nullopt;
@@ -124,7 +124,7 @@ Error ErrorFromResponse(int http_status, std::string_view body) {
   auto object = ParseObject(body);
   if (object) {
     if (auto error = ErrorOf(*object)) {
-      // A code that this program does not know says less than the status does.
+      // An unknown code says less than the HTTP status.
       if (error->code == Code::kUnknown && TextAt(*object, "code") != "unknown") {
         error->code = CodeFromHttpStatus(http_status);
       }

@@ -1,6 +1,5 @@
-// Errors on the wire, as the Connect protocol writes them: a JSON object with code, message and one
-// typed detail (tallyman.v1.ErrorDetail). Codes and their HTTP statuses are those of base/error.h.
-// Pure, thread-safe.
+// Errors in the form of the Connect protocol: a JSON object with code, message and one typed detail
+// (tallyman.v1.ErrorDetail). base/error.h has the codes and their HTTP statuses. Pure, thread-safe.
 #pragma once
 
 #include <string>
@@ -10,20 +9,20 @@
 
 namespace tallyman {
 
-// The body of a unary call's error.
+// The body of a failed unary call.
 std::string ErrorJson(const Error& error);
 
 // The last message of a stream: {} or its error.
 std::string EndStreamJson(const Status& status);
 
-// The error that an answer with a status other than 200 stands for. A body that is no error of the
-// protocol gives the code that the specification derives from the status, and reason HTTP_STATUS.
+// The error of an answer whose status is not 200. If the body is not an error of the protocol, the
+// code follows from the status as the specification demands, and the reason is HTTP_STATUS.
 Error ErrorFromResponse(int http_status, std::string_view body);
 
-// How a stream ended. INTERNAL MALFORMED_END_STREAM for what is no such message.
+// Parses how a stream ended. INTERNAL MALFORMED_END_STREAM for any other message.
 Status ParseEndStream(std::string_view json);
 
-// For answers without an error of the protocol (specification, "HTTP to Error Code").
+// The code of an answer without an error of the protocol (specification, "HTTP to Error Code").
 Code CodeFromHttpStatus(int http_status);
 
 }  // namespace tallyman

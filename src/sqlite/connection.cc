@@ -11,12 +11,11 @@ namespace tallyman {
 namespace {
 
 constexpr int kCopyPages = 512;
-// Of SQLite's virtual machine: a fraction of a millisecond.
+// Instructions of SQLite's virtual machine: a fraction of a millisecond.
 constexpr int kInstructionsBetweenLooks = 10'000;
 constexpr char kRollback[] = "ROLLBACK";
 
-// SQLite's own count of what it allocates, which nobody here asks for, costs a lock and a sum for
-// every allocation.
+// SQLite's memory statistics, which nobody here uses, cost a lock and a sum for every allocation.
 void ConfigureOnce() {
   [[maybe_unused]] static const int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
@@ -77,7 +76,7 @@ Status SqliteConnection::Execute(std::string_view sql) {
     std::string_view rest;
     ASSIGN_OR_RETURN(sqlite3_stmt * statement, Prepare(sql, false, &rest));
     sql = rest;
-    if (statement == nullptr) continue;  // only blanks or a comment
+    if (statement == nullptr) continue;  // only white space or a comment
     RETURN_IF_ERROR(SqliteQuery(*this, statement, nullptr).Run());
   }
   return {};
@@ -100,7 +99,8 @@ bool SqliteConnection::is_read_only() const { return sqlite3_db_readonly(databas
 bool SqliteConnection::Rollback() {
   // Some errors (FULL, IOERR) have rolled back already.
   if (!in_transaction()) return true;
-  // Kept, since every read ends with it, but run without the hook, which may not fail it.
+  // Kept prepared, because every read ends with it, but run without the hook, which must not fail
+  // it.
   sqlite3_stmt*& statement = kept_[kRollback].statement;
   if (statement == nullptr) {
     auto prepared = Prepare(kRollback, true, nullptr);

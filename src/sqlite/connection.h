@@ -1,7 +1,7 @@
 // A connection to an SQLite database file, and the statements prepared on it.
 //
-// Owned by whoever opened it; used by one thread at a time. Statements given as string literals are
-// prepared once and kept, found by the address of the literal. A connection stays usable after any
+// The opener owns it; one thread at a time uses it. Statements given as string literals are
+// prepared once and cached by the address of the literal. A connection stays usable after any
 // failed statement; the caller rolls back.
 #pragma once
 
@@ -22,8 +22,8 @@ struct sqlite3_stmt;
 
 namespace tallyman {
 
-// Asked before each statement runs (ROLLBACK excepted); a result code other than 0 makes the
-// statement fail with it, unrun. For tests of faults.
+// Called before each statement runs (except ROLLBACK); a result code other than 0 fails the
+// statement with that code, without running it. For tests of faults.
 using StatementHook = std::function<int(std::string_view sql)>;
 
 struct SqliteOpenOptions {
@@ -42,35 +42,35 @@ class SqliteConnection {
   SqliteConnection& operator=(const SqliteConnection&) = delete;
   ~SqliteConnection();
 
-  // A kept statement. REQUIRES: `literal` is one literal or constant that lives as long as the
-  // connection. A statement that is in use already is prepared a second time. An error of the
-  // preparation comes out of the query's Next().
+  // A cached statement. REQUIRES: `literal` is one literal or constant that lives as long as the
+  // connection. A statement that is already in use is prepared a second time. The query's Next()
+  // returns an error of the preparation.
   SqliteQuery Query(const char* literal);
-  // A statement that is prepared for this one use.
+  // A statement prepared for this use only.
   SqliteQuery QueryOnce(std::string_view sql);
-  // Runs one or several statements; their rows are of no interest.
+  // Runs one or several statements and ignores their rows.
   Status Execute(std::string_view sql);
 
   // Rows that the last INSERT, UPDATE or DELETE touched.
   int64_t changes() const;
   bool in_transaction() const;
-  // The file, or the way to it, does not let this connection write.
+  // True if the file or its directory does not permit this connection to write.
   bool is_read_only() const;
-  // Leaves an open transaction, if there is one. False: the connection is of no use any more.
+  // Rolls back an open transaction, if there is one. False: the connection is no longer usable.
   bool Rollback();
 
-  // The write-ahead log stays, with its room, when the last connection is closed.
+  // Keeps the write-ahead log and its allocated space when the last connection is closed.
   void KeepLog();
 
   // Copies the database, as it stands in this connection's transaction if one is open, into the
-  // file of `target`; `progress` hears pages done and pages in all.
+  // file of `target`; `progress` receives pages done and pages in total.
   Status CopyTo(SqliteConnection& target, const std::function<void(int64_t, int64_t)>& progress);
 
   const std::string& path() const { return path_; }
-  // From then on statements are interrupted: DEADLINE_EXCEEDED. nullopt: never.
+  // The deadline of statements: they are interrupted then with DEADLINE_EXCEEDED. nullopt: none.
   void SetDeadline(std::optional<std::chrono::steady_clock::time_point> deadline);
   bool is_overdue() const { return deadline_ && std::chrono::steady_clock::now() >= *deadline_; }
-  // The hook's answer; 0 when there is none.
+  // The hook's answer; 0 without a hook.
   int AskHook(std::string_view sql) const { return hook_ ? hook_(sql) : 0; }
   Error LastError(std::string_view sql) const;
 

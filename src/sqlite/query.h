@@ -6,9 +6,9 @@
 //   if (found) RETURN_IF_ERROR(query.Read(name, cpu_cores));
 //
 // Ids are 16-byte blobs, times INTEGER microseconds, enums with EnumText their words, an empty
-// optional is NULL. A type of several columns joins in with its own BindValue() and ReadValue().
-// Belongs to one thread and must not outlive its connection. The statement is reset when the query
-// is destroyed, so that it holds no read lock.
+// optional is NULL. A type of several columns provides its own BindValue() and ReadValue(). Belongs
+// to one thread and must not outlive its connection. The statement is reset when the query is
+// destroyed, so that it holds no read lock.
 #pragma once
 
 #include <cstdint>
@@ -29,12 +29,12 @@ namespace tallyman {
 
 class SqliteConnection;
 
-// Bytes that are kept as a BLOB and not as text.
+// Bytes stored as a BLOB instead of text.
 struct SqliteBlob {
   std::string_view bytes;
 };
 
-// How a value is kept, whatever its column is declared as.
+// The storage class of a value, independent of its column's declared type.
 enum class SqliteType { kNull, kInteger, kText, kBlob };
 
 class SqliteQuery {
@@ -43,27 +43,27 @@ class SqliteQuery {
   SqliteQuery& operator=(SqliteQuery&&) = delete;
   ~SqliteQuery();
 
-  // Gives all parameters, in order. Text in lvalues and string_views is not copied: it has to live
-  // until the last Next(). A std::string that is a temporary is copied.
+  // Binds all parameters, in order. Text in lvalues and string_views is not copied: it must live
+  // until the last Next(). A temporary std::string is copied.
   template <class... T>
   void Bind(T&&... values) {
     StartBinding();
     (BindValue(*this, std::forward<T>(values)), ...);
   }
 
-  // Steps; true: there is a row to read.
+  // Steps to the next row; false: there is none.
   Result<bool> Next();
-  // Steps to the end, for statements whose rows, if any, are of no interest.
+  // Steps to the end and ignores rows.
   Status Run();
 
-  // Reads the columns of the current row, from the left. DATA_LOSS DATABASE_CORRUPT when a value is
-  // not of the form of its type.
+  // Reads the columns of the current row, from the left. DATA_LOSS DATABASE_CORRUPT when a value
+  // does not have the form of its type.
   template <class... T>
   Status Read(T&... values) {
     column_ = 0;
     return ReadMore(values...);
   }
-  // Goes on behind the column that was read last.
+  // Continues after the column that was read last.
   template <class... T>
   Status ReadMore(T&... values) {
     if ((ReadValue(*this, values) && ...)) return {};
@@ -83,12 +83,13 @@ class SqliteQuery {
   int64_t TakeInteger();
   std::string_view TakeText();  // valid until the next Next()
   std::string_view TakeBlob();  // likewise
-  // What Read() gives when a ReadValue() refuses a value.
+  // The error of Read() when a ReadValue() rejects a value.
   Error CorruptValue() const;
 
  private:
   friend class SqliteConnection;
-  // `busy`: the flag of the cached statement to clear at the end; null: the statement is its own.
+  // `busy`: the flag of the cached statement to clear at the end; null: the query owns the
+  // statement.
   SqliteQuery(SqliteConnection& connection, sqlite3_stmt* statement, bool* busy)
       : connection_(&connection), statement_(statement), busy_(busy) {}
   SqliteQuery(SqliteConnection& connection, Error error)

@@ -10,7 +10,7 @@
 namespace tallyman {
 namespace {
 
-// What to do about a primary result code.
+// The meaning of a primary result code and the advice for it.
 struct Meaning {
   int primary_code;
   Code code;
@@ -58,7 +58,7 @@ Error SqliteError(int extended_code, std::string_view message, std::string_view 
   const Meaning& meaning = MeaningOf(extended_code);
   if (message.empty()) message = sqlite3_errstr(extended_code);
   if (meaning.primary_code == SQLITE_NOTADB) {
-    // The statement is whichever came first, and says nothing.
+    // The statement is an arbitrary one and would mislead.
     return Error(meaning.code, std::string(meaning.reason),
                  fmt::format("database {}: {}", path, meaning.advice))
         .About(fmt::format("database {}", path))
@@ -75,8 +75,8 @@ Error SqliteError(int extended_code, std::string_view message, std::string_view 
 
 Error SqliteCorruptValue(std::string_view path, std::string_view sql, int column) {
   return DataLoss("DATABASE_CORRUPT",
-                  fmt::format("database {}: column {} of a row is not of the form that was "
-                              "written: run `tallyman db check`, and restore a backup",
+                  fmt::format("database {}: column {} of a row does not have the form in which it "
+                              "is written: run `tallyman db check`, and restore a backup",
                               path, column))
       .About(fmt::format("database {}", path))
       .With("column", std::to_string(column))

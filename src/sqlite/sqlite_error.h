@@ -8,7 +8,7 @@
 //   CORRUPT           DATA_LOSS DATABASE_CORRUPT
 //   NOTADB            FAILED_PRECONDITION NOT_A_DATABASE
 //   NOMEM             RESOURCE_EXHAUSTED OUT_OF_MEMORY
-//   CONSTRAINT        INTERNAL CONSTRAINT_FAILED; whoever knows the schema says more
+//   CONSTRAINT        INTERNAL CONSTRAINT_FAILED; callers that know the schema refine it
 //   anything else     INTERNAL DATABASE_ERROR
 //
 // Each carries the facts sqlite_code (extended, a number), sqlite_message and statement.
@@ -20,11 +20,11 @@
 
 namespace tallyman {
 
-// `message` is SQLite's own; empty: the code's standard text. `sql` may be empty.
+// `message` is SQLite's; empty: the code's standard text. `sql` may be empty.
 Error SqliteError(int extended_code, std::string_view message, std::string_view path,
                   std::string_view sql);
 
-// What was read is not of the form that was written.
+// A value read does not have the form in which it is written.
 Error SqliteCorruptValue(std::string_view path, std::string_view sql, int column);
 
 }  // namespace tallyman

@@ -11,11 +11,10 @@ namespace {
 constexpr int64_t kPage = 200;
 
 Error Different(std::string_view what) {
-  return DataLoss(
-      "COPY_DIFFERS",
-      fmt::format("{} is not the same in the copy, so nothing of it was kept: this is a "
-                  "bug or a damaged database; run `tallyman db check` on both",
-                  what));
+  return DataLoss("COPY_DIFFERS",
+                  fmt::format("{} differs in the copy, so nothing of it was kept: this is a bug or "
+                              "a damaged database; run `tallyman db check` on both",
+                              what));
 }
 
 bool SameAudit(const HostAudit& a, const HostAudit& b) {
@@ -82,8 +81,8 @@ Status CheckSameTables(std::vector<CopyTable> ours, std::vector<CopyTable> their
     const std::string& name = i < ours.size() ? ours[i].name : theirs[i].name;
     return Fail(FailedPrecondition(
         "SCHEMAS_DIFFER",
-        fmt::format("table {} is not the same in both databases: bring both to this program's "
-                    "schema with `tallyman db migrate`, and take out tables that are not its own",
+        fmt::format("table {} differs between the databases: bring both to this program's schema "
+                    "with `tallyman db migrate`, and remove tables that do not belong to it",
                     name)));
   }
   return {};
@@ -153,7 +152,7 @@ std::vector<CopyTable> SortByReferences(
       });
     };
     auto ready = std::ranges::find_if(tables, is_ready);
-    // Tables that point to one another in a circle: the database has to defer its checks.
+    // Tables with a cycle of references: the database must defer its checks.
     if (ready == tables.end()) ready = tables.begin();
     placed.insert(ready->name);
     sorted.push_back(std::move(*ready));

@@ -10,7 +10,7 @@
 namespace tallyman {
 
 std::string CorrectionsToJson(const std::vector<Drift>& corrections);
-// False: not of that form.
+// False: the text does not have that form.
 bool CorrectionsFromJson(std::string_view text, std::vector<Drift>& corrections);
 
 }  // namespace tallyman

@@ -1,4 +1,4 @@
-// INSERT statements from the columns of row_shapes.h, put together by the compiler.
+// INSERT statements, built at compile time from the columns of row_shapes.h.
 //
 //   kInsertSql<"INSERT INTO orgs", "id, name", "VALUES">.data()
 //     -> INSERT INTO orgs (id, name) VALUES ($1, $2)
@@ -12,7 +12,7 @@
 
 namespace tallyman {
 
-// A string literal as a parameter of a template.
+// A string literal as a template parameter.
 template <size_t kSize>
 struct SqlLiteral {
   char text[kSize];
@@ -21,7 +21,7 @@ struct SqlLiteral {
   constexpr std::string_view view() const { return {text, kSize - 1}; }
 };
 
-// Writes into an array that is long enough; one that is not does not compile.
+// Writes into an array; one that is too short does not compile.
 template <size_t kSize>
 struct SqlWriter {
   std::array<char, kSize> text{};
@@ -56,7 +56,7 @@ inline constexpr auto kInsertSql = [] {
   return writer.text;
 }();
 
-// A new row of each table; kFrom is how a database is given the values, "VALUES".
+// A new row of each table; kFrom is how the database receives the values, such as "VALUES".
 template <SqlLiteral kFrom>
 struct InsertSql {
   template <SqlLiteral kTable, SqlLiteral kColumns>

@@ -1,4 +1,4 @@
-// Lists: filters, order and keyset pages, the same for every backend.
+// Lists: filters, order and keyset pagination, the same for every backend.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ using FieldValue = std::variant<int64_t, std::string>;
 enum class FieldType { kInteger, kText };
 enum class Comparison { kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
 
-// What a list may be filtered and ordered by. A field whose name ends in _id takes an id in text
-// form; the others take names, which are unique. `org` is empty where a row is everybody's.
+// The fields by which a list may be filtered and ordered. A field whose name ends in _id takes an
+// id in text form; the others take unique names. `org` is empty for rows that belong to no org.
 struct ListField {
   std::string_view name;
   FieldType type;
@@ -56,7 +56,7 @@ struct Condition {
   FieldValue value;
 };
 
-// Where the page before ended: the value of the ordering field and the row's key.
+// The end of the previous page: the value of the ordering field and the row's key.
 struct ListCursor {
   FieldValue value;
   std::string key;
@@ -69,10 +69,10 @@ struct ListQuery {
   bool descending = false;
   std::optional<ListCursor> after;
   int64_t limit = 100;
-  bool with_deleted = false;  // also nodes that are deleted, or hosts that are retired
+  bool with_deleted = false;  // include deleted nodes, or retired hosts
 };
 
-// Rows with the names that people read. `cursor` is where a next page would start.
+// Rows with the names that people read. `cursor` is where the next page starts.
 struct NodeRow {
   Node node;
   std::string org;
@@ -117,7 +117,7 @@ struct TokenRow {
   ListCursor cursor;
 };
 
-// A line of the audit trail: the record without the answer that was given.
+// A line of the audit trail: the record without its stored answer.
 struct RequestRow {
   RequestRecord record;
   std::string org;  // "" an actor of all orgs

@@ -19,9 +19,9 @@ struct FieldSql {
   std::string_view name;
   ListValueKind kind;
   std::string_view expression;
-  // For "=" where that lets an index be used; each {0} is the value. Empty: none.
+  // For "=", if that permits the use of an index; each {0} is the value. Empty: none.
   std::string_view equals = "";
-  bool equals_nodes = false;  // `equals` is the nodes whose commands are meant
+  bool equals_nodes = false;  // `equals` selects the nodes whose commands are listed
 };
 
 struct ListingSql {
@@ -32,8 +32,8 @@ struct ListingSql {
   std::span<const ListField> names;
 };
 
-// LEFT JOINs to the rows that names come from: they keep the listed table in the outer loop, so
-// that its index gives the order, and rows of a damaged database show.
+// LEFT JOINs to the tables that supply names: they keep the listed table in the outer loop, so that
+// its index gives the order, and rows of a damaged database still appear.
 constexpr FieldSql kOrgFields[] = {{"name", kText, "o.name"},
                                    {"created_at", kInteger, "o.created_at"}};
 constexpr FieldSql kRegionFields[] = {{"name", kText, "r.name"},
@@ -137,7 +137,7 @@ constexpr auto kNamesOf = [] {
   return names;
 }();
 
-// In the order of the enumerators of Listing. `{}` is where the order and the key are selected.
+// In the order of the enumerators of Listing. `{}` marks where the order and the key are selected.
 constexpr ListingSql kListings[] = {
     {"SELECT " TALLYMAN_ORG_COLUMNS("o.") "{} FROM orgs o", "o.id", kUuid, kOrgFields,
      kNamesOf<kOrgFields>},
@@ -167,7 +167,7 @@ constexpr ListingSql kListings[] = {
      "e.cursor", kInteger, kEventFields, kNamesOf<kEventFields>},
     {"SELECT " TALLYMAN_TOKEN_ROW "{}" TALLYMAN_FROM_TOKENS, "t.id", kUuid, kTokenFields,
      kNamesOf<kTokenFields>},
-    // The key of a request has three parts; as one text they still tell rows apart.
+    // The key of a request has three parts; joined into one text they remain unique.
     {"SELECT " TALLYMAN_REQUEST_COLUMNS(
          "q.") ", coalesce(o.name, ''){} FROM requests q LEFT JOIN orgs o ON o.id = q.org_id",
      "", kText, kRequestFields, kNamesOf<kRequestFields>},
@@ -193,7 +193,7 @@ struct Builder {
     where += where.empty() ? " WHERE " : " AND ";
     where += condition;
   }
-  // Adds a parameter and gives its name.
+  // Adds a parameter and returns its name.
   std::string Add(FieldValue value, ListValueKind kind) {
     params.push_back({std::move(value), kind});
     return fmt::format("${}", params.size());
@@ -214,7 +214,7 @@ void RequireAfter(Builder& builder, const ListingSql& listing, const FieldSql& o
                               value, builder.Add(key, listing.key_kind)));
 }
 
-// Text that is no id equals none, and stands before all of them.
+// Text that is not an id equals no id, and sorts before all of them.
 std::string CompareWithNoId(const FieldSql& field, Comparison comparison) {
   switch (comparison) {
     case Comparison::kEqual:

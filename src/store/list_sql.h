@@ -1,4 +1,4 @@
-// Lists as SQL: which expression stands for which field, and the keyset query over them.
+// Lists as SQL: the expression of each field, and the keyset-pagination query over them.
 #pragma once
 
 #include <string>
@@ -10,18 +10,18 @@
 
 namespace tallyman {
 
-// How a value of a field, or a key, is kept.
+// How a value of a field, or a key, is stored.
 enum class ListValueKind { kInteger, kText, kUuid };
 
-// Where databases differ.
+// The differences between databases.
 struct ListDialect {
-  // That a command c is one of the nodes {}, by the two indexes that commands lie in.
+  // Condition that a command c belongs to the nodes {}, by the two indexes on commands.
   std::string_view commands_of;
-  // One text that tells requests q apart.
+  // One text that identifies a request q.
   std::string_view request_key;
-  // What holds of events e that are read by their cursor; "": nothing more.
+  // A further condition on events e that are read by their cursor; "": none.
   std::string_view settled_events;
-  // How many rows are wanted is a parameter; else a number, by which the planner chooses.
+  // The limit is a parameter; otherwise a literal number, which helps the planner to choose.
   bool limit_is_parameter = false;
 };
 
@@ -32,13 +32,13 @@ struct ListParameter {
 };
 
 // Its rows have the listing's columns, then the value of the ordering field and the key, which
-// ReadListCursor() takes.
+// ReadListCursor() reads.
 struct ListSql {
-  std::string text;                   // made for this one time
+  std::string text;                   // made for this use only
   std::vector<ListParameter> params;  // $1, $2, ...: each appears first after the one before it
   ListValueKind order_kind;
   ListValueKind key_kind;
-  bool by_cursor = false;  // events, as a follower reads them, and whoever asks where to begin
+  bool by_cursor = false;  // events, as followers read them, and callers that ask where to begin
 };
 
 // INVALID_ARGUMENT, reason INVALID_LIST, for a field that the listing does not have.
@@ -65,8 +65,8 @@ Status ReadListCursor(Rows& rows, const ListSql& list, ListCursor& cursor) {
   return {};
 }
 
-// Gives the parameters to `bind`, each as what it is in the table; ids only live so long. Text that
-// is no id becomes nil, which stands before all ids: where a page begins.
+// Passes the parameters to `bind`, each in its type in the table; ids live only during the call.
+// Text that is not an id becomes nil, which sorts before all ids: the start of the list.
 template <class Bind>
 void BindListParameters(const ListSql& list, const Bind& bind) {
   for (const auto& [value, kind] : list.params) {

@@ -105,8 +105,8 @@ inline constexpr char kHostTotals[] = "SELECT count(*) FROM host_reports WHERE p
 inline constexpr char kHostLedger[] =
     "SELECT " TALLYMAN_LEDGER_COLUMNS("l.")
     ", l.corrections FROM ledger l WHERE l.host_id = $1 AND l.seq > $2 ORDER BY l.seq LIMIT $3";
-// A node has no index of its own here: one row fewer to write in every upgrade. Its host's entries
-// lie side by side.
+// There is no index by node, which saves one row written per upgrade. The entries of its host are
+// adjacent.
 inline constexpr char kNodeLedger[] =
     "SELECT " TALLYMAN_LEDGER_COLUMNS("l.")
     ", l.corrections FROM ledger l WHERE l.host_id = (SELECT host_id FROM nodes WHERE id = $1) "

@@ -10,7 +10,7 @@ std::vector<HostId> HostsTouched(const std::vector<ChangeSet>& changes) {
     for (const Host& host : set.new_hosts) hosts.push_back(host.id);
     for (const HostUpdate& update : set.host_updates) hosts.push_back(update.after.id);
     for (const LedgerEntry& entry : set.ledger) hosts.push_back(entry.host_id);
-    // Also where a decision forgot the host: a node that moves its books without it.
+    // This includes hosts that a decision forgot: those of nodes whose books move without them.
     for (const Node& node : set.new_nodes) hosts.push_back(node.host_id);
     for (const NodeUpdate& update : set.node_updates) hosts.push_back(update.after.host_id);
   }

@@ -1,4 +1,4 @@
-// What every backend proves and compares, whatever its SQL: pure functions over rows.
+// What every backend proves and compares: pure functions over rows.
 #pragma once
 
 #include <optional>
@@ -8,10 +8,10 @@
 
 namespace tallyman {
 
-// The hosts whose books have to balance when these changes are written, in id order.
+// The hosts whose books must balance after these changes, in id order.
 std::vector<HostId> HostsTouched(const std::vector<ChangeSet>& changes);
 
-// What a node's host has to keep aside for it beyond what it is charged.
+// What a node's host must reserve for it beyond its charge.
 Resources HoldOf(const Resources& charged, const std::optional<Resources>& running,
                  const std::vector<Transition>& transitions);
 

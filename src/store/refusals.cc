@@ -9,10 +9,9 @@ namespace tallyman {
 
 Error NotOneRow(std::string reason, std::string_view kind, std::string_view name, const Uuid& id,
                 int64_t version) {
-  return Internal(std::move(reason),
-                  fmt::format("{} {} is not at version {} any more, or is not there: nothing was "
-                              "written; try again",
-                              kind, Quote(name), version))
+  return Internal(std::move(reason), fmt::format("{} {} is no longer at version {}, or does not "
+                                                 "exist: nothing was written; try again",
+                                                 kind, Quote(name), version))
       .About(fmt::format("{} {}", kind, name))
       .With("id", id.ToString())
       .With("version", std::to_string(version));

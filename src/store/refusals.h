@@ -1,4 +1,4 @@
-// Errors that every backend has to give in the same words; store.h lists them.
+// Errors that every backend returns in the same words; store.h lists them.
 #pragma once
 
 #include <string>
@@ -32,13 +32,13 @@ Error NotOneRow(std::string reason, std::string_view kind, std::string_view name
 Error CommandNotThere(const CommandId& id);
 // A token was revoked or used since it was read.
 Error TokenChanged(const TokenId& id);
-// The proof of the books failed: on `wrong` hosts, and on the first of them because of `why`.
+// The proof of the books failed on `wrong` hosts; `why` describes the first of them.
 Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
                     std::string_view why);
-// A later report of the host was written meanwhile.
+// A later report of the host was written in the meantime.
 Error ReportOutdated(const HostId& host);
 Error SumsOverflow(const HostId& host);
-// `what` is missing or broken about the config of a node.
+// `what` says what is missing or broken in the config of a node.
 Error UnreadableConfig(const Node& node, std::string_view what);
 Error MissingImage(const Node& node);
 Error UnreadableCorrections(const LedgerEntry& entry);

@@ -1,8 +1,8 @@
-// The shape of each row that is stored, once for all databases: its columns, and the fields that
-// they stand for, in the same order.
+// The shape of each stored row, once for all databases: its columns and the matching fields, in the
+// same order.
 //
-// A macro takes what stands before each column, "n." or "". A database's reader reads a row field
-// by field with its own ReadValue(); a type of several columns, such as Resources, has one there.
+// A macro takes the prefix of each column, "n." or "". A database's reader reads a row field by
+// field with its own ReadValue(), which also covers types of several columns, such as Resources.
 #pragma once
 
 #include <tuple>
@@ -77,7 +77,7 @@ auto Fields(Is<HostClaim> auto& claim) {
 // Of a host h: whether it should be cordoned.
 #define TALLYMAN_IS_CLAIMED "EXISTS (SELECT 1 FROM host_claims c WHERE c.host_id = h.id)"
 
-// Without the id; the second is what ConfigToJson() makes.
+// Without the id; the second column holds the result of ConfigToJson().
 #define TALLYMAN_CONFIG_COLUMNS(t) \
   t "image_id, " t "json, " TALLYMAN_RESOURCE_COLUMNS(t) ", " t "created_at"
 
@@ -98,7 +98,7 @@ auto Fields(Is<Node> auto& node) {
                   node.updated_at, node.released_at, node.deleted_at);
 }
 
-// What a command is made with, and what only befalls it later.
+// The columns a command is created with, and those that are set later.
 #define TALLYMAN_NEW_COMMAND_COLUMNS(t)                                                 \
   t "id, " t "node_id, " t "host_id, " t "kind, " t "state, " t "seq, " t "attempt, " t \
     "from_config_id, " t "to_config_id, " t "payload, " t "created_at, " t "ended_at"
@@ -114,7 +114,7 @@ auto Fields(Is<Command> auto& command) {
                         std::tie(command.taken_at, command.not_before, command.outcome));
 }
 
-// Of a command c, with the configs f and t that it leads from and to.
+// The columns of a command c, with the configs f and t that it leads from and to.
 #define TALLYMAN_TRANSITION_COLUMNS                                                             \
   "c.id, c.kind, c.state, c.seq, c.from_config_id, c.to_config_id, " TALLYMAN_RESOURCE_COLUMNS( \
       "f.") ", " TALLYMAN_RESOURCE_COLUMNS("t.") ", c.attempt, c.taken_at"
@@ -130,7 +130,7 @@ auto Fields(Is<LedgerEntry> auto& entry) {
                   entry.request_id, entry.actor_id, entry.created_at);
 }
 
-// The database gives the cursor.
+// The database assigns the cursor.
 #define TALLYMAN_NEW_EVENT_COLUMNS(t)                                                   \
   t "kind, " t "org_id, " t "host_id, " t "node_id, " t "actor_id, " t "request_id, " t \
     "detail, " t "created_at"
@@ -152,7 +152,7 @@ auto Fields(Is<Token> auto& token) {
                   token.revoked_at, token.used_at, token.nonce_digest);
 }
 
-// Without the answer.
+// Without the stored answer.
 #define TALLYMAN_REQUEST_COLUMNS(t)                                                           \
   t "org_id, " t "actor_id, " t "request_id, " t "method, " t "address, " t "body_digest, " t \
     "created_at"
@@ -173,7 +173,7 @@ auto Fields(Is<HostReport> auto& report) {
                   report.problem, report.incident_number);
 }
 
-// Without host and node, which whoever asks knows, and the time of the change.
+// Without host and node, which the reader knows, and without the time of the change.
 #define TALLYMAN_NODE_REPORT_COLUMNS(t)                                                           \
   t "config_id, " t "image_uri, " t "container_id, " t "run_state, " t                            \
     "health, " TALLYMAN_RESOURCE_COLUMNS(t) ", " t "pending, " t "remains, " t "restarts, " t     \
@@ -191,10 +191,10 @@ auto Fields(Is<ReportedEnd> auto& end) {
   return std::tie(end.exit_code, end.signal, end.out_of_memory, end.at, end.output);
 }
 
-// Where a count of incidents stays.
+// The bound at which a count of incidents saturates.
 #define TALLYMAN_COUNT_MAX "4611686018427387904"
 
-// A row as it is first written, without what it only gets later.
+// A row when it is first written, without the columns that are set later.
 template <class Row>
 struct AsNew {
   const Row& row;

@@ -1,7 +1,8 @@
-// What reads by a key, a name or a page, written once for the databases that are spoken to in SQL.
+// Reads by key, by name and by page, written once for all SQL databases.
 //
 // SqlReads<Tx> is the part of a transaction that is the same everywhere; a database's own
-// transaction derives from it, instantiates it in one file with sql_reads_definitions.h, and gives:
+// transaction derives from it, instantiates it in one file with sql_reads_definitions.h, and
+// provides:
 //   kReadSql                    the texts that differ
 //   Select(sql, values...)      a statement's rows: Next(), Read(), ReadMore(). `sql` is kept
 //                               prepared. Text among the values outlives the rows.
@@ -10,8 +11,8 @@
 //   CheckReadable()             nothing was written yet
 //   ReadImages(ids)             the images in that order; null where there is none
 //
-// Both databases take these texts: parameters are $1, $2, ..., each first met after the one before
-// it (SQLite numbers them as it meets them), with coalesce() and CAST().
+// Both databases take these texts: parameters are $1, $2, ..., each appearing first after the one
+// before it (SQLite numbers them in order of appearance), with coalesce() and CAST().
 #pragma once
 
 #include <tuple>
@@ -38,8 +39,8 @@ struct ReadSql {
       "commands_open") " WHERE e.host_id = $1 AND e.node_id = c.node_id AND e.seq < c.seq " \
                        "AND e.state = 'open') "
 
-// ReadSql where `by_index("NAME")`, after a table, names the index to use. The largest number is
-// that of the names from PREFIX- up to, but not including, PREFIX. ('.' follows '-') that end in
+// ReadSql, where `by_index("NAME")` after a table names the index to use. The largest number is
+// taken over the names from PREFIX- up to, but not including, PREFIX. ('.' follows '-') that end in
 // digits only.
 #define TALLYMAN_READ_SQL(list_dialect, by_index) \
   {list_dialect,                                                                                \
@@ -60,7 +61,7 @@ struct ReadSql {
    " WHERE released_at IS NULL AND deleted_at IS NULL), (SELECT count(*) FROM hosts), "         \
    "(SELECT count(*) FROM ledger)"}
 
-// A statement and its values, until the end of the expression that it is made in.
+// A statement and its values, valid until the end of the full expression.
 template <class... T>
 struct SqlAsk {
   const char* sql;
@@ -121,13 +122,13 @@ class SqlReads : public WriteTx {
 
  private:
   Tx& tx() { return static_cast<Tx&>(*this); }
-  // By id where the text is one and names a row, else by name.
+  // By id if the text is the id of a row, else by name.
   template <class IdType, class... T>
   Result<bool> ReadByIdOrName(const char* by_id, const char* by_name, std::string_view id_or_name,
                               T&... values);
   Result<std::vector<LedgerEntry>> ReadEntries(const char* statement, const auto& of,
                                                int64_t after_seq, int64_t limit);
-  // `fields` gives those that the listing's columns are read into.
+  // `fields` returns the fields into which the listing's columns are read.
   template <class Row, class Fields>
   Result<std::vector<Row>> ReadList(Listing listing, const ListQuery& wanted, const Fields& fields);
 };

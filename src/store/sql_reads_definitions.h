@@ -27,7 +27,7 @@ Result<bool> ReadFirst(Result<Rows> rows, T&... values) {
   return ReadFirst(*rows, values...);
 }
 
-// Every row, as `read(rows, T&)` reads it.
+// Every row, read by `read(rows, T&)`.
 template <class T, class Rows, class Read>
 Result<std::vector<T>> ReadAll(Rows& rows, const Read& read) {
   std::vector<T> out;
@@ -44,7 +44,7 @@ Result<std::vector<T>> ReadAll(Result<Rows> rows, const Read& read) {
   return ReadAll<T>(*rows, read);
 }
 
-// The reference of an image, for rows that people read; its id where there is none.
+// The reference of an image, for rows that people read; its id if the image is missing.
 inline std::string NameOf(const std::shared_ptr<const Image>& image, const ImageId& id) {
   return image == nullptr ? id.ToString() : image->Reference();
 }

@@ -1,27 +1,27 @@
-// What a database must do for Tallyman.
+// The interface of a database.
 //
 // A write has three phases: lock and read, decide (pure), write. The function given to
 // Store::Write() does all three and may be run again from the start after a conflict, so it must
-// have no effect of its own outside the transaction. Before the commit the store proves the books:
-// on every host of a host, a node or a ledger entry in the change set, the four counters and the
-// holds equal the sums over the host's live nodes; every node's fields equal its config's by the
+// have no side effects outside the transaction. Before the commit the store proves the books: on
+// every host of a host, a node or a ledger entry in the change set, the four counters and the holds
+// equal the sums over the host's live nodes; every node's fields equal its config's by the
 // database's own constraint.
 //
 // Errors of Read() and Write(), beside those of the function itself:
 //   FAILED_PRECONDITION BOOKS_MISMATCH   the proof failed; nothing is written (fact "hosts" counts)
-//   INTERNAL HOST_UPDATE_FAILED          an update did not touch exactly the rows it meant
+//   INTERNAL HOST_UPDATE_FAILED          an update did not touch exactly the intended rows
 //   ALREADY_EXISTS NODE_NAME_TAKEN ...   a unique key is taken
-//   ABORTED TOKEN_CHANGED                a token was revoked or used meanwhile
-//   UNAVAILABLE DATABASE_BUSY            locked for longer than the bound; try again
-//   UNAVAILABLE ROWS_LOCKED              rows of this transaction are; others may be free
-//   UNAVAILABLE DATABASE_CONFLICT        others changed the same rows, more often than the bound
+//   ABORTED TOKEN_CHANGED                a token was revoked or used in the meantime
+//   UNAVAILABLE DATABASE_BUSY            the database stayed locked for longer than the bound
+//   UNAVAILABLE ROWS_LOCKED              rows of this transaction did; others may be free
+//   UNAVAILABLE DATABASE_CONFLICT        conflicts with other transactions exceeded the retry bound
 //   UNAVAILABLE DATABASE_UNREACHABLE / DATABASE_TIMEOUT / DATABASE_QUEUE_TIMEOUT
-//   RESOURCE_EXHAUSTED DATABASE_QUEUE_FULL  too many wait for a connection already
-//   UNAVAILABLE COMMIT_UNKNOWN           the reply of the commit was lost: it happened or not. Run
-//                                        again under the same request ids, whose rows wait for or
-//                                        find the first attempt
+//   RESOURCE_EXHAUSTED DATABASE_QUEUE_FULL  too many requests wait for a connection
+//   UNAVAILABLE COMMIT_UNKNOWN           the reply to the commit was lost: in doubt. Run it
+//                                        again with the same request ids: their rows wait for
+//                                        the first attempt or find its result
 //   UNAVAILABLE DATABASE_FULL / DATABASE_IO / DATABASE_READ_ONLY
-//   DATA_LOSS DATABASE_CORRUPT           what is stored cannot be what was written
+//   DATA_LOSS DATABASE_CORRUPT           stored data cannot be what was written
 //
 // A Store is thread-safe; a transaction belongs to the thread that runs the function.
 #pragma once
@@ -56,7 +56,7 @@ struct PlacementQuery {
   int64_t limit = 1;
 };
 
-// A config that may be one of a node's.
+// A config that may belong to a node.
 struct NodeConfigKey {
   NodeId node_id;
   ConfigId config_id;
@@ -76,14 +76,14 @@ struct LockSet {
   std::vector<HostId> hosts;
   std::vector<ImageId> images;              // read only: immutable
   std::vector<OrgId> orgs;                  // read only
-  std::vector<std::string> node_names;      // which live nodes bear them already
-  std::vector<RequestKey> requests;         // answers given before
+  std::vector<std::string> node_names;      // to find live nodes that have them
+  std::vector<RequestKey> requests;         // to find stored answers
   std::optional<PlacementQuery> placement;  // its candidates are locked as hosts
   bool with_sums = false;                   // read HostSnapshot::sums and ledger_balance as well
-  // For reports. What was last heard from these hosts is locked before all else; a host or a node
-  // is not locked for it.
+  // For reports: the last reports of these hosts are locked first; this locks neither a host nor a
+  // node.
   std::vector<HostId> report_hosts;
-  std::vector<CommandId> commands;  // where they belong; read only
+  std::vector<CommandId> commands;  // to find their nodes and hosts; read only
   bool with_history = false;        // read NodeSnapshot::ended_seq and configs as well
   std::vector<NodeConfigKey> node_configs;
 
@@ -98,18 +98,19 @@ struct Snapshot {
   std::unordered_map<OrgId, Org> orgs;
   std::map<std::string, NodeId, std::less<>> taken_names;
   std::map<RequestKey, RequestRecord> requests;
-  std::vector<HostId> candidates;                       // of the placement query, best first
-  std::unordered_map<HostId, HostReport> host_reports;  // of those heard from
+  std::vector<HostId> candidates;                       // result of the placement query, best first
+  std::unordered_map<HostId, HostReport> host_reports;  // of hosts that have reported
   std::unordered_map<CommandId, CommandPlace> commands;
 };
 
 struct NodeAndConfig {
   NodeRow row;
-  NodeConfig config;          // that the node should run
-  std::string running_image;  // of the config that it runs; "": of none
+  NodeConfig config;          // the config that the node should run
+  std::string running_image;  // image of the running config; "": none
 };
 
-// Which commands a host can be given: of each node the oldest that is open, unless it has to wait.
+// The commands that can be handed out to a host: the oldest open one of each node, unless it has to
+// wait.
 struct HandOutQuery {
   HostId host_id;
   Time now;
@@ -122,7 +123,7 @@ struct HandOut {
     bool handed_out = false;  // Node::handed_out
   };
   std::vector<Entry> commands;  // by node
-  std::optional<Time> next_at;  // when the first of those that wait can be given
+  std::optional<Time> next_at;  // when the first waiting command can be handed out
   std::optional<HostReport> last_heard;
 };
 
@@ -131,17 +132,16 @@ struct CommandOfNode {
   NodeId node_id;
 };
 
-// A consistent view of the database. Lookups take an id or a name and give nullopt for what is not
-// there.
+// A consistent view of the database. Lookups take an id or a name and return nullopt for a missing
+// row.
 class ReadTx {
  public:
   virtual ~ReadTx() = default;
 
-  // All that is read from here on together takes no longer than that: DEADLINE_EXCEEDED
-  // otherwise.
+  // Sets the deadline of all further reads together; a read beyond it returns DEADLINE_EXCEEDED.
   virtual void LimitTime(std::chrono::milliseconds left) = 0;
 
-  // The rows a decision needs, unlocked: what a plan is made from.
+  // The rows a decision needs, without locks: the input of a plan.
   virtual Result<Snapshot> Load(const LockSet& wanted) = 0;
 
   virtual Result<std::optional<Org>> FindOrg(std::string_view id_or_name) = 0;
@@ -151,11 +151,11 @@ class ReadTx {
   virtual Result<std::optional<ProtocolVersion>> FindVersion(const ProtocolId& protocol,
                                                              std::string_view variant,
                                                              std::string_view semantic_version) = 0;
-  // A live or deleted node by id; by name the one that is not deleted.
+  // By id a live or deleted node; by name the one that is not deleted.
   virtual Result<std::optional<NodeRow>> FindNode(std::string_view id_or_name) = 0;
   virtual Result<std::optional<NodeAndConfig>> FindNodeAndConfig(std::string_view id_or_name) = 0;
-  // One more than the largest N of all nodes ever named PREFIX-N, at least 1: a deleted node's name
-  // is not given to another by itself.
+  // One more than the largest N of all nodes ever named PREFIX-N, at least 1: names of deleted
+  // nodes are not reused automatically.
   virtual Result<int64_t> NextNodeNumber(std::string_view prefix) = 0;
   virtual Result<std::optional<NodeConfig>> FindConfig(const ConfigId& id) = 0;
   virtual Result<std::shared_ptr<const Image>> FindImage(const ImageId& id) = 0;  // null: none
@@ -175,15 +175,15 @@ class ReadTx {
   virtual Result<std::vector<HostClaim>> ClaimsOf(const HostId& host) = 0;
   // By id.
   virtual Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) = 0;
-  // What its host last said of a node, and what was counted of it; nullopt: neither.
+  // A node's last report and incident counts; nullopt: it has neither.
   virtual Result<std::optional<ReportedNode>> FindReported(const NodePlace& node) = 0;
-  // Nodes of which their hosts said nothing are absent.
+  // Nodes without a report are absent.
   virtual Result<std::unordered_map<NodeId, NodeCondition>> FindConditions(
       const std::vector<NodePlace>& nodes) = 0;
   // Reads every report there is.
   virtual Result<ReportedTotals> CountReported() = 0;
-  // By id whatever has become of it: one indexed read, made for every call over a network. By name
-  // the one that is neither revoked nor used.
+  // By id a token in any state, with one indexed read, which every call over a network makes. By
+  // name the one that is neither revoked nor used.
   virtual Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) = 0;
 
   virtual Result<std::vector<OrgRow>> ListOrgs(const ListQuery& query) = 0;
@@ -202,11 +202,11 @@ class ReadTx {
   // Entries of a host with seq > after_seq, oldest first.
   virtual Result<std::vector<LedgerEntry>> HostLedger(const HostId& host, int64_t after_seq,
                                                       int64_t limit) = 0;
-  // Entries that a node caused (its host never changes), oldest first.
+  // Entries caused by a node (its host never changes), oldest first.
   virtual Result<std::vector<LedgerEntry>> NodeLedger(const NodeId& node, int64_t after_seq,
                                                       int64_t limit) = 0;
 
-  // What the live nodes of an org add up to.
+  // The sums over an org's live nodes.
   virtual Result<Books> OrgUsage(const OrgId& org) = 0;
 
   // The next hosts by id after `after` (nil: from the start), at most `limit`; bounded memory for
@@ -225,29 +225,30 @@ class ReadTx {
   virtual Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) = 0;
 };
 
-// What is forgotten of the audit trail, the oldest first.
+// The part of the audit trail to forget, the oldest first.
 struct PruneQuery {
   Time answers_after;  // answers of requests made in [answers_after, answers_before) are emptied
   Time answers_before;
-  Time rows_before;     // rows of requests made before that are deleted
-  int64_t limit = 500;  // of rows looked at, each
+  Time rows_before;     // rows of requests made before this are deleted
+  int64_t limit = 500;  // bound on the rows examined, for each kind
 };
 struct Pruned {
   int64_t answers = 0;
   int64_t rows = 0;
-  // Where the answers go on: all before are empty. answers_before when there are no more.
+  // Where to continue with answers: all before are empty. answers_before when none is left.
   Time answers_until;
-  bool done = false;  // nothing is left that the query asks for
+  bool done = false;  // nothing is left to forget
 };
 
 class WriteTx : public ReadTx {
  public:
-  // Phase one. Called once, before anything else of this transaction that a decision rests on.
+  // Phase one. Called once, before any other read of this transaction on which the decision
+  // depends.
   virtual Result<Snapshot> Lock(const LockSet& wanted) = 0;
-  // Phase three. May be buffered: errors come out of Store::Write(). A read after it is a
+  // Phase three. May be buffered: Store::Write() returns the errors. A read after it is a
   // programmer error.
   virtual void Apply(ChangeSet changes) = 0;
-  // Instead of Lock() and Apply(), in a transaction of its own. Two servers may do it at once.
+  // Used instead of Lock() and Apply(), in a separate transaction. Two servers may prune at once.
   virtual Result<Pruned> PruneRequests(const PruneQuery& query) = 0;
 };
 
@@ -262,22 +263,22 @@ class Store {
 };
 
 struct SchemaState {
-  int64_t version = 0;         // of the database; 0: empty
-  int64_t newest_version = 0;  // that this program knows
+  int64_t version = 0;         // the database's; 0: empty
+  int64_t newest_version = 0;  // the newest that this program knows
 };
 
-// The database as a whole, for people who look after it.
+// The database as a whole, for its administrators.
 class StoreAdmin {
  public:
   virtual ~StoreAdmin() = default;
   virtual Result<SchemaState> Schema() = 0;
   // Brings the schema up to the newest version. FAILED_PRECONDITION SCHEMA_TOO_NEW for a newer one.
   virtual Result<SchemaState> Migrate() = 0;
-  // A consistent copy while others write. `progress` hears pages done and pages in all.
+  // Makes a consistent copy while others write. `progress` receives pages done and pages in total.
   virtual Status Backup(const std::string& to,
                         const std::function<void(int64_t, int64_t)>& progress) = 0;
-  // The database's own integrity: pages, indexes, foreign keys. Empty: none found; else one line
-  // per fault.
+  // Checks the database's integrity: pages, indexes, foreign keys. Returns one line per fault;
+  // empty: none.
   virtual Result<std::vector<std::string>> CheckIntegrity() = 0;
 };
 

@@ -5,7 +5,7 @@
 namespace tallyman {
 namespace {
 
-// Observes what it has lived for, in seconds.
+// Observes its lifetime, in seconds.
 class Stopwatch {
  public:
   explicit Stopwatch(Distribution& distribution) : distribution_(distribution) {}

@@ -1,5 +1,5 @@
-// A store that counts how long its transactions take. Thread-safe as the store is; owns neither it
-// nor the metrics.
+// A store that measures how long its transactions take. As thread-safe as the wrapped store; owns
+// neither it nor the metrics.
 #pragma once
 
 #include "base/metrics.h"

@@ -39,7 +39,7 @@ class AgentCommandTest : public testing::Test {
     std::vector<std::string> words = Words(more);
     words.insert(words.begin(), TALLYMAN_PROGRAM);
     agent.Start(words, {"TALLYMAN_JOIN_TOKEN=token"});
-    ASSERT_TRUE(agent.AwaitLog("cannot join yet, trying again")) << agent.Log();
+    ASSERT_TRUE(agent.AwaitLog("cannot join yet, retrying")) << agent.Log();
   }
 
   TempDir dir_;
@@ -55,7 +55,7 @@ TEST_F(AgentCommandTest, HelpSaysHowAMachineJoins) {
 TEST_F(AgentCommandTest, StopsTheNodesOfAMachineThatGoesDown) {
   const Ran ran = Run({"agent", "--stop-nodes", "--data", data(), "--runtime", "simulated"});
   EXPECT_EQ(ran.status, 0) << ran.err;  // without a server, and without ever having joined
-  EXPECT_THAT(ran.err, HasSubstr("no node of this machine runs any more"));
+  EXPECT_THAT(ran.err, HasSubstr("all nodes of this machine are stopped"));
 }
 
 // It would start them again.
@@ -79,7 +79,7 @@ TEST_F(AgentCommandTest, SaysWhatIsMissingAndWhatToDo) {
         Case{{"agent", "--serve", kNobody}, "USAGE", "tallyman agent --help"},
         Case{Words({"--log", "xml"}), "USAGE", "text or json"},
         Case{Words(), "NOT_JOINED", "tallyman token create NAME --role join"},
-        Case{Words({"--rejoin"}), "NOT_JOINED", "cannot join anew without a join token"},
+        Case{Words({"--rejoin"}), "NOT_JOINED", "cannot rejoin without a join token"},
         Case{Words({"--join-token-file", "/nowhere"}), "FILE_MISSING", "/nowhere"}}) {
     const Ran ran = Run(bad.words);
     EXPECT_NE(ran.status, 0);

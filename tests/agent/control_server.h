@@ -1,5 +1,5 @@
-// A control plane on a socket for tests of the agent's process: what TestingControl is told to hand
-// out, with a door for joining and a stream of wake-ups. Decides nothing; the real one is in
+// A control plane on a socket for tests of the agent's process: it serves what TestingControl hands
+// out, with a method for joining and a stream of wake-ups. It decides nothing; the real one is in
 // tests/e2e.
 #pragma once
 
@@ -30,7 +30,7 @@ class ControlServer final : public HttpHandler {
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
 
-  // Streams end, and nobody listens until it is started again, at the same port.
+  // Ends the streams and stops listening until it is started again, at the same port.
   void Stop();
   bool Start();
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
@@ -39,13 +39,13 @@ class ControlServer final : public HttpHandler {
   void HandOut(const v1::HandedCommand& command);
   // Sends a wake-up on every stream.
   void Wake();
-  // It answers to no stream: agents have to poll.
+  // Answers no stream, so that agents have to poll.
   void RefuseStreams() { streams_refused_ = true; }
   void SetHostToken(const std::string& token) {
     Locked([&] { host_token_ = token; });
   }
 
-  // The outcomes that it was told.
+  // The outcomes that it received.
   std::vector<v1::Outcome> Outcomes();
   bool AwaitOutcomes(size_t count);
   int joins() {

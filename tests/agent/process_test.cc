@@ -138,7 +138,7 @@ TEST_F(AgentProcessTest, ABadJoinTokenEndsItWithAdvice) {
   join_token_ = "mistyped";
   StartAgent();
   EXPECT_NE(agent_.Wait(), 0);
-  EXPECT_THAT(agent_.Log(), HasSubstr("the join token was not taken: not a token of this server"));
+  EXPECT_THAT(agent_.Log(), HasSubstr("the join token was rejected: not a token of this server"));
   EXPECT_THAT(agent_.Log(), HasSubstr("tallyman token create NAME --role join"));
 }
 

@@ -1,4 +1,4 @@
-// A small fleet with two nodes on two hosts, for what goes on around an upgrade.
+// A small fleet with two nodes on two hosts, for tests of what happens around an upgrade.
 #pragma once
 
 #include <string>

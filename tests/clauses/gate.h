@@ -1,4 +1,4 @@
-// A way to stop what writes at a known place, and to make one write fail.
+// Stops writes at a known place, and makes one write fail.
 #pragma once
 
 #include <condition_variable>
@@ -9,11 +9,11 @@
 
 namespace tallyman {
 
-// Stops every write before it begins while it is shut, so that requests pile up behind it; refuses
-// one, as a full disk would, when it was told to.
+// While shut, it stops every write before it begins, so that requests queue up; on request it
+// refuses one, as a full disk would.
 class Gate {
  public:
-  // True: this write is to be refused.
+  // True: refuse this write.
   bool Pass() {
     std::unique_lock lock(mutex_);
     const bool refused = std::exchange(refuse_next_, false);

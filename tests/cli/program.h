@@ -1,4 +1,4 @@
-// Runs the real program in a directory of its own, for end-to-end tests.
+// Runs the real program in its own directory, for end-to-end tests.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,8 +16,8 @@ struct Ran {
   std::string err;
 };
 
-// Runs PROGRAM with the arguments and environment (NAME=VALUE) and nothing else of this process's
-// environment, with standard input from `in`, and waits for its end.
+// Runs PROGRAM with the arguments and only this environment (NAME=VALUE), with standard input from
+// `in`, and waits for its end.
 Ran RunProgram(const std::string& program, const std::vector<std::string>& arguments,
                const std::vector<std::string>& environment, const std::string& in = {});
 
@@ -35,8 +35,9 @@ class ProgramTest : public testing::Test {
 
  protected:
   // The program with TALLYMAN_DB set to this test's database, as actor "tester"; through a server
-  // with TALLYMAN_SERVER and a token of that name, but for `db`. What the server logs as warning or
-  // error meanwhile is added to its errors, where the program itself would have written it.
+  // with TALLYMAN_SERVER and a token of that name, except for `db`. Warnings and errors that the
+  // server logs in the meantime are added to its errors, where the program itself would have
+  // written them.
   Ran Tallyman(const std::vector<std::string>& arguments, const std::string& in = {}) const;
   // The same, where anything but status 0 fails the test.
   Ran Must(const std::vector<std::string>& arguments) const;
@@ -47,13 +48,13 @@ class ProgramTest : public testing::Test {
 
   std::string PathOf(const std::string& name) const { return (directory_ / name).string(); }
   std::string database() const { return PathOf("fleet.db"); }
-  // Writes a file into the directory and gives its name.
+  // Writes a file into the directory and returns its name.
   std::string Write(const std::string& name, const std::string& text) const;
 
   // Region eu with hosts h1 and h2 (32 cores, 128 GB, 8 TB), org acme, images p/v@1.0.0 (8 cores,
   // 16 GB, 1 TB), p/v@2.0.0 (16, 32 GB, 2 TB) and p/v@3.0.0 (as 2.0.0), node n-1 on h1 at 1.0.0.
   void CreateSmallFleet() const;
-  // The server, started if it is not there. REQUIRES: kViaServer.
+  // The server, started if necessary. REQUIRES: kViaServer.
   ServerProcess& server() const;
   const std::string& server_token() const { return token_; }
 

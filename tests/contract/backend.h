@@ -1,4 +1,4 @@
-// A database under test: what the contract suite needs of a backend beside Store and StoreAdmin.
+// A database under test: what the contract suite needs from a backend besides Store and StoreAdmin.
 //
 // To run the suite on another backend, implement StoreBackend and instantiate it beside
 // sqlite_backend.cc.
@@ -27,13 +27,13 @@ class StoreBackend {
   virtual std::string Literal(const Uuid& id) = 0;
   // The same database as another server would open it.
   virtual std::unique_ptr<Store> Another() = 0;
-  // Every row of every table, in an order of its own, to see what changed.
+  // Every row of every table, in a fixed order, to see changes.
   virtual std::string Dump() = 0;
   // From now on the database refuses to update rows of the table for which `condition` holds of
   // `new` (an SQL expression), with this message.
   virtual void RefuseUpdates(const std::string& table, const std::string& condition,
                              const std::string& message) = 0;
-  // From now on it does not update rows of the table, and says nothing.
+  // From now on it silently does not update rows of the table.
   virtual void IgnoreUpdates(const std::string& table) = 0;
 };
 
@@ -42,7 +42,7 @@ class BackupBackend : public StoreBackend {
  public:
   // Where a backup may go; a new place at every call.
   virtual std::string BackupTarget() = 0;
-  // Opens what Backup() wrote as a backend of its own.
+  // Opens what Backup() wrote as a separate backend.
   virtual std::unique_ptr<StoreBackend> Restore(const std::string& backup) = 0;
 };
 

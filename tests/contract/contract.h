@@ -37,7 +37,7 @@ class StoreContract : public testing::TestWithParam<BackendParameter> {
     return node;
   }
 
-  // Runs a read and gives what it found; a failure fails the test.
+  // Runs a read and returns its result; a failure fails the test.
   template <class Body>
   auto Read(const Body& body) {
     typename std::invoke_result_t<Body, ReadTx&>::value_type value{};
@@ -58,7 +58,7 @@ class StoreContract : public testing::TestWithParam<BackendParameter> {
     return Read([&](ReadTx& tx) { return tx.Load(wanted); });
   }
 
-  // What the database holds, in a form that two moments can be compared by.
+  // The content of the database, in a form that can be compared.
   std::string Everything();
 
   Fleet fleet_;

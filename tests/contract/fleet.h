@@ -28,12 +28,12 @@ class Fleet {
   ChangeSet CreateNode(const std::string& name, const HostId& host, const Image& image);
   // A transition of a stored node to another image, with no hold.
   ChangeSet Upgrade(const Node& before, const Image& image);
-  // Gives the node's resources back and deletes it.
+  // Releases the node's resources and deletes it.
   ChangeSet Delete(const Node& before);
 
   NodeConfig Config(const Image& image);
   RequestRecord Request(const std::string& id) const;
-  // In force, for ever, of all orgs.
+  // In force, without expiry, for all orgs.
   Token MakeToken(const std::string& name, Role role = Role::kOperator);
   Time Tick();
 

@@ -1,5 +1,5 @@
-// One control plane on one backend, behind its public door, with the time and the randomness of the
-// test: two of them that are given the same steps give the same bytes.
+// One control plane on one backend, through its public interface, with the time and the randomness
+// of the test: given the same steps, two of them return the same bytes.
 #pragma once
 
 #include <memory>
@@ -17,8 +17,8 @@
 
 namespace tallyman {
 
-// Starts anew with every step, so that what one backend does twice (a conflict, say) does not shift
-// the ids of all later steps.
+// Restarts with every step, so that a retry on one backend (after a conflict) does not shift the
+// ids of all later steps.
 class StepRandom final : public Random {
  public:
   // REQUIRES: nobody asks for a number meanwhile.
@@ -29,7 +29,7 @@ class StepRandom final : public Random {
   std::unique_ptr<SeededRandom> random_ = std::make_unique<SeededRandom>(0);
 };
 
-// Keeps nothing: a long run says a lot.
+// Keeps nothing, because a long run logs a lot.
 class NoLog final : public Log {
  public:
   void Write(const LogLine&) override {}

@@ -53,7 +53,7 @@ class Trial {
   void CheckOrgs();
   void CheckAudit();
   void CheckLists();
-  // Sends to every side; they must all say the same.
+  // Sends to every side; all answers must be equal.
   Heard SendToAll(const std::string& method, const google::protobuf::Message& request,
                   const PlainCaller& caller);
   Heard Agree(std::vector<Heard> replies);

@@ -1,8 +1,8 @@
-// What end-to-end tests make of a machine and has to go away again: network namespaces, mounts,
+// What end-to-end tests create on a machine and must remove again: network namespaces, mounts,
 // containers.
 //
-// The destructor takes everything down. What a test that was killed has left is swept by the next
-// one: all names carry the pid of their test.
+// The destructor removes everything. The next test removes the leftovers of one that was killed:
+// all names contain the pid of their test.
 #pragma once
 
 #include <filesystem>
@@ -29,7 +29,8 @@ class MachineParts {
   void AddHost(int number);
   // Where programs of the host run; a file for nsenter.
   std::string NamespaceFile(int number) const { return "/run/netns/" + Namespace(number); }
-  // As if its cable was pulled, long enough that all its connections are lost, and put back.
+  // As if its cable was unplugged, long enough that all its connections are lost, and plugged in
+  // again.
   void SetLink(int number, bool up) const;
   std::string server_address() const { return Address(1); }
   const std::filesystem::path& directory() const { return directory_; }

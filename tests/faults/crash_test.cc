@@ -54,7 +54,7 @@ std::vector<std::string> WriteAndKill(const std::string& path, uint64_t seed, si
   int status = 0;
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
-      << "the writer ended by itself: " << status;
+      << "the writer ended unexpectedly: " << status;
   std::vector<std::string> lines;
   for (size_t at = 0, end; (end = said.find('\n', at)) != std::string::npos; at = end + 1) {
     lines.push_back(said.substr(at, end - at));

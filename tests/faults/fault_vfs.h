@@ -1,4 +1,4 @@
-// A VFS that hands everything to the system's and fails the Nth write to any file.
+// A VFS that forwards everything to the system's and fails the Nth write to any file.
 #pragma once
 
 #include <cstdint>

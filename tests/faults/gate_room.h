@@ -1,5 +1,5 @@
-// A server whose way to PostgreSQL leads through a gate that the test commands, and a second one
-// beside it that goes straight there, to see what is really so.
+// A server that reaches PostgreSQL through a gate that the test controls, and a second one that
+// connects directly, to see the real state.
 #pragma once
 
 #include <fmt/core.h>

@@ -1,6 +1,6 @@
-// Clients that upgrade nodes to and fro whatever goes wrong meanwhile, and the proof afterwards.
+// Clients that upgrade nodes to and fro during faults, and the proof afterwards.
 //
-// A client sends a request again under its id until it is answered, as clients should.
+// A client repeats a request with its id (idempotency key) until it is answered, as clients should.
 #pragma once
 
 #include <atomic>
@@ -24,8 +24,8 @@ class Load {
   Load(std::vector<Server*> servers, int clients, int nodes, uint64_t seed)
       : servers_(std::move(servers)), clients_(clients), nodes_(nodes), seed_(seed) {}
 
-  // Disturbs so many times, each time after some more requests were acknowledged, and once more
-  // goes on after the last.
+  // Disturbs this many times, each time after some more requests were acknowledged, and continues
+  // for a while after the last.
   void Run(int disturbances, const std::function<void(int)>& disturb);
   // Fails the test unless everything that was acknowledged is there, once, and all books balance.
   void Prove(Server& server) const;

@@ -15,8 +15,8 @@ inline void Require(bool holds) {
   if (!holds) std::abort();
 }
 
-// Input that is refused is refused with a word for scripts, a sentence for people, and no bytes
-// that a terminal or a log could stumble over.
+// A rejection must have a reason for scripts, a sentence for people, and no bytes that could
+// confuse a terminal or a log.
 inline void RequireGoodRefusal(const Error& error) {
   Require(error.code == Code::kInvalidArgument || error.code == Code::kUnimplemented ||
           error.code == Code::kOutOfRange || error.code == Code::kDataLoss);

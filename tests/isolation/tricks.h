@@ -1,6 +1,6 @@
 // Things that a program tries inside a node; docs/isolation.md has one line for each.
 //
-// Each runs in a process of its own, which may be killed for it.
+// Each runs in a separate process, which may be killed for it.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace probe {
 
-// What a trick returns when it was not refused, and there was nothing to be had either.
+// The result of a trick that was not refused but yielded nothing.
 inline constexpr int kNothing = 200;
 
 struct Trick {

@@ -1,4 +1,4 @@
-// What each room of src/ may know. The table of allowed edges is in rules.cc and nowhere else.
+// The allowed dependencies of each room of src/. Only rules.cc has the table of allowed edges.
 #pragma once
 
 #include <string>

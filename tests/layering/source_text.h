@@ -1,4 +1,4 @@
-// C++ source told apart into code and string literals, as far as searching it needs.
+// C++ source split into code and string literals, as far as needed to search it.
 #pragma once
 
 #include <string>

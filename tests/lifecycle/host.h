@@ -1,4 +1,4 @@
-// A host that says what a test wants it to say, whether it is true or not.
+// A host that reports what a test chooses, true or not.
 #pragma once
 
 #include <string>
@@ -37,7 +37,7 @@ class TestHost {
     EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
     return answer ? *answer : v1::FetchCommandsResponse();
   }
-  // What there is of one node; a command without an id when there is nothing.
+  // The waiting command of one node; without an id when there is none.
   v1::HandedCommand Fetch(const std::string& node) {
     const v1::FetchCommandsResponse all = FetchAll();
     for (const v1::HandedCommand& command : all.commands())
@@ -114,7 +114,7 @@ class TestHost {
     if (!config.empty()) status.set_run_state(seen.run_state);
     return request;
   }
-  // What a status says of one node.
+  // The status of one node.
   v1::ReportResponse Status(const std::string& node_id, const std::string& config,
                             const Seen& seen) {
     return Report(StatusOf(node_id, config, seen));
@@ -123,7 +123,7 @@ class TestHost {
     return Status(node_id, config, Seen());
   }
 
-  // Carries out everything that there is for the node.
+  // Carries out all waiting commands of the node.
   void Obey(const std::string& node) {
     while (true) {
       v1::HandedCommand command = Fetch(node);

@@ -65,8 +65,9 @@ TEST_F(Incidents, BecomeEventsOfTheNodeThatSayAll) {
   EXPECT_EQ(event.host(), "host-1");
   EXPECT_EQ(event.org(), N().org());
   EXPECT_EQ(event.cause().actor(), host->actor_id());
-  EXPECT_EQ(event.message(),
-            "node n on host host-1 ended by itself with exit code 3, 3 times: it does not stay up");
+  EXPECT_EQ(
+      event.message(),
+      "node n on host host-1 ended unexpectedly with exit code 3, 3 times: it does not stay up");
   EXPECT_EQ(event.facts().at("count"), "3");
   EXPECT_EQ(event.facts().at("exit_code"), "3");
   EXPECT_EQ(event.facts().at("output"), "first line\nlast line");
@@ -218,7 +219,7 @@ TEST_F(Told, ANodeIsShownAsItsHostSawIt) {
   status.set_health_message("its health command hangs");
   status.set_restarts(4);
   status.set_image_digest("sha256:abc");
-  status.set_problem("its disk can only be read");
+  status.set_problem("its disk became read-only");
   status.set_disk_used_bytes(5 * kGiga);
   status.mutable_last_end()->set_exit_code(137);
   status.mutable_last_end()->set_signal(9);
@@ -233,7 +234,7 @@ TEST_F(Told, ANodeIsShownAsItsHostSawIt) {
   EXPECT_EQ(said.health_message(), "its health command hangs");
   EXPECT_EQ(said.restarts(), 4);
   EXPECT_EQ(said.image_digest(), "sha256:abc");
-  EXPECT_EQ(said.problem(), "its disk can only be read");
+  EXPECT_EQ(said.problem(), "its disk became read-only");
   EXPECT_GE(said.disk_used_bytes(), 5 * kGiga);
   EXPECT_LE(said.disk_used_bytes(), 6 * kGiga);
   EXPECT_EQ(said.last_end().signal(), 9);
@@ -246,7 +247,7 @@ TEST_F(Told, ANodeIsShownAsItsHostSawIt) {
   ASSERT_OK(list);
   ASSERT_EQ(list->nodes_size(), 1);
   EXPECT_EQ(list->nodes(0).reported().health(), v1::HEALTH_UNHEALTHY);
-  EXPECT_EQ(list->nodes(0).reported().problem(), "its disk can only be read");
+  EXPECT_EQ(list->nodes(0).reported().problem(), "its disk became read-only");
   EXPECT_EQ(list->nodes(0).reported().restarts(), 4);
 }
 
@@ -337,13 +338,13 @@ TEST_F(Told, ACommandThatFailedIsAnEventThatSaysWhy) {
   v1::ReportRequest report;
   v1::Outcome& outcome = *report.add_outcomes();
   outcome = TestHost::OutcomeOf(command, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK);
-  outcome.set_message("it ended with exit code 1:\nno such file");
+  outcome.set_message("it exited with code 1:\nno such file");
   host->Report(report);
   const auto events = room.Events("kind=command_failed");
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].message(),
-            "node_create of node m on host host-1 failed: node_upgrade_rollback: it ended with "
-            "exit code 1:\nno such file");
+            "node_create of node m on host host-1 failed: node_upgrade_rollback: it exited with "
+            "code 1:\nno such file");
   EXPECT_EQ(events[0].facts().at("command_id"), command.command_id());
   EXPECT_EQ(room.Node("m").node_state(), v1::NODE_STATE_FAILED);
 }

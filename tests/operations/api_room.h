@@ -31,13 +31,13 @@ class ApiRoom {
   }
   // `text` is the request in protobuf's text format.
   MessageResult Call(std::string_view method, const std::string& text) const;
-  // The same, for calls that a test rests on.
+  // The same, for calls that must succeed.
   std::unique_ptr<Message> Must(std::string_view method, const std::string& text) const;
   std::unique_ptr<Message> Parse(std::string_view method, const std::string& text) const;
 
   // Every row of every table.
   std::string Dump() { return room.Dump(); }
-  // Writes behind the store's back, foreign keys off.
+  // Writes past the store, with foreign keys off.
   void Sql(const std::string& sql) { room.Sql(sql); }
   bool IsBalanced();
 

@@ -1,5 +1,4 @@
-// Two servers, each with its own combiner, on one database; and the way in which their transactions
-// are made to meet.
+// Two servers, each with its own combiner, on one database; makes their transactions conflict.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -39,8 +38,8 @@ class Races : public testing::TestWithParam<DatabaseParameter> {
     return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   }
 
-  // Server a stops in the middle of `first`, with its rows locked and its decision made. Meanwhile
-  // `second` is begun on server b, which has to wait for those locks; then both go on.
+  // Server a stops in the middle of `first`, with its rows locked and its decision made. Then
+  // `second` begins on server b, which has to wait for those locks; then both continue.
   template <class First, class Second>
   auto Meet(First first, Second second) {
     const int64_t decided = a.store.decided();

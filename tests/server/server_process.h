@@ -1,4 +1,4 @@
-// A real server in a process of its own, for tests that speak to it over sockets.
+// A real server in a separate process, for tests that speak to it over sockets.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,4 @@
-// One host of a simulation: a machine and a journal that stay, and an agent that comes and goes.
+// One host of a simulation: a permanent machine and journal, and an agent that starts and dies.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace tallyman {
 
-// Where all chance comes from, and whether anything goes wrong at all.
+// The source of all randomness, and the switch for faults.
 class Chance {
  public:
   // Some seeds are calmer than others: what takes many steps comes to its end there.
@@ -43,7 +43,7 @@ class Chance {
 // Ends the agent where it is thrown.
 struct AgentKilled {};
 
-// A host's own clock, which somebody may set.
+// A host's own clock, which may be set.
 class HostClock final : public Clock {
  public:
   explicit HostClock(Clock& clock) : clock_(clock) {}
@@ -80,11 +80,11 @@ class SimulatedHost final : private Client {
   const JournalState* Remembered() const { return agent_ == nullptr ? nullptr : &memory_; }
   const HostRules& rules() const { return rules_; }
 
-  // Each ends with the agent's death where chance will have it; it is there again the next time.
+  // At random each ends with the agent's death; the next call starts it again.
   void Talk();
   bool Work();
   void Kill();
-  // The machine goes down: what was not synced is lost, the journal is not.
+  // The machine loses power: unsynced data are lost, the journal is not.
   void CutPower();
   // What was just started writes as much as it may, and does not become healthy.
   void SpoilAwaited();

@@ -1,8 +1,8 @@
 // A control plane on a real database, agents with their journals and simulated machines, and
-// between them a network that loses, doubles, delays and reorders what is said; servers and agents
+// between them a network that loses, duplicates, delays and reorders messages; servers and agents
 // crash anywhere, disks and upgrades fail, machines lose power and what was not synced, registries
-// are away, clocks are set, nodes crash, become unhealthy or cannot be read. Everything happens in
-// one order, chosen by a seed.
+// are unreachable, clocks are set, nodes crash, become unhealthy or cannot be read. Everything
+// happens in one order, chosen by a seed.
 //
 // After each step the promises are checked: of books and machines together (checks.cc), and of each
 // host by itself (host_rules.h). Then the faults stop. Some of what is away may stay away: every
@@ -49,7 +49,7 @@ class Simulation final : public Network {
   // Empty: every promise was kept. Else the first that was not, with what led to it.
   std::string Run(int steps);
 
-  // What happened, a line a step.
+  // What happened, one line per step.
   const std::vector<std::string>& trace() const { return trace_; }
   const Coverage& coverage() const { return chance_.coverage; }
 

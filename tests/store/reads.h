@@ -1,5 +1,4 @@
-// Every list and look-up of a store, each under a name, to see by which plan a database carries it
-// out.
+// Every list and look-up of a store, each with a name, to see the query plan of a database.
 #pragma once
 
 #include <functional>

@@ -17,11 +17,11 @@ namespace tallyman {
 // not.
 BackendParameter ChosenBackend();
 
-// Something that stands between control and its store, such as a gate.
+// A store between control and the real store, such as a gate.
 using StoreWrapper = std::function<std::unique_ptr<Store>(Store&)>;
 
-// One database, one control, a clock that stands still and a fixed seed. Not thread-safe itself;
-// Run() may be used from many threads.
+// One database, one control, a stopped clock and a fixed seed. Not thread-safe itself; Run() may be
+// used from many threads.
 class AnyRoom : public ControlCalls {
  public:
   explicit AnyRoom(ControlOptions options = {}, const StoreWrapper& wrap = {});
@@ -31,10 +31,10 @@ class AnyRoom : public ControlCalls {
   void Restart(ControlOptions options);
   Control& Behind() override { return *control; }
 
-  // Damages the database as somebody with a shell would: foreign keys off, CHECKs ignored. Fails
+  // Damages the database as a person with a shell could: foreign keys off, CHECKs ignored. Fails
   // the test when that changes nothing.
   void Sql(const std::string& statement);
-  // Everything that is stored, to see that nothing changed.
+  // Everything stored, to see that nothing changed.
   std::string Dump() { return backend->Dump(); }
 
   ManualClock clock{FromMicros(1'800'000'000'000'000)};

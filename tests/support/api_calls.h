@@ -1,4 +1,4 @@
-// The public door of a control room: messages in, messages out.
+// The public interface of a control room: messages in, messages out.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -35,7 +35,7 @@ inline Books FromMessage(const v1::Books& b) {
   return {b.node_count(), FromMessage(b.allocated())};
 }
 
-// What goes through the door of `Room`, which is ControlCalls or made from it.
+// Calls through the public interface of `Room`, which is ControlCalls or derived from it.
 template <class Room>
 class ApiCalls : public Room {
  public:
@@ -131,7 +131,7 @@ class ApiCalls : public Room {
     return {answer->commands().begin(), answer->commands().end()};
   }
 
-  // What the host is told: lists leave it out.
+  // The host's payload, which lists omit.
   std::string Payload(const v1::Command& command) {
     v1::GetCommandRequest request;
     request.set_command_id(command.id());
@@ -227,7 +227,7 @@ class ApiCalls : public Room {
 
   void ExpectBalanced() {
     auto audit = RunAudit();
-    // Of the books: what hosts say of their machines is up to each test.
+    // Only of the books: each test checks the reports of machines.
     EXPECT_EQ(audit.total_drifts(), 0) << audit.DebugString();
     EXPECT_GT(audit.host_count(), 0);
   }

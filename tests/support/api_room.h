@@ -1,4 +1,4 @@
-// The whole control plane behind its public door, on whichever database any_room.h chooses.
+// The whole control plane with its public interface, on the database that any_room.h chooses.
 #pragma once
 
 #include "tests/support/any_room.h"

@@ -1,4 +1,4 @@
-// A program that runs beside a test, what it writes kept in a file.
+// A program that runs beside a test, with its output in a file.
 #pragma once
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 namespace tallyman {
 
-// Not thread-safe. The destructor kills what still runs, and so does the end of the test's process.
+// Not thread-safe. The destructor kills it, and so does the end of the test's process.
 class ChildProcess {
  public:
   // Both outputs are appended to `log`.
@@ -69,7 +69,7 @@ class ChildProcess {
     Wait();
   }
 
-  // What it has written since it was started last.
+  // Its output since it was last started.
   std::string Log() const {
     std::ifstream file(log_);
     file.seekg(static_cast<std::streamoff>(from_));

@@ -1,4 +1,4 @@
-// The operations of a control room, called and waited for, whatever database is behind it.
+// Calls the operations of a control room and waits for them, on any database.
 #pragma once
 
 #include <gtest/gtest.h>

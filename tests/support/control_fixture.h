@@ -15,8 +15,8 @@
 
 namespace tallyman {
 
-// One store, one control, a clock that stands still and a fixed seed. Not thread-safe itself;
-// Call() may be used from many threads.
+// One store, one control, a stopped clock and a fixed seed. Not thread-safe itself; Call() may be
+// used from many threads.
 class ControlRoom : public ControlCalls {
  public:
   explicit ControlRoom(ControlOptions options = {}, SqliteStoreOptions store_options = {}) {

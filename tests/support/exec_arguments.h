@@ -1,4 +1,4 @@
-// Texts as execve() takes them, and what every environment gets.
+// Texts in the form for execve(), and the variables of every environment.
 #pragma once
 
 #include <cstdlib>
@@ -16,7 +16,7 @@ inline std::vector<char*> ExecArguments(const std::vector<std::string>& texts) {
   return pointers;
 }
 
-// A program under test is to know what ThreadSanitizer was told, whatever else its environment is.
+// A program under test gets ThreadSanitizer's options in any environment.
 inline void HandOnTsanOptions(std::vector<std::string>& environment) {
   if (const char* options = std::getenv("TSAN_OPTIONS"))
     environment.push_back(std::string("TSAN_OPTIONS=") + options);

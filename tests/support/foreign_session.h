@@ -1,4 +1,4 @@
-// A session of somebody else on a PostgreSQL database: what locks rows under Tallyman's hands.
+// A foreign session on a PostgreSQL database, which locks rows that Tallyman uses.
 #pragma once
 
 #include <fmt/core.h>

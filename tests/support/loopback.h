@@ -37,7 +37,7 @@ class LoopbackListener {
   uint16_t port_ = 0;
 };
 
-// False: the other side is gone.
+// False: the peer has closed.
 inline bool SendAll(int socket, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -1,4 +1,4 @@
-// The messages of PostgreSQL's protocol, as far as the gate has to tell them apart.
+// The messages of PostgreSQL's protocol, as far as the gate has to distinguish them.
 #pragma once
 
 #include <cstddef>

@@ -46,7 +46,7 @@ class PostgresCluster {
 
   // Starts a stopped or killed cluster and waits until it answers; at the same port.
   void Start();
-  // Ends all connections and waits until everything is written: a fast shutdown.
+  // A fast shutdown: ends all connections and waits until everything is written.
   void Stop();
   // kill -9 of the postmaster, and waits until its processes are gone.
   void Kill();
@@ -68,7 +68,7 @@ class PostgresCluster {
   pid_t postmaster_ = 0;
 };
 
-// Runs SQL as the superuser, one text of any number of statements. Gives the first column of the
+// Runs SQL as the superuser, one text of any number of statements. Returns the first column of the
 // last statement's rows. Throws std::runtime_error with the server's message.
 std::vector<std::string> RunSql(const std::string& dsn, const std::string& sql);
 
@@ -102,8 +102,8 @@ class PostgresDatabase {
 
   const std::string& dsn() const { return dsn_; }
   std::vector<std::string> Sql(const std::string& sql) const { return RunSql(dsn_, sql); }
-  // Runs SQL behind the schema's back: foreign keys are not looked at, nor CHECKs (which are then
-  // valid for new rows only).
+  // Runs SQL past the schema's rules: without foreign keys and CHECKs (which are then valid for new
+  // rows only).
   void Damage(const std::string& sql) const;
 
  private:

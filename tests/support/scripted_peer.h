@@ -1,5 +1,5 @@
-// A server that misbehaves on command: it answers each request with the bytes it was told, and
-// remembers what it was asked.
+// A server that misbehaves on command: it answers each request with scripted bytes, and records the
+// requests.
 #pragma once
 
 #include <poll.h>
@@ -64,7 +64,7 @@ class ScriptedPeer {
     return false;
   }
 
-  // False also when somebody connects anew meanwhile: an idle connection makes way.
+  // Also false when another connection arrives in the meantime: an idle connection gives way.
   bool WaitForRequest(int socket) const {
     while (!stopping_) {
       pollfd ready[] = {{.fd = socket, .events = POLLIN, .revents = 0},

@@ -1,5 +1,5 @@
-// A server's inside on a shared database: a way in, a control room with a combiner of its own, and
-// the public door.
+// The inside of a server on a shared database: a store, a control room with its own combiner, and
+// the public interface.
 #pragma once
 
 #include <memory>

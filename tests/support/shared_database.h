@@ -10,7 +10,7 @@
 
 namespace tallyman {
 
-// A lock that somebody else holds; let go with the object.
+// A foreign lock, released with the object.
 class HeldLock {
  public:
   virtual ~HeldLock() = default;
@@ -20,12 +20,12 @@ class HeldLock {
 class SharedDatabase {
  public:
   virtual ~SharedDatabase() = default;
-  // A server's own way in. Must be gone before the database is.
+  // A server's own store. Must be destroyed before the database.
   virtual std::unique_ptr<Store> Open() = 0;
   // How many transactions wait now for a lock that another one holds.
   virtual int64_t Waiting() = 0;
-  // How many other processes wait for such a lock; where that cannot be seen, how many have come as
-  // far as the database while somebody holds it.
+  // How many other processes wait for such a lock; if that is not visible, how many have reached
+  // the database while it is held.
   virtual int64_t WaitingProcesses() { return Waiting(); }
   // Locks a host's row as a foreign session would; all of the database where nothing less can be
   // locked.
@@ -47,8 +47,8 @@ struct DatabaseParameter {
 DatabaseParameter SharedSqlite();
 // Two transactions that wait for each other there do so until their lock timeout.
 DatabaseParameter SharedPostgres();
-// With SERIALIZABLE as the default isolation: whoever waited for somebody's change has to begin
-// anew.
+// With SERIALIZABLE as the default isolation: a transaction that waited for another one's change
+// has to start again.
 DatabaseParameter SharedPostgresSerializable();
 
 }  // namespace tallyman

@@ -1,9 +1,9 @@
-// A gate between a client and a PostgreSQL server, in the process of the test: it passes on what
-// both say, and lets the test decide what goes wrong on the way.
+// A gate between a client and a PostgreSQL server, in the process of the test: it forwards the
+// messages of both, and lets the test decide which faults happen.
 //
 // It knows messages (PostgreSQL 15, chapter 55) as far as needed to count them. The client has to
-// speak without TLS and GSSAPI: sslmode=disable gssencmode=disable. One thread of its own; all
-// functions may be called from any thread. What is armed counts over all connections together.
+// speak without TLS and GSSAPI: sslmode=disable gssencmode=disable. It has its own thread; all
+// functions may be called from any thread. Armed faults count over all connections together.
 #pragma once
 
 #include <chrono>
@@ -30,7 +30,7 @@ class TcpGate {
   void Delay(std::chrono::milliseconds by);
   // Passes on so many bytes at a time, each piece as a packet of its own.
   void Trickle(size_t bytes);
-  // Passes on nothing any more, and keeps all connections open: what was said is lost.
+  // Forwards nothing any more, and keeps all connections open: messages are lost.
   void Swallow();
   // Closes new connections at once.
   void Refuse();
@@ -39,7 +39,7 @@ class TcpGate {
   void CutAll();
   // Passes on half of the nth message from now (1: the next), and cuts that connection both ways.
   void CutInMessage(From from, int64_t nth);
-  // The server's nth word from now that it has committed is not passed on: the connection is cut
+  // The server's nth message from now that it has committed is not forwarded: the connection is cut
   // instead.
   void SwallowCommitReply(int64_t nth = 1);
   // Puts a statement that fails with this SQLSTATE before the nth one from now: the server refuses

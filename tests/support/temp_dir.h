@@ -1,4 +1,4 @@
-// A directory of a test's own, removed afterwards.
+// A test's own directory, removed afterwards.
 #pragma once
 
 #include <cstdlib>

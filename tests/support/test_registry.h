@@ -20,7 +20,7 @@
 
 namespace tallyman {
 
-// What goes wrong. Of blobs only those count that are larger than configs are: the layers.
+// The kinds of trouble. Only blobs larger than configs count: the layers.
 enum class RegistryTrouble {
   kNone,
   kUnauthorized,   // 401 to all
@@ -40,7 +40,7 @@ enum class RegistryTrouble {
 // name of an image will do, its tags and digests are those of the layout.
 class TestRegistry {
  public:
-  // In trouble for so many requests from now on that the trouble concerns, then fine.
+  // Has this trouble for the next `times` affected requests, then none.
   void SetTrouble(RegistryTrouble trouble, int times = 1'000'000) {
     std::lock_guard lock(mutex_);
     trouble_ = trouble;

@@ -1,4 +1,4 @@
-// Waiting for what another thread, process or machine brings about.
+// Waits for an effect of another thread, process or machine.
 #pragma once
 
 #include <chrono>

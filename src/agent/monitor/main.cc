@@ -1,4 +1,4 @@
-// `tallyman-monitor`, which the agent runs for every node: see monitor.h.
+// `tallyman-monitor`, which the agent starts for every node: see monitor.h.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -27,7 +27,7 @@ int main(int count, char** words) {
   for (++i; i < count; ++i) options.command.emplace_back(words[i]);
   if (options.directory.empty() || options.log_directory.empty() ||
       options.segment_bytes < 64 << 10 || (options.command.empty() && options.pid <= 1)) {
-    std::fputs("tallyman-monitor is run by \"tallyman agent\", for every node\n", stderr);
+    std::fputs("tallyman-monitor is started by \"tallyman agent\", once for each node\n", stderr);
     return 2;
   }
   // Not the command's, until it is.

@@ -27,7 +27,7 @@ namespace tallyman {
 namespace {
 
 constexpr int kCannot = 100;
-// After the container's end: what else has its pipes open, and how long that may take.
+// How long to read after the container's end while other processes have its pipes open.
 constexpr int64_t kDrainMicros = 2'000'000;
 constexpr int64_t kStartMicros = 60'000'000;
 
@@ -58,7 +58,7 @@ bool Replace(const std::string& path, const std::string& text) {
   return WriteSmall(beside, text, O_CREAT | O_TRUNC) && ::rename(beside.c_str(), path.c_str()) == 0;
 }
 
-// When a process began: the 22nd field of its line (proc(5)); 0: there is none.
+// When a process started: the 22nd field of its line (proc(5)); 0: no such process.
 long long StartedAt(int pid) {
   const std::string line = ReadSmall("/proc/" + std::to_string(pid) + "/stat");
   size_t at = line.rfind(')');
@@ -87,7 +87,7 @@ class Monitor {
  private:
   std::string Path(const char* name) const { return options_.directory + "/" + name; }
 
-  // The foreground is told how it went, once.
+  // Reports the result to the foreground process, once.
   bool Say(int status, const std::string& text) {
     if (said_ >= 0) {
       const std::string line = std::to_string(status) + " " + text;
@@ -99,21 +99,21 @@ class Monitor {
   }
   bool Cannot(const std::string& what) { return Say(kCannot, what + ": " + std::strerror(errno)); }
 
-  // Becomes a process of its own.
+  // Detaches from its parent.
   bool Settle() {
     ::setsid();
     ::umask(022);
     if (::chdir("/") != 0) return Cannot("/");
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     for (const std::string& group : options_.groups) WriteSmall(group + "/cgroup.procs", "0", 0);
-    // At a shutdown everything gets SIGTERM: the container is to end first.
+    // At a shutdown every process gets SIGTERM, but the container must end first.
     for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     ::sigprocmask(SIG_BLOCK, &child, nullptr);
     signals_ = ::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    // One monitor for a container.
+    // The monitor of one container.
     int directory = ::open(options_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0 || ::flock(directory, LOCK_EX | LOCK_NB) != 0)
       return Cannot(options_.directory);
@@ -171,7 +171,7 @@ class Monitor {
     return started_;
   }
 
-  // Of a container whose monitor is gone.
+  // For a container whose monitor is gone.
   void Watch() {
     CloseWriters();
     pidfd_ = static_cast<int>(::syscall(SYS_pidfd_open, options_.pid, 0));
@@ -179,14 +179,16 @@ class Monitor {
     if (pidfd_ < 0 || StartedAt(options_.pid) != options_.started) {
       ended_ = true;
     } else {
-      output_.Note("tallyman: what kept this node's output was killed; some of it may be missing");
+      output_.Note(
+          "tallyman: the process that records this node's output was killed; some output may be "
+          "missing");
     }
     Settled();
   }
 
   // The container runs.
   void Settled() {
-    // Nodes are to be killed first when memory is short; what they have inherited is their own.
+    // Nodes should be killed first when memory is short; children keep what they inherited.
     WriteSmall("/proc/self/oom_score_adj", "-900", 0);
     if (options_.lock >= 0) ::close(options_.lock);
     Say(0, "");
@@ -236,7 +238,7 @@ class Monitor {
           Say(code != 0 ? code : kCannot, "");
         }
       } else if (!ended_) {
-        // The container may end before what starts it does.
+        // The container may end before its starter does.
         orphans_[orphan_] = {pid, status};
         orphan_ = (orphan_ + 1) % kOrphans;
       }

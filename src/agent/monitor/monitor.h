@@ -1,8 +1,8 @@
 // The life of a monitor: the parent of one container's first process, from its start to its end.
 //
-// It runs runc, reads what the container prints from two named pipes into a ring (ring.h), waits
-// for the container's end and says how it came. It knows nothing of agents and outlives them. It
-// uses the C library and nothing else, so that it stays small: there is one for every node.
+// It runs runc, reads the container's output from two named pipes into a ring (ring.h), waits for
+// the container's end and records it. It knows nothing of agents and outlives them. It only uses
+// the C library, so that it stays small: there is one for every node.
 //
 // In its directory, which belongs to this boot:
 //   out, err   named pipes. The container has them open for reading too: a write never ends it by
@@ -24,8 +24,9 @@ struct MonitorOptions {
   std::string directory;
   std::string log_directory;
   size_t segment_bytes = 8 << 20;
-  // The group below every hierarchy of control groups that the monitor moves to, such as
-  // /tallyman/monitor: out of the agent's, so that what ends the agent leaves it alone.
+  // The group, in every hierarchy of control groups, to which the monitor moves, such as
+  // /tallyman/monitor. It is outside the agent's, so that stopping the agent's group does not end
+  // the monitor.
   std::vector<std::string> groups;
   std::string oom_file;
   int lock = -1;  // held until the container runs
@@ -37,9 +38,9 @@ struct MonitorOptions {
   long long started = 0;  // as in /proc/PID/stat
 };
 
-// Goes into the background, and returns there when the container has ended. In the foreground it
-// gives the exit status of the program as soon as the container runs, or cannot be started: 0, or
-// that of the command, or 100 with a word on standard error.
+// Forks into the background, where it returns when the container has ended. In the foreground it
+// returns the exit status of the program as soon as the container runs or cannot be started: 0, or
+// that of the command, or 100 with a message on standard error.
 int RunMonitor(const MonitorOptions& options);
 
 }  // namespace tallyman

@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kReadBytes = 64 << 10;
 constexpr int kReadsAtOnce = 8;
 constexpr size_t kTailBytesMax = 2000;
-// It is cut only now and then.
+// The tail is cut only now and then.
 constexpr size_t kTailKeptBytes = 64 << 10;
 // 32 MiB a second, counted over bursts of 4 MiB.
 constexpr size_t kBurstBytes = 4 << 20;
@@ -89,7 +89,7 @@ void Output::Emit(int stream, int64_t at, std::string_view line) {
 
 std::string Output::Tail() const {
   if (tail_.size() <= kTailBytesMax) return tail_;
-  // From a line's beginning on, if there is one.
+  // Starts at the beginning of a line, if there is one.
   const size_t cut = tail_.size() - kTailBytesMax;
   const size_t end = tail_.find('\n', cut - 1);
   return tail_.substr(end + 1 < tail_.size() ? end + 1 : cut);

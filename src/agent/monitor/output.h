@@ -1,4 +1,4 @@
-// What a container prints: two pipes, read line by line into a ring, at a bounded pace.
+// A container's output: reads two pipes, line by line, into a ring, with a rate limit.
 //
 // Not thread-safe.
 #pragma once
@@ -18,7 +18,7 @@ class Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
-  // Without a ring, what is printed is read and lost.
+  // Without a ring, the output is read and lost.
   void OpenRing(const std::string& directory, size_t segment_bytes) {
     ring_.Open(directory, segment_bytes);
   }
@@ -28,21 +28,21 @@ class Output {
   int fd(int stream) const { return streams_[stream].fd; }
   bool IsOpen() const { return fd(0) >= 0 || fd(1) >= 0; }
 
-  // Reads what is there, at most some; `at` is the time now. When much came in a short time it
-  // waits for a moment, so that a node that prints without end costs its host little.
+  // Reads the available output, up to a bound; `at` is the time now. After much output in a short
+  // time it pauses, so that a node that prints endlessly costs its host little.
   void Read(int stream, int64_t at);
-  // A line of the monitor's own.
+  // Adds a line from the monitor itself.
   void Note(std::string_view line);
   void Flush() { ring_.Flush(); }
-  // Writes lines that have no end yet, too.
+  // Also writes unfinished lines.
   void Close();
-  // The last of what was printed, whole lines where they are not too long.
+  // The end of the output, in whole lines unless they are too long.
   std::string Tail() const;
 
  private:
   struct Stream {
     int fd = -1;
-    std::string line;  // what has no end yet
+    std::string line;  // an unfinished line
   };
   void Take(int stream, int64_t at, std::string_view bytes);
   void Emit(int stream, int64_t at, std::string_view line);

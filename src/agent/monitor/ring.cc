@@ -44,9 +44,9 @@ bool WriteAt(int fd, std::string_view bytes, size_t at) {
   return true;
 }
 
-// Allocated ahead; 0, or the number of the system's error.
+// Preallocates; returns 0 or the system's error number.
 int Allocate(int fd, size_t bytes) {
-  // A file system that cannot do that (EOPNOTSUPP) still has a ring that does not grow.
+  // On a file system that cannot preallocate (EOPNOTSUPP), the ring still does not grow.
   const bool allocated =
       fd >= 0 && (::fallocate(fd, 0, 0, static_cast<off_t>(bytes)) == 0 || errno == EOPNOTSUPP);
   return allocated ? 0 : errno;
@@ -108,14 +108,14 @@ void RingWriter::OpenSegment(const std::string& path, size_t bytes, Segment& seg
       ::pread(segment.fd, &header, kHeaderBytes, 0) == static_cast<ssize_t>(kHeaderBytes) &&
       header.magic == kRingMagic;
   if (!there) header = {};
-  // Of another size: what it has is dropped, where it ended is not.
+  // A segment of another size: drop its content, but keep its end position.
   if (there && static_cast<size_t>(info.st_size) != bytes) {
     header.start += header.used;
     header.used = 0;
     if (::ftruncate(segment.fd, 0) != 0) header = {};
   }
   Allocate(segment.fd, bytes);
-  // After a power cut the header may count what was never written.
+  // After a power cut the header may count bytes that were never written.
   std::string records(std::min<uint64_t>(header.used, room_), '\0');
   if (::pread(segment.fd, records.data(), records.size(), kHeaderBytes) !=
       static_cast<ssize_t>(records.size()))

@@ -1,18 +1,18 @@
-// What a node prints, on its host: a ring of two files ("segments") that are allocated ahead, so
-// that it never grows, and can be written when the host's disk is full.
+// A node's log on its host: a ring of two preallocated files ("segments"), so that it never grows
+// and can be written when the host's disk is full.
 //
-// A segment begins with a header: the magic, where its first record stands in the stream of all
-// records ever written, and how many bytes of records it has. When one is full the other begins
-// anew. A record is
+// A segment begins with a header: the magic, the position of its first record in the stream of all
+// records ever written, and the number of bytes of its records. When one is full, the other is
+// overwritten. A record is
 //   u32 length of the whole record | u32 checksum of what follows, but the last field |
 //   i64 microseconds since 1970 | u8 1: standard error | text | u32 length of the whole record
 // in the byte order of the machine; the second length is for reading backwards. The text of a
 // record is one line, at most kRingLineBytesMax of it.
 //
-// One writer, the node's monitor; any number of readers beside it. Bytes of records are written
-// before the header counts them, and a reader looks at the header again after it has read: had the
-// segment begun anew meanwhile, what was read is nothing. After a power cut a record may be
-// garbage; the checksum tells.
+// One writer, the node's monitor, and any number of concurrent readers. Records are written before
+// the header counts them, and a reader checks the header again after reading: if the segment was
+// overwritten in the meantime, it discards what it read. After a power cut a record may be garbage,
+// which the checksum detects.
 #pragma once
 
 #include <cstddef>
@@ -42,12 +42,12 @@ struct RingRecord {
 
 // Appends the record of a line to `to`. REQUIRES: at most kRingLineBytesMax bytes.
 void AppendRingRecord(std::string& to, int64_t at, bool is_error, std::string_view text);
-// The record that begins at `at` in `bytes`; false: there is none, or it is not whole and sound.
+// The record that begins at `at` in `bytes`; false: there is none, or it is incomplete or damaged.
 bool ReadRingRecord(std::string_view bytes, size_t at, RingRecord& record);
-// The length of the record that ends at `end`, as it says itself; 0: there is none.
+// The length of the record that ends at `end`, from its last field; 0: there is none.
 size_t RingRecordBefore(std::string_view bytes, size_t end);
 
-// Writes a ring. Errors of the disk lose lines, and nothing else. Not thread-safe.
+// Writes a ring. Errors of the disk only lose lines. Not thread-safe.
 class RingWriter {
  public:
   RingWriter() = default;
@@ -55,9 +55,9 @@ class RingWriter {
   RingWriter(const RingWriter&) = delete;
   RingWriter& operator=(const RingWriter&) = delete;
 
-  // Opens or makes the ring in `directory`, which is there, and goes on where it ended.
+  // Opens or creates the ring in the existing `directory`, and continues at its end.
   void Open(const std::string& directory, size_t segment_bytes);
-  // Kept in memory until Flush(), or until there is much of it. Longer lines are cut into several.
+  // Buffered in memory until Flush(), or until there is much. Longer lines are split.
   void Append(int64_t at, bool is_error, std::string_view line);
   void Flush();
 
@@ -76,7 +76,7 @@ class RingWriter {
   std::string waiting_;
 };
 
-// Makes the two files and allocates them. 0, or the number of the system's error.
+// Creates the two files and allocates them. Returns 0 or the system's error number.
 int AllocateRing(const std::string& directory, size_t segment_bytes);
 
 }  // namespace tallyman

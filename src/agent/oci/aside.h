@@ -1,5 +1,5 @@
-// Work of this process's own that takes long and cannot be cut into looks (reading a whole image,
-// unpacking a layer to count it): it runs on a thread of its own, and a job waits for it.
+// Long work inside this process that cannot be split into short polls (reading a whole image,
+// unpacking a layer to count it): it runs on its own thread, and a job waits for it.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,8 @@
 
 namespace tallyman {
 
-// Destroying the job asks `work` to stop and waits for it: it has to look at its token often.
+// Destroying the job asks `work` to stop and waits for it, so `work` must check its stop token
+// often.
 template <class T>
 Job<T> RunAside(std::function<Result<T>(const std::stop_token&)> work) {
   std::optional<Result<T>> result;
@@ -27,9 +28,10 @@ Job<T> RunAside(std::function<Result<T>(const std::stop_token&)> work) {
   co_return std::move(*result);
 }
 
-// What such work gives when it was asked to stop.
+// The error of such work when it was asked to stop.
 inline Error WorkStopped() {
-  return Error(Code::kCanceled, "WORK_STOPPED", "it was ended, because nobody waits for it");
+  return Error(Code::kCanceled, "WORK_STOPPED",
+               "it was stopped because nobody waits for its result");
 }
 
 }  // namespace tallyman

@@ -56,9 +56,9 @@ void PlanProcess(json::object& config, const NodeSpec& spec) {
 Status PlanLimits(json::object& config, const NodeSpec& spec, const BundlePlaces& places) {
   auto quota = CheckedMul(spec.resources.cpu_cores, kCpuPeriodMicros);
   if (!quota || *quota <= 0 || spec.resources.memory_bytes <= 0)
-    return Fail(Invalid("the node's resources are not positive"));
+    return Fail(Invalid("the node's resources must be positive"));
   json::object memory = {{"limit", spec.resources.memory_bytes}};
-  // As much memory and swap together as memory alone: no swap.
+  // The limit of memory and swap together equals that of memory alone: no swap.
   if (places.limit_swap) memory["swap"] = spec.resources.memory_bytes;
   json::object& container = config.at("linux").as_object();
   json::object& resources = container["resources"].is_object()
@@ -133,7 +133,7 @@ Result<InstalledNode> FromAnnotations(const json::object& annotations) {
   auto memory = ParseInt64(text("memory_bytes"));
   auto disk = ParseInt64(text("disk_bytes"));
   if (!node || !config || !image || !cores || !memory || !disk)
-    return Fail(DataLoss("CONTAINER_UNREADABLE", "its annotations are not those of a node"));
+    return Fail(DataLoss("CONTAINER_UNREADABLE", "its annotations do not describe a node"));
   InstalledNode installed{.node_id = *node,
                           .config_id = *config,
                           .image_id = *image,
@@ -146,7 +146,7 @@ Result<InstalledNode> FromAnnotations(const json::object& annotations) {
   if (std::string signal = text("stop_signal"); !signal.empty()) installed.stop_signal = signal;
   if (auto grace = ParseInt64(text("stop_grace_seconds")))
     installed.stop_grace = std::chrono::seconds(*grace);
-  // Those of earlier releases have none of these.
+  // Containers of earlier releases have none of these.
   const auto milliseconds = [&](std::string_view key) {
     return std::chrono::milliseconds(ParseInt64(text(key)).value_or(0));
   };
@@ -166,7 +166,7 @@ Result<InstalledNode> FromAnnotations(const json::object& annotations) {
 Result<Bundle> MakeBundle(std::string_view image_config, const NodeSpec& spec,
                           const BundlePlaces& places) {
   Bundle bundle;
-  // Boost.JSON's at() and as_...() throw on what is not there, or of another kind.
+  // Boost.JSON's at() and as_...() throw on missing values and on values of another kind.
   try {
     json::value parsed = json::parse(json::string_view(image_config.data(), image_config.size()));
     json::object& config = parsed.as_object();

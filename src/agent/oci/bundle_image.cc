@@ -16,7 +16,7 @@ namespace json = boost::json;
 
 constexpr std::string_view kHealthLabel = "tallyman.health";
 
-// An empty tmpfs stands for a declared volume; ours are directories of the node's disk.
+// An empty tmpfs marks a declared volume; ours are directories on the node's disk.
 bool IsDeclaredVolume(const json::value& mount) {
   const json::object* fields = mount.if_object();
   const json::value* type = fields == nullptr ? nullptr : fields->if_contains("type");

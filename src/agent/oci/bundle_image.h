@@ -1,4 +1,4 @@
-// What of a container's config.json comes from its image: volumes, user, health. Pure.
+// The parts of a container's config.json that come from its image: volumes, user, health. Pure.
 #pragma once
 
 #include <boost/json.hpp>
@@ -14,7 +14,7 @@
 
 namespace tallyman {
 
-// Who a container's first process is, and so whose what it may write should be.
+// The user of a container's first process, who should own what it may write.
 struct DataOwner {
   int64_t uid = 0;
   int64_t gid = 0;
@@ -22,11 +22,11 @@ struct DataOwner {
   friend bool operator==(const DataOwner&, const DataOwner&) = default;
 };
 
-// "UID:GID" both ways.
+// Converts to and from "UID:GID".
 std::string ToText(const DataOwner& owner);
 std::optional<DataOwner> ParseDataOwner(std::string_view text);
 
-// From a config.json; root where it does not say.
+// Reads a config.json; root if it names no user.
 DataOwner OwnerOf(const boost::json::object& config);
 
 // How the health command of an image is to be run. 0: not said.
@@ -49,12 +49,12 @@ struct HealthPlan {
 Result<HealthPlan> PlanHealth(const boost::json::object& config, std::string_view value);
 
 // The clean paths of the volumes that the config.json beside an image declares, outer ones first;
-// /data where it declares none. Errors of CleanVolumes().
+// /data if it declares none. Errors of CleanVolumes().
 Result<std::vector<std::string>> DeclaredVolumes(const boost::json::object& config);
 
 // Mounts the declared volumes and those of `used`, the names of volumes that the node has had, at
-// their paths, outer ones first; a new one within one that the node has had is a part of that one.
-// Gives the names of all.
+// their paths, outer ones first; a new volume within one that the node has had is part of that one.
+// Returns all names.
 Result<std::vector<std::string>> PlanVolumes(boost::json::object& config,
                                              const std::filesystem::path& directory,
                                              const std::vector<std::string>& used);

@@ -16,7 +16,7 @@
 namespace tallyman {
 namespace {
 
-// A memory limit of version 1 that is not one: the largest number of whole pages.
+// Version 1's "no limit" for memory: the largest number of whole pages.
 constexpr int64_t kMemoryUnlimited = INT64_MAX / 4096 * 4096;
 
 bool HasWord(std::string_view list, std::string_view word) {
@@ -62,7 +62,7 @@ Result<int64_t> ReadCpu(const CgroupDirectory& cgroup) {
   return *quota / *period;
 }
 
-// What a limit of each kind is tried with.
+// The values with which each limit is tried.
 struct Controller {
   const char* name;
   const char* file_v1;
@@ -76,7 +76,7 @@ constexpr std::array<Controller, 3> kControllers = {{
     {"pids", "pids.max", "pids.max", "64", "64"},
 }};
 
-// Where runc makes a controller's groups: below the mount, wherever this process itself is.
+// Where runc creates a controller's groups: below the mount, independent of this process's group.
 struct Hierarchy {
   std::filesystem::path mount;
   int version = 1;
@@ -105,7 +105,7 @@ Result<Hierarchy> HierarchyOf(const Controller& controller, const std::vector<Mo
                      "mount them (systemd and cgroupfs-mount do)");
 }
 
-// A file of the kernel's, whose answer to a write is the outcome: nothing is made or replaced.
+// A kernel file: the result of the write is the outcome; nothing is created or replaced.
 int WriteControl(const std::filesystem::path& path, std::string_view text) {
   const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file.is_open()) return errno;
@@ -129,8 +129,8 @@ Status Enable(const Controller& controller, const Hierarchy& hierarchy,
   const auto there = ReadWords(group / "cgroup.controllers");
   if (!there || std::ranges::find(*there, controller.name) == there->end()) {
     return Unavailable(controller, group / "cgroup.controllers", "it is not listed there",
-                       "see that the kernel has it and no \"cgroup_disable=\" is on its command "
-                       "line; in a container, that the host hands it on");
+                       "check that the kernel has it and that its command line has no "
+                       "\"cgroup_disable=\"; in a container, check that the host delegates it");
   }
   const int error =
       WriteControl(group / "cgroup.subtree_control", std::string("+") + controller.name);

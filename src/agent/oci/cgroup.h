@@ -31,12 +31,12 @@ std::optional<CgroupDirectory> FindCgroup(std::string_view controller, std::stri
 // NOT_FOUND FILE_MISSING when there is no such process.
 Result<Resources> ReadCgroupLimits(pid_t pid);
 
-// Makes the group `parent` ("/tallyman") that the groups of nodes are made in, enables cpu, memory
-// and pids on the way to it, and tries a limit of each in a child. Where this process itself is
-// does not matter: nodes are never below it. FAILED_PRECONDITION CGROUPS_UNAVAILABLE names the
-// controller, the file and the way out.
+// Creates the group `parent` ("/tallyman") for the groups of nodes, enables cpu, memory and pids on
+// the path to it, and tries a limit of each in a child. The group of this process does not matter:
+// nodes are never below it. FAILED_PRECONDITION CGROUPS_UNAVAILABLE names the controller, the file
+// and the way out.
 Status CheckCgroups(std::string_view parent);
-// The same, on the hierarchies that are mounted so.
+// The same, with the given mounted hierarchies.
 Status CheckCgroups(std::string_view parent, const std::vector<MountPoint>& mounts);
 
 }  // namespace tallyman

@@ -134,7 +134,8 @@ TEST_F(ContainerLifeTest, AKilledMonitorDoesNotEndTheNodeAndIsReplaced) {
   EXPECT_NE(Monitor(), monitor);
   const size_t before = Lines().size();
   ASSERT_TRUE(WaitUntil([&] { return Lines().size() > before + 3; }));
-  EXPECT_THAT(Lines(), testing::Contains(HasSubstr("what kept this node's output was killed")));
+  EXPECT_THAT(Lines(), testing::Contains(
+                           HasSubstr("the process that records this node's output was killed")));
   ASSERT_DONE(runtime_->Stop(node_id_));
   EXPECT_FALSE(Observed().running);
   EXPECT_FALSE(Observed().end.has_value());  // seen, but not how

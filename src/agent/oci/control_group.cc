@@ -87,7 +87,7 @@ Job<void> ControlGroup::Clear(std::chrono::milliseconds patience) const {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (true) {
     const std::vector<pid_t> left = group.Processes();
-    // What is frozen dies only when it is thawed.
+    // Frozen processes die only when thawed.
     for (const auto& directory : group.Directories()) {
       std::ofstream(directory / "freezer.state") << "THAWED";
       if (!left.empty()) std::ofstream(directory / "cgroup.kill") << "1";
@@ -95,11 +95,10 @@ Job<void> ControlGroup::Clear(std::chrono::milliseconds patience) const {
     for (pid_t pid : left) KillInGroup(pid, group.path_);
     if (left.empty() && group.Remove()) co_return Status();
     if (std::chrono::steady_clock::now() >= deadline) {
-      co_return Fail(
-          Error(Code::kUnavailable, "CONTAINER_NOT_STOPPED",
-                fmt::format("{} processes of {} do not end, not even by SIGKILL, such as {}: they "
-                            "hang in the kernel; see \"dmesg\", it is tried again",
-                            left.size(), group.path_, left.empty() ? 0 : left.front())));
+      co_return Fail(Error(Code::kUnavailable, "CONTAINER_NOT_STOPPED",
+                           fmt::format("{} processes of {} survive SIGKILL, such as {}: they hang "
+                                       "in the kernel; see \"dmesg\"; the agent tries again",
+                                       left.size(), group.path_, left.empty() ? 0 : left.front())));
     }
     co_await Pause(kLookAgain);
   }
@@ -109,7 +108,7 @@ bool ControlGroup::Remove() const {
   bool removed = true;
   for (const auto& top : Directories()) {
     auto all = WithThoseBelow(top);
-    // Those below come after those above.
+    // Parents come before children.
     for (auto directory = all.rbegin(); directory != all.rend(); ++directory)
       removed = (::rmdir(directory->c_str()) == 0 || errno == ENOENT) && removed;
   }
@@ -132,7 +131,7 @@ std::filesystem::path ControlGroup::OomFile() const {
 void KillInGroup(pid_t pid, const std::string& part) {
   FileDescriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!process.is_open()) return;
-  // Looked at when it cannot become another's number any more.
+  // Checked only when the pid can no longer be reused.
   auto groups = ReadFile(fmt::format("/proc/{}/cgroup", pid));
   if (groups && groups->find(part) != std::string::npos)
     ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);

@@ -1,7 +1,7 @@
-// The processes of a container, by its control group: what is in it is killed and counted, whatever
-// else is known of the container.
+// The processes of a container, by its control group, which can be killed and counted without any
+// other record of the container.
 //
-// A group is a directory in every hierarchy that is mounted. Cheap values; thread-safe.
+// A group is a directory in every mounted hierarchy. Cheap values; thread-safe.
 #pragma once
 
 #include <sys/types.h>
@@ -26,16 +26,16 @@ class ControlGroup {
   std::vector<pid_t> Processes() const;
   // The first process of the container: 1 in its own process namespace. nullopt: there is none.
   std::optional<pid_t> FindInit() const;
-  // Kills all that is in it, waits until they are gone, and removes it. Nothing to do when there is
-  // none. UNAVAILABLE CONTAINER_NOT_STOPPED after `patience`.
+  // Kills all its processes, waits until they are gone, and removes the group. A missing group is
+  // no error. UNAVAILABLE CONTAINER_NOT_STOPPED after `patience`.
   Job<void> Clear(std::chrono::milliseconds patience) const;
-  // The file in which the kernel counts the processes of it that were killed for want of memory:
-  // "oom_kill N". It is there only while the group is.
+  // The file in which the kernel counts its processes that were killed when memory ran out:
+  // "oom_kill N". It exists only as long as the group.
   std::filesystem::path OomFile() const;
 
-  // Where it is, in every hierarchy that has it.
+  // Its directory in every hierarchy that has it.
   std::vector<std::filesystem::path> Directories() const;
-  // Makes it in every hierarchy that lets itself be written.
+  // Creates it in every writable hierarchy.
   void Make() const;
 
  private:
@@ -44,7 +44,8 @@ class ControlGroup {
   std::string path_;
 };
 
-// Kills it if it is, or was when last looked, in a control group whose path has `part` in it.
+// Kills the process if it is in a control group whose path contains `part`, or was there when last
+// checked.
 void KillInGroup(pid_t pid, const std::string& part);
 
 }  // namespace tallyman

@@ -1,5 +1,5 @@
-// The environment of a node: the image's variables, the node's values, and what the agent tells it.
-// Pure.
+// The environment of a node: the image's variables, the node's values, and the agent's own
+// variables. Pure.
 #pragma once
 
 #include <boost/json/fwd.hpp>
@@ -14,7 +14,8 @@ namespace tallyman {
 std::string VariableName(std::string_view key);
 
 // Names that decide which programs a container finds and what is loaded into them, and the agent's
-// own: a value of such a name stays in /tallyman/node.json and becomes no variable.
+// own names: a value with such a name is only in /tallyman/node.json and does not become a
+// variable.
 bool IsReservedVariable(std::string_view name);
 
 // `environment` has NAME=VALUE lines; a value replaces the image's variable of the same name.

@@ -1,4 +1,4 @@
-// What the superblock of an ext4 file system says, read from the file that holds it.
+// The superblock of an ext4 file system, read from the file that holds it.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 namespace tallyman {
 
 struct Ext4State {
-  int64_t bytes = 0;  // the size of the file system, whatever that of the file
-  // It was unmounted, and nothing was found wrong: it can be mounted as it is.
+  int64_t bytes = 0;  // the size of the file system, not of the file
+  // It was unmounted cleanly and has no known errors: it can be mounted without a check.
   bool clean = false;
 };
 

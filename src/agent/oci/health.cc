@@ -8,7 +8,7 @@ namespace tallyman {
 namespace {
 
 constexpr size_t kShownBytesMax = 500;
-// What runc itself says when there is nothing to run, or what is there cannot be run.
+// runc's own message when the command is missing or cannot be run.
 constexpr std::string_view kNotStarted = "unable to start container process: ";
 
 std::string End(std::string_view said) {
@@ -27,7 +27,7 @@ std::string DescribeFailedProbe(const std::vector<std::string>& command,
     const bool missing = why.find("no such file") != std::string_view::npos ||
                          why.find("not found") != std::string_view::npos;
     if (missing && command.front() == "/bin/sh" && command.size() > 1 && command[1] == "-c")
-      return "its health command is a line for a shell, and the image has no /bin/sh";
+      return "its health command needs a shell, and the image has no /bin/sh";
     if (missing)
       return fmt::format("its health command {} is not in the image", Quote(command.front()));
     return fmt::format("its health command {} cannot be run: {}", Quote(command.front()),

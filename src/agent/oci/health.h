@@ -1,4 +1,4 @@
-// What is said of a health command that failed.
+// Describes the failure of a health command.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace tallyman {
 
-// Pure. Whether it failed, is missing in the image, or the image has no shell for it; with the end
-// of what it printed, valid UTF-8, a few hundred bytes.
+// Pure. Says whether it failed, is missing in the image, or the image has no shell for it; with the
+// end of its output, valid UTF-8, a few hundred bytes.
 std::string DescribeFailedProbe(const std::vector<std::string>& command,
                                 const ProcessResult& result);
 

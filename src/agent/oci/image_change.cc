@@ -64,13 +64,12 @@ Status CheckVolumes(const json::object& config, const NodeSpec& spec,
   return Fail(
       FailedPrecondition(
           "VOLUMES_CHANGED",
-          fmt::format(
-              "image {} declares the volume {}, which the node never had, and no longer {}, "
-              "where its data are: it would begin from an empty directory. Declare the old "
-              "path in the image too; or, if that is meant, say so by the image's label "
-              "tallyman.accept-new-volumes or the node's value accept_new_volumes, with the "
-              "new paths",
-              Quote(spec.image), Listed(fresh), Listed(gone)))
+          fmt::format("image {} declares the volume {}, which the node never had, and no longer "
+                      "{}, which holds its data: the node would start with an empty directory. "
+                      "Declare the old path in the image too; or, if this is intended, confirm it "
+                      "by the image's label tallyman.accept-new-volumes or the node's value "
+                      "accept_new_volumes, with the new paths",
+                      Quote(spec.image), Listed(fresh), Listed(gone)))
           .With("new_volumes", Listed(fresh))
           .With("old_volumes", Listed(gone)));
 }
@@ -96,9 +95,9 @@ Status CheckImageChange(std::string_view image_config, const NodeSpec& spec, con
       FailedPrecondition(
           "IMAGE_USER_CHANGED",
           fmt::format(
-              "image {} runs as user {}, and the node's data are those of user {}: it could "
-              "not write to them. Keep the user; or have the data given to the new one by "
-              "the image's label tallyman.chown-data or the node's value chown_data = {}",
+              "image {} runs as user {}, and the node's data belong to user {}: the node could not "
+              "write to them. Keep the user; or hand the data over to the new one by the image's "
+              "label tallyman.chown-data or the node's value chown_data = {}",
               Quote(spec.image), ToText(owner), ToText(*use.owner), ToText(owner)))
           .With("user", ToText(owner))
           .With("data_user", ToText(*use.owner)));

@@ -20,41 +20,43 @@ struct Rule {
 };
 
 constexpr std::string_view kRoomAdvice =
-    "there is no space left for images on this host: delete nodes whose images nothing else needs, "
-    "or give the agent a larger --image-room-gb";
+    "this host has no space left for images: delete nodes whose images no other node needs, or "
+    "give the agent a larger --image-room-gb";
 
-// The first sign that is found counts.
+// The first match counts.
 constexpr std::array kPullRules = {
     Rule{"no space left on device", Code::kResourceExhausted, "IMAGE_ROOM_FULL", kRoomAdvice},
     Rule{"digest did not match", Code::kFailedPrecondition, "IMAGE_DAMAGED",
-         "what the registry sent is not what its digest says: publish the image again"},
+         "the registry sent data that does not match its digest: publish the image again"},
     Rule{"does not match provided manifest digest", Code::kFailedPrecondition, "IMAGE_DAMAGED",
-         "the manifest is not the one of this digest: publish the image again"},
+         "the manifest does not match this digest: publish the image again"},
     Rule{"no image found in", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
          "the image was not published for this platform"},
     Rule{"invalid reference format", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
-         "this is no name of an image"},
+         "this is not the name of an image"},
     Rule{"must be lowercase", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
-         "names of images have no capitals"},
+         "names of images must be lowercase"},
     Rule{"unsupported manifest media type", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
-         "this is no container image"},
+         "this is not a container image"},
     Rule{"unsupported image-specific operation on artifact", Code::kUnimplemented,
-         "IMAGE_NOT_SUPPORTED", "this is no container image"},
+         "IMAGE_NOT_SUPPORTED", "this is not a container image"},
     Rule{"unimplemented manifest mime type", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
-         "this is no container image"},
+         "this is not a container image"},
     Rule{"unsupported schema version", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
-         "this is no container image"},
+         "this is not a container image"},
     Rule{"gave http response to https client", Code::kFailedPrecondition, "REGISTRY_WITHOUT_TLS",
-         "the registry has no TLS: start the agent with --registry-plain-http and its HOST:PORT if "
-         "that is meant"},
+         "the registry does not speak TLS: if this is intended, start the agent with "
+         "--registry-plain-http and its HOST:PORT"},
     Rule{"x509:", Code::kFailedPrecondition, "REGISTRY_NOT_TRUSTED",
-         "the registry's certificate is not trusted: add its authority to those of the system"},
+         "the registry's certificate is not trusted: add its authority to the system's "
+         "certificates"},
     Rule{"certificate", Code::kFailedPrecondition, "REGISTRY_NOT_TRUSTED",
-         "the registry's certificate is not trusted: add its authority to those of the system"},
+         "the registry's certificate is not trusted: add its authority to the system's "
+         "certificates"},
     Rule{"toomanyrequests", Code::kUnavailable, "IMAGE_NOT_PULLED",
-         "the registry limits how often it can be asked; it is tried again"},
+         "the registry's rate limit is exceeded; the agent tries again"},
     Rule{"too many requests", Code::kUnavailable, "IMAGE_NOT_PULLED",
-         "the registry limits how often it can be asked; it is tried again"},
+         "the registry's rate limit is exceeded; the agent tries again"},
     Rule{"unauthorized", Code::kFailedPrecondition, "REGISTRY_DENIED",
          "the registry does not let this host read the image, or has none of that name: give the "
          "agent credentials by --registry-authfile"},
@@ -71,35 +73,34 @@ constexpr std::array kPullRules = {
     Rule{"status 403", Code::kFailedPrecondition, "REGISTRY_DENIED",
          "the registry does not let this host read the image"},
     Rule{"manifest unknown", Code::kNotFound, "IMAGE_NOT_FOUND",
-         "the registry has no such tag or digest: see that the image is published"},
+         "the registry has no such tag or digest: check that the image is published"},
     Rule{"name unknown", Code::kNotFound, "IMAGE_NOT_FOUND",
-         "the registry has no image of that name: see that it is published"},
+         "the registry has no image of that name: check that it is published"},
     Rule{"404", Code::kNotFound, "IMAGE_NOT_FOUND",
-         "the registry does not have it: see that the image is published"},
+         "the registry does not have it: check that the image is published"},
     Rule{"blob unknown", Code::kNotFound, "IMAGE_NOT_FOUND",
          "a part of the image is missing in the registry: publish it again"},
     Rule{"no descriptor found", Code::kNotFound, "IMAGE_NOT_FOUND",
          "the layout has no OCI image with that tag"},
     Rule{"no such file or directory", Code::kNotFound, "IMAGE_NOT_FOUND",
-         "there is no such layout on this host, or a part of it is missing"},
+         "this host has no such layout, or a part of it is missing"},
 };
 
 constexpr std::array kUnpackRules = {
-    Rule{
-        "unknown typeflag", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
-        "a layer has an entry of a kind that is not known here, such as a global header: build the "
-        "image with a current tool"},
+    Rule{"unknown typeflag", Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
+         "a layer has an entry of an unknown kind, such as a global header: build the image with a "
+         "current tool"},
     Rule{"no space left on device", Code::kResourceExhausted, "IMAGE_ROOM_FULL", kRoomAdvice},
     Rule{"digest mismatch", Code::kFailedPrecondition, "IMAGE_DAMAGED",
-         "a layer is not what the image's config says: build and publish the image again"},
+         "a layer does not match the image's config: build and publish the image again"},
     Rule{"verified reader", Code::kFailedPrecondition, "IMAGE_DAMAGED",
-         "a layer is not what its digest says: build and publish the image again"},
+         "a layer does not match its digest: build and publish the image again"},
     Rule{"diffid", Code::kFailedPrecondition, "IMAGE_DAMAGED",
-         "a layer is not what the image's config says: build and publish the image again"},
+         "a layer does not match the image's config: build and publish the image again"},
     Rule{"unexpected eof", Code::kFailedPrecondition, "IMAGE_DAMAGED",
          "a layer ends too early: build and publish the image again"},
     Rule{"invalid tar header", Code::kFailedPrecondition, "IMAGE_DAMAGED",
-         "a layer is no tar archive: build and publish the image again"},
+         "a layer is not a tar archive: build and publish the image again"},
 };
 
 std::string Lower(std::string_view text) {
@@ -109,7 +110,7 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-// The message without what the image and its registry are called, which may be anything.
+// The message without the names of the image and its registry, which may contain anything.
 std::string WithoutNames(std::string message, std::string_view uri) {
   std::string_view name = uri.substr(uri.find(':') + 1);
   while (name.starts_with('/')) name.remove_prefix(1);
@@ -144,7 +145,7 @@ bool IsOfTheTool(const Error& cause) { return cause.reason == "TOOL_FAILED"; }
 }  // namespace
 
 std::string MessageOf(std::string_view said) {
-  // A program of Go that broke down: what broke, and no trace.
+  // A Go program that crashed: the reason, without the trace.
   if (size_t panic = said.find("panic: "); panic != std::string_view::npos) {
     std::string_view line = said.substr(panic + 7);
     for (std::string_view after : {"\n", " goroutine ", " [recovered]"})
@@ -175,7 +176,7 @@ Error PullFailed(const std::string& uri, const Error& cause) {
   const std::string what = fmt::format("pulling {}", Quote(uri));
   if (cause.reason == "TOOL_TIMED_OUT") {
     return Made(Code::kUnavailable, "IMAGE_NOT_PULLED",
-                what + ": it took too long and was given up; it is tried again", uri);
+                what + ": it took too long and was stopped; the agent tries again", uri);
   }
   const std::string message = MessageOf(cause.message);
   const Rule* rule = IsOfTheTool(cause) ? RuleFor(kPullRules, message, uri) : nullptr;
@@ -207,7 +208,7 @@ Error StartFailed(const Error& cause) {
   if (!IsOfTheTool(cause) || at == std::string::npos) return cause;
   return FailedPrecondition(
       "COMMAND_NOT_STARTED",
-      fmt::format("the image's command cannot be run: {}: see its ENTRYPOINT, CMD and WORKDIR",
+      fmt::format("the image's command cannot be run: {}: check its ENTRYPOINT, CMD and WORKDIR",
                   message.substr(at + kSign.size())));
 }
 

@@ -62,7 +62,7 @@ TEST(PullFailed, WhatIsInTheNameOfAnImageIsNoSign) {
 TEST(MessageOf, LeavesOutTracesOfProgramsThatBrokeDown) {
   EXPECT_EQ(MessageOf("umoci ended with status 2: panic: runtime error: index out of range "
                       "goroutine 1 [running]: main.main()"),
-            "the tool broke down: runtime error: index out of range");
+            "the tool crashed: runtime error: index out of range");
 }
 
 TEST(MessageOf, IsNotCutWithinACharacter) {

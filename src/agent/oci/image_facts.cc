@@ -18,7 +18,7 @@ namespace json = boost::json;
 
 constexpr size_t kWordsMax = 4096;
 
-// A part of the config. What is missing or null is as if it were not written.
+// A part of the config. A null counts as missing.
 class Reader {
  public:
   explicit Reader(const json::object& object) : object_(object) {}
@@ -107,7 +107,7 @@ Status ReadCommand(const Reader& config, ImageFacts& facts) {
 Status ReadProcess(const Reader& config, ImageFacts& facts) {
   RETURN_IF_ERROR(ReadCommand(config, facts));
   ASSIGN_OR_RETURN(facts.environment, config.Words("Env"));
-  // A name alone says that it is not set.
+  // A name alone means that the variable is not set.
   std::erase_if(facts.environment, [](const std::string& line) {
     return line.find('=') == std::string::npos || line.starts_with('=');
   });
@@ -117,7 +117,7 @@ Status ReadProcess(const Reader& config, ImageFacts& facts) {
   ASSIGN_OR_RETURN(facts.stop_signal, config.Text("StopSignal"));
   if (facts.stop_signal.empty() || ParseSignal(facts.stop_signal)) return {};
   return Fail(ImageNotSupported(
-      fmt::format("STOPSIGNAL {} of the image is no signal of Linux: use a name such as SIGTERM",
+      fmt::format("STOPSIGNAL {} of the image is not a signal of Linux: use a name such as SIGTERM",
                   Quote(facts.stop_signal))));
 }
 

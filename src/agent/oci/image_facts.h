@@ -1,8 +1,7 @@
-// What an image says of itself, read from its config as it was published, and what a container of
-// it is made from.
+// An image's config as it was published, and the container config that is made from it.
 //
-// Pure but for ResolveUser(). An image that nothing can run is UNIMPLEMENTED IMAGE_NOT_SUPPORTED,
-// with the field that is to blame.
+// Pure, except ResolveUser(). An image that cannot run is UNIMPLEMENTED IMAGE_NOT_SUPPORTED, with
+// the field at fault.
 #pragma once
 
 #include <chrono>
@@ -30,14 +29,14 @@ struct ImageHealth {
 };
 
 struct ImageFacts {
-  std::string architecture;  // as Go names it; empty: not said
+  std::string architecture;  // in Go's naming; empty: not stated
   std::string os;
   std::vector<std::string> command;      // ENTRYPOINT and CMD together
   std::vector<std::string> environment;  // NAME=VALUE
   std::string working_directory = "/";
-  std::string user;                  // as it was written
-  std::string stop_signal;           // as it was written; empty: SIGTERM
-  std::vector<std::string> volumes;  // as they were written
+  std::string user;                  // as written
+  std::string stop_signal;           // as written; empty: SIGTERM
+  std::vector<std::string> volumes;  // as written
   std::map<std::string, std::string> labels;
   std::optional<ImageHealth> health;
   std::vector<std::string> layer_sums;  // "sha256:HEX" of each layer as tar, lowest first
@@ -45,24 +44,24 @@ struct ImageFacts {
   friend bool operator==(const ImageFacts&, const ImageFacts&) = default;
 };
 
-// Who a container's first process is.
+// The user of a container's first process.
 struct ContainerUser {
   int64_t uid = 0;
   int64_t gid = 0;
   std::vector<int64_t> more_gids;
-  std::string home;  // empty: not known
+  std::string home;  // empty: unknown
 
   friend bool operator==(const ContainerUser&, const ContainerUser&) = default;
 };
 
-// From the config as published.
+// Parses the config as published.
 Result<ImageFacts> ReadImageFacts(std::string_view config_json);
 
-// That the image is for machines of this kind.
+// Checks that the image is for this kind of machine.
 Status CheckPlatform(const ImageFacts& facts);
 
-// USER as docker reads it, NAME or UID, with or without :GROUP or :GID, by the image's own passwd
-// and group, which are read without leaving `root`. A number needs no entry there.
+// Resolves USER as docker does: NAME or UID, with or without :GROUP or :GID, by the image's own
+// passwd and group files, which are read without leaving `root`. A number needs no entry there.
 Result<ContainerUser> ResolveUser(const std::string& user, const std::filesystem::path& root);
 
 // The config.json of a runtime bundle that MakeBundle() takes, in the form of umoci, which wrote

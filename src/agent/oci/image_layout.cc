@@ -33,10 +33,10 @@ Result<std::string> HexOf(const json::value& descriptor) {
                      });
   if (known) return digest.substr(kSha256.size());
   return Fail(ImageNotSupported(fmt::format(
-      "the image's manifest names a part by {}, and only sha256 is known", Quote(digest))));
+      "the image's manifest names a part by {}, and only sha256 is supported", Quote(digest))));
 }
 
-// Writes a blob of the layout and gives its descriptor.
+// Writes a blob of the layout and returns its descriptor.
 Result<json::object> WriteBlob(const std::filesystem::path& blobs, const json::value& value,
                                std::string_view type) {
   const std::string text = json::serialize(value);
@@ -55,14 +55,14 @@ Result<ImageManifest> ReadImageManifest(std::string_view manifest_json, size_t l
   const json::value* config = error ? nullptr : manifest.find_pointer("/config", error);
   const json::value* layers = error ? nullptr : manifest.find_pointer("/layers", error);
   if (error || !layers->is_array()) {
-    return Fail(ImageNotSupported(
-        "the image's manifest is neither docker's schema 2 nor that of OCI: publish it again with "
-        "a current tool"));
+    return Fail(
+        ImageNotSupported("the image's manifest is neither Docker's schema 2 nor OCI's: publish it "
+                          "again with a current tool"));
   }
   const std::string type = TextOf(*config, "mediaType");
   if (std::ranges::find(kConfigTypes, type) == std::end(kConfigTypes)) {
-    return Fail(ImageNotSupported(
-        fmt::format("what is published there is no container image, but {}", Quote(type))));
+    return Fail(
+        ImageNotSupported(fmt::format("this is not a container image, but {}", Quote(type))));
   }
   ImageManifest read;
   ASSIGN_OR_RETURN(read.config, HexOf(*config));

@@ -1,8 +1,8 @@
-// An image between its pull and its unpacking: what skopeo left in a directory, and the OCI layout
-// that umoci unpacks.
+// An image between pull and unpacking: the files that skopeo left in a directory, and the OCI
+// layout that umoci unpacks.
 //
-// umoci 0.4 knows neither zstd nor docker's media types, and stops at configs that it does not
-// like. So it is given layers that it can read and a config that says nothing but their sums.
+// umoci 0.4 supports neither zstd nor docker's media types, and rejects some configs. So it gets
+// layers that it can read and a config with nothing but their sums.
 #pragma once
 
 #include <cstdint>
@@ -18,22 +18,22 @@
 namespace tallyman {
 
 struct ImageManifest {
-  std::string config;               // hexadecimal digest, which is its file's name too
+  std::string config;               // hexadecimal digest, also the name of its file
   std::vector<std::string> layers;  // lowest first
 };
 
-// From the manifest as published. UNIMPLEMENTED IMAGE_NOT_SUPPORTED when it is not that of a
+// Parses the manifest as published. UNIMPLEMENTED IMAGE_NOT_SUPPORTED when it does not describe a
 // container image, or has more layers than `layers_max`.
 Result<ImageManifest> ReadImageManifest(std::string_view manifest_json, size_t layers_max);
 
-// A layer as umoci takes it.
+// A layer in a form that umoci accepts.
 struct UnpackedLayer {
   std::filesystem::path file;
   std::string digest;                // hexadecimal
   LayerForm form = LayerForm::kTar;  // kTar or kGzip
 };
 
-// Makes the layout, with one image tagged "image", and moves the layers into it.
+// Creates the layout, with one image tagged "image", and moves the layers into it.
 Status WriteLayout(const std::filesystem::path& layout, const ImageFacts& facts,
                    const std::vector<UnpackedLayer>& layers);
 

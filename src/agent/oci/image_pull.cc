@@ -38,7 +38,7 @@ Error TooLarge(const std::string& uri, std::string what) {
       .With("uri", Quote(uri));
 }
 
-// Looks at what a pull has brought, and whether anything still comes.
+// Watches the size of a pull, and whether data still arrives.
 class Download {
  public:
   Download(std::filesystem::path directory, const PullRequest& request)
@@ -65,11 +65,11 @@ class Download {
                                              Mebibytes(limits_.download_bytes_max))));
     }
     if (now - grew_ < limits_.stall_timeout) return {};
-    return Fail(Error(Code::kUnavailable, "IMAGE_NOT_PULLED",
-                      fmt::format("pulling {}: nothing came from the registry for {} s; it is "
-                                  "tried again",
-                                  Quote(uri_), limits_.stall_timeout.count() / 1000))
-                    .With("uri", Quote(uri_)));
+    return Fail(
+        Error(Code::kUnavailable, "IMAGE_NOT_PULLED",
+              fmt::format("pulling {}: the registry sent nothing for {} s; the agent tries again",
+                          Quote(uri_), limits_.stall_timeout.count() / 1000))
+            .With("uri", Quote(uri_)));
   }
 
  private:
@@ -81,7 +81,7 @@ class Download {
   std::chrono::steady_clock::time_point next_{};
 };
 
-// Both tools work on what is thrown away if they do not come to their end.
+// Both tools may be killed, because their unfinished work is discarded.
 ProcessOptions ForThrowAway(const PullRequest& request, std::chrono::milliseconds timeout) {
   return {.timeout = timeout,
           .dies_with_caller = true,
@@ -143,7 +143,7 @@ Result<Published> ReadPublished(const std::filesystem::path& directory, const Im
   for (const std::string& sum : image.facts.layer_sums) {
     if (!SplitImageUri("docker://x@" + sum)) {
       return Fail(ImageNotSupported(fmt::format(
-          "the image's config lists {} as a layer, which is no sha256 sum: build it again",
+          "the image's config lists {} as a layer, which is not a sha256 digest: build it again",
           Quote(sum))));
     }
   }
@@ -153,7 +153,7 @@ Result<Published> ReadPublished(const std::filesystem::path& directory, const Im
                   image.facts.layer_sums.size(), image.parts.layers.size())));
 }
 
-// umoci knows no zstd.
+// umoci does not support zstd.
 Job<void> UnpackZstd(PullRequest request, std::filesystem::path from, std::filesystem::path to) {
   std::vector<std::string> words = {
       "prlimit",     fmt::format("--fsize={}", request.limits.unpacked_bytes_max),
@@ -220,19 +220,20 @@ Job<std::vector<UnpackedLayer>> ReadyLayers(PullRequest request, std::filesystem
   co_return layers;
 }
 
-// A volume is a directory, whatever the image has there.
+// A volume is a directory, regardless of what the image has there.
 Status CheckVolumePlaces(const ImageFacts& facts, const std::filesystem::path& root) {
   ASSIGN_OR_RETURN(const std::vector<std::string> paths, CleanVolumes(facts.volumes));
   for (const std::string& path : paths) {
     if (OpenWithin(root, path, O_PATH | O_DIRECTORY).is_open() || errno != ENOTDIR) continue;
-    return Fail(ImageNotSupported(fmt::format(
-        "VOLUME {} of the image is, or is below, what is no directory in it: declare another path",
-        Quote(path))));
+    return Fail(
+        ImageNotSupported(fmt::format("VOLUME {} of the image is not a directory in it, or lies "
+                                      "below something that is not: declare another path",
+                                      Quote(path))));
   }
   return {};
 }
 
-// What is written beside the unpacked root, all that must be there before it counts.
+// Writes the files beside the unpacked root, all of which must exist before the image counts.
 Status Finish(const std::filesystem::path& image_directory, const Published& image, int64_t bytes,
               const std::stop_token& stop) {
   const std::filesystem::path root = image_directory / "rootfs";
@@ -257,7 +258,7 @@ Status GiveName(const std::filesystem::path& from, const std::filesystem::path& 
   return {};
 }
 
-// A full room is said in the same words wherever it shows.
+// Reports a full file system for images with one error, wherever it shows.
 Error InWords(const std::string& uri, const Error& error) {
   if (error.Fact("errno") != std::to_string(ENOSPC)) return error;
   return UnpackFailed(uri, Internal("TOOL_FAILED", "no space left on device"));
@@ -288,7 +289,7 @@ Job<void> PullInto(PullRequest request, ImageUri uri) {
     return Finish(made, image, bytes, stop);
   };
   CO_RETURN_IF_ERROR(co_await RunAside(finish));
-  // Its name is what says that it is whole, so all of it comes before.
+  // Its final name marks it as complete, so everything else comes first.
   std::vector<std::string> sync = {"sync", "-f", made.string()};
   CO_RETURN_IF_ERROR(
       co_await RunToolJob(sync, ForThrowAway(request, request.limits.unpack_timeout)));
@@ -299,12 +300,12 @@ Job<void> PullInto(PullRequest request, ImageUri uri) {
 
 Status CheckImageUri(const std::string& uri) {
   if (SplitImageUri(uri)) return {};
-  return Fail(ImageNotSupported(fmt::format("image_uri {} is neither oci:/DIRECTORY:TAG nor "
-                                            "docker://NAME:TAG, nor one of them with "
-                                            "@sha256:DIGEST behind",
-                                            Quote(uri)))
-                  .With("field", "image_uri")
-                  .With("value", Quote(uri)));
+  return Fail(
+      ImageNotSupported(fmt::format("image_uri {} is neither oci:/DIRECTORY:TAG nor "
+                                    "docker://NAME:TAG, nor one of them followed by @sha256:DIGEST",
+                                    Quote(uri)))
+          .With("field", "image_uri")
+          .With("value", Quote(uri)));
 }
 
 Job<void> PullImage(PullRequest request) {
@@ -326,7 +327,7 @@ Result<ImageRecord> ReadImageRecord(const std::filesystem::path& place) {
   if (digest == nullptr || !digest->is_string() || sum == nullptr || !sum->is_string() ||
       bytes == nullptr || !bytes->is_int64()) {
     return Fail(DataLoss("IMAGE_UNREADABLE", "the record of image " + place.string() +
-                                                 " is damaged: it is pulled again"));
+                                                 " is damaged: the agent pulls it again"));
   }
   return ImageRecord{.digest = std::string(digest->as_string()),
                      .tree_sum = std::string(sum->as_string()),

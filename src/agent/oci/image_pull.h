@@ -1,8 +1,8 @@
-// One pull: an image from a registry or a layout of this host into a directory, whole or not at
-// all.
+// One pull: an image from a registry or from a layout on this host into a directory, completely or
+// not at all.
 //
-//   skopeo copies it as it was published; what it is and what it would unpack to is looked at;
-//   umoci unpacks it; everything is on the disk; it gets its name.
+//   skopeo copies it as published; its form and its unpacked size are checked;
+//   umoci unpacks it; everything is synced; it is renamed to its final name.
 #pragma once
 
 #include <chrono>
@@ -24,27 +24,28 @@ struct PullLimits {
   int64_t download_bytes_max = int64_t{64} << 30;
   int64_t unpacked_bytes_max = int64_t{64} << 30;
   std::chrono::milliseconds pull_timeout = std::chrono::hours(2);
-  // Without a byte for so long it is given up.
+  // A pull without a byte for this long is given up.
   std::chrono::milliseconds stall_timeout = std::chrono::minutes(3);
   std::chrono::milliseconds unpack_timeout = std::chrono::minutes(30);
 };
 
-// An image may have a file for so many bytes of the room: half of those that its file system has.
+// An image may have one file per this many bytes of the image file system: half of its inodes.
 inline constexpr int64_t kBytesPerEntry = 32 << 10;
 
 struct PullRequest {
   std::string uri;
-  // Where it works; not there before, and on the file system of `place`. Who calls removes it.
+  // Its working directory; it must not exist, and is on the file system of `place`. The caller
+  // removes it.
   std::filesystem::path work;
-  // What it becomes: rootfs/, config.json for the runtime, manifest.json and image.json as
-  // published, and its record.
+  // The result: rootfs/, config.json for the runtime, manifest.json and image.json as published,
+  // and its record.
   std::filesystem::path place;
   RegistryOptions registries;
   PullLimits limits;
   std::stop_token stop;
 };
 
-// What is written down of an image that is there.
+// The record of a complete image.
 struct ImageRecord {
   std::string digest;    // "sha256:HEX" of the platform's manifest
   std::string tree_sum;  // of rootfs (tree_sum.h)
@@ -52,7 +53,7 @@ struct ImageRecord {
 };
 
 // UNIMPLEMENTED IMAGE_NOT_SUPPORTED for a URI of another form than oci:DIR:TAG (DIR absolute) or
-// docker://NAME:TAG, either with @sha256:DIGEST behind to have nothing but that manifest.
+// docker://NAME:TAG, either optionally followed by @sha256:DIGEST to accept only that manifest.
 Status CheckImageUri(const std::string& uri);
 
 // Errors as CheckImageUri() and image_errors.h; FAILED_PRECONDITION IMAGE_DIGEST_DIFFERS,

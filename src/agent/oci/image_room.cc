@@ -22,7 +22,7 @@ constexpr std::chrono::minutes kLockPatience(10);
 constexpr int64_t kSmallestBytes = 512 * kMebi;
 constexpr int64_t kLargestBytes = 200 * kGibi;
 
-// Set while one of several callers opens.
+// Set while one of several callers opens it.
 class Turn {
  public:
   explicit Turn(std::atomic<bool>& taken) : taken_(taken) {}
@@ -34,14 +34,14 @@ class Turn {
   std::atomic<bool>& taken_;
 };
 
-// Counts the lives of the file system: a new one begins when the last did not end well. That must
-// not need room: nodes start in it, on a full disk as well.
+// Counts the lives of the file system: a new one begins when the last ended uncleanly. This must
+// not need disk space, because nodes start from it even on a full disk.
 Result<std::string> LifeOf(const std::filesystem::path& life_file, bool ended_well) {
   auto text = ReadFile(life_file);
   if (!text && text.error().reason != "FILE_MISSING") return Fail(text.error());
   const int64_t last = text ? ParseInt64(*text).value_or(0) : 0;
   if (text && last > 0 && ended_well) return *text;
-  // As long whatever the number is, so that another one takes its place.
+  // A fixed length, so that a new number overwrites the old one in place.
   const std::string next = fmt::format("{:020}", last + 1);
   if (text && text->size() == next.size()) {
     RETURN_IF_ERROR(OverwriteFile(life_file, next));
@@ -96,7 +96,7 @@ Job<std::string> ImageRoom::OpenAlone() {
     if (!state) CO_RETURN_IF_ERROR(RemoveTree(file()));
   }
   const std::optional<int64_t> there = volume.Bytes();
-  // Written before it is mounted, which makes it look as if it had ended well.
+  // Written before the mount, which marks it as cleanly unmounted.
   CO_ASSIGN_OR_RETURN(std::string life, LifeOf(life_file(), ended_well));
   if (!there) CO_RETURN_IF_ERROR(co_await volume.SetBytes(Bytes()));
   Status usable = co_await volume.Mount();
@@ -107,7 +107,7 @@ Job<std::string> ImageRoom::OpenAlone() {
     usable = co_await volume.Mount();
   }
   CO_RETURN_IF_ERROR(usable);
-  // What the disk does not have now is asked for at the next start.
+  // Space that the disk does not have now is requested again at the next start.
   if (there && bytes_ > *there) static_cast<void>(co_await volume.SetBytes(bytes_));
   CO_RETURN_IF_ERROR(co_await volume.Mount());
   co_return life;

@@ -1,8 +1,8 @@
-// The file system of the host's images: DIR/images.img, allocated ahead and mounted at
+// The file system for the host's images: DIR/images.img, preallocated and mounted at
 // DIR/image-store, so that no pull and no image can fill the host's disk.
 //
-// Its first use makes it. It only grows: a larger size that is asked for is given where the disk
-// has it. Images can be pulled again, so one that cannot be repaired is made anew.
+// Its first use creates it. It only grows: it gets a larger size if the disk has the space. Images
+// can be pulled again, so a file system that cannot be repaired is recreated.
 //
 // Thread-safe. Outlives its jobs.
 #pragma once
@@ -24,13 +24,13 @@ class ImageRoom {
   ImageRoom(std::filesystem::path data_directory, int64_t bytes)
       : data_directory_(std::move(data_directory)), bytes_(bytes) {}
 
-  // Mounts it. Gives a word that changes whenever the machine ended without having unmounted it:
-  // what was seen to be good under the same word still is. RESOURCE_EXHAUSTED HOST_DISK_FULL, and
-  // the other errors of Volume.
+  // Mounts it. Returns a word that changes whenever the machine went down without unmounting it: an
+  // image that was checked under the same word is still good. RESOURCE_EXHAUSTED HOST_DISK_FULL,
+  // and the other errors of Volume.
   Job<std::string> Open();
 
   std::filesystem::path mount_point() const { return data_directory_ / "image-store"; }
-  // How large it is, or is to be; what of that is not allocated yet.
+  // Its present or intended size, and how much of it is not allocated yet.
   int64_t Bytes() const;
   int64_t BytesToCome() const;
 

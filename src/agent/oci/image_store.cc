@@ -13,15 +13,15 @@ namespace {
 
 constexpr size_t kChecksAtOnce = 2;
 constexpr std::string_view kWorkSuffix = ".pull";
-// Says in which life of the file system the image was good.
+// Records in which life of the file system the image was checked.
 constexpr std::string_view kGoodFile = "good";
 
-// Takes away what a pull has left, however it ends.
+// Removes the leftovers of a pull, however it ends.
 class Cleared {
  public:
   Cleared(Remover& remover, std::filesystem::path path)
       : remover_(remover), path_(std::move(path)) {}
-  // What cannot be removed now is, by DropAllExcept().
+  // DropAllExcept() removes what cannot be removed now.
   ~Cleared() { static_cast<void>(remover_.Remove(path_)); }
   Cleared(const Cleared&) = delete;
   Cleared& operator=(const Cleared&) = delete;
@@ -33,13 +33,13 @@ class Cleared {
 
 }  // namespace
 
-// An image that somebody waits for. `store.mutex_` guards what says where it stands, `mutex` the
-// job and its result; who has both took `mutex` first.
+// An image for which somebody waits. `store.mutex_` guards its state, `mutex` the job and its
+// result. Lock order: `mutex` first.
 struct ImageStore::Pull {
   ImageId id;
   OrgId org;
   uint64_t arrival = 0;
-  bool is_check = false;  // it is there, and only has to be looked at
+  bool is_check = false;  // it exists and only has to be checked
   bool started = false;
   size_t waiters = 0;
 
@@ -63,7 +63,7 @@ class ImageStore::Waiter {
 
  private:
   ImageStore& store_;
-  // Outlives the lock above: the last one ends the pull's tools.
+  // Outlives the lock above: dropping the last reference ends the pull's tools.
   std::shared_ptr<Pull> pull_;
 };
 
@@ -148,7 +148,7 @@ bool ImageStore::MayStart(Pull& pull) {
     ++by_org[other->org];
   }
   if (running >= (pull.is_check ? kChecksAtOnce : options_.pulls_at_once)) return false;
-  // An org leaves a place to others, while there is more than one.
+  // An org leaves one slot to others if there is more than one.
   if (!pull.is_check && options_.pulls_at_once > 1 &&
       by_org[pull.org] + 1 >= options_.pulls_at_once)
     return false;

@@ -1,13 +1,13 @@
 // Images on the host: pulled and unpacked once per image id, shared by all nodes.
 //
-// An image is immutable, so what is whole and good under its id is never pulled again. Below the
-// directory: IMAGE_ID/ (image_pull.h says what is in it), IMAGE_ID.pull/ where a pull works, and
-// what is being removed. After an unclean end of the machine each image is read again before its
-// first use, and pulled again when it is not what it was. Images that an earlier release unpacked
-// are in a directory of their own; they are used as they are until nothing needs them.
+// An image is immutable, so a complete and good one is never pulled again. The directory has
+// IMAGE_ID/ (image_pull.h lists its content), IMAGE_ID.pull/ where a pull works, and directories
+// that are being removed. After an unclean shutdown of the machine each image is verified before
+// its first use, and pulled again when it has changed. Images that an earlier release unpacked are
+// in a separate directory; they are used unchanged until nothing needs them.
 //
-// Thread-safe. However many wait for an image, it is pulled once; a pull that nobody waits for any
-// more is ended. Pulls queue, fair by org.
+// Thread-safe. An image is pulled once for all who wait for it; a pull for which nobody waits any
+// more is ended. The queue of pulls is fair by org.
 #pragma once
 
 #include <cstdint>
@@ -31,15 +31,15 @@ namespace tallyman {
 
 struct ImageStoreOptions {
   std::filesystem::path directory;
-  // Of an earlier release; not there: none.
+  // The images of an earlier release; missing: none.
   std::filesystem::path old_directory = {};
-  // Makes `directory` usable, and says which life of its file system this is: an image that was
-  // seen to be good in the same life still is. Called for every fetch.
+  // Makes `directory` usable, and returns the life of its file system: an image that was checked in
+  // the same life is still good. Called for every fetch.
   std::function<Job<std::string>()> open = {};
   RegistryOptions registries = {};
   PullLimits limits = {};
   size_t pulls_at_once = 3;
-  // Ends what is being pulled or unpacked: CANCELED.
+  // Stops pulling and unpacking: CANCELED.
   std::stop_token stop = {};
 };
 
@@ -47,16 +47,16 @@ class ImageStore {
  public:
   explicit ImageStore(ImageStoreOptions options);
 
-  // Ends when the image is whole, good, and on the disk. Errors as PullImage() and options.open.
+  // Finishes when the image is complete, good, and on disk. Errors as PullImage() and options.open.
   Job<void> Fetch(ImageId id, std::string uri, OrgId org);
-  // Drops images but these and those being fetched, and what pulls of an earlier process left. What
-  // is dropped is gone for all uses at once, and its room is free soon.
+  // Removes images except these and those being fetched, and the leftovers of an earlier process's
+  // pulls. A removed image is gone for all uses at once; its space is free soon.
   Status DropAllExcept(const std::set<ImageId>& kept);
 
   bool Has(const ImageId& id) const;
   std::filesystem::path RootOf(const ImageId& id) const { return PathOf(id) / "rootfs"; }
   std::filesystem::path ConfigOf(const ImageId& id) const { return PathOf(id) / "config.json"; }
-  // "sha256:HEX" of the manifest; empty where it is not known.
+  // "sha256:HEX" of the manifest; empty if unknown.
   std::string DigestOf(const ImageId& id) const;
 
  private:
@@ -69,7 +69,7 @@ class ImageStore {
   }
   Job<void> MakeGood(ImageId id, std::string uri, std::string life, bool here);
   Job<void> PullAnew(ImageId id, std::string uri);
-  // Goes on with the pull, unless another waiter does so now. True: it has ended.
+  // Continues the pull, unless another waiter does so now. True: it has ended.
   bool GoOn(Pull& pull);
   bool MayStart(Pull& pull);
   void End(Pull& pull);

@@ -156,7 +156,7 @@ TEST_F(ImageStoreTest, APullThatStandsStillGivesItsPlaceToOthers) {
   Status stalled = Fetch(id_);
   ASSERT_FALSE(stalled.has_value());
   EXPECT_EQ(stalled.error().code, Code::kUnavailable);
-  EXPECT_NE(stalled.error().message.find("nothing came"), std::string::npos);
+  EXPECT_NE(stalled.error().message.find("sent nothing"), std::string::npos);
   EXPECT_TRUE(Fetch(id_).has_value());
 }
 

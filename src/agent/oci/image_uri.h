@@ -1,5 +1,5 @@
-// Where an image comes from: oci:/DIRECTORY:TAG or docker://NAME:TAG, with or without
-// @sha256:DIGEST behind.
+// The source of an image: oci:/DIRECTORY:TAG or docker://NAME:TAG, optionally followed by
+// @sha256:DIGEST.
 #pragma once
 
 #include <optional>
@@ -16,8 +16,8 @@ struct ImageUri {
 // nullopt: it has another form.
 std::optional<ImageUri> SplitImageUri(std::string_view uri);
 
-// What skopeo is to copy. A registry is asked by digest, and skopeo compares; a tag beside it is
-// for people.
+// The source for skopeo. If there is a digest, the registry is asked by digest, which skopeo
+// verifies; a tag beside it is for people.
 std::string SourceOf(const ImageUri& uri);
 
 }  // namespace tallyman

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kIdMax = (int64_t{1} << 31) - 1;
 constexpr size_t kFileBytesMax = 8 << 20;
 
-// A file of the image, whatever the image made of it: links do not lead out, pipes are not waited
+// Reads a file of the image safely: links do not lead out of the image, and pipes are not waited
 // for. Empty: there is none.
 std::string ReadWithin(const std::filesystem::path& root, const char* path) {
   FileDescriptor file = OpenWithin(root, path, O_RDONLY | O_NONBLOCK);

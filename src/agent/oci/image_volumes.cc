@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kVolumesMax = 32;
 constexpr size_t kNameBytesMax = 255;
-// What a container has there itself.
+// Paths where a container has its own mounts.
 constexpr std::string_view kTaken[] = {"/proc", "/sys", "/dev", "/tallyman"};
 
 bool IsPlain(char c) {

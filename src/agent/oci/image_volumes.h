@@ -1,4 +1,4 @@
-// Where the volumes of images are in a container and on a node's disk.
+// The paths of an image's volumes in a container and on a node's disk.
 #pragma once
 
 #include <optional>
@@ -10,21 +10,21 @@
 
 namespace tallyman {
 
-// An absolute path without "//", "." and "..", as docker cleans what an image says; "" is "/".
+// An absolute path without "//", "." and "..", cleaned as docker does; "" is "/".
 std::string CleanPath(std::string_view path);
 
 // Whether `path` is `outer` or below it. REQUIRES: both are clean.
 bool IsWithin(std::string_view path, std::string_view outer);
 
 // The paths that an image declares, clean, outer ones before inner ones. UNIMPLEMENTED
-// IMAGE_NOT_SUPPORTED for one that no volume can be mounted at, such as / or /proc, and for more
-// than 32.
+// IMAGE_NOT_SUPPORTED for a path at which no volume can be mounted, such as / or /proc, and for
+// more than 32.
 Result<std::vector<std::string>> CleanVolumes(const std::vector<std::string>& declared);
 
 // The name of a volume's directory on a node's disk: /var/lib/x is var+lib+x, and bytes other than
-// A-Z a-z 0-9 . _ - are %XX. No two paths have the same. REQUIRES: a clean path other than "/".
+// A-Z a-z 0-9 . _ - are %XX. The names of two paths differ. REQUIRES: a clean path other than "/".
 std::string VolumeNameOf(std::string_view path);
-// The other way round. nullopt: it is no such name.
+// The inverse. nullopt: not such a name.
 std::optional<std::string> VolumePathOf(std::string_view name);
 
 }  // namespace tallyman

@@ -17,16 +17,17 @@ namespace {
 
 namespace json = boost::json;
 
-// What root may do in a node: own files of any user, become another user, listen on any port.
+// The capabilities of root in a node: own files of any user, become another user, listen on any
+// port.
 constexpr std::string_view kCapabilities[] = {
     "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FOWNER",     "CAP_FSETID",          "CAP_KILL",
     "CAP_SETGID", "CAP_SETUID",       "CAP_SYS_CHROOT", "CAP_NET_BIND_SERVICE"};
 
-// The network is not among them: nodes are reached at the host's own addresses.
+// There is no network namespace: nodes are reached at the host's own addresses.
 constexpr std::string_view kNamespaces[] = {"pid", "ipc", "uts", "mount", "cgroup"};
 
-// Not seen at all: memory, keys and timers of the whole host, and its firmware. Root of a node is
-// root to the permissions of these files.
+// Hidden: memory, keys and timers of the whole host, and its firmware. The permissions of these
+// files do not stop root of a node.
 constexpr std::string_view kMasked[] = {"/proc/acpi",           "/proc/asound",
                                         "/proc/interrupts",     "/proc/kcore",
                                         "/proc/keys",           "/proc/key-users",
@@ -47,7 +48,7 @@ constexpr int64_t kTasksMin = 512;
 constexpr uint64_t kFilesSoft = 65'536;
 constexpr uint64_t kFilesHard = 1'048'576;
 constexpr int64_t kSharedMemoryMin = 64 << 20;
-// A host that runs out of memory ends what is in nodes before anything of its own.
+// A host that runs out of memory kills processes of nodes before its own.
 constexpr int kOomScoreAdjust = 500;
 constexpr int kUmask = 0022;
 
@@ -88,7 +89,7 @@ json::array SystemMounts(const Resources& resources, json::object sys) {
                   {"nosuid", "noexec", "nodev", "relatime", "ro"})};
 }
 
-// Files in the place of the image's, from the directory that belongs to the node.
+// Files from the node's directory that replace the image's.
 json::array FileMounts(const std::filesystem::path& info) {
   json::array mounts;
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
@@ -133,7 +134,7 @@ json::object Bound(std::string_view type, uint64_t soft, uint64_t hard) {
 
 void PlanProcess(json::object& process, const HostBounds& host) {
   const json::array capabilities = Strings(kCapabilities);
-  // Neither inheritable nor ambient: a user that is not root has none.
+  // Neither inheritable nor ambient: a user other than root has none.
   process["capabilities"] = json::object{
       {"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}};
   process["noNewPrivileges"] = true;
@@ -143,10 +144,11 @@ void PlanProcess(json::object& process, const HostBounds& host) {
   user.as_object()["umask"] = kUmask;
   const uint64_t files = std::min(kFilesHard, host.files_max);
   process["rlimits"] = json::array{
-      // No dump. At 0 a kernel that hands dumps to a program of the host would still call it.
+      // No core dumps. With 0, a kernel that pipes dumps to a program of the host would still call
+      // it.
       Bound("RLIMIT_CORE", 1, 1),
       Bound("RLIMIT_NOFILE", std::min(kFilesSoft, files), files),
-      // The kernel counts it by user over all nodes; what bounds a node is its control group.
+      // The kernel counts it by user over all nodes; a node's bound is its control group.
       Bound("RLIMIT_NPROC", host.user_tasks_max, host.user_tasks_max),
   };
 }

@@ -1,7 +1,6 @@
-// What keeps a node apart from its host and from other nodes: namespaces, capabilities, system
-// calls, what of /proc, /sys and /dev it sees, and bounds on what it can take that no control group
-// counts. docs/isolation.md has each line of it as seen from inside a node. Pure, except for
-// ReadHostBounds.
+// Isolates a node from its host and from other nodes: namespaces, capabilities, system calls, its
+// view of /proc, /sys and /dev, and bounds on resources that no control group counts.
+// docs/isolation.md shows each measure as seen from inside a node. Pure, except ReadHostBounds().
 #pragma once
 
 #include <cstdint>
@@ -15,11 +14,11 @@
 
 namespace tallyman {
 
-// What a host has of things that nodes get a share of.
+// The host's totals of which nodes get a share.
 struct HostBounds {
   int64_t cpu_cores = 1;
   int64_t tasks_max = 32'768;  // processes and threads that its kernel can number
-  // What this process may hand on: without CAP_SYS_RESOURCE nobody gets more than it has itself.
+  // The limits that this process may pass on: without CAP_SYS_RESOURCE, no more than its own.
   uint64_t files_max = 1'048'576;        // open files of a process
   uint64_t user_tasks_max = UINT64_MAX;  // processes and threads of a user, over all nodes
   std::string machine;                   // as uname(2) names it: "x86_64"

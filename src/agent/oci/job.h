@@ -1,4 +1,4 @@
-// Work that takes time and holds no thread: a coroutine that is looked after from time to time.
+// Long work that holds no thread: a coroutine that is polled from time to time.
 //
 //   Job<int64_t> MinimumBytes(std::string device) {
 //     std::vector<std::string> words = {"resize2fs", "-P", device};
@@ -6,13 +6,14 @@
 //     co_return ...;
 //   }
 //
-// A job does nothing before its first Poll(). Poll() goes on with it as far as it can go now; what
-// it waits for (a process, a moment, another job) it waits for between two Polls. Destroying a job
-// ends the processes it waits for, and everything in its coroutine is destroyed as at an ordinary
-// end. One caller at a time per job.
+// A job does nothing before its first Poll(). Poll() runs it as far as possible now; it waits (for
+// a process, a moment, another job) between two Polls. Destroying a job ends the processes for
+// which it waits, and destroys everything in its coroutine as at an ordinary end. One caller at a
+// time per job.
 //
-// A coroutine takes its arguments by value: what a caller holds may be gone when it goes on.
-// g++ 12 miscompiles braced lists within an expression that waits: name them first, as above.
+// A coroutine takes its arguments by value, because the caller's objects may be gone when it
+// continues. g++ 12 miscompiles braced lists within an expression that waits: name them first, as
+// above.
 #pragma once
 
 #include <chrono>
@@ -26,7 +27,7 @@
 
 namespace tallyman {
 
-// What a job waits for.
+// The condition for which a job waits.
 class Awaited {
  public:
   virtual ~Awaited() = default;
@@ -35,7 +36,7 @@ class Awaited {
 
 namespace job_detail {
 
-// Of a job and of those within it: where it stands.
+// The innermost waiting coroutine of a job and its nested jobs.
 struct Point {
   Awaited* awaited = nullptr;
   std::coroutine_handle<> resumes;
@@ -56,7 +57,7 @@ struct PromiseBase {
     void await_resume() noexcept {}
   };
   Final final_suspend() noexcept { return {}; }
-  // The project's functions do not throw; what a library throws is dealt with where it is called.
+  // The project's functions do not throw; exceptions of a library are handled where it is called.
   void unhandled_exception() { std::terminate(); }
 };
 
@@ -87,7 +88,8 @@ class [[nodiscard]] Job {
     if (handle_) handle_.destroy();
   }
 
-  // Goes on with it; empty: it has not ended yet. REQUIRES: it has not given its result before.
+  // Continues the job; empty: it has not ended yet. REQUIRES: it has not returned its result
+  // before.
   std::optional<Result<T>> Poll() {
     if (!point_) {
       point_ = std::make_unique<job_detail::Point>();
@@ -119,8 +121,7 @@ class [[nodiscard]] Job {
   std::unique_ptr<job_detail::Point> point_;
 };
 
-// Waits for something that says by itself when it is ready. `Ready` is a callable that gives a
-// bool.
+// Waits until `Ready`, a callable that returns a bool, returns true.
 template <class Ready>
 class Await final : public Awaited {
  public:
@@ -139,7 +140,7 @@ class Await final : public Awaited {
   Ready ready_;
 };
 
-// Waits for that long.
+// Waits for this long.
 inline auto Pause(std::chrono::milliseconds how_long) {
   const auto until = std::chrono::steady_clock::now() + how_long;
   return Await([until] { return std::chrono::steady_clock::now() >= until; });

@@ -20,7 +20,7 @@ struct Hole {
   std::string_view tool;
   std::string_view id;
   std::string_view what;
-  // Where it was closed: in one branch after another, and in every later branch.
+  // The versions that fixed it: one per branch, and every later branch has the fix.
   std::array<Version, kBranchesMax> closed;
 };
 
@@ -31,19 +31,19 @@ constexpr Hole kHoles[] = {
      {{{1, 1, 12}}}},
     {"runc",
      "CVE-2024-45310",
-     "files are made on the host by who changes a shared volume in time",
+     "a node that changes a shared volume at the right moment creates files on the host",
      {{{1, 1, 14}, {1, 2, 0}}}},
     {"runc",
      "CVE-2025-31133",
-     "masked paths are left open by who changes the root in time",
+     "a node that changes its root at the right moment keeps masked paths open",
      {{{1, 2, 8}, {1, 3, 3}}}},
     {"runc",
      "CVE-2025-52565",
-     "/dev/console leads elsewhere by who changes the root in time",
+     "a node that changes its root at the right moment redirects /dev/console",
      {{{1, 2, 8}, {1, 3, 3}}}},
     {"runc",
      "CVE-2025-52881",
-     "writes to /proc are led elsewhere by who changes the root in time",
+     "a node that changes its root at the right moment redirects writes to /proc",
      {{{1, 2, 8}, {1, 3, 3}}}},
     {"skopeo",
      "CVE-2024-3727",
@@ -51,11 +51,11 @@ constexpr Hole kHoles[] = {
      {{{1, 14, 4}, {1, 15, 1}}}},
     {"umoci",
      "CVE-2021-29136",
-     "an image's root directory that is a link leads to the host's",
+     "an image whose root directory is a link leads to the host's files",
      {{{0, 4, 7}}}},
 };
 
-// The first three numbers of "runc version 1.1.5+ds1"; what is not there is 0.
+// The first three numbers of "runc version 1.1.5+ds1"; a missing one is 0.
 Version ReadVersion(std::string_view text) {
   Version version{};
   text.remove_prefix(std::min(text.find_first_of("0123456789"), text.size()));
@@ -106,8 +106,8 @@ std::string DescribeHoles(std::string_view tool, std::string_view version,
   }
   if (holes.empty()) return "";
   return fmt::format(
-      "{} of this host has known holes: {}. Install such a version or a later one, or a package "
-      "whose changelog names them",
+      "{} of this host has known vulnerabilities: {}. Install such a version or a later one, or a "
+      "package whose changelog names them",
       first_line, holes);
 }
 

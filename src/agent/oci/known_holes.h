@@ -1,4 +1,4 @@
-// Known holes in the tools that a host's nodes depend on, by the versions that are installed.
+// Known vulnerabilities in the tools on which a host's nodes depend, by the installed versions.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace tallyman {
 
-// Pure. One sentence for a person, naming each hole and the way out; empty: none is known.
-// `version` is what `tool --version` prints. A hole that `changelog` names is closed, as in the
-// packages of distributions, which close holes and keep the version.
+// Pure. One sentence for a person that names each vulnerability and the way out; empty: none is
+// known. `version` is the output of `tool --version`. A vulnerability that `changelog` names counts
+// as fixed, because distributions fix vulnerabilities and keep the version.
 std::string DescribeHoles(std::string_view tool, std::string_view version,
                           std::string_view changelog);
 
-// One for each tool of this host that has some.
+// One sentence for each tool of this host that has known vulnerabilities.
 std::vector<std::string> FindKnownHoles();
 
 }  // namespace tallyman

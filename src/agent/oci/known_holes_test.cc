@@ -30,9 +30,9 @@ TEST(DescribeHoles, APackageMayHaveClosedItAndKeptTheVersion) {
 
 TEST(DescribeHoles, NamesTheWayOut) {
   EXPECT_EQ(DescribeHoles("umoci", "umoci version 0.4.6", ""),
-            "umoci version 0.4.6 of this host has known holes: CVE-2021-29136 (an image's root "
-            "directory that is a link leads to the host's; closed in 0.4.7). Install such a "
-            "version or a later one, or a package whose changelog names them");
+            "umoci version 0.4.6 of this host has known vulnerabilities: CVE-2021-29136 (an image "
+            "whose root directory is a link leads to the host's files; closed in 0.4.7). Install "
+            "such a version or a later one, or a package whose changelog names them");
   EXPECT_EQ(DescribeHoles("umoci", "umoci version 0.4.7+ds-3+b7", ""), "");
 }
 
@@ -43,7 +43,8 @@ TEST(DescribeHoles, AVersionThatCannotBeReadIsAnOldOne) {
 
 TEST(FindKnownHoles, ReadsWhatIsInstalledHere) {
   for (const std::string& hole : FindKnownHoles())
-    EXPECT_NE(hole.find(" of this host has known holes: CVE-"), std::string::npos) << hole;
+    EXPECT_NE(hole.find(" of this host has known vulnerabilities: CVE-"), std::string::npos)
+        << hole;
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ constexpr int64_t kDiskBlock = 4096;
 constexpr int64_t kPaxBytesMax = 1 << 20;
 constexpr size_t kChunk = 64 << 10;
 
-// The bytes of a file, unpacked where it is gzip.
+// The bytes of a file, decompressed if it is gzip.
 class LayerReader {
  public:
   LayerReader(FileDescriptor file, bool gzip) : file_(std::move(file)), gzip_(gzip) {
@@ -37,7 +37,7 @@ class LayerReader {
   LayerReader(const LayerReader&) = delete;
   LayerReader& operator=(const LayerReader&) = delete;
 
-  // At most `size` bytes; 0 at the end, or where it is damaged.
+  // At most `size` bytes; 0 at the end, or if the file is damaged.
   Result<size_t> Read(char* into, size_t size) {
     if (!gzip_) return ReadFile(into, size);
     stream_.next_out = reinterpret_cast<Bytef*>(into);
@@ -101,7 +101,7 @@ bool HasItsChecksum(std::string_view header) {
   return NumberOf(header.substr(148, 8)) == sum;
 }
 
-// What records "LENGTH KEY=VALUE\n" before an entry say of its size.
+// The size that the records "LENGTH KEY=VALUE\n" before an entry give.
 struct PaxSizes {
   std::optional<int64_t> stored;
   std::optional<int64_t> real;
@@ -191,7 +191,7 @@ class Counter {
     if (pax_.real) real = std::max(real, *pax_.real);
     pax_ = {};
     Charge(type, real);
-    // Of what has no contents the size means nothing.
+    // For entries without content the size means nothing.
     const bool has_contents = type == '0' || type == '\0' || type == '7' || type == 'S';
     return has_contents ? Skip(padded) : true;
   }

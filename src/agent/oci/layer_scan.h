@@ -1,4 +1,4 @@
-// What a layer of an image would unpack to, counted before anything is unpacked.
+// Counts what a layer of an image would unpack to, before anything is unpacked.
 //
 // Free functions over files; they block, so they are called aside (aside.h).
 #pragma once
@@ -14,8 +14,8 @@ namespace tallyman {
 
 enum class LayerForm { kTar, kGzip, kZstd, kUnknown };
 
-// By its first bytes: what a manifest says of a layer is not always so. An empty file is a tar
-// archive without entries.
+// Detects the form by the first bytes, because a manifest may be wrong about a layer. An empty file
+// is a tar archive without entries.
 Result<LayerForm> FormOfLayer(const std::filesystem::path& blob);
 
 struct LayerSize {
@@ -23,8 +23,8 @@ struct LayerSize {
   int64_t bytes = 0;  // on a disk: whole blocks, holes of sparse files filled
 };
 
-// Counts a layer of form kTar or kGzip, and ends early beyond `bounds`. What is not a tar archive
-// counts up to where it stops being one: whoever unpacks it says what is wrong. CANCELED.
+// Counts a layer of form kTar or kGzip, and stops early beyond `bounds`. An invalid archive is
+// counted up to its first fault, which unpacking will report. CANCELED.
 Result<LayerSize> CountLayer(const std::filesystem::path& blob, LayerForm form,
                              const LayerSize& bounds, const std::stop_token& stop);
 

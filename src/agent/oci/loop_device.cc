@@ -11,7 +11,7 @@
 namespace tallyman {
 namespace {
 
-// Somebody else may take the free device between the two calls that it takes.
+// Another process may take the free device between the two calls.
 constexpr int kAttemptsMax = 64;
 
 Error Unavailable(std::string_view what) {

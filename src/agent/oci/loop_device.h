@@ -1,6 +1,7 @@
 // Loop devices: a file as a block device, so that a file system in it has exactly the file's size.
 //
-// A file is never attached twice: two devices over one file would be two caches of one file system.
+// A file is never attached twice: two devices over one file would have two caches of one file
+// system.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ struct LoopDevice {
 Result<LoopDevice> AttachLoop(const std::filesystem::path& file);
 // The device that `file` is attached to, if it is.
 Result<std::optional<LoopDevice>> FindLoop(const std::filesystem::path& file);
-// Tells the device that its file has another size now.
+// Makes the device use its file's new size.
 Status RefreshLoopSize(const LoopDevice& device);
 
 }  // namespace tallyman

@@ -87,8 +87,8 @@ Status Mount(const std::string& source, const std::filesystem::path& target,
   }
   if (errno == EBUSY) {
     return Fail(Error(Code::kUnavailable, "DEVICE_BUSY",
-                      fmt::format("{} cannot be mounted on {} while something else has it to "
-                                  "itself: see what with \"fuser -v {}\"",
+                      fmt::format("{} cannot be mounted on {} while another process uses it "
+                                  "exclusively: find it with \"fuser -v {}\"",
                                   source, target.string(), source)));
   }
   return Fail(SystemError("MOUNT_FAILED",
@@ -118,10 +118,11 @@ Status Unmount(const std::filesystem::path& path) {
     if (!mounted) return {};
     if (::umount2(path.c_str(), UMOUNT_NOFOLLOW) == 0) continue;
     if (errno != EBUSY) return Fail(SystemError("UNMOUNT_FAILED", "unmounting " + path.string()));
-    return Fail(Error(Code::kUnavailable, "MOUNT_BUSY",
-                      fmt::format("{} cannot be unmounted while it is in use: see what holds it "
-                                  "with \"fuser -vm {}\"",
-                                  path.string(), path.string())));
+    return Fail(Error(
+        Code::kUnavailable, "MOUNT_BUSY",
+        fmt::format(
+            "{} cannot be unmounted while it is in use: find what holds it with \"fuser -vm {}\"",
+            path.string(), path.string())));
   }
 }
 
@@ -143,7 +144,7 @@ std::vector<OtherMount> FindOtherMounts(const std::string& source) {
     OtherMount other{.pid = static_cast<pid_t>(*pid), .process_name = {}, .paths = {}};
     auto text = ReadFile(process / "mountinfo", kMountInfoBytesMax);
     for (MountPoint& mount : ParseMountInfo(text.value_or(""))) {
-      // An overlay keeps what its layers are on.
+      // An overlay holds the file systems of its layers.
       const bool rests_on_it = std::ranges::any_of(other.paths, [&](const std::string& path) {
         return mount.options.find("=" + path + "/") != std::string::npos;
       });
@@ -169,7 +170,8 @@ bool UnmountThere(const OtherMount& other) {
   const FileDescriptor there(
       ::open(fmt::format("/proc/{}/ns/mnt", other.pid).c_str(), O_RDONLY | O_CLOEXEC));
   if (!there.is_open()) return false;
-  // Only a process of one thread may enter it. Between fork and _exit nothing but system calls.
+  // Only a single-threaded process may enter it. Between fork and _exit only system calls are
+  // allowed.
   const pid_t child = ::fork();
   if (child == 0) {
     bool all = ::setns(there.get(), CLONE_NEWNS) == 0;

@@ -1,4 +1,4 @@
-// Mounting and unmounting, and what is mounted.
+// Mounts, unmounts and lists mounts.
 //
 // Free functions over the kernel's own table; thread-safe.
 #pragma once
@@ -25,18 +25,19 @@ struct MountPoint {
   std::string options;  // of the file system, such as "rw,memory"
 };
 
-// Reads the form of /proc/self/mountinfo; lines that are not of it are left out.
+// Parses the form of /proc/self/mountinfo and skips other lines.
 std::vector<MountPoint> ParseMountInfo(std::string_view text);
 Result<std::vector<MountPoint>> ListMounts();
 
-// A path in the file system as it is seen through a mount that shows it from `root` on.
+// The path at which a path of the file system appears through this mount, which shows it from
+// `root` on.
 std::filesystem::path Below(const MountPoint& mount, std::string_view path);
 
 // REQUIRES: `path` is absolute and has no symbolic links in it.
 Result<bool> IsMounted(const std::filesystem::path& path);
 
 // PERMISSION_DENIED NOT_PRIVILEGED when this process may not mount, UNAVAILABLE DEVICE_BUSY while
-// something else has the source to itself.
+// another process uses the source exclusively.
 Status Mount(const std::string& source, const std::filesystem::path& target,
              const std::string& type, unsigned long flags, const std::string& options);
 
@@ -49,9 +50,9 @@ Job<void> WhileBusy(std::function<Status()> attempt, std::string reason,
 Job<void> MountJob(std::string source, std::filesystem::path target, std::string type,
                    unsigned long flags, std::string options, std::chrono::milliseconds patience);
 
-// Nothing to do when it is not mounted. UNAVAILABLE MOUNT_BUSY while somebody uses it.
+// Does nothing when it is not mounted. UNAVAILABLE MOUNT_BUSY while it is in use.
 Status Unmount(const std::filesystem::path& path);
-// The same, again and again as long as `patience`.
+// The same, retried for up to `patience`.
 Job<void> UnmountJob(std::filesystem::path path, std::chrono::milliseconds patience);
 
 // Where a file system is mounted in a mount namespace other than this process's.
@@ -60,12 +61,12 @@ struct OtherMount {
   std::string process_name;  // "prometheus"
   std::vector<std::string> paths;
 };
-// Of `source` (such as /dev/loop0), one for each namespace that can be seen.
+// Mounts of `source` (such as /dev/loop0), one for each visible namespace.
 std::vector<OtherMount> FindOtherMounts(const std::string& source);
-// "process 123 (prometheus)", comma between. Empty: none.
+// "process 123 (prometheus)", separated by commas. Empty: none.
 std::string DescribeOtherMounts(const std::vector<OtherMount>& others);
-// Takes the mounts out of that namespace; whoever has a file open there keeps the file. False: not
-// all of them.
+// Unmounts them in that namespace; files that are open there stay open. False: not all were
+// unmounted.
 bool UnmountThere(const OtherMount& other);
 
 }  // namespace tallyman

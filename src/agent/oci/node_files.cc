@@ -12,8 +12,8 @@
 namespace tallyman {
 namespace {
 
-// Whoever reads meanwhile sees whole lines: the new text is written in one piece, with empty lines
-// over what is left of a longer old one, which is cut off afterwards.
+// Concurrent readers see whole lines: the new text is written in one piece, with empty lines over
+// the rest of a longer old text, which is cut off afterwards.
 Status RewriteInPlace(const std::filesystem::path& path, std::string_view text) {
   auto there = ReadFile(path);
   if (there && *there == text) return {};

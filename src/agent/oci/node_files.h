@@ -1,8 +1,8 @@
-// /etc/hosts, /etc/hostname and /etc/resolv.conf of a node, made by its agent in a directory of the
-// node's own, which the node can read only.
+// /etc/hosts, /etc/hostname and /etc/resolv.conf of a node. The agent writes them in the node's own
+// directory, which is read-only for the node.
 //
 // A container has each of them mounted by inode. So they are rewritten in place and never replaced,
-// or the container would go on with what they were when it was started.
+// or the container would keep the old ones.
 #pragma once
 
 #include <filesystem>
@@ -13,17 +13,17 @@
 
 namespace tallyman {
 
-// localhost, and the node's own name at the loopback address that Debian uses for that.
+// localhost, and the node's own name at the loopback address that Debian uses for it.
 std::string RenderHosts(std::string_view host_name);
 
-// Makes them below `info`/etc, or gives them what they should have now: `resolv_conf` is the host's
-// own file, and may be missing. Writes nothing where nothing differs.
+// Creates or updates them below `info`/etc: `resolv_conf` is the host's own file and may be
+// missing. Writes only what differs.
 Status WriteNodeFiles(const std::filesystem::path& info, std::string_view host_name,
                       const std::filesystem::path& resolv_conf = "/etc/resolv.conf");
 
-// The last of them alone, for a node that runs: nothing to do for one that an earlier release
-// started, which has the host's own file. What cannot be read or written stays as it was until the
-// next time: a node is not less healthy for it.
+// Updates resolv.conf alone, for a running node; does nothing for a node that an earlier release
+// started, which has the host's own file. A failure leaves the file unchanged until the next time
+// and does not make the node unhealthy.
 void RenewResolvConf(const std::filesystem::path& info,
                      const std::filesystem::path& resolv_conf = "/etc/resolv.conf");
 

@@ -50,8 +50,8 @@ Job<FileDescriptor> LockNodeJob(std::filesystem::path path, std::chrono::millise
   while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (std::chrono::steady_clock::now() > deadline) {
       co_return Fail(Error(Code::kUnavailable, "NODE_BUSY",
-                           fmt::format("a tool that was begun earlier still works on the node: see "
-                                       "\"fuser -v {}\"; it is tried again",
+                           fmt::format("a tool that was started earlier still works on the node: "
+                                       "see \"fuser -v {}\"; the agent tries again",
                                        path.string())));
     }
     co_await Pause(kLookAgain);
@@ -71,12 +71,12 @@ Job<FileDescriptor> SeizeNodeJob(std::filesystem::path path) {
     if (std::chrono::steady_clock::now() > deadline) {
       co_return Fail(Error(Code::kUnavailable, "NODE_BUSY",
                            fmt::format("a tool that works on the node does not end: see \"fuser -v "
-                                       "{}\"; it is tried again",
+                                       "{}\"; the agent tries again",
                                        path.string())));
     }
     co_await Pause(kLookAgain);
   }
-  // Those that this process began and left running are its own to bury.
+  // Processes that this process started and left running must be reaped here.
   for (pid_t pid : killed) ::waitpid(pid, nullptr, WNOHANG);
   co_return std::move(lock);
 }

@@ -1,5 +1,5 @@
-// The lock of a node: held by whoever works on it, down to the last tool, also one that an agent
-// which is gone has left running.
+// The lock of a node: every process that works on it holds the lock, including tools that a
+// previous agent left running.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,7 @@ namespace tallyman {
 
 // UNAVAILABLE NODE_BUSY after `patience`.
 Job<FileDescriptor> LockNodeJob(std::filesystem::path lock, std::chrono::milliseconds patience);
-// The same, but kills whoever holds it.
+// The same, but kills the processes that hold it.
 Job<FileDescriptor> SeizeNodeJob(std::filesystem::path lock);
 
 }  // namespace tallyman

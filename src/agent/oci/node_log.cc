@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kPartBytesMax = 1 << 20;
 constexpr size_t kTailStepBytes = 256 << 10;
-// How often a segment may begin anew while it is read.
+// How often a segment may be overwritten while it is read.
 constexpr int kAttemptsMax = 8;
 
 struct Segment {
@@ -51,7 +51,8 @@ std::vector<Segment> OpenSegments(const std::filesystem::path& directory) {
   return segments;
 }
 
-// Up to `bytes` of records from the place `at` of the stream on; nullopt: the segment began anew.
+// Up to `bytes` of records from position `at` of the stream on; nullopt: the segment was
+// overwritten.
 std::optional<std::string> ReadRecords(const Segment& segment, uint64_t at, uint64_t bytes) {
   std::string records(std::min<uint64_t>(bytes, segment.end() - at), '\0');
   const ssize_t got = ::pread(segment.file.get(), records.data(), records.size(),
@@ -68,7 +69,7 @@ NodeLogLine LineOf(const RingRecord& record) {
           .text = ValidUtf8(record.text)};
 }
 
-// False: the ring went on meanwhile, and what is in `part` is nothing.
+// False: the ring moved on in the meantime, and `part` is not valid.
 bool ReadPart(const std::filesystem::path& directory, uint64_t from, size_t lines_max,
               LogPart& part) {
   const std::vector<Segment> segments = OpenSegments(directory);
@@ -76,7 +77,7 @@ bool ReadPart(const std::filesystem::path& directory, uint64_t from, size_t line
   if (!segments.empty()) {
     const uint64_t first = segments.front().start;
     const uint64_t end = segments.back().end();
-    // Zero is the beginning, wherever that is by now.
+    // Zero means the present beginning.
     part.gap = from != 0 && (from < first || from > end);
     if (from < first || from > end) at = first;
   }
@@ -96,7 +97,7 @@ bool ReadPart(const std::filesystem::path& directory, uint64_t from, size_t line
       }
       at += done;
       if (done > 0 || part.lines.size() >= lines_max) continue;
-      // No record begins here: a place that nobody gave out, or garbage after a power cut.
+      // No record begins here: a position that was never returned, or garbage after a power cut.
       part.gap = true;
       at = segment.end();
     }

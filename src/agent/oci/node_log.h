@@ -1,7 +1,7 @@
-// Reads what a node printed from its ring (agent/monitor/ring.h), also while it is written.
+// Reads a node's log from its ring (agent/monitor/ring.h), also while it is written.
 //
-// A position is a place in the stream of all records that were ever written: it stays true when the
-// ring goes round. Free functions; thread-safe.
+// A position is an offset in the stream of all records ever written: it stays valid when the ring
+// wraps around. Free functions; thread-safe.
 #pragma once
 
 #include <filesystem>
@@ -11,11 +11,11 @@
 
 namespace tallyman {
 
-// The next lines after `from`, at most `lines_max` and about a megabyte of them; nothing where
-// there is no ring.
+// The next lines after `from`, at most `lines_max` and about a megabyte of them; none if there is
+// no ring.
 Result<LogPart> ReadNodeLog(const std::filesystem::path& directory, const LogPosition& from,
                             size_t lines_max);
-// Where the last `lines` lines begin.
+// The position at which the last `lines` lines begin.
 Result<LogPosition> FindNodeLogTail(const std::filesystem::path& directory, int64_t lines);
 
 }  // namespace tallyman

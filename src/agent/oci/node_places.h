@@ -1,4 +1,4 @@
-// Where the parts of a node are, below the data directory and below the directory of this boot.
+// The paths of a node's parts, below the data directory and below the directory of this boot.
 #pragma once
 
 #include <filesystem>
@@ -40,8 +40,8 @@ struct NodePlaces {
   std::filesystem::path bundle;
   std::filesystem::path config;
   std::filesystem::path info;
-  std::filesystem::path output;   // the ring of what it prints
-  std::filesystem::path old_log;  // what an earlier release made of it
+  std::filesystem::path output;   // the ring of its output
+  std::filesystem::path old_log;  // the log of an earlier release
   std::filesystem::path lock;
   std::filesystem::path life;    // its monitor's, of this boot
   std::filesystem::path mapped;  // what it sees with a user namespace: mapped_mounts.h

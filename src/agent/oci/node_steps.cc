@@ -30,7 +30,7 @@ namespace {
 
 constexpr std::chrono::minutes kLockPatience(10);
 constexpr std::chrono::seconds kUnmountPatience(20);
-// Trees of millions of files.
+// Enough for trees of millions of files.
 constexpr std::chrono::hours kRemoveTimeout(6);
 // However long an image wants its health command to take.
 constexpr std::chrono::minutes kHealthTimeoutMax(10);
@@ -38,8 +38,8 @@ constexpr std::chrono::minutes kHealthTimeoutMax(10);
 Status CheckStopSignal(const InstalledNode& installed) {
   if (ParseSignal(installed.stop_signal)) return {};
   return Fail(Error(Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
-                    fmt::format("the image's stop signal {} is none that can be sent: give the "
-                                "image a STOPSIGNAL such as SIGTERM",
+                    fmt::format("the image's stop signal {} cannot be sent: give the image a "
+                                "STOPSIGNAL such as SIGTERM",
                                 Quote(installed.stop_signal)))
                   .With("field", "stop_signal")
                   .With("value", Quote(installed.stop_signal)));
@@ -139,7 +139,7 @@ Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> unbroken) {
   if (int error = AllocateRing(places.output.string(), static_cast<size_t>(options_.log_bytes / 2));
       error != 0)
     co_return Fail(SystemError(error == ENOSPC ? "HOST_DISK_FULL" : "FILE_NOT_WRITTEN",
-                               "making room for what the node prints in " + places.output.string(),
+                               "reserving space for the node's output in " + places.output.string(),
                                error));
   Volume volume = VolumeOf(places, lock.get(), std::move(unbroken));
   CO_RETURN_IF_ERROR(co_await volume.SetBytes(spec.resources.disk_bytes));
@@ -218,7 +218,7 @@ Job<void> NodeSteps::MountRoot(NodePlaces places, InstalledNode installed,
                         .owner = installed.user.value_or(DataOwner()),
                         .lock = lock};
   CO_RETURN_IF_ERROR(co_await MakeVolumes(volumes));
-  // Whatever job there was ended with the container.
+  // Any job of the node ended with the container.
   CO_RETURN_IF_ERROR(co_await RemoveTreeJob(places.jobs() / "blocking-job", lock));
   if (users) co_return MountMappedRoot(places, *users, image_root, layer);
   co_return Mount("overlay", places.root, "overlay", 0,
@@ -234,7 +234,7 @@ Job<void> NodeSteps::Start(NodeId id, std::shared_ptr<bool> unbroken) {
   CO_RETURN_IF_ERROR(co_await runc_.Clear(id, places));
   CO_ASSIGN_OR_RETURN(std::string config, ReadFile(places.config));
   CO_ASSIGN_OR_RETURN(InstalledNode installed, ReadInstalled(config));
-  // It was there when it was installed; after an unclean end of the machine it is looked at.
+  // The image was present at the install; after an unclean shutdown of the machine it is verified.
   CO_RETURN_IF_ERROR(co_await images_.Fetch(installed.image_id, installed.image_uri, OrgId()));
   Volume volume = VolumeOf(places, lock.get(), std::move(unbroken));
   CO_RETURN_IF_ERROR(co_await volume.Mount());
@@ -265,7 +265,7 @@ Job<void> NodeSteps::EndContainer(NodePlaces places, NodeId id, int lock) {
   CO_RETURN_IF_ERROR(
       co_await runc_.End(id, places, ParseSignal(installed.stop_signal).value_or(SIGTERM), grace));
   CO_RETURN_IF_ERROR(co_await runc_.Clear(id, places));
-  // What an unmount writes back would keep the caller waiting.
+  // The write-back of an unmount would block the caller.
   Volume volume = VolumeOf(places, lock);
   if (volume.BytesInForce()) {
     std::vector<std::string> arguments = {"sync", "--file-system", places.disk.string()};

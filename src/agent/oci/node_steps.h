@@ -1,6 +1,6 @@
-// What is done for a node, step by step: each call of the Runtime as a job.
+// The steps of a node: each call of the Runtime as a job.
 //
-// A job holds the node's lock while it works, and ends what it has begun when it is destroyed.
+// A job holds the node's lock while it works, and ends its processes when it is destroyed.
 // Thread-safe for different nodes. Outlives its jobs.
 #pragma once
 
@@ -29,7 +29,7 @@ class NodeSteps {
         user_ranges_(options.data_directory / "nodes") {}
 
   Job<void> Prepare(NodeSpec spec);
-  // `unbroken` is true while it must not be broken off.
+  // `unbroken` is true while it must not be interrupted.
   Job<void> Install(NodeSpec spec, std::shared_ptr<bool> unbroken);
   Job<void> Start(NodeId id, std::shared_ptr<bool> unbroken);
   Job<void> Stop(NodeId id);

@@ -16,7 +16,7 @@
 namespace tallyman {
 namespace {
 
-// Disks of many terabytes, files by the million.
+// Enough for disks of many terabytes and millions of files.
 constexpr std::chrono::hours kTimeout(6);
 
 // Of the disk: volumes that only a config declared which did not work.
@@ -24,7 +24,8 @@ constexpr const char* kAside = "volumes-aside";
 
 ProcessOptions WithLock(int lock) { return {.timeout = kTimeout, .inherited = lock}; }
 
-// The directory of the image at `path`, wherever links within the image lead. Empty: there is none.
+// The directory of the image at `path`, after following links within the image. Empty: there is
+// none.
 std::string DirectoryOf(const std::filesystem::path& root, const std::string& path) {
   FileDescriptor found = OpenWithin(root, path, O_PATH | O_DIRECTORY);
   if (!found.is_open()) return "";
@@ -58,13 +59,13 @@ Job<void> MakeVolume(VolumesToMake volumes, std::string name) {
     if (!copied && copied.error().message.find("No space left") != std::string::npos) {
       CO_RETURN_IF_ERROR(co_await RunToolJob(clear, WithLock(volumes.lock)));
       co_return Fail(Error(Code::kResourceExhausted, "VOLUME_CONTENT_DOES_NOT_FIT",
-                           fmt::format("what the image ships at {} does not fit the node's disk: "
-                                       "give the node a larger one",
+                           fmt::format("the files that the image ships at {} do not fit the node's "
+                                       "disk: give the node a larger one",
                                        Quote(VolumePathOf(name).value_or(name)))));
     }
     if (!copied) co_return Fail(copied.error());
   }
-  // Once it has its name it is taken for whole.
+  // With its final name it counts as complete.
   std::vector<std::string> sync = {"sync", "-f", making.string()};
   CO_RETURN_IF_ERROR(co_await RunToolJob(sync, WithLock(volumes.lock)));
   if (::rename(making.c_str(), place.c_str()) != 0)
@@ -83,7 +84,7 @@ Status WriteHandover(const std::filesystem::path& disk, const Handover& handover
                              0600);
 }
 
-// Of what nodes can write, no link is followed.
+// No link that a node could have written is followed.
 Job<void> Chown(std::filesystem::path disk, DataOwner from, DataOwner to, int lock) {
   std::vector<std::string> trees;
   for (const char* name : {"volumes", kAside, "jobs"}) {
@@ -181,7 +182,7 @@ Job<void> HandOver(std::filesystem::path disk, std::optional<DataOwner> now, Dat
     CO_RETURN_IF_ERROR(co_await Chown(disk, before->to, to, lock));
     co_return RemoveTree(HandoverFile(disk));
   }
-  // One that was broken off is in part still the first one's.
+  // After an interrupted handover, some files still belong to the first owner.
   if (before && !before->done && before->to != to)
     CO_RETURN_IF_ERROR(co_await Chown(disk, before->from, to, lock));
   Handover handover{.from = before && !before->done ? before->from : now.value_or(to), .to = to};

@@ -1,6 +1,6 @@
-// The directories of a node's volumes on its disk: made, filled and given to their user.
+// Creates the directories of a node's volumes on its disk, fills them and sets their owner.
 //
-// Jobs of node_steps.h; the disk is mounted, and the caller has the node's lock.
+// Used by the jobs of node_steps.h; the disk is mounted, and the caller has the node's lock.
 #pragma once
 
 #include <filesystem>
@@ -36,12 +36,12 @@ Status PutVolumesAside(const std::filesystem::path& disk, const std::vector<std:
 // user other than root.
 void AddVolumesOf(const std::filesystem::path& disk, DataUse& use);
 
-// Owner and mode of the image's root directory, for the layer above it: that one's count.
+// Copies owner and mode of the image's root directory to the layer above it, whose own count.
 Status CopyRootAttributes(const std::filesystem::path& image_root,
                           const std::filesystem::path& layer);
 
-// Whose a node's data are to become, kept beside them until it is otherwise; so that it can be
-// finished after a crash, and undone when the version before comes back.
+// A change of the owner of a node's data, recorded beside the data, so that it can be finished
+// after a crash and undone when the previous version is restored.
 struct Handover {
   DataOwner from;
   DataOwner to;
@@ -50,8 +50,8 @@ struct Handover {
 
 Result<std::optional<Handover>> ReadHandover(const std::filesystem::path& disk);
 
-// Makes `to` the owner of what `now` owns (nullopt: not known, nothing is done), unless it is root,
-// who needs not own it. Undoes what was handed over from `to` before.
+// Makes `to` the owner of what `now` owns (nullopt: unknown, does nothing), unless `to` is root,
+// who need not own it. Undoes an earlier handover from `to`.
 Job<void> HandOver(std::filesystem::path disk, std::optional<DataOwner> now, DataOwner to,
                    int lock);
 

@@ -33,7 +33,7 @@ constexpr size_t kHashDigits = 12;
 constexpr int64_t kOldLogBytesMax = 16 << 20;
 
 Status CheckDataDirectory(const std::filesystem::path& path) {
-  // The options of an overlay mount have no way to quote ',' and ':'.
+  // The options of an overlay mount cannot quote ',' and ':'.
   std::string text = path.string();
   bool plain = path.is_absolute() && path == path.lexically_normal() && text.size() <= 200 &&
                std::ranges::all_of(text, [](char c) {
@@ -41,12 +41,12 @@ Status CheckDataDirectory(const std::filesystem::path& path) {
                         (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '_' || c == '-';
                });
   if (plain) return {};
-  return Fail(InvalidArgument(
-                  "INVALID_DATA_DIRECTORY",
-                  fmt::format("data directory {}: an absolute path of A-Z a-z 0-9 . _ - is needed",
-                              Quote(text)))
-                  .With("field", "data")
-                  .With("value", Quote(text)));
+  return Fail(
+      InvalidArgument(
+          "INVALID_DATA_DIRECTORY",
+          fmt::format("data directory {}: use an absolute path of A-Z a-z 0-9 . _ -", Quote(text)))
+          .With("field", "data")
+          .With("value", Quote(text)));
 }
 
 Status CheckHost(const std::string& cgroup_parent) {
@@ -67,8 +67,8 @@ Status CheckHost(const std::string& cgroup_parent) {
   return {};
 }
 
-// The text of a file that the node itself may have replaced by anything: not followed when it is a
-// link, not waited for when it is a pipe.
+// Reads a file that the node may have replaced by anything: it does not follow a link or wait for a
+// pipe.
 std::optional<std::string> ReadUntrusted(const std::filesystem::path& path) {
   FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat info{};
@@ -97,14 +97,14 @@ Result<std::filesystem::path> FindMonitor(const OciRuntimeOptions& options) {
           .With("tool", "tallyman-monitor"));
 }
 
-// Of a container that an earlier release has started: its output is a file, which only this bounds.
+// For a container that an earlier release started: its output is a file that only this bounds.
 void BoundOldLog(const std::filesystem::path& log) {
   struct stat info{};
   if (::stat(log.c_str(), &info) == 0 && info.st_size > kOldLogBytesMax)
     (void)!::truncate(log.c_str(), 0);
 }
 
-// Often at first, when most jobs end; seldom for what takes its time.
+// Polls often at first, when most jobs end, and rarely for long jobs.
 milliseconds LookAgainAfter(std::chrono::steady_clock::duration so_far) {
   return std::clamp(std::chrono::duration_cast<milliseconds>(so_far) / 8, milliseconds(5),
                     milliseconds(500));
@@ -116,7 +116,7 @@ HealthReport NotRunning(const std::optional<ReportedEnd>& end) {
   return report;
 }
 
-// One image has at most half of the room, packed and unpacked each.
+// One image gets at most half of the space, both packed and unpacked.
 ImageStoreOptions StoreOptions(const OciRuntimeOptions& options, ImageRoom& room) {
   PullLimits limits;
   limits.download_bytes_max = room.Bytes() / 2;
@@ -151,8 +151,8 @@ OciRuntime::OciRuntime(OciRuntimeOptions options)
 Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) {
   RETURN_IF_ERROR(CheckDataDirectory(options.data_directory));
   RETURN_IF_ERROR(CheckHost(options.cgroup_parent));
-  // What is made for nodes, by this process and by its tools, is theirs to read; the agent's own is
-  // in a directory that nobody else enters.
+  // Nodes must be able to read the files that this process and its tools create for them; the
+  // agent's own files are in a directory that nobody else can enter.
   ::umask(0022);
   for (const char* name : {"nodes", "locks"})
     RETURN_IF_ERROR(MakeDirectories(options.data_directory / name));
@@ -208,7 +208,7 @@ std::shared_ptr<OciRuntime::Work> OciRuntime::WorkOf(const NodeId& node_id) {
   return work;
 }
 
-// A node for which nothing is under way leaves nothing behind.
+// A node without work in progress leaves nothing behind.
 void OciRuntime::Forget(const NodeId& node_id) {
   std::lock_guard lock(mutex_);
   works_.erase(node_id);
@@ -220,7 +220,7 @@ Result<Progress> OciRuntime::LookAfter(
   const std::shared_ptr<Work> work = WorkOf(node_id);
   const std::lock_guard lock(work->mutex);
   if (work->job && work->asked != asked) {
-    // Its end is nobody's any more.
+    // Nobody needs the record of its end any more.
     if (*work->unbroken && asked.call != Call::kRemove && work->job->Poll()) work->job.reset();
     if (work->job && *work->unbroken && asked.call != Call::kRemove)
       return Progress::Later(milliseconds(200));
@@ -307,7 +307,7 @@ Result<HealthReport> OciRuntime::CheckRuns(const NodeId& node_id) {
 Result<std::optional<BlockingJob>> OciRuntime::FindBlockingJob(const NodeId& node_id) {
   auto text = ReadUntrusted(steps_.PlacesOf(node_id).jobs() / "blocking-job");
   if (!text) return std::nullopt;
-  // "SECONDS WHAT IT IS", one line; what cannot be read is taken for a minute.
+  // "SECONDS DESCRIPTION", one line; an unreadable one counts as a minute.
   std::string line = text->substr(0, text->find('\n'));
   size_t space = std::min(line.find(' '), line.size());
   auto seconds = ParseInt64(line.substr(0, space));
@@ -351,7 +351,7 @@ ObservedNode OciRuntime::Observe(const NodeId& node_id,
     return node;
   }
   BoundOldLog(places.old_log);
-  // Where that cannot be done now it is tried again at the next look; what the node prints waits.
+  // If this fails now, the next poll tries again; the node's output waits.
   (void)runc_.KeepWatched(**container, places);
   if (auto limits = ReadCgroupLimits((*container)->first.pid)) node.limits = *limits;
   // The kernel limits memory in whole pages.

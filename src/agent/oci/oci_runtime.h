@@ -1,12 +1,12 @@
 // The Runtime of real hosts: OCI containers by runc, images by skopeo and umoci, CPU and memory
-// limited by control groups, disks by a file system of the node's own.
+// limited by control groups, disks by the node's own file system.
 //
 // Below the data directory, all of it root's alone:
-//   images.img             the room for images; mounted on image-store/
+//   images.img             the space for images; mounted on image-store/
 //   image-store/IMAGE_ID/  unpacked images, shared
 //   images/IMAGE_ID/       those that earlier releases unpacked
 //   nodes/NODE_ID/disk.img the node's disk; mounted on disk/ while it is used
-//   nodes/NODE_ID/rootfs/  what the container sees: the image, and layers/CONFIG_ID of the disk
+//   nodes/NODE_ID/rootfs/  the container's root: the image, and layers/CONFIG_ID of the disk
 //   nodes/NODE_ID/bundle/  config.json, the record of what is installed
 //   nodes/NODE_ID/info/    what the node may know about itself
 //   locks/NODE_ID          held by whoever works on the node, down to the last tool
@@ -14,8 +14,8 @@
 // nodes with user namespaces see in mapped/. Nothing of an earlier boot is there, so nothing of it
 // is believed.
 //
-// There is at most one job for a node. It is kept with what was asked; asked again, it is looked
-// after; asked otherwise, it is destroyed with the tools that it runs, and the new one begins.
+// There is at most one job for a node, kept with its request. The same request polls it; another
+// request destroys it, with its tools, and starts a new one.
 #pragma once
 
 #include <functional>
@@ -38,7 +38,7 @@ namespace tallyman {
 // Thread-safe as Runtime says.
 class OciRuntime final : public Runtime {
  public:
-  // Looks first whether this host can do it, and sets the file creation mask of this process to
+  // Checks first that this host supports it, and sets the umask of this process to
   // 0022. PERMISSION_DENIED NOT_PRIVILEGED, FAILED_PRECONDITION
   // CGROUPS_UNAVAILABLE, LOOP_UNAVAILABLE, TOOL_MISSING, USER_NAMESPACES_UNAVAILABLE;
   // INVALID_ARGUMENT INVALID_DATA_DIRECTORY.
@@ -70,9 +70,9 @@ class OciRuntime final : public Runtime {
     std::optional<NodeSpec> spec;
     friend bool operator==(const Asked&, const Asked&) = default;
   };
-  // What is under way for a node.
+  // The work in progress for a node.
   struct Work {
-    std::mutex mutex;  // held by the call that looks after it
+    std::mutex mutex;  // held by the call that polls it
     Asked asked;
     std::optional<Job<void>> job;
     std::shared_ptr<bool> unbroken;

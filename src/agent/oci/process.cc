@@ -51,12 +51,12 @@ Result<Pipe> MakePipe() {
   return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
 }
 
-// Releases what posix_spawn was told.
+// Frees the arguments of posix_spawn.
 struct SpawnSetup {
   SpawnSetup() {
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    // A tool starts with the signals as the system gives them, whatever this process ignores.
+    // A tool starts with default signal dispositions, even for signals that this process ignores.
     sigset_t all;
     sigset_t none;
     sigfillset(&all);
@@ -90,7 +90,7 @@ Result<pid_t> Spawn(const std::string& program, const std::vector<std::string>& 
                                      O_WRONLY | O_CREAT | O_APPEND, 0640);
     posix_spawn_file_actions_adddup2(&setup.actions, STDOUT_FILENO, STDERR_FILENO);
   }
-  // Onto itself: it loses close-on-exec.
+  // Duplicating it onto itself removes close-on-exec.
   if (options.inherited >= 0)
     posix_spawn_file_actions_adddup2(&setup.actions, options.inherited, options.inherited);
 
@@ -113,7 +113,7 @@ Result<pid_t> Spawn(const std::string& program, const std::vector<std::string>& 
   return pid;
 }
 
-// Reads what is there, without waiting. False: nothing more will come.
+// Reads the available output without waiting. False: there will be no more.
 bool Drain(int fd, std::string& into) {
   std::array<char, 16 << 10> buffer{};
   while (true) {
@@ -140,7 +140,7 @@ Result<Process> Process::Start(std::vector<std::string> arguments, ProcessOption
   ASSIGN_OR_RETURN(std::string program, FindProgram(arguments.front()));
   std::vector<std::string> words = arguments;
   if (options.dies_with_caller) {
-    // It becomes the tool, after it has said what is to happen to it.
+    // The child becomes the tool, after it has set what happens to it.
     words.front() = program;
     words.insert(words.begin(), {"setpriv", "--pdeathsig", "KILL", "--"});
     ASSIGN_OR_RETURN(program, FindProgram("setpriv"));
@@ -184,7 +184,7 @@ void Process::Kill() {
 }
 
 std::optional<Result<ProcessResult>> Process::Poll() {
-  // First whether it has ended: what it printed before is in the pipes then.
+  // Check first whether it has ended: then all its output is in the pipes.
   pollfd ended{pidfd_.get(), POLLIN, 0};
   ::poll(&ended, 1, 0);
   if (out_.is_open() && !Drain(out_.get(), result_.out)) out_ = FileDescriptor();
@@ -196,7 +196,7 @@ std::optional<Result<ProcessResult>> Process::Poll() {
   if (options_.stop.stop_requested()) {
     Kill();
     return Fail(Error(Code::kCanceled, "TOOL_STOPPED",
-                      arguments_.front() + " was ended, because the agent is to end"));
+                      arguments_.front() + " was stopped because the agent is stopping"));
   }
   if (Steady::now() < deadline_) return std::nullopt;
   Kill();

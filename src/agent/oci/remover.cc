@@ -24,7 +24,7 @@ void RemoveSlowly(std::string path, const std::stop_token& stop) {
   while (FTSENT* entry = fts_read(tree.get())) {
     if (stop.stop_requested()) return;
     if (entry->fts_info == FTS_D) continue;
-    // What cannot be removed is tried again by the next process.
+    // The next process retries what cannot be removed.
     entry->fts_info == FTS_DP ? ::rmdir(entry->fts_accpath) : ::unlink(entry->fts_accpath);
   }
 }

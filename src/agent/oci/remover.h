@@ -1,7 +1,6 @@
-// Removes directories without letting anybody wait for it: each gets another name at once, and a
-// thread of its own takes it away.
+// Removes directories in the background: each is renamed at once, and a separate thread removes it.
 //
-// Thread-safe. What is not yet removed when it is destroyed stays under its other name.
+// Thread-safe. A directory that is not yet removed at destruction stays under its other name.
 #pragma once
 
 #include <condition_variable>
@@ -22,15 +21,15 @@ class Remover {
   Remover(const Remover&) = delete;
   Remover& operator=(const Remover&) = delete;
 
-  // When it returns, nothing has this name any more; nothing to do when nothing had. `path` is on
-  // one file system and nothing below it is mounted. What an earlier process was removing may be
-  // given by its other name.
+  // When it returns, nothing has this name any more; a missing path is no error. `path` is on one
+  // file system and nothing below it is mounted. A directory that an earlier process was removing
+  // may be given by its other name.
   Status Remove(const std::filesystem::path& path);
 
  private:
   void Run(const std::stop_token& stop);
 
-  const std::string mark_;  // in the other name of whatever this one removes
+  const std::string mark_;  // part of the other names that this object gives
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<std::filesystem::path> queue_;

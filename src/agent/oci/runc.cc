@@ -24,7 +24,7 @@ constexpr std::chrono::seconds kAfterKill(20);
 // A monitor gives up after a minute.
 constexpr std::chrono::seconds kStartTimeout(70);
 
-// Waits until the process has ended; false when the patience came to its end first.
+// Waits until the process has ended; false when the patience was over first.
 Job<bool> AwaitEnd(ProcessMark mark, std::chrono::milliseconds patience) {
   FileDescriptor process(static_cast<int>(::syscall(SYS_pidfd_open, mark.pid, 0)));
   if (!process.is_open() || MarkOf(mark.pid) != mark) co_return true;
@@ -58,12 +58,12 @@ bool Exists(const std::filesystem::path& path) {
 
 Error Unreadable(std::string why) {
   return DataLoss("CONTAINER_UNREADABLE",
-                  fmt::format("runc's record of the container cannot be read ({}): stop the node, "
-                              "or start it anew, and it is written again",
+                  fmt::format("runc's record of the container cannot be read ({}): stop or restart "
+                              "the node, and runc writes it again",
                               why));
 }
 
-// Kills what runc started in the container when nobody waits for it any more.
+// Kills the command that runc started in the container when nobody waits for it any more.
 class ExecGuard {
  public:
   ExecGuard(std::filesystem::path pid_file, std::string part)
@@ -90,7 +90,7 @@ class ExecGuard {
 
 std::optional<ProcessMark> MarkOf(pid_t pid) {
   auto text = ReadFile(fmt::format("/proc/{}/stat", pid));
-  // The name, in parentheses, may have anything in it; the state is what follows (proc(5)).
+  // The name, in parentheses, may contain anything; the state follows it (proc(5)).
   size_t end = text ? text->rfind(") ") : std::string::npos;
   if (end == std::string::npos) return std::nullopt;
   std::istringstream words(text->substr(end + 2));
@@ -211,7 +211,7 @@ Job<void> Runc::Run(NodeId id, NodePlaces places, int lock, std::optional<UserRa
 }
 
 Status Runc::KeepWatched(const Container& container, const NodePlaces& places) const {
-  // One of an earlier release has no pipe to be read.
+  // A container of an earlier release has no pipes to read.
   if (!Exists(places.life / "out") || Exists(places.life / "end") ||
       IsAlive(ReadMark(places.life / "monitor")))
     return {};
@@ -257,14 +257,14 @@ Job<void> Runc::End(NodeId id, NodePlaces places, int signal,
   CO_ASSIGN_OR_RETURN(ended, co_await AwaitEnd(*first, kAfterKill));
   if (ended) co_return Status();
   co_return Fail(Error(Code::kUnavailable, "CONTAINER_NOT_STOPPED",
-                       fmt::format("container {} does not end, not even by SIGKILL: its process {} "
-                                   "hangs in the kernel; it is tried again",
+                       fmt::format("container {} survives SIGKILL: its process {} hangs in the "
+                                   "kernel; the agent tries again",
                                    id.ToString(), first->pid)));
 }
 
 Job<void> Runc::Clear(NodeId id, NodePlaces places) const {
   CO_RETURN_IF_ERROR(co_await GroupOf(id).Clear(kAfterKill));
-  // The monitor ends by itself, with word of the container's end.
+  // The monitor ends after it has recorded the container's end.
   if (auto monitor = ReadMark(places.life / "monitor")) {
     CO_ASSIGN_OR_RETURN(bool ended, co_await AwaitEnd(*monitor, kMonitorPatience));
     if (!ended && IsAlive(monitor)) ::kill(monitor->pid, SIGKILL);
@@ -300,7 +300,8 @@ Status TakeOverRecords(const std::filesystem::path& old_root, const std::filesys
     auto container = old.Find(id, NodePlaces(old_root, old_root, id));
     if (!container || !*container || !(*container)->running || Exists(root / id.ToString()))
       continue;
-    // The number may be another's, of a later boot, that began at the same moment of it.
+    // The pid may belong to another process, of a later boot, that started at the same moment after
+    // that boot.
     auto groups = ReadFile(fmt::format("/proc/{}/cgroup", (*container)->first.pid));
     if (!groups || groups->find(id.ToString()) == std::string::npos) continue;
     ASSIGN_OR_RETURN(std::string record, ReadFile(old_root / id.ToString() / "state.json"));

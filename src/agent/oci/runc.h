@@ -1,10 +1,10 @@
-// Containers, by runc, each with a monitor (agent/monitor/monitor.h) that is its parent, reads what
-// it prints and says how it ended. A container's id is its node's.
+// Containers, by runc, each with a monitor (agent/monitor/monitor.h) that is its parent, reads its
+// output and records its end. A container's id is its node's.
 //
-// What is there is read from runc's records and compared with the processes of this machine, so
-// that a record of an earlier boot, or of a process that has ended, is never believed.
+// The state is read from runc's records and compared with the processes of this machine, so that a
+// record of an earlier boot, or of a process that has ended, is never believed.
 //
-// Thread-safe for different containers. Owns nothing: what runs goes on running without it.
+// Thread-safe for different containers. Owns nothing: containers keep running without it.
 #pragma once
 
 #include <sys/types.h>
@@ -28,8 +28,7 @@
 
 namespace tallyman {
 
-// A process, and when it began in the kernel's own measure: the number alone may be another's
-// later.
+// A process and its start time in the kernel's measure, because a pid may be reused later.
 struct ProcessMark {
   pid_t pid = 0;
   int64_t started = 0;
@@ -39,14 +38,14 @@ struct ProcessMark {
 // The mark of a process that has not ended; nullopt: it has.
 std::optional<ProcessMark> MarkOf(pid_t pid);
 
-// Takes over the containers that run and whose records are in `old_root`, where the last release
-// had them, and forgets the others.
+// Takes over the running containers whose records are in `old_root`, where the last release kept
+// them, and forgets the others.
 Status TakeOverRecords(const std::filesystem::path& old_root, const std::filesystem::path& root);
 
 struct Container {
   NodeId node_id;
   ProcessMark first;
-  // Also while its monitor still reads what it printed last.
+  // Also true while its monitor still reads its last output.
   bool running = false;
   // nullopt: its annotations are not ours.
   std::optional<InstalledNode> made_from;
@@ -54,7 +53,7 @@ struct Container {
 
 struct RuncOptions {
   std::filesystem::path root;  // where runc keeps its records
-  std::string cgroup_parent;   // what the groups of containers are in
+  std::string cgroup_parent;   // parent of the containers' control groups
   std::filesystem::path monitor_program;
   size_t segment_bytes = 8 << 20;
 };
@@ -66,7 +65,7 @@ class Runc {
   // nullopt: there is none. Not running: also one that was never finished. Starts no process.
   // DATA_LOSS CONTAINER_UNREADABLE.
   Result<std::optional<Container>> Find(const NodeId& id, const NodePlaces& places) const;
-  // Whatever has a record, readable or not.
+  // All containers with a record, readable or not.
   std::vector<NodeId> List() const;
   ControlGroup GroupOf(const NodeId& id) const {
     return ControlGroup(options_.cgroup_parent + "/" + id.ToString());
@@ -83,7 +82,7 @@ class Runc {
   // Ends it: `signal` to its first process, and after the grace SIGKILL to everything in it. What
   // there is of it stays. Finds that process also where there is no record that can be read.
   Job<void> End(NodeId id, NodePlaces places, int signal, std::chrono::milliseconds grace) const;
-  // Ends everything of it at once and forgets it, but for how it ended. Nothing to do when there is
+  // Kills everything in it at once and forgets it, except how it ended. Does nothing when there is
   // none. UNAVAILABLE CONTAINER_NOT_STOPPED.
   Job<void> Clear(NodeId id, NodePlaces places) const;
   // Runs a command in it, and kills that command after the timeout, or when the job is destroyed.
@@ -107,7 +106,7 @@ class Runc {
 
   RuncOptions options_;
   mutable std::mutex mutex_;
-  mutable std::map<NodeId, Cached> cache_;  // a record is written once and read all the time
+  mutable std::map<NodeId, Cached> cache_;  // records are written once and read often
 };
 
 }  // namespace tallyman

@@ -10,8 +10,7 @@ namespace {
 
 namespace json = boost::json;
 
-// Allowed whatever their arguments. Names that a kind of machine does not have are left out by
-// runc.
+// Allowed with any arguments. runc skips names that the kind of machine does not have.
 constexpr std::string_view kAllowed[] = {
     // Files and directories by name.
     "access chdir chmod chown chown32 creat faccessat faccessat2 fchdir fchmodat fchmodat2",
@@ -35,7 +34,7 @@ constexpr std::string_view kAllowed[] = {
     "epoll_wait epoll_wait_old eventfd eventfd2 poll ppoll ppoll_time64 pselect6 pselect6_time64",
     "select signalfd signalfd4 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime",
     "timerfd_settime64",
-    // The network; socket() itself stands below.
+    // The network; socket() is below.
     "accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom",
     "recvmmsg recvmmsg_time64 recvmsg send sendmmsg sendmsg sendto setsockopt shutdown",
     "socketpair",
@@ -43,7 +42,7 @@ constexpr std::string_view kAllowed[] = {
     "brk cacheflush madvise map_shadow_stack membarrier memfd_create mincore mlock mlock2",
     "mlockall mmap mmap2 mprotect mremap mseal msync munlock munlockall munmap pkey_alloc",
     "pkey_free pkey_mprotect remap_file_pages",
-    // Processes and threads; clone() itself stands below.
+    // Processes and threads; clone() is below.
     "arch_prctl execve execveat exit exit_group fork get_robust_list get_thread_area getcpu",
     "getpgid getpgrp getpid getppid getpriority getrlimit getrusage getsid gettid ioprio_get",
     "ioprio_set pidfd_open pidfd_send_signal prctl prlimit64 process_mrelease process_vm_readv",
@@ -53,7 +52,7 @@ constexpr std::string_view kAllowed[] = {
     "sched_setscheduler sched_yield set_robust_list set_thread_area set_tid_address set_tls",
     "setpgid setpriority setrlimit setsid times ugetrlimit vfork wait4 waitid waitpid futex",
     "futex_requeue futex_time64 futex_wait futex_waitv futex_wake",
-    // Users and groups, and what a process takes from itself.
+    // Users and groups, and rights that a process gives up.
     "capget capset getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32",
     "getresgid getresgid32 getresuid getresuid32 getuid getuid32 setfsgid setfsgid32 setfsuid",
     "setfsuid32 setgid setgid32 setgroups setgroups32 setregid setregid32 setresgid setresgid32",
@@ -68,7 +67,7 @@ constexpr std::string_view kAllowed[] = {
     "clock_gettime64 clock_nanosleep clock_nanosleep_time64 getitimer gettimeofday nanosleep",
     "setitimer time timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64",
     "timer_settime timer_settime64",
-    // Talk between processes, which ends at the node's own namespace.
+    // Communication between processes, within the node's own namespace.
     "ipc mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend",
     "mq_timedsend_time64 mq_unlink msgctl msgget msgrcv msgsnd semctl semget semop semtimedop",
     "semtimedop_time64 shmat shmctl shmdt shmget",
@@ -80,8 +79,8 @@ constexpr std::string_view kAllowed[] = {
 constexpr int64_t kNamespaceFlags =
     0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000;
 
-// Linux as it is, with addresses that are not random, and with the name of Linux 2.6; and the
-// question which one it is.
+// Personalities: plain Linux, without address randomization, and with the version name of Linux
+// 2.6; and the query for the current one.
 constexpr int64_t kPersonalities[] = {0x0, 0x0008, 0x20000, 0x20008, 0xffffffff};
 
 constexpr int64_t kFamilyUnix = 1;
@@ -130,22 +129,22 @@ json::array Architectures(std::string_view machine) {
 
 json::object SeccompProfile(std::string_view machine) {
   json::array calls;
-  // Programs of 32 bits made their sockets by this once: its arguments lie in memory, where no
-  // filter sees them. It comes first: a rule without conditions holds against those for socket(),
-  // which would open this way again.
+  // 32-bit programs used this call for sockets: its arguments are in memory, where no filter sees
+  // them. It comes first: a rule without conditions overrides those for socket(), which would open
+  // this path again.
   calls.push_back(Refuse("socketcall", ENOSYS));
   calls.push_back({{"names", AllowedNames()}, {"action", "SCMP_ACT_ALLOW"}});
   calls.push_back(Allow(
       "clone",
       {{{"index", 0}, {"value", kNamespaceFlags}, {"valueTwo", 0}, {"op", "SCMP_CMP_MASKED_EQ"}}}));
-  // Its flags lie in memory as well; C libraries then call clone().
+  // Its flags are in memory, too; C libraries then fall back to clone().
   calls.push_back(Refuse("clone3", ENOSYS));
   for (int64_t personality : kPersonalities)
     calls.push_back(Allow("personality", {Is(0, personality)}));
   for (int64_t family : {kFamilyUnix, kFamilyInet, kFamilyInet6})
     calls.push_back(Allow("socket", {Is(0, family)}));
   calls.push_back(Allow("socket", {Is(0, kFamilyNetlink), Is(2, kNetlinkRoute)}));
-  // "There is no audit in this kernel" is what su, login and sshd go on after; EPERM ends them.
+  // su, login and sshd continue after "there is no audit in this kernel"; EPERM would stop them.
   calls.push_back(Refuse("socket", EINVAL, {Is(0, kFamilyNetlink), Is(2, kNetlinkAudit)}));
   return {{"defaultAction", "SCMP_ACT_ERRNO"},
           {"defaultErrnoRet", EPERM},

@@ -10,8 +10,8 @@
 namespace tallyman {
 namespace {
 
-// As a container sees them: the C library of this process keeps the first real-time signals to
-// itself and counts from where it ends, as that of the container does.
+// Numbered as in a container: this process's C library reserves the first real-time signals and
+// counts from there, as the container's does.
 std::optional<int> RealTime(std::string_view rest, int from, char sign) {
   if (rest.empty()) return from;
   auto offset = rest.front() == sign ? ParseInt64(rest.substr(1)) : std::nullopt;

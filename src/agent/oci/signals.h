@@ -1,4 +1,4 @@
-// The signals that images name for their end.
+// The stop signals that images name.
 #pragma once
 
 #include <optional>

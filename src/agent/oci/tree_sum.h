@@ -1,5 +1,5 @@
-// One sum over everything in a directory: names, kinds, owners, modes, extended attributes and
-// contents. Two trees with the same sum are the same for whoever runs in them.
+// One digest over everything in a directory: names, kinds, owners, modes, extended attributes and
+// contents. Two trees with the same digest are the same to any program in them.
 //
 // It blocks, so it is called aside (aside.h).
 #pragma once

@@ -22,7 +22,7 @@ namespace tallyman {
 namespace {
 
 constexpr int64_t kBlockBytes = 4096;
-// A container leaves the host's mounts behind within that.
+// A starting container drops the host's mounts within this time.
 constexpr std::chrono::seconds kCopiesPatience(3);
 constexpr std::chrono::seconds kBusyPatience(20);
 constexpr std::chrono::milliseconds kLookAgain(20);
@@ -56,7 +56,7 @@ Error Busy(const std::filesystem::path& file, const std::string& device, const c
                fmt::format("{} {}: {} is still mounted in the mount namespace of {}: end it, or "
                            "wait until it lets go",
                            step, file.string(), device,
-                           others.empty() ? "somebody who cannot be seen from here" : others))
+                           others.empty() ? "a process that is not visible from here" : others))
       .With("device", device)
       .With("held_by", others);
 }
@@ -93,28 +93,28 @@ std::optional<int64_t> Volume::Bytes() const {
 }
 
 std::optional<VolumeState> Volume::Look(const std::vector<MountPoint>& mounts) const {
-  // Of several on one point the last one is seen.
+  // Of several mounts on one point, the last is visible.
   auto mount = std::find_if(mounts.rbegin(), mounts.rend(),
                             [&](const MountPoint& each) { return each.path == mount_point_; });
   struct statvfs info{};
   if (mount == mounts.rend() || ::statvfs(mount_point_.c_str(), &info) != 0) return std::nullopt;
   const auto block = static_cast<int64_t>(info.f_frsize);
-  // Mounted with minixdf, the file system says its full size: all blocks, whatever they hold.
+  // Mounted with minixdf, the file system reports its full size: all blocks, including metadata.
   VolumeState state{.bytes = static_cast<int64_t>(info.f_blocks) * block,
                     .used_bytes = static_cast<int64_t>(info.f_blocks - info.f_bfree) * block,
                     .problem = {}};
   if (auto file = Bytes(); file && *file / kBlockBytes * kBlockBytes == state.bytes)
     state.bytes = *file;
-  // Kernels since 6.14 say so by another word after an error.
+  // Kernels since 6.14 use another word after an error.
   const std::string options = "," + mount->options + ",";
   if (options.starts_with(",ro,") || options.find(",emergency_ro,") != std::string::npos) {
     state.problem =
-        "its disk can only be read, after an error: see the kernel's log; the node is "
-        "to be stopped and started, which checks the disk";
+        "its disk became read-only after an error: see the kernel's log; stop and start the node, "
+        "which checks the disk";
   } else if (int64_t errors = ErrorsOf(mount->source); errors > 0) {
     state.problem = fmt::format(
-        "its disk has had {} errors: see the kernel's log; a stop and a "
-        "start check the disk",
+        "its disk has had {} errors: see the kernel's log; stop and start the node, which checks "
+        "the disk",
         errors);
   }
   return state;
@@ -151,7 +151,7 @@ Job<void> Volume::Sync(std::filesystem::path path) {
 }
 
 Job<void> Volume::Create(int64_t bytes) {
-  // It gets its name only when it is whole.
+  // It gets its final name only when it is complete.
   const std::filesystem::path beside = file_.string() + ".new";
   std::error_code ignored;
   std::filesystem::remove(beside, ignored);
@@ -160,8 +160,8 @@ Job<void> Volume::Create(int64_t bytes) {
     std::filesystem::remove(beside, ignored);
     co_return reserved;
   }
-  // 4 KiB blocks whatever the size, so that sizes are seen as they were asked for; nothing reserved
-  // for root; tables written when they are first used; nothing that was allocated given back.
+  // 4 KiB blocks for all sizes, so that sizes are exact; no blocks reserved for root; tables are
+  // written when first used; allocated space is kept.
   ProcessOptions options{.timeout = std::chrono::minutes(30), .inherited = lock_};
   std::vector<std::string> arguments = {
       "mkfs.ext4",
@@ -231,7 +231,7 @@ Job<void> Volume::Shrink(int64_t bytes) {
   co_return co_await FillHoles();
 }
 
-// Runs what must not be broken off: it writes the file system's own structures, a word at a time.
+// Runs a tool that must not be interrupted, because it rewrites the file system's own structures.
 Job<ProcessResult> Volume::RunUnbroken(std::vector<std::string> arguments) {
   ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
   options.left_running = true;
@@ -242,7 +242,7 @@ Job<ProcessResult> Volume::RunUnbroken(std::vector<std::string> arguments) {
   co_return result;
 }
 
-// The smallest size that the file system could be given.
+// The smallest size to which the file system could shrink.
 Job<int64_t> Volume::MinimumBytes(std::string device) {
   std::vector<std::string> arguments = {"resize2fs", "-P", device};
   ProcessOptions options{.timeout = kResizeTimeout, .inherited = lock_};
@@ -255,11 +255,11 @@ Job<int64_t> Volume::MinimumBytes(std::string device) {
   co_return *blocks* kBlockBytes;
 }
 
-// Repairs what can be repaired without asking; `all`: also when nothing says that it is needed.
+// Repairs what can be repaired automatically; `all`: checks even if there is no sign of damage.
 Job<void> Volume::CheckFileSystem(std::string device, bool all) {
-  // Unmounted here, it may still be mounted in the copy of all mounts that a container has while it
-  // is being started, until it leaves them behind. Whoever keeps such a copy for longer has no use
-  // for a disk of ours: it is taken out of it.
+  // Although unmounted here, it may still be mounted in the copy of all mounts that a starting
+  // container has until it drops them. Any process that keeps such a copy for longer does not need
+  // a node's disk: unmount it there.
   const auto begun = std::chrono::steady_clock::now();
   bool taken_out = false;
   while (!IsUnused(device)) {
@@ -280,9 +280,10 @@ Job<void> Volume::CheckFileSystem(std::string device, bool all) {
   if ((result.exit_status & 4) == 0 && state) co_return Fail(failed);
   Error damaged = DataLoss(
       "DISK_DAMAGED",
-      fmt::format("the file system in {} has damage that e2fsck does not repair by itself: look "
-                  "at it with \"e2fsck -f {}\" while the node is stopped, or delete the node ({})",
-                  file_.string(), file_.string(), failed.message));
+      fmt::format(
+          "the file system in {} has damage that e2fsck does not repair automatically: inspect it "
+          "with \"e2fsck -f {}\" while the node is stopped, or delete the node ({})",
+          file_.string(), file_.string(), failed.message));
   damaged.facts = failed.facts;
   co_return Fail(damaged);
 }
@@ -315,7 +316,7 @@ Job<void> Volume::SyncAndUnmount() {
   if (!mounted) co_return Status();
   std::vector<std::string> arguments = {"sync", "--file-system", mount_point_.string()};
   ProcessOptions options{.timeout = kSyncTimeout, .inherited = lock_};
-  // It says only whether all was written, which a broken disk does not let happen.
+  // It only reports whether everything was written, which fails on a broken disk.
   auto synced = co_await RunProcessJob(arguments, options);
   if (!synced) co_return Fail(synced.error());
   co_return co_await UnmountJob(mount_point_, kBusyPatience);

@@ -1,14 +1,15 @@
-// A disk of exactly so many bytes: an ext4 file system in a file, mounted over a loop device, so
-// that whoever writes to it gets ENOSPC when it has used what it was given.
+// A disk of an exact size: an ext4 file system in a file, mounted over a loop device, so that
+// writers get ENOSPC when it is full.
 //
-// The whole file is allocated when the disk is made, so that what is booked is there; a thin one
-// takes its room when it is written. Holes (the disks of earlier releases were thin) are filled
-// where there is room. An inode for every 16 KiB. A file system that was not unmounted, or has
-// errors, is checked before it is mounted, and becomes read-only at the first error.
+// The whole file is allocated when the disk is created, so that the booked space exists; a thin
+// disk takes its space when it is written. Holes (the disks of earlier releases were thin) are
+// filled if there is space. There is an inode for every 16 KiB. A file system that was not
+// unmounted, or has errors, is checked before it is mounted, and becomes read-only at the first
+// error.
 //
-// Growing is online where the kernel lets this process do it. Shrinking is offline and checked
-// first. Each function may be called again after a crash in its middle. One caller at a time per
-// volume, which outlives its jobs.
+// Growing is online if the kernel permits it to this process. Shrinking is offline and checked
+// first. Each function is idempotent and may be repeated after a crash. One caller at a time per
+// volume, which must outlive its jobs.
 #pragma once
 
 #include <chrono>
@@ -31,23 +32,23 @@ inline constexpr std::chrono::minutes kSyncTimeout(60);
 
 struct VolumeOptions {
   bool thin = false;
-  // Free space of the host's file system that making and growing a disk leave alone.
+  // Free space of the host's file system that creating and growing a disk never use.
   int64_t floor_bytes = 0;
-  // Where not null: true while what is under way must not be broken off.
+  // If not null: true while the work in progress must not be interrupted.
   std::shared_ptr<bool> unbroken = {};
 };
 
 // A file system that is mounted.
 struct VolumeState {
-  int64_t bytes = 0;  // the size that it really has: that of the file, or what differs from it
+  int64_t bytes = 0;  // its real size: that of the file, or what differs from it
   int64_t used_bytes = 0;
-  std::string problem;  // it has errors or can only be read; empty: neither
+  std::string problem;  // it has errors or is read-only; empty: neither
 };
 
 class Volume {
  public:
-  // `file` is the image, `mount_point` an existing directory. `lock` is a descriptor that every
-  // tool inherits; the caller has locked it.
+  // `file` holds the file system, `mount_point` is an existing directory. `lock` is a descriptor
+  // that every tool inherits; the caller has locked it.
   Volume(std::filesystem::path file, std::filesystem::path mount_point, int lock,
          VolumeOptions options = {})
       : file_(std::move(file)),
@@ -61,22 +62,22 @@ class Volume {
   std::optional<int64_t> BytesInForce() const;
   std::optional<VolumeState> Look(const std::vector<MountPoint>& mounts) const;
 
-  // Makes the volume or gives it this size. REQUIRES: nothing uses it. Every error leaves the
-  // volume with the size that it had. FAILED_PRECONDITION DISK_DATA_DOES_NOT_FIT,
-  // DISK_NOT_RESERVABLE: the host's file system cannot allocate ahead. INVALID_ARGUMENT
-  // DISK_TOO_SMALL below kBytesMin. RESOURCE_EXHAUSTED HOST_DISK_FULL; DISK_TOO_LARGE: the host's
-  // file system cannot hold such a file. UNAVAILABLE DISK_BUSY: it is mounted elsewhere.
+  // Creates the volume or resizes it. REQUIRES: nothing uses it. Every error leaves the volume at
+  // its old size. FAILED_PRECONDITION DISK_DATA_DOES_NOT_FIT, DISK_NOT_RESERVABLE: the host's file
+  // system cannot preallocate. INVALID_ARGUMENT DISK_TOO_SMALL below kBytesMin. RESOURCE_EXHAUSTED
+  // HOST_DISK_FULL; DISK_TOO_LARGE: the host's file system cannot hold such a file. UNAVAILABLE
+  // DISK_BUSY: it is mounted elsewhere.
   Job<void> SetBytes(int64_t bytes);
-  // A cheap look, while it is in use, whether SetBytes() could accept: its data and the host's
-  // room.
+  // A cheap check, while it is in use, whether SetBytes() could succeed: its data and the host's
+  // free space.
   Status CheckFits(int64_t bytes) const;
-  // Nothing to do when it is mounted. NOT_FOUND FILE_MISSING. DATA_LOSS DISK_DAMAGED: a person has
-  // to look at it.
+  // Does nothing when it is mounted. NOT_FOUND FILE_MISSING. DATA_LOSS DISK_DAMAGED: an
+  // administrator must inspect it.
   Job<void> Mount();
-  // Nothing to do when it is not mounted. UNAVAILABLE MOUNT_BUSY.
+  // Does nothing when it is not mounted. UNAVAILABLE MOUNT_BUSY.
   Status Unmount();
-  // Writes back first what is not on the disk yet, which may take its time; then waits for the last
-  // user as long as 20 s.
+  // First writes back what is not on disk yet, which may take long; then waits up to 20 s for the
+  // last user.
   Job<void> SyncAndUnmount();
 
   static constexpr int64_t kBytesMin = 8 << 20;

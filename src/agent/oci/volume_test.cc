@@ -188,7 +188,7 @@ TEST_F(VolumeTest, ErrorsOfADiskAreSeen) {
   ASSERT_TRUE(loop && *loop);
   const std::string name = (*loop)->path.substr(5);
   std::ofstream("/sys/fs/ext4/" + name + "/trigger_fs_error") << "a test";
-  EXPECT_THAT(volume_.Look(*ListMounts())->problem, HasSubstr("only be read"));
+  EXPECT_THAT(volume_.Look(*ListMounts())->problem, HasSubstr("became read-only"));
   // The next start repairs it.
   ASSERT_DONE(volume_.SyncAndUnmount());
   **loop = LoopDevice();

@@ -1,4 +1,4 @@
-// Opening what is in an image or on a node's disk, whatever was made of it: links do not lead out.
+// Opens files in an image or on a node's disk safely: links do not lead out of it.
 #pragma once
 
 #include <fcntl.h>
@@ -13,8 +13,8 @@
 
 namespace tallyman {
 
-// As open() would for a process whose root is `root`; not open, and errno set, where it fails.
-// `flags` besides O_CLOEXEC; `path` with or without a slash in front.
+// Like open() for a process whose root is `root`; on failure the result is not open, and errno is
+// set. `flags` besides O_CLOEXEC; `path` with or without a slash in front.
 inline FileDescriptor OpenWithin(const std::filesystem::path& root, const std::string& path,
                                  int flags) {
   FileDescriptor directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -55,9 +55,9 @@ Result<Decided<HandedCommands>> Mark(const Authorized& by, const std::vector<Nod
   }
   ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
   for (const NodeSnapshot* node : nodes) writer.Update(*node).handed_out = true;
-  Decided<HandedCommands> decision{writer.Finish(books), std::move(answer)};
-  decision.leaves_trail = false;
-  return decision;
+  Decided<Changes> decided = writer.Finish(books);
+  decided.leaves_trail = false;
+  return Decided<HandedCommands>{static_cast<Writes&&>(decided), std::move(answer)};
 }
 
 }  // namespace

@@ -79,10 +79,10 @@ Status CheckIncidents(const std::vector<Incident>& incidents) {
     const std::string field = fmt::format("incidents[{}]", i);
     RETURN_IF_ERROR(CheckIncident(incidents[i], field));
     if (i == 0 || incidents[i - 1].number < incidents[i].number) continue;
-    return Fail(OutOfBounds(field + ".number",
-                            fmt::format("is {}, not beyond the {} before it: give incidents in the "
-                                        "order of their numbers",
-                                        incidents[i].number, incidents[i - 1].number)));
+    return Fail(
+        OutOfBounds(field + ".number", fmt::format("is {}, not greater than the {} before it: give "
+                                                   "incidents in the order of their numbers",
+                                                   incidents[i].number, incidents[i - 1].number)));
   }
   return {};
 }

@@ -19,7 +19,7 @@ Result<RegionRow> OnlyRegion(ReadTx& tx) {
   if (regions.size() == 1) return regions.front();
   return Fail(FailedPrecondition(
       "REGION_UNKNOWN",
-      fmt::format("there {}, so nothing says where the machine is: an admin makes the host with "
+      fmt::format("there {}, so the machine's region is unknown: an admin creates the host with "
                   "\"tallyman host create\", and a join token for it with \"--host NAME\"",
                   regions.empty() ? "is no region" : "are several regions")));
 }
@@ -28,11 +28,13 @@ Result<Host> NewHost(Control& control, const Cause& cause, const JoinHostRequest
                      ReadTx& tx, ChangeSet& rows) {
   ASSIGN_OR_RETURN(auto existing, tx.FindHost(request.hostname));
   if (existing) {
-    return Fail(AlreadyExists("HOST_NAME_TAKEN",
-                              fmt::format("there is a host {} already: an admin makes a join token "
-                                          "for it with \"--host {}\"",
-                                          request.hostname, request.hostname))
-                    .About("host " + request.hostname));
+    return Fail(
+        AlreadyExists(
+            "HOST_NAME_TAKEN",
+            fmt::format(
+                "host {} exists already: an admin makes a join token for it with \"--host {}\"",
+                request.hostname, request.hostname))
+            .About("host " + request.hostname));
   }
   ASSIGN_OR_RETURN(const RegionRow region, OnlyRegion(tx));
   Host host;
@@ -62,7 +64,9 @@ Result<Decided<JoinedHost>> DecideJoin(const Authorized& by, const JoinHostReque
     ASSIGN_OR_RETURN(host, NewHost(by.control(), cause, request, tx, decision.rows));
   } else {
     ASSIGN_OR_RETURN(auto row, tx.FindHost(join.token.host_id->ToString()));
-    if (!row) return Fail(NotFound("HOST_NOT_FOUND", "the host that the token admits is gone"));
+    if (!row)
+      return Fail(
+          NotFound("HOST_NOT_FOUND", "the host that the token admits does not exist any more"));
     host = row->host;
     RETURN_IF_ERROR(CheckNotRetired(host));
   }

@@ -37,7 +37,7 @@ Status CheckSizes(const ReportRequest& request) {
     if (outcome.outcome.retry_after >= std::chrono::microseconds(0) &&
         outcome.outcome.retry_after <= kRetryAfterMax)
       continue;
-    return Fail(OutOfBounds("outcomes.retry_after", "is not from nothing to 7 days"));
+    return Fail(OutOfBounds("outcomes.retry_after", "is not between 0 and 7 days"));
   }
   return {};
 }
@@ -173,18 +173,18 @@ class Report {
     for (const NodeId& id : wanted.nodes) {
       auto found = snapshot.nodes.find(id);
       if (found == snapshot.nodes.end() || found->second.node.host_id != host_) {
-        Warn("UNKNOWN_NODE", fmt::format("node {} is none of this host's", id.ToString()));
+        Warn("UNKNOWN_NODE", fmt::format("node {} is not on this host", id.ToString()));
         said_.erase(id);
         continue;
       }
       const NodeSnapshot& node = found->second;
       NodeLifecycle life(node, now);
       if (std::string_view reason = life.Status(said_.at(id)); !reason.empty()) {
-        Warn(reason, fmt::format("node {} has never had the config that is said to be in place",
+        Warn(reason, fmt::format("node {} has never had the config that the host reports in place",
                                  node.node.name));
       }
       if (node.node.deleted_at && said_.at(id).config_id)
-        Warn("NODE_DELETED", fmt::format("node {} is deleted, and runs", node.node.name));
+        Warn("NODE_DELETED", fmt::format("node {} is deleted, but still runs", node.node.name));
       if (life.changed()) locks_.nodes.push_back(id);
     }
     return {};
@@ -205,9 +205,8 @@ class Report {
       if (found != snapshot.nodes.end() && found->second.node.host_id == host_) {
         incident_orgs_[id] = found->second.node.org_id;
       } else {
-        Warn("UNKNOWN_NODE", fmt::format("something happened to node {}, which is none of this "
-                                         "host's",
-                                         id.ToString()));
+        Warn("UNKNOWN_NODE",
+             fmt::format("an incident names node {}, which is not on this host", id.ToString()));
       }
     }
     return {};
@@ -289,11 +288,11 @@ class Report {
                      BooksPlan::Begin(hosts, nodes, by.control().policies(), writer.cause()));
     for (const NodeSnapshot* node : nodes)
       RETURN_IF_ERROR(WriteStep(writer, books, *node, lives.at(node->node.id)));
-    Writes writes = writer.Finish(books);
+    Decided<Changes> decided = writer.Finish(books);
     if (unheard != nullptr)
-      MarkHeard(ChangedHost(books, host_, writer.cause(), writes), writer.cause(), writes.rows);
-    writes.leaves_trail = !hosts.empty();
-    return writes;
+      MarkHeard(ChangedHost(books, host_, writer.cause(), decided), writer.cause(), decided.rows);
+    decided.leaves_trail = !hosts.empty();
+    return static_cast<Writes&&>(decided);
   }
 
   // The host itself, where this report changes what is known of it; else null.

@@ -26,8 +26,7 @@ Status CheckHosts(const std::vector<HostSpec>& hosts) {
     if (auto [first, fresh] = names.emplace(spec.name, i); !fresh) {
       return Fail(
           InItem(InvalidArgument("DUPLICATE_HOST",
-                                 fmt::format("host {} stands in the request twice, first as "
-                                             "hosts[{}]",
+                                 fmt::format("host {} is in the request twice, first as hosts[{}]",
                                              spec.name, first->second)),
                  "hosts", i, "name"));
     }
@@ -52,7 +51,7 @@ std::string HostDifference(const HostRow& row, const HostSpec& spec) {
 Error Exists(const HostSpec& spec, const std::string& difference) {
   std::string what = difference.empty() ? "with the same content" : "with another " + difference;
   return AlreadyExists("HOST_NAME_TAKEN",
-                       fmt::format("there is a host {} already, {}: change it with `tallyman host "
+                       fmt::format("host {} exists already, {}: change it with `tallyman host "
                                    "update`, or choose another name",
                                    spec.name, what))
       .About("host " + spec.name);

@@ -35,7 +35,7 @@ Status CheckProperties(const std::vector<Property>& properties) {
     RETURN_IF_ERROR(CheckAmounts("properties.add", property.add));
     if (std::ranges::find(keys, property.key) != keys.end()) {
       return Fail(InvalidArgument("DUPLICATE_PROPERTY",
-                                  fmt::format("property {} stands there twice", property.key))
+                                  fmt::format("property {} is given twice", property.key))
                       .With("field", "properties.key"));
     }
     keys.push_back(property.key);
@@ -126,13 +126,11 @@ class ImageBatch {
     }
     if (!version->builds.empty() && version->builds.back()->committed_at > spec.committed_at) {
       return Fail(
-          InvalidArgument(
-              "PUBLISHED_OUT_OF_ORDER",
-              fmt::format(
-                  "{} was committed at {}, before build {} that is there already: builds are "
-                  "numbered in the order of their publication",
-                  version->builds.back()->Reference(), FormatTime(spec.committed_at),
-                  version->builds.back()->build))
+          InvalidArgument("PUBLISHED_OUT_OF_ORDER",
+                          fmt::format("{} was committed at {}, before the existing build {}: "
+                                      "builds are numbered in the order of their publication",
+                                      version->builds.back()->Reference(),
+                                      FormatTime(spec.committed_at), version->builds.back()->build))
               .With("field", "committed_at"));
     }
     Add(*protocol, *version, std::move(spec), org, index);
@@ -148,13 +146,12 @@ class ImageBatch {
       return {};
     }
     std::string what = difference.empty() ? "with the same content" : "with another " + difference;
-    return Fail(
-        AlreadyExists("IMAGE_EXISTS",
-                      fmt::format("image {} committed at {} is there already, {}: images never "
-                                  "change, publish a new build",
-                                  image.Reference(), FormatTime(image.committed_at), what))
-            .About("image " + image.Reference())
-            .With("field", difference.empty() ? "committed_at" : difference));
+    return Fail(AlreadyExists("IMAGE_EXISTS",
+                              fmt::format("image {} committed at {} exists already, {}: images "
+                                          "never change, publish a new build",
+                                          image.Reference(), FormatTime(image.committed_at), what))
+                    .About("image " + image.Reference())
+                    .With("field", difference.empty() ? "committed_at" : difference));
   }
 
   void Add(const Protocol& protocol, Version& version, ImageSpec spec,

@@ -22,7 +22,7 @@ Result<Decided<UpdatedHost>> DecideUpdate(const Authorized& by, const HostId& id
   const Host& before = found->second.host;
   if (request.expected_version != 0 && request.expected_version != before.version) {
     return Fail(Error(Code::kAborted, "VERSION_MISMATCH",
-                      fmt::format("host {} is at version {}, not {}: read it again and decide anew",
+                      fmt::format("host {} is at version {}, not {}: read it again and retry",
                                   before.name, before.version, request.expected_version))
                     .With("field", "expected_version")
                     .With("version", std::to_string(before.version)));

@@ -13,13 +13,12 @@ Error ShuttingDown() {
 // Why a request that still waits is not to be begun, if so.
 std::optional<Error> Withdrawn(const Call& call, Time now) {
   if (call.cancelled && call.cancelled->load()) {
-    return Error(Code::kCanceled, "CANCELLED",
-                 "the caller withdrew the request before it was begun");
+    return Error(Code::kCanceled, "CANCELLED", "the caller withdrew the request before it began");
   }
   if (call.deadline && now >= *call.deadline) {
     return Error(
         Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-        "the deadline passed before the request was begun: nothing was changed, send it again");
+        "the deadline passed before the request began: nothing was changed, send it again");
   }
   return std::nullopt;
 }
@@ -102,7 +101,7 @@ void Combiner::Submit(Mutation mutation, Done done) {
   }
   if (stopping) return done(Fail(ShuttingDown()));
   done(Fail(Error(Code::kResourceExhausted, "TOO_MANY_REQUESTS",
-                  "too many changes are waiting already: try again in a second")));
+                  "too many changes are queued: try again in a second")));
 }
 
 // REQUIRES: mutex_ is held. Empty when all that waits must wait for a lot that runs.

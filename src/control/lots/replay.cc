@@ -9,25 +9,22 @@ namespace tallyman {
 
 Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Time now) {
   if (now - record.created_at >= kAnswersKept) {
-    return Fail(
-        InvalidArgument(
-            "REQUEST_ID_EXPIRED",
-            fmt::format("request id {} was used for {} at {}, and its answer is no "
-                        "longer kept: make a new id if it is to happen again",
-                        record.key.request_id, record.method, FormatTime(record.created_at)))
-            .With("field", "request_id")
-            .With("value", record.key.request_id));
+    return Fail(InvalidArgument("REQUEST_ID_EXPIRED",
+                                fmt::format("request id {} was used for {} at {}, and its answer "
+                                            "is no longer kept: use a new id to repeat it",
+                                            record.key.request_id, record.method,
+                                            FormatTime(record.created_at)))
+                    .With("field", "request_id")
+                    .With("value", record.key.request_id));
   }
   if (record.body_digest == call.body_digest && record.method == call.method)
     return record.response;
-  return Fail(
-      InvalidArgument(
-          "REQUEST_ID_REUSED",
-          fmt::format("request id {} was used before for another request ({}): make a new id for a "
-                      "new request",
-                      record.key.request_id, record.method))
-          .With("field", "request_id")
-          .With("value", record.key.request_id));
+  return Fail(InvalidArgument("REQUEST_ID_REUSED",
+                              fmt::format("request id {} was used before for another request ({}): "
+                                          "use a new id for a new request",
+                                          record.key.request_id, record.method))
+                  .With("field", "request_id")
+                  .With("value", record.key.request_id));
 }
 
 std::optional<Result<std::string>> Recall(Store& store, const Call& call, Time now) {

@@ -78,7 +78,7 @@ Status CheckCreate(const CreateNodesRequest& request) {
   if (!request.name_prefix.empty()) RETURN_IF_ERROR(CheckName("name_prefix", request.name_prefix));
   if (request.by_hosts.empty() && request.region.empty()) {
     return Fail(InvalidArgument("NO_PLACEMENT",
-                                "neither hosts nor a region are named: say where the nodes go")
+                                "placement names neither hosts nor a region: give one of them")
                     .With("field", "placement"));
   }
   if (request.config.firewall_rules)
@@ -184,7 +184,7 @@ Result<std::vector<std::string>> NamesOf(const CreateTargets& targets, const Sna
     if (!snapshot.taken_names.contains(names.front())) return names;
     return Fail(
         AlreadyExists("NODE_NAME_TAKEN",
-                      fmt::format("there is a node {} already: choose another name", names.front()))
+                      fmt::format("node {} exists already: choose another name", names.front()))
             .About("node " + names.front())
             .With("field", "name"));
   }

@@ -19,7 +19,7 @@ Status CheckMovable(const NodeSnapshot& node, const Org& to) {
     if (!IsTransition(transition.kind) || !IsPending(transition.state)) continue;
     return Fail(
         FailedPrecondition("TRANSITION_OPEN",
-                           fmt::format("node {} has an open {}: move it when its host has done it",
+                           fmt::format("node {} has an open {}: move it when its host has finished",
                                        node.node.name, ToText(transition.kind)))
             .About("node " + node.node.name)
             .With("command_id", transition.id.ToString()));

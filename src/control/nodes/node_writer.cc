@@ -206,7 +206,7 @@ Result<std::vector<const HostSnapshot*>> HostsOf(const Snapshot& snapshot,
 Status CheckVersion(const Node& node, int64_t expected) {
   if (expected == 0 || expected == node.version) return {};
   return Fail(Error(Code::kAborted, "VERSION_MISMATCH",
-                    fmt::format("node {} is at version {}, not {}: read it again and decide anew",
+                    fmt::format("node {} is at version {}, not {}: read it again and retry",
                                 node.name, node.version, expected))
                   .About("node " + node.name)
                   .With("field", "expected_version")

@@ -27,12 +27,12 @@ Result<ListQuery> QueryOf(const NodeSelector& selector, const Actor& actor) {
     if (!value.empty()) query.conditions.push_back({std::move(field), Comparison::kEqual, value});
   };
   if (selector.protocol.empty()) {
-    return Fail(InvalidArgument("INCOMPLETE_SELECTOR", "a selector names at least a protocol")
+    return Fail(InvalidArgument("INCOMPLETE_SELECTOR", "a selector must name at least a protocol")
                     .With("field", "selector.protocol"));
   }
   if (selector.variant.empty() && !selector.semantic_version.empty()) {
     return Fail(InvalidArgument("INCOMPLETE_SELECTOR",
-                                "a selector that names a version names the variant as well")
+                                "a selector that names a version must also name the variant")
                     .With("field", "selector.variant"));
   }
   require("protocol", selector.protocol);
@@ -65,7 +65,7 @@ Status SelectNodes(ReadTx& tx, const Actor& actor, const NodeSelector& selector,
   }
   if (!targets.nodes.empty() || targets.same_image_count + targets.deleting_count > 0) return {};
   return Fail(NotFound("NO_NODE_MATCHES",
-                       fmt::format("there is no node of {} there: see `tallyman node list`",
+                       fmt::format("the selector matches no node of {}: see `tallyman node list`",
                                    Quote(selector.variant.empty()
                                              ? selector.protocol
                                              : selector.protocol + "/" + selector.variant)))
@@ -80,11 +80,11 @@ Status CheckSelection(const Snapshot& snapshot, const UpgradeTargets& targets) {
         found->second.node.image_id == targets.selected_at[i]) {
       continue;
     }
-    return Fail(Error(Code::kAborted, "SELECTION_CHANGED",
-                      fmt::format("node {} changed while it was being selected: nothing was "
-                                  "upgraded; try again",
-                                  targets.nodes[i].ToString()))
-                    .With("node_id", targets.nodes[i].ToString()));
+    return Fail(
+        Error(Code::kAborted, "SELECTION_CHANGED",
+              fmt::format("node {} changed during the selection: nothing was upgraded; try again",
+                          targets.nodes[i].ToString()))
+            .With("node_id", targets.nodes[i].ToString()));
   }
   return {};
 }
@@ -114,7 +114,7 @@ std::optional<UpgradeTargets> AllIds(const UpgradeNodesRequest& request) {
 Result<UpgradeTargets> FindTargets(const Authorized& by, const UpgradeNodesRequest& request) {
   if (request.selector && !request.nodes.empty()) {
     return Fail(InvalidArgument("NODES_AND_SELECTOR",
-                                "both nodes and selector are set: choose one of the two")
+                                "both nodes and selector are set: use only one of them")
                     .With("field", "selector"));
   }
   if (auto targets = AllIds(request)) return *targets;

@@ -102,14 +102,14 @@ Result<Term> TakeTerm(std::string_view filter, std::string_view& rest) {
   if (rest.starts_with('"')) {
     if (!TakeQuoted(rest, term.value)) return refuse("a double quote is not closed");
     if (!rest.empty() && rest[0] != ' ')
-      return refuse("a space is missing behind a closing double quote");
+      return refuse("a space is missing after a closing double quote");
     return term;
   }
   end = rest.find(' ');
   term.value = rest.substr(0, end);
   rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
   if (term.value.find('"') != std::string::npos)
-    return refuse("a double quote stands inside a value");
+    return refuse("there is a double quote inside a value");
   return term;
 }
 
@@ -128,7 +128,7 @@ Result<Condition> ConditionOf(std::string_view what, std::span<const ListField> 
       .field = std::string(field->name), .comparison = term.comparison, .value = {}};
   if (field->type == FieldType::kText) {
     if (term.comparison != Comparison::kEqual && term.comparison != Comparison::kNotEqual) {
-      return refuse(fmt::format("{} is a text and takes = or != only", field->name), "=, !=");
+      return refuse(fmt::format("{} is a text and only accepts = or !=", field->name), "=, !=");
     }
     condition.value = std::move(term.value);
     return condition;
@@ -141,7 +141,7 @@ Result<Condition> ConditionOf(std::string_view what, std::span<const ListField> 
   }
   auto number = ParseInt64(term.value);
   if (!number) {
-    return refuse(fmt::format("{} is compared with {}, which is no whole number of 64 bits",
+    return refuse(fmt::format("{} is compared with {}, which is not a 64-bit whole number",
                               field->name, Quote(term.value)),
                   "an integer");
   }

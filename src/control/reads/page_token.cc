@@ -71,14 +71,15 @@ Result<ListCursor> ParsePageToken(std::string_view scope, std::string_view token
     return RefuseListField("INVALID_PAGE_TOKEN", "page_token", token, why);
   };
   auto bytes = FromHex(token);
-  if (!bytes || bytes->size() < 16) return refuse("it is no next_page_token of an earlier answer");
+  if (!bytes || bytes->size() < 16)
+    return refuse("it is not the next_page_token of an earlier answer");
   if (!bytes->starts_with(DigestOf(scope))) {
     return refuse(
-        "it belongs to another list, filter or order: send those of the page before, or start "
-        "anew");
+        "it belongs to another list, filter or order: send those of the previous page, or start "
+        "again");
   }
   auto cursor = CursorOf(std::string_view(*bytes).substr(16));
-  if (!cursor) return refuse("it is no next_page_token of an earlier answer");
+  if (!cursor) return refuse("it is not the next_page_token of an earlier answer");
   return *std::move(cursor);
 }
 

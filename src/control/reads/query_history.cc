@@ -18,7 +18,7 @@ Status AddAfter(const ListEventsRequest& request, ListQuery& query) {
   auto cursor = ParseInt64(request.after);
   if (!cursor || *cursor < 0) {
     return RefuseListField("INVALID_CURSOR", "after", request.after,
-                           "it is no cursor of an earlier answer");
+                           "it is not the cursor of an earlier answer");
   }
   if (query.descending) {
     return RefuseListField("INVALID_ORDER_BY", "order_by", request.list.order_by,
@@ -63,7 +63,7 @@ Result<LedgerScope> ScopeOf(ReadTx& tx, const Actor& actor, const ListLedgerRequ
   if (request.host.empty() == request.node.empty()) {
     return Fail(
         InvalidArgument("NO_SUBJECT",
-                        "subject is missing: name the host or the node whose ledger is wanted")
+                        "subject is missing: name the host or the node whose ledger to list")
             .With("field", "subject"));
   }
   const ListRequest& list = request.list;
@@ -72,7 +72,7 @@ Result<LedgerScope> ScopeOf(ReadTx& tx, const Actor& actor, const ListLedgerRequ
   ASSIGN_OR_RETURN(scope.kinds, KindsOf(list.filter));
   if (!list.order_by.empty() && list.order_by != "seq") {
     return RefuseListField("INVALID_ORDER_BY", "order_by", list.order_by,
-                           "a ledger is read in the order of seq");
+                           "a ledger is always in the order of seq");
   }
   scope.token_scope =
       fmt::format("ledger\n{}\n{}\n{}\n{}", request.host, request.node, list.filter, list.order_by);

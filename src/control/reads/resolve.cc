@@ -14,8 +14,7 @@ namespace {
 Error Missing(std::string_view kind, std::string_view reason, std::string_view name,
               std::string_view list) {
   return NotFound(std::string(reason),
-                  fmt::format("there is no {} {}: `tallyman {}` shows what there is", kind,
-                              Quote(name), list))
+                  fmt::format("there is no {} {}: see `tallyman {}`", kind, Quote(name), list))
       .About(fmt::format("{} {}", kind, Quote(name)))
       .With("field", std::string(kind))
       .With("value", Quote(name));
@@ -78,7 +77,7 @@ Result<std::shared_ptr<const Image>> ResolveImage(ReadTx& tx, const Actor& actor
   for (const auto& image : builds) list += (list.empty() ? "" : ", ") + image->Reference();
   return Fail(InvalidArgument(
                   "AMBIGUOUS_IMAGE",
-                  fmt::format("image {} has {} builds, name one of: {}", text, builds.size(), list))
+                  fmt::format("image {} has {} builds: name one of {}", text, builds.size(), list))
                   .About("image " + std::string(text))
                   .With("field", "image")
                   .With("builds", list));

@@ -33,7 +33,7 @@ Result<int64_t> CursorOf(ReadTx& tx, const std::string& after) {
   auto cursor = ParseInt64(after);
   if (!cursor || *cursor < 0) {
     return RefuseListField("INVALID_CURSOR", "after", after,
-                           "it is no cursor of an earlier answer");
+                           "it is not the cursor of an earlier answer");
   }
   bool is_ahead = *cursor > newest;
   if (is_ahead) {

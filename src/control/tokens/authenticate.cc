@@ -10,7 +10,7 @@ Result<Actor> AuthenticateCall(Control& control, std::string_view method,
   if (token_text) return Authenticate(control, *token_text, tx);
   if (IsOpen(method)) return Stranger();
   return Fail(Error(Code::kUnauthenticated, "NO_TOKEN",
-                    "the call came without a token: send one as \"Authorization: Bearer TOKEN\""));
+                    "the call has no token: send one as \"Authorization: Bearer TOKEN\""));
 }
 
 Result<Actor> Authenticate(Control& control, std::string_view token_text, ReadTx* tx) {

@@ -55,7 +55,7 @@ Status CheckDirectory(const JoinClaim& claim, const Host& host) {
 
 Result<MadeToken> NewToken(Control& control, const Cause& cause, std::string name, Role role) {
   if (control.secrets() == nullptr)
-    return Fail(Internal("NO_SECRETS", "there is no source of secrets to make a token from"));
+    return Fail(Internal("NO_SECRETS", "there is no source of randomness for a token"));
   TokenText text{.id = control.ids().New<TokenId>(),
                  .secret = control.secrets()->NewHex(kTokenSecretBytes)};
   MadeToken made;
@@ -87,9 +87,10 @@ Status CheckInForce(const Token& token, Time now) {
   }
   if (token.used_at) {
     return Fail(Unauthenticated(
-        "TOKEN_USED", fmt::format("join token {} was used at {}, and is good for once: ask an "
-                                  "admin for another",
-                                  token.name, FormatTime(*token.used_at))));
+        "TOKEN_USED",
+        fmt::format(
+            "join token {} was used at {}, and is good for one exchange: ask an admin for another",
+            token.name, FormatTime(*token.used_at))));
   }
   if (token.expires_at && now >= *token.expires_at) {
     return Fail(Unauthenticated(
@@ -105,8 +106,8 @@ bool HasSecret(const Token& token, std::string_view secret) {
 
 Error InvalidToken() {
   return Unauthenticated("INVALID_TOKEN",
-                         "the token is not one of this server's: see that it was copied whole, or "
-                         "ask an admin for one");
+                         "the token is not one of this server's: check that it was copied whole, "
+                         "or ask an admin for one");
 }
 
 Result<TokenRow> FindJoinToken(ReadTx& tx, const JoinClaim& claim, Time now) {
@@ -122,7 +123,7 @@ Result<TokenRow> FindJoinToken(ReadTx& tx, const JoinClaim& claim, Time now) {
   if (!row || !HasSecret(row->token, text->secret)) return Fail(InvalidToken());
   if (row->token.role != Role::kJoin) {
     return Fail(NoJoin("NOT_A_JOIN_TOKEN",
-                       fmt::format("token {} is of role {}: make one that admits a machine with "
+                       fmt::format("token {} has the role {}: make one that admits a machine with "
                                    "\"tallyman token create NAME --role join\"",
                                    row->token.name, ToText(row->token.role))));
   }
@@ -143,12 +144,13 @@ Result<MadeToken> ExchangeJoinToken(Control& control, const Cause& cause, ReadTx
   const std::string name = std::string(kHostTokenPrefix) + host.name;
   ASSIGN_OR_RETURN(auto former, tx.FindToken(name));
   if (join.token.host_id ? *join.token.host_id != host.id : !is_new) {
-    return Fail(NoJoin(
-        "JOIN_OF_ANOTHER_HOST",
-        fmt::format("join token {} admits {}, this is host {}{}: ask an admin for a token of it",
-                    join.token.name,
-                    join.token.host_id ? "host " + join.host : std::string("a new host"), host.name,
-                    is_new ? "" : ", which there is already")));
+    return Fail(
+        NoJoin("JOIN_OF_ANOTHER_HOST",
+               fmt::format("join token {} admits {}, but this machine is host {}{}: ask an admin "
+                           "for a token for it",
+                           join.token.name,
+                           join.token.host_id ? "host " + join.host : std::string("a new host"),
+                           host.name, is_new ? "" : ", which exists already")));
   }
   ASSIGN_OR_RETURN(MadeToken made, NewToken(control, cause, name, Role::kHost));
   made.row.token.created_by = std::string(kJoinActorPrefix) + join.token.name;

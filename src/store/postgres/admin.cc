@@ -8,7 +8,7 @@
 namespace tallyman {
 namespace {
 
-// Each foreign key as a query that counts its rows that point to nothing. Written by the database
+// Each foreign key as a query that counts the rows that refer to nothing. The database builds them
 // from its own catalogue, so that no key is forgotten.
 constexpr char kForeignKeyChecks[] =
     "SELECT c.conrelid::regclass::text, c.confrelid::regclass::text, format("
@@ -28,8 +28,8 @@ constexpr char kRowChecks[] =
     "FROM pg_constraint c WHERE c.contype = 'c' "
     "AND c.connamespace = current_schema()::regnamespace ORDER BY 1, 2";
 
-// Runs the queries that `catalogue_query` makes, and says in `words` (table, what, rows) which
-// count something.
+// Runs the queries that `catalogue_query` builds, and reports in `words` (table, what, rows) those
+// with a count above zero.
 Status AppendFaults(PgConnection& connection, const char* catalogue_query, std::string_view words,
                     std::vector<std::string>& faults) {
   PgBatch listing;

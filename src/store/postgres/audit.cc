@@ -1,7 +1,7 @@
-// What an audit compares, worked out by the database set by set.
+// What an audit compares, computed by the database set by set.
 //
 // Hosts: a page of hosts, the sums over their live nodes and one walk over their ledgers. Nodes:
-// SQL picks those that could be wrong, in id order; each of them is then worked out exactly.
+// SQL picks those that could be wrong, in id order; each of them is then checked exactly.
 #include <algorithm>
 #include <unordered_map>
 
@@ -25,11 +25,11 @@ constexpr char kSums[] =
     "WHERE h.id BETWEEN $1 AND $2 AND n.host_id BETWEEN $1 AND $2 AND n.released_at IS NULL "
     "AND n.deleted_at IS NULL GROUP BY h.id";
 
-// The sum of a column, as far as 64 bits reach: what is beyond differs from any counter anyway.
+// The sum of a column, clamped to 64 bits: a sum beyond them differs from any counter anyway.
 #define TALLYMAN_FOLD(column) \
   "least(greatest(sum(" column "), -9223372036854775808), 9223372036854775807)::bigint"
 // An entry follows from the one before: the next number, and the balance before plus the delta. A
-// correction vouches for all that stands before it, and for itself.
+// correction vouches for itself and for all entries before it.
 #define TALLYMAN_BALANCE_FOLLOWS(name) \
   "balance_" name " = lag(balance_" name ", 1, 0::bigint) OVER entries + delta_" name "::numeric"
 constexpr char kLedgers[] =
@@ -79,7 +79,7 @@ constexpr char kAuditedNodes[] =
 
 constexpr int64_t kSuspectsAtOnce = 500;
 
-// The audit of a host that stands in a page of them; null: it is not on the page.
+// The audit of one host in a page of hosts; null: it is not on the page.
 HostAudit* Find(std::vector<HostAudit>& audits, const HostId& id) {
   auto found = std::ranges::lower_bound(audits, id, {},
                                         [](const HostAudit& audit) { return audit.host.id; });
@@ -154,7 +154,7 @@ Result<std::optional<HostAudit>> PgTransaction::AuditHost(const HostId& host) {
   return audit;
 }
 
-// Of these nodes, the ones that are wrong.
+// The wrong ones among these nodes.
 Result<std::vector<NodeAudit>> PgTransaction::CheckNodes(const std::vector<NodeId>& ids) {
   std::vector<NodeAudit> wrong;
   if (ids.empty()) return wrong;

@@ -15,13 +15,13 @@
 namespace tallyman {
 namespace {
 
-// One array a column.
+// One array per column.
 constexpr SqlLiteral kArrays = "SELECT * FROM unnest";
 using Insert = InsertSql<kArrays>;
 
-// Only what varies in length or may be null is unnested in the two widest updates; the rest is
-// taken by its place. An array that is unnested costs a statement 5 us, one that is not costs 1 us;
-// but to find a place in an array of texts, all before it are walked over.
+// The two widest updates unnest only columns of variable length or with nulls, and index into the
+// other arrays. An unnested array costs a statement 5 us, an indexed one 1 us; but to index an
+// array of texts, PostgreSQL walks over all elements before.
 constexpr char kUpdateNodes[] =
     "WITH done AS (UPDATE nodes n SET org_id = ($3::uuid[])[v.k], image_id = ($4::uuid[])[v.k], "
     "config_id = ($5::uuid[])[v.k], protocol_id = ($6::uuid[])[v.k], "
@@ -91,7 +91,7 @@ constexpr const char* kWriteHostReports = kInsertSql<
     "incident_number = excluded.incident_number "
     "WHERE r.sequence < excluded.sequence RETURNING r.host_id) "
     "SELECT tallyman_require('REPORT_OUTDATED', $1, (SELECT array_agg(host_id) FROM done))">.data();
-// A row that says what it said before is not written again.
+// An unchanged row is not written again.
 constexpr const char* kWriteNodeReports = kInsertSql<
     "INSERT INTO node_reports AS r",
     "host_id, node_id, changed_at, " TALLYMAN_NODE_REPORT_COLUMNS(""), kArrays,
@@ -111,7 +111,7 @@ constexpr char kForgetNodeReports[] =
     "WHERE k.host_id = r.host_id AND k.node_id = r.node_id)";
 constexpr char kProve[] = "SELECT tallyman_prove_books($1)";
 
-// What an update that follows upon another one comes to: the last row, where the first one began.
+// Merges an update with the one before it: the last row, with the version at which the first began.
 void Join(NodeUpdate& into, const NodeUpdate& next) { into.after = next.after; }
 void Join(HostUpdate& into, const HostUpdate& next) { into.after = next.after; }
 bool Follows(const NodeUpdate& next, const NodeUpdate& before) {
@@ -121,7 +121,8 @@ bool Follows(const HostUpdate& next, const HostUpdate& before) {
   return next.version_before == before.after.version;
 }
 
-// Keeps the order of the first of each row. One that does not follow stays, and so misses its row.
+// Keeps the order of the first update of each row. An update that does not follow on is kept
+// separate, and so misses its row.
 template <class Update>
 std::vector<Update> Merge(std::vector<Update> updates) {
   std::vector<Update> merged;
@@ -137,7 +138,7 @@ std::vector<Update> Merge(std::vector<Update> updates) {
   return merged;
 }
 
-// The last word on each command counts.
+// The last update of each command counts.
 std::vector<CommandUpdate> Merge(std::vector<CommandUpdate> updates) {
   std::vector<CommandUpdate> merged;
   std::unordered_map<CommandId, size_t> places;
@@ -205,7 +206,7 @@ int64_t NumberOf(const boost::json::object& from, std::string_view key) {
   return value != nullptr && value->is_int64() ? value->get_int64() : 0;
 }
 
-// What the schema's own functions say in the detail of what they raise.
+// The detail of the exceptions that the schema's own functions raise.
 boost::json::object DetailOf(const PgFailure& failure) {
   boost::system::error_code error;
   boost::json::value detail = boost::json::parse(failure.detail, error);
@@ -294,10 +295,10 @@ void PendingChanges::AddTo(PgBatch& batch) {
   AddRows(batch, kEndClaims, ended_claims_);
   AddRows(batch, Insert::kClaims, claims_);
   AddRows(batch, Insert::kLedger, ledger_);
-  // An upgrade that is superseded makes room for the one that supersedes it.
+  // A superseded upgrade must release its unique key before the new one takes it.
   AddRows(batch, kUpdateCommands, ColumnsOf(command_updates_));
   AddRows(batch, Insert::kCommands, commands_);
-  // A token that is revoked makes room for one of its name.
+  // A revoked token must release its name before a new one takes it.
   AddRows(batch, kUpdateTokens, token_updates_);
   AddRows(batch, Insert::kTokens, tokens_);
   AddRows(batch, kWriteHostReports, host_reports_);
@@ -322,7 +323,7 @@ void PendingChanges::AddTo(PgBatch& batch) {
     hosts.AddList(hosts_touched_);
     batch.Add(kProve, std::move(hosts));
   }
-  // Last, so that cursors are taken late, and not at all by what the proof refuses.
+  // Last, so that cursors are drawn late, and not at all if the proof fails.
   AddRows(batch, Insert::kEvents, events_);
 }
 

@@ -1,4 +1,4 @@
-// Change sets on their way into the database: a statement per table, whatever the number of rows.
+// Writes change sets into the database: one statement per table for any number of rows.
 #pragma once
 
 #include <map>
@@ -11,19 +11,20 @@
 
 namespace tallyman {
 
-// Lives from the change sets to the answer of the batch that wrote them. Not thread-safe.
+// Must live until the batch that writes them is answered. Not thread-safe.
 class PendingChanges {
  public:
-  // Takes the change sets apart into columns. An update from arrays applies one row for each key,
-  // so updates of one row that follow upon one another become one.
+  // Splits the change sets into columns. An update from arrays applies one row per key, so
+  // consecutive updates of one row are merged.
   explicit PendingChanges(std::span<const ChangeSet> sets);
 
   // Adds the statements that write, in an order that the foreign keys allow, and the proof of the
-  // books. Requests come first: who runs a request twice is to hear of that before anything else.
+  // books. Requests come first, so that a request that ran twice fails for that reason and no
+  // other.
   void AddTo(PgBatch& batch);
 
-  // What a failure of that batch means: a unique key that is taken becomes ALREADY_EXISTS with a
-  // reason of its own (store.h), a missed row or unbalanced books what they are.
+  // Explains a failure of that batch: a taken unique key becomes ALREADY_EXISTS with its own reason
+  // (store.h), a missed row or unbalanced books become the errors in store.h.
   Error Explain(const PgFailure& failure, Error error) const;
 
  private:
@@ -38,7 +39,7 @@ class PendingChanges {
   PgColumns requests_, orgs_, regions_, protocols_, versions_, images_, properties_, hosts_,
       configs_, nodes_, ledger_, commands_, events_, token_updates_, tokens_, host_reports_,
       node_reports_, ended_claims_, claims_;
-  // Hosts that said all there is, and what they said it of.
+  // Hosts with a complete status, and the nodes that it names.
   std::vector<HostId> complete_hosts_, reported_hosts_;
   std::vector<NodeId> reported_nodes_;
   std::map<std::pair<NodeId, ReportedIncident>, int64_t> incidents_;

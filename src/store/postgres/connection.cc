@@ -12,8 +12,9 @@ namespace {
 constexpr char kSession[] =
     "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false), "
     "set_config('idle_in_transaction_session_timeout', $3, false)";
-// Not every server that speaks PostgreSQL's protocol has these, and nothing breaks without them.
-// Plans are made once: planning a set-based statement for each array costs more than it gains.
+// Not every server that speaks PostgreSQL's protocol has these settings; nothing breaks without
+// them. Plans are made once: planning a set-based statement for each array costs more than it
+// gains.
 constexpr const char* kWishes[] = {
     "SELECT set_config('plan_cache_mode', 'force_generic_plan', false)",
     "SELECT set_config('jit', 'off', false)"};
@@ -36,7 +37,7 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Open(const PgConnectOptions&
 Status PgConnection::Connect() {
   const std::string connect_timeout = std::to_string(options_.connect_timeout_s);
   const std::string tcp_timeout = std::to_string(options_.batch_timeout_ms);
-  // What stands before the string are defaults, what stands behind it is not to be changed.
+  // Parameters before the string are defaults; those after it override it.
   const char* keywords[] = {"connect_timeout", "tcp_user_timeout", "fallback_application_name",
                             "dbname",          "client_encoding",  nullptr};
   const char* values[] = {connect_timeout.c_str(),
@@ -53,7 +54,7 @@ Status PgConnection::Connect() {
     failure.message = connection_ == nullptr ? "out of memory" : PQerrorMessage(connection_.get());
     while (!failure.message.empty() && failure.message.back() == '\n') failure.message.pop_back();
     std::ranges::replace(failure.message, '\n', ' ');
-    // libpq keeps no SQLSTATE of a refused connection; these two have a way out of their own.
+    // libpq keeps no SQLSTATE of a refused connection; these two deserve their own advice.
     const std::string& text = failure.message;
     if (text.contains("does not exist") && text.contains("database")) failure.sqlstate = "3D000";
     if (text.contains("authentication") || text.contains("no pg_hba.conf entry") ||
@@ -98,7 +99,7 @@ PgConnection::Deadline PgConnection::DeadlineFromNow() const {
   return std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.batch_timeout_ms);
 }
 
-// The first failure of a batch is the one to tell; that the connection went as well is kept.
+// Reports the first failure of a batch, and also keeps that the connection was lost.
 void PgConnection::Note(PgFailure failure) {
   if (failure.lost) broken_ = true;
   if (failure_) {
@@ -162,7 +163,8 @@ bool PgConnection::Queue(const PgBatch::Statement& statement,
                              params.lengths(), params.formats(), 1) == 1;
 }
 
-// Reads the one result of a statement, and the mark behind it. Empty when the connection is lost.
+// Reads the one result of a statement, and the null that ends it. Empty when the connection is
+// lost.
 std::optional<PgResult> PgConnection::TakeResult(size_t statement, Deadline deadline) {
   PGresult* taken = Await(deadline);
   if (taken == nullptr) {
@@ -174,7 +176,8 @@ std::optional<PgResult> PgConnection::TakeResult(size_t statement, Deadline dead
   if (status == PGRES_FATAL_ERROR) {
     PgFailure failure = FailureOf(taken);
     failure.statement = statement;
-    // 26000 and 0A000: somebody dropped this session's statements, or migrated under their plans.
+    // 26000 and 0A000: the session's prepared statements were dropped, or a migration invalidated
+    // their plans.
     failure.lost = failure.lost || PQstatus(connection_.get()) == CONNECTION_BAD ||
                    failure.sqlstate == "26000" || failure.sqlstate == "0A000";
     Note(std::move(failure));
@@ -193,7 +196,7 @@ Result<std::vector<PgResult>> PgConnection::Run(const PgBatch& batch) {
   failure_.reset();
   warned_ = false;
   const Deadline deadline = DeadlineFromNow();
-  std::vector<std::string_view> prepared;  // per statement; empty: it was prepared before
+  std::vector<std::string_view> prepared;  // per statement; empty: prepared earlier
   bool queued = !broken_;
   for (const PgBatch::Statement& statement : batch.statements_) {
     if (statement.kept == nullptr) prepared.emplace_back();
@@ -249,8 +252,8 @@ bool PgConnection::IsAlive() {
   if (broken_) return false;
   pollfd socket{.fd = PQsocket(connection_.get()), .events = POLLIN, .revents = 0};
   if (::poll(&socket, 1, 0) <= 0) return true;
-  // Nobody asked anything, so what is there to read is a farewell. (It may also be a setting's new
-  // value, and a connection is soon made.)
+  // Without a request, readable data means that the server says goodbye. (It may also be a changed
+  // setting, but a new connection is cheap.)
   broken_ = true;
   return false;
 }

@@ -2,10 +2,10 @@
 //
 // A batch is any number of statements that are sent together in libpq's pipeline mode, and answered
 // together: one round trip. Statements are prepared when a connection first meets them, in the same
-// round trip. The first failure of a batch skips the rest of it. Every wait has a deadline of its
-// own, whatever the server's timeouts are.
+// round trip. The first failure of a batch skips the rest of it. Every wait has its own deadline,
+// independent of the server's timeouts.
 //
-// Belongs to one thread at a time. Once broken() it is to be thrown away.
+// Belongs to one thread at a time. Once broken(), it must be discarded.
 #pragma once
 
 #include <atomic>
@@ -25,15 +25,15 @@
 namespace tallyman {
 
 struct PgConnectOptions {
-  std::string dsn;                // as libpq reads it: TLS, several hosts and all
-  std::string shown;              // what errors call it; see ShownDsn()
-  int64_t connect_timeout_s = 5;  // for each host; the string's own counts more
+  std::string dsn;                // in libpq's format, with TLS, several hosts and so on
+  std::string shown;              // its name in errors; see ShownDsn()
+  int64_t connect_timeout_s = 5;  // for each host; a value in the string overrides it
   int64_t statement_timeout_ms = 30'000;
   int64_t lock_timeout_ms = 2'000;
   // How long a batch may take from sending to its last answer; longer than the server's timeouts.
   int64_t batch_timeout_ms = 45'000;
-  // Every statement finds its rows by their keys, and is to be planned so whatever the statistics
-  // say: a plan that reads a table which was small when it was made would be kept while it grows.
+  // Every statement finds its rows by keys and must be planned so, independent of statistics: a
+  // plan that scans a table while it is small would be kept when it has grown.
   bool by_key = false;
 };
 
@@ -46,15 +46,15 @@ struct PgStats {
 
 class PgBatch {
  public:
-  // A statement that is prepared once a connection and kept. REQUIRES: `sql` lives for ever.
+  // A statement that each connection prepares once and keeps. REQUIRES: `sql` has static lifetime.
   void Add(const char* sql, PgParams params = {}) {
     statements_.push_back({sql, {}, std::move(params), false});
   }
-  // A statement that is made for this one time.
+  // A statement for this use only.
   void AddOnce(std::string sql, PgParams params = {}) {
     statements_.push_back({nullptr, std::move(sql), std::move(params), false});
   }
-  // Ends what the server takes for one transaction where none was begun; no round trip of its own.
+  // A synchronisation point: ends the implicit transaction if none was begun; costs no round trip.
   void EndImplicitTransaction() { statements_.back().sync = true; }
   void Append(PgBatch&& other) {
     for (Statement& statement : other.statements_) statements_.push_back(std::move(statement));
@@ -67,7 +67,7 @@ class PgBatch {
     const char* kept;
     std::string once;
     PgParams params;
-    bool sync = false;  // a synchronisation point stands behind it
+    bool sync = false;  // a synchronisation point follows it
   };
   std::vector<Statement> statements_;
 };
@@ -81,19 +81,20 @@ class PgConnection {
   PgConnection(const PgConnection&) = delete;
   PgConnection& operator=(const PgConnection&) = delete;
 
-  // Sends the batch and waits for all its answers: one result a statement.
+  // Sends the batch and waits for all its answers: one result per statement.
   Result<std::vector<PgResult>> Run(const PgBatch& batch);
-  // Runs several statements as one text and outside of pipeline mode: for migrations.
+  // Runs several statements as one text, outside of pipeline mode: for migrations.
   Status Execute(const std::string& sql);
   // Why the last Run() or Execute() failed; empty when it did not.
   const std::optional<PgFailure>& failure() const { return failure_; }
-  // The server warned while it answered the last batch; see Commit in transaction.cc.
+  // The server sent a warning with the answers to the last batch; see Commit in transaction.cc.
   bool warned() const { return warned_; }
 
   // A transaction is open, or was left open by a failure.
   bool in_transaction() const;
   bool broken() const { return broken_; }
-  // Looks, without asking the server, whether it has hung up or has said that it will.
+  // Checks, without a round trip, whether the server has closed the connection or announced that it
+  // will.
   bool IsAlive();
   const std::string& shown() const { return options_.shown; }
   int64_t statement_timeout_ms() const { return options_.statement_timeout_ms; }
@@ -109,7 +110,7 @@ class PgConnection {
   Status Connect();
   Status SetUpSession();
   bool Queue(const PgBatch::Statement& statement, std::vector<std::string_view>& prepared);
-  // The next result; null: none is left of this statement. Sets failure_ when the wait fails.
+  // The next result; null: this statement has no more. Sets failure_ when the wait fails.
   PGresult* Await(Deadline deadline);
   std::optional<PgResult> TakeResult(size_t statement, Deadline deadline);
   void Note(PgFailure failure);

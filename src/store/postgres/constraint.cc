@@ -9,7 +9,7 @@
 namespace tallyman {
 namespace {
 
-// A unique key of the schema, and what it means to have it taken.
+// A unique key of the schema, and the error when it is taken.
 struct UniqueKey {
   std::string_view constraint;
   std::string_view kind;
@@ -22,7 +22,8 @@ constexpr UniqueKey kUniqueKeys[] = {
     {"regions_name", "region", "REGION_NAME_TAKEN", "choose another name"},
     {"protocols_name", "protocol", "PROTOCOL_NAME_TAKEN", "choose another key"},
     {"versions_name", "version", "VERSION_NAME_TAKEN", "publish another version"},
-    {"images_build", "image", "IMAGE_BUILD_TAKEN", "another build came first: try again"},
+    {"images_build", "image", "IMAGE_BUILD_TAKEN",
+     "another request published a build first: try again"},
     {"hosts_name", "host", "HOST_NAME_TAKEN", "choose another name"},
     {"nodes_name", "node", "NODE_NAME_TAKEN",
      "choose another name, or delete the node that bears it"},
@@ -32,8 +33,8 @@ constexpr UniqueKey kUniqueKeys[] = {
      "the same request was answered meanwhile: send it again to get that answer"},
 };
 
-// The key in "Key (name)=(eth-1) already exists.": what stands in the last pair of parentheses,
-// whatever language the rest is in.
+// The key in "Key (name)=(eth-1) already exists.": the text in the last pair of parentheses, which
+// does not depend on the language of the message.
 std::string_view KeyIn(std::string_view detail) {
   const size_t from = detail.find(")=(");
   const size_t to = detail.rfind(')');
@@ -49,7 +50,7 @@ Error ExplainConstraint(const PgFailure& failure, Error error) {
     if (failure.sqlstate != "23505" || key.constraint != failure.constraint) continue;
     const std::string subject = fmt::format("{} {}", key.kind, Quote(KeyIn(failure.detail)));
     return AlreadyExists(std::string(key.reason),
-                         fmt::format("{} is already there: {}", subject, key.advice))
+                         fmt::format("{} exists already: {}", subject, key.advice))
         .About(subject);
   }
   const std::string detail = failure.detail.empty() ? "" : fmt::format(" ({})", failure.detail);

@@ -1,12 +1,12 @@
-// Constraints of the schema as errors that people understand.
+// Turns violated constraints of the schema into errors that people understand.
 #pragma once
 
 #include "store/postgres/failure.h"
 
 namespace tallyman {
 
-// ALREADY_EXISTS with a reason of its own for a unique key that is taken; `error` as it is for what
-// is no constraint.
+// ALREADY_EXISTS with its own reason for a taken unique key; any failure other than a constraint
+// returns `error` unchanged.
 Error ExplainConstraint(const PgFailure& failure, Error error);
 
 }  // namespace tallyman

@@ -98,8 +98,8 @@ Status AddValue(PgArray& column, const CopyTable& table, const std::string& name
   } else {
     return Fail(
         DataLoss("DATABASE_CORRUPT",
-                 fmt::format("column {} of a row of {} is not of the form that was written: "
-                             "run `tallyman db check` on the database that is copied",
+                 fmt::format("column {} of a row of {} does not have the form in which it is "
+                             "written: run `tallyman db check` on the database that is copied",
                              name, table.name)));
   }
   return {};

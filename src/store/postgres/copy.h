@@ -1,4 +1,4 @@
-// A PostgreSQL database as neutral rows, out of it and into it.
+// Reads and writes a PostgreSQL database as neutral rows.
 #pragma once
 
 #include <unordered_map>
@@ -8,12 +8,12 @@
 
 namespace tallyman {
 
-// The tables of the current schema, but for the one that says its version.
+// The tables of the current schema, except the one that holds its version.
 Result<std::vector<CopyTable>> ReadCopyTables(PgTransaction& transaction);
 
 class PgCopySource final : public CopySource {
  public:
-  // Does not own it. Rows are read through a cursor, so they are of its snapshot.
+  // Does not own the connection. Rows are read through a cursor, so they belong to its snapshot.
   explicit PgCopySource(PgTransaction& transaction) : transaction_(transaction) {}
   Result<std::vector<CopyTable>> Tables() override { return ReadCopyTables(transaction_); }
   Status ReadRows(const CopyTable& table,
@@ -29,11 +29,11 @@ class PgCopyTarget final : public CopyTarget {
   Result<std::vector<CopyTable>> Tables() override;
   Status WriteRows(const CopyTable& table, std::span<const CopyRow> rows) override;
   Result<int64_t> CountRows(const CopyTable& table) override;
-  // Lets the counters of identity columns go on behind what was written.
+  // Moves the counters of identity columns past the rows that were written.
   Status SetCounters();
 
  private:
-  // By column, as the database calls them.
+  // The types by column, as the database names them.
   Result<const std::unordered_map<std::string, PgType>*> TypesOf(const CopyTable& table);
 
   PgTransaction& transaction_;

@@ -43,9 +43,9 @@ Result<std::string> ShownDsn(const std::string& dsn) {
   if (options == nullptr) {
     return Fail(
         InvalidArgument("INVALID_DATABASE",
-                        "the database is not a connection string that PostgreSQL's library "
-                        "can read: its form is postgres://USER:PASSWORD@HOST:PORT/DATABASE, "
-                        "with other characters than A-Z a-z 0-9 . _ - ~ written as %XX")
+                        "the database is not a connection string that PostgreSQL's library can "
+                        "read: its form is postgres://USER:PASSWORD@HOST:PORT/DATABASE, with all "
+                        "characters other than A-Z a-z 0-9 . _ - ~ written as %XX")
             .With("field", "db"));
   }
   std::string user, host, hostaddr, port, database;

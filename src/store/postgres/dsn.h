@@ -7,9 +7,9 @@
 
 namespace tallyman {
 
-// postgres://USER@HOST:PORT/DATABASE: what messages call the database. Passwords and other
-// parameters are left out. INVALID_ARGUMENT INVALID_DATABASE, which repeats nothing of the string,
-// when libpq cannot read it.
+// postgres://USER@HOST:PORT/DATABASE: the database's name in messages, without passwords and other
+// parameters. INVALID_ARGUMENT INVALID_DATABASE, without any part of the string, when libpq cannot
+// read it.
 Result<std::string> ShownDsn(const std::string& dsn);
 
 }  // namespace tallyman

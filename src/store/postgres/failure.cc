@@ -8,7 +8,7 @@
 namespace tallyman {
 namespace {
 
-// What to do about an SQLSTATE, or a class of them (PostgreSQL 15, appendix A).
+// The meaning of an SQLSTATE, or of a class of them (PostgreSQL 15, appendix A).
 struct Meaning {
   std::string_view state;  // a prefix
   Code code;
@@ -21,12 +21,12 @@ constexpr Meaning kLost = {"", Code::kUnavailable, kDatabaseUnreachable,
 constexpr Meaning kOther = {"", Code::kInternal, "DATABASE_ERROR",
                             "this is a bug or a damaged database: run `tallyman db check`"};
 
-// The first that fits counts.
+// The first match counts.
 constexpr Meaning kMeanings[] = {
     {"40", Code::kUnavailable, "DATABASE_CONFLICT",
-     "others changed the same rows at the same time: try again"},
+     "another transaction changed the same rows at the same time: try again"},
     {"55P03", Code::kUnavailable, "ROWS_LOCKED",
-     "somebody else holds a row that is needed for too long: try again"},
+     "another transaction held a needed row for too long: try again"},
     {"57014", Code::kUnavailable, "DATABASE_TIMEOUT", "it took too long: try again"},
     {"57P", kLost.code, kLost.reason, kLost.advice},
     {"08", kLost.code, kLost.reason, kLost.advice},
@@ -39,7 +39,7 @@ constexpr Meaning kMeanings[] = {
      "it is a standby, or set to read only: name the primary, or all hosts with "
      "target_session_attrs=read-write"},
     {"58", Code::kUnavailable, "DATABASE_IO",
-     "reading or writing failed: look at the server's disk and its log"},
+     "reading or writing failed: check the server's disk and its log"},
     {"XX001", Code::kDataLoss, "DATABASE_CORRUPT", "restore a backup"},
     {"XX002", Code::kDataLoss, "DATABASE_CORRUPT", "run REINDEX, or restore a backup"},
     {"22021", Code::kInvalidArgument, "INVALID_TEXT", "take the NUL character out of the text"},
@@ -74,7 +74,7 @@ PgFailure FailureOf(const PGresult* result) {
   failure.table = FieldOf(result, PG_DIAG_TABLE_NAME);
   if (failure.message.empty()) failure.message = PQresultErrorMessage(result);
   while (!failure.message.empty() && failure.message.back() == '\n') failure.message.pop_back();
-  // Without an SQLSTATE it is libpq that speaks: the connection is gone.
+  // Without an SQLSTATE the error comes from libpq: the connection is lost.
   const std::string severity = FieldOf(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   failure.lost = failure.sqlstate.empty() || severity == "FATAL" || severity == "PANIC";
   return failure;

@@ -1,4 +1,4 @@
-// What PostgreSQL says when it refuses, and what that means to a caller.
+// PostgreSQL's failures, and what they mean to a caller.
 #pragma once
 
 #include <libpq-fe.h>
@@ -16,8 +16,8 @@ struct PgFailure {
   std::string detail;
   std::string constraint;
   std::string table;
-  size_t statement = 0;  // which of the batch, from 0
-  bool lost = false;     // the connection is of no use any more
+  size_t statement = 0;  // index in the batch, from 0
+  bool lost = false;     // the connection is no longer usable
 };
 
 // SQLSTATEs that the schema's own functions raise; their detail is a JSON object.
@@ -27,19 +27,19 @@ inline constexpr std::string_view kRowsMissedState = "TM002";
 // REQUIRES: `result` is an error.
 PgFailure FailureOf(const PGresult* result);
 
-// Running the whole transaction again may well succeed: it met another one.
+// The transaction conflicted with another one: running it again may succeed.
 bool IsConflict(const PgFailure& failure);
 
 // `database` is the name to show. Reasons:
-//   UNAVAILABLE DATABASE_CONFLICT       others changed the same rows, more often than the bound
-//   UNAVAILABLE ROWS_LOCKED             a row is locked for longer than the bound
+//   UNAVAILABLE DATABASE_CONFLICT       conflicts with other transactions exceeded the retry bound
+//   UNAVAILABLE ROWS_LOCKED             a row stayed locked for longer than the bound
 //   UNAVAILABLE DATABASE_TIMEOUT        a statement took longer than the bound
 //   UNAVAILABLE DATABASE_UNREACHABLE    no connection, or it was lost
-//   UNAVAILABLE DATABASE_BUSY           the server has no connection left
+//   UNAVAILABLE DATABASE_BUSY           the server has no free connection
 //   UNAVAILABLE DATABASE_FULL / DATABASE_IO / DATABASE_READ_ONLY
 //   DATA_LOSS DATABASE_CORRUPT
 //   NOT_FOUND DATABASE_MISSING, FAILED_PRECONDITION DATABASE_ACCESS_DENIED
-//   INVALID_ARGUMENT INVALID_TEXT       text that PostgreSQL cannot keep
+//   INVALID_ARGUMENT INVALID_TEXT       text that PostgreSQL cannot store
 //   INTERNAL CONSTRAINT_FAILED / DATABASE_ERROR
 Error ErrorOf(const PgFailure& failure, std::string_view database);
 

@@ -1,7 +1,7 @@
 // Images by id, shared by all connections of a store: an image never changes once it is committed.
 //
-// Thread-safe. Only what a transaction read before it wrote is put in, so nothing uncommitted gets
-// here. Grows with the catalogue, which is small beside the fleet.
+// Thread-safe. A transaction adds only what it read before it wrote, so the cache never holds
+// uncommitted images. It grows with the catalogue, which is small compared with the fleet.
 #pragma once
 
 #include <memory>
@@ -18,12 +18,12 @@ using ImagePointer = std::shared_ptr<const Image>;
 
 class PgImageCache {
  public:
-  // Null: it has not been read yet.
+  // Null: not read yet.
   ImagePointer Find(const ImageId& id) const;
-  // Of these, the ones that have not been read yet, each once.
+  // Those of `ids` that have not been read yet, each once.
   std::vector<ImageId> Missing(std::vector<ImageId> ids) const;
 
-  // Reading is two statements of a batch, whose results Take() puts in.
+  // Two statements of a batch read images; Take() stores their results.
   static constexpr size_t kStatements = 2;
   static void AddTo(PgBatch& batch, const std::vector<ImageId>& ids);
   Status Take(const PgResult& images, const PgResult& properties);

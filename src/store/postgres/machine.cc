@@ -1,5 +1,5 @@
-// What an audit compares machines with: a page of hosts, and what is booked and seen on all of
-// them.
+// What an audit of machines compares: a page of hosts, with what is booked and what is reported on
+// each of them.
 #include <algorithm>
 
 #include "store/postgres/rows.h"

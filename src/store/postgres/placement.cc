@@ -10,9 +10,9 @@ namespace {
 #define TALLYMAN_PLACEABLE(heard) \
   "WHERE NOT h.cordoned AND h.silent_since IS NULL AND h.region_id = $1 AND " heard " "
 
-// A walk over an index in the order of the strategy: from one value of its first column to the
-// next, and within a value over the hosts that have room. It ends with the last host that is asked
-// for, so that a large fleet costs no more than a small one.
+// Both strategies walk an index in the order of the strategy: from one value of its leading column to the
+// next, and within a value over the hosts with enough free resources. The walk ends with the last
+// host that is requested, so that a large fleet costs no more than a small one.
 #define TALLYMAN_SPREAD(heard) \
   "(WITH RECURSIVE steps (node_count) AS ("                                                  \
   "(SELECT h.node_count FROM hosts h " TALLYMAN_PLACEABLE(heard)                             \

@@ -1,10 +1,9 @@
-// A bounded pool of connections.
+// A bounded connection pool.
 //
-// A lease takes an idle connection that is still alive, or opens one while there are fewer than the
-// bound, or waits its turn. The queue is bounded as well: who finds it full is refused at once, who
-// waits in it too long is refused then. One lost connection makes the pool give up all idle ones:
-// after a failover they lead to the wrong server.
-// Thread-safe.
+// A lease takes a live idle connection, opens one if there are fewer than the bound, or waits its
+// turn. The queue is bounded, too: a request fails at once when the queue is full, and fails after
+// it has waited too long. One lost connection makes the pool discard all idle ones: after a
+// failover they lead to the wrong server. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -24,7 +23,7 @@ struct PgPoolOptions {
 
 class PgPool {
  public:
-  // `stats` outlives the pool, the pool all its leases.
+  // `stats` must outlive the pool, and the pool all its leases.
   PgPool(PgConnectOptions connect, PgPoolOptions options, PgStats& stats)
       : connect_(std::move(connect)), options_(options), stats_(stats) {}
 
@@ -47,7 +46,7 @@ class PgPool {
   };
 
   // RESOURCE_EXHAUSTED DATABASE_QUEUE_FULL at once, UNAVAILABLE DATABASE_QUEUE_TIMEOUT after the
-  // bound, or why no connection could be made.
+  // bound, or the error of opening a connection.
   Result<Lease> Take();
 
  private:

@@ -20,12 +20,12 @@ constexpr char kClock[] = "SELECT (extract(epoch FROM clock_timestamp()) * 10000
 
 int64_t NewestVersion() { return static_cast<int64_t>(PostgresMigrations().size()); }
 
-// Leaves the connection outside of a transaction, or broken.
+// Leaves the connection either outside of a transaction or broken.
 void EndTransaction(PgConnection& connection) {
   if (connection.broken() || !connection.in_transaction()) return;
   PgBatch batch;
   batch.Add(kRollback);
-  // A connection that cannot even roll back is not put back into its pool.
+  // A connection that cannot even roll back does not return to its pool.
   std::ignore = connection.Run(batch);
 }
 
@@ -40,7 +40,7 @@ PgConnectOptions ForWriting(PgConnectOptions options) {
   return options;
 }
 
-// The transaction met another one, or never reached its commit: nothing of it is left.
+// The transaction conflicted with another one, or never reached its commit: it left no trace.
 bool LeftNoTrace(const PgTransaction& transaction) {
   const auto& failure = transaction.failure();
   if (!failure || transaction.outcome_is_unknown()) return false;
@@ -49,8 +49,8 @@ bool LeftNoTrace(const PgTransaction& transaction) {
 
 Error PlacementRaced(const std::string& database) {
   return Error(Code::kUnavailable, "DATABASE_CONFLICT",
-               fmt::format("database {}: others filled the hosts that were found, again and again: "
-                           "try again",
+               fmt::format("database {}: other requests repeatedly filled the hosts that were "
+                           "found: try again",
                            database))
       .About(fmt::format("database {}", database));
 }
@@ -98,7 +98,7 @@ Status PostgresStore::CheckReady() const {
   return CheckSchema({schema_version_, NewestVersion()}, shown(), false);
 }
 
-// Full jitter: two that met each other are not to meet again.
+// Full jitter, so that two transactions that conflicted do not conflict again.
 void PostgresStore::WaitBefore(int64_t retry) {
   const int64_t longest =
       std::min(int64_t{4} << std::min<int64_t>(retry, 10), options_.retry_delay_ms_max);
@@ -121,7 +121,7 @@ Status PostgresStore::TryRead(const std::function<Status(ReadTx&)>& body, bool& 
   PgTransaction transaction(*lease, images_, PgAccess::kRead);
   Status status = body(transaction);
   EndTransaction(*lease);
-  // A body may keep what went wrong to itself and still end well.
+  // A body may hide a failure and still return success.
   again = LeftNoTrace(transaction);
   if (status && again) return Fail(ErrorOf(*transaction.failure(), shown()));
   return status;

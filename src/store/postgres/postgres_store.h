@@ -1,12 +1,12 @@
 // The shared store: a PostgreSQL database.
 //
-// Two bounded pools of connections, one for reads and one for writes, so that neither can starve
-// the other. Writes lock the rows they are about, hosts before nodes, each in id order, and commit
-// under the database's default isolation: READ COMMITTED is enough, SERIALIZABLE is fine. A write
-// that met another one (a serialization failure, a deadlock, a connection lost before its commit
-// was sent) runs again from the start, with a bound and jitter; one whose commit was under way when
-// the connection was lost gives UNAVAILABLE COMMIT_UNKNOWN. Thread-safe. A Write() inside another
-// Write() of the same thread may wait for its locks in vain.
+// Two bounded connection pools, one for reads and one for writes, so that neither can starve the
+// other. Writes lock their rows, hosts before nodes, each in id order, and commit under the
+// database's default isolation: READ COMMITTED is enough, SERIALIZABLE is fine. A write that failed
+// by a conflict (a serialization failure, a deadlock, a connection lost before its commit was sent)
+// runs again from the start, with a bound and jitter; one whose connection was lost during the
+// commit is in doubt and returns UNAVAILABLE COMMIT_UNKNOWN. Thread-safe. A Write() inside another
+// Write() of the same thread may deadlock with it until its timeout.
 #pragma once
 
 #include <memory>
@@ -26,14 +26,14 @@ struct PostgresStoreOptions {
   bool may_be_empty = false;
   int64_t readers_max = 4;
   int64_t writers_max = 4;
-  int64_t waiting_max = 64;         // for each of the two pools; more are refused at once
+  int64_t waiting_max = 64;         // for each of the two pools; further ones fail at once
   int64_t wait_timeout_ms = 5'000;  // for a connection of a pool
   int64_t connect_timeout_s = 5;    // for each host of the connection string
   int64_t lock_timeout_ms = 2'000;
   int64_t statement_timeout_ms = 30'000;
-  int64_t read_timeout_ms = 120'000;  // of a statement that only reads: an audit takes its time
-  // How much longer than the server's own timeouts an answer may take: a network that swallows all
-  // says nothing.
+  int64_t read_timeout_ms = 120'000;  // of a read-only statement; an audit takes long
+  // How much longer than the server's own timeouts an answer may take, because a network that drops
+  // everything reports nothing.
   int64_t silence_ms_max = 15'000;
   int64_t retries_max = 10;
   int64_t retry_delay_ms_max = 200;
@@ -42,10 +42,10 @@ struct PostgresStoreOptions {
 
 class PostgresStore final : public Store, public StoreAdmin, public CopyableStore {
  public:
-  // `dsn` is what libpq takes: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=... Errors,
+  // `dsn` has libpq's format: postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=... Errors,
   // beside those of failure.h and pool.h:
-  //   INVALID_ARGUMENT INVALID_DATABASE     it is no connection string
-  //   FAILED_PRECONDITION NOT_A_DATABASE    the tables there are another program's
+  //   INVALID_ARGUMENT INVALID_DATABASE     it is not a connection string
+  //   FAILED_PRECONDITION NOT_A_DATABASE    the tables belong to another program
   //   FAILED_PRECONDITION SCHEMA_TOO_NEW    a newer program made them
   //   FAILED_PRECONDITION SCHEMA_TOO_OLD    it has to be migrated first
   static Result<std::unique_ptr<PostgresStore>> Open(const std::string& dsn,
@@ -57,25 +57,25 @@ class PostgresStore final : public Store, public StoreAdmin, public CopyableStor
 
   Result<SchemaState> Schema() override;
   Result<SchemaState> Migrate() override;
-  // UNIMPLEMENTED BACKUP_ELSEWHERE: PostgreSQL has tools of its own, which the message names.
+  // UNIMPLEMENTED BACKUP_ELSEWHERE: the message names PostgreSQL's own tools.
   Status Backup(const std::string& to,
                 const std::function<void(int64_t, int64_t)>& progress) override;
-  // Foreign keys and CHECKs, of all rows.
+  // Checks the foreign keys and CHECK constraints of all rows.
   Result<std::vector<std::string>> CheckIntegrity() override;
   Status CopyOut(const std::function<Status(CopySource&, ReadTx&)>& body) override;
   Status CopyIn(const std::function<Status(CopyTarget&, ReadTx&)>& body) override;
 
-  // How errors call the database: without its password.
+  // The database's name in errors, without its password.
   const std::string& shown() const { return connect_.shown; }
   const PgStats& stats() const { return stats_; }
 
  private:
   PostgresStore(PgConnectOptions connect, PostgresStoreOptions options);
-  // A connection beside the pools, for what takes as long as it takes.
+  // A connection outside the pools, for work without a time limit.
   Result<std::unique_ptr<PgConnection>> ConnectPatiently();
-  // SCHEMA_TOO_OLD while a database that was opened for its migration waits for it.
+  // SCHEMA_TOO_OLD until a database that was opened for migration is migrated.
   Status CheckReady() const;
-  // One attempt. `again`: the transaction met another one, and left no trace.
+  // One attempt. `again`: the transaction conflicted with another one and left no trace.
   Status TryWrite(const std::function<Status(WriteTx&)>& body, bool& again);
   Status TryRead(const std::function<Status(ReadTx&)>& body, bool& again);
   Status Retry(const std::function<Status(bool&)>& attempt);

@@ -1,4 +1,4 @@
-// Rows of the database as model values, and back: row_shapes.h in PostgreSQL's values.
+// Converts between rows and model values: row_shapes.h in PostgreSQL's values.
 #pragma once
 
 #include "store/postgres/values.h"
@@ -10,7 +10,7 @@
 
 namespace tallyman {
 
-// Five columns that are null together.
+// Five columns that are all null or all set.
 inline bool ReadValue(PgRow& row, std::optional<ReportedEnd>& value) {
   if (!row.NextIsNull()) return ReadValue(row, value.emplace());
   row.Skip(5);

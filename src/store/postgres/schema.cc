@@ -39,7 +39,7 @@ Status RunMigration(PgConnection& connection, const Migration& migration) {
 }
 
 Status RunMigrations(PgConnection& connection) {
-  // Somebody else may have been here first.
+  // Another process may have migrated first.
   ASSIGN_OR_RETURN(const SchemaState before, ReadSchema(connection));
   RETURN_IF_ERROR(CheckSchema(before, connection.shown(), true));
   for (const Migration& migration : PostgresMigrations()) {

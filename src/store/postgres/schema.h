@@ -1,5 +1,5 @@
-// The schema's version: what a database has, what this program knows, and the way from one to the
-// other. The version stands in the one row of the table tallyman_schema.
+// The schema's version: the database's, this program's, and the migration from one to the other.
+// The table tallyman_schema holds the version in its one row.
 #pragma once
 
 #include "store/migration.h"
@@ -7,10 +7,11 @@
 
 namespace tallyman {
 
-// FAILED_PRECONDITION NOT_A_DATABASE when the tables there are another program's.
+// FAILED_PRECONDITION NOT_A_DATABASE when the tables belong to another program.
 Result<SchemaState> ReadSchema(PgConnection& connection);
 
-// Under an advisory lock: who migrates at the same time waits. Each migration is a transaction.
+// Takes an advisory lock, so that concurrent migrations wait for each other. Each migration is a
+// transaction.
 Result<SchemaState> MigrateSchema(PgConnection& connection);
 
 }  // namespace tallyman

@@ -1,9 +1,8 @@
 // What a decision reads: one batch, the locks first.
 //
-// A statement of its own locks the hosts in id order, then the nodes; what the locks guard is read
-// by the statements behind them, since each of those sees what was committed before it began. (A
-// row that changed while its lock was waited for could drop out of a join in the locking
-// statement.)
+// One statement locks the hosts in id order, another one the nodes; later statements read what the
+// locks guard, because each sees what was committed before it began. (A row that changed while the
+// lock was awaited could drop out of a join in the locking statement.)
 #include "store/postgres/snapshot.h"
 #include "base/sorted_unique.h"
 #include "model/config.h"
@@ -68,7 +67,7 @@ constexpr char kEndedSeq[] =
     "AND c.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
     "AND c.kind IN ('node_create', 'node_upgrade', 'node_update') "
     "ORDER BY c.seq DESC LIMIT 1) e ON true";
-// What runs on the nodes $1, and of the pairs ($2, $3) those of which a command leads to it.
+// The configs that run on the nodes $1, and those of the pairs ($2, $3) to which a command leads.
 constexpr char kNodeConfigs[] =
     "SELECT k.node_id, k.config_id, c.image_id, c.cpu_cores, c.memory_bytes, c.disk_bytes FROM ("
     "SELECT n.id AS node_id, n.running_config_id AS config_id FROM nodes n "
@@ -87,7 +86,7 @@ PgParams ListOf(const std::vector<T>& values) {
   return params;
 }
 
-// The row stands at the columns of the config.
+// The row is at the columns of the config.
 Status ReadConfig(PgRow& row, NodeSnapshot& snapshot) {
   const Node& node = snapshot.node;
   if (row.NextIsNull()) {
@@ -147,13 +146,13 @@ Status TakeRequests(const PgResult& requests, Snapshot& snapshot) {
   return {};
 }
 
-// A batch whose results are taken by functions, each its own.
+// A batch in which a function takes the results of each group of statements.
 class SnapshotReader {
  public:
   using Take = std::function<Status(std::span<const PgResult>)>;
 
   void Add(const char* sql, PgParams params) { batch_.Add(sql, std::move(params)); }
-  // `take` gets the results of the statements since the last one.
+  // `take` receives the results of the statements added since the last call.
   void Then(Take take) { takes_.emplace_back(batch_.size(), std::move(take)); }
   bool empty() const { return batch_.size() == 0; }
   PgBatch& batch() { return batch_; }
@@ -236,7 +235,7 @@ void AddTheRest(SnapshotReader& reader, const LockSet& wanted, bool lock, Snapsh
   }
 }
 
-// A config that a node has had; its image may have to be read yet.
+// A config that a node has had; its image may still have to be read.
 struct NodeConfigRow {
   NodeConfigKey key;
   ImageId image_id;

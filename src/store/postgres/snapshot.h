@@ -1,10 +1,10 @@
-// Statements that more than one file of this room reads with.
+// Statements that several files of this room use.
 #pragma once
 
 namespace tallyman {
 
-// The transitions of nodes ($1) that still count, by node and seq, behind the node's id: pending
-// ones, and failed ones until a later transition of the node settled or reverted.
+// The transitions of nodes ($1) that still count, after the node's id and ordered by node and seq:
+// pending ones, and failed ones until a later transition of the node settled or reverted.
 extern const char kTransitions[];
 
 }  // namespace tallyman

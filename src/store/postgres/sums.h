@@ -18,13 +18,13 @@ namespace tallyman {
       ", " TALLYMAN_SUM("n.disk_bytes") ", " TALLYMAN_SUM("n.held_cpu_cores") ", "      \
       TALLYMAN_SUM("n.held_memory_bytes") ", " TALLYMAN_SUM("n.held_disk_bytes")
 
-// Both take the parameters of the hosts that a snapshot wants: $1 hosts, $2 nodes.
+// Both take the parameters that select a snapshot's hosts: $1 hosts, $2 nodes.
 extern const char kHostSums[];
 extern const char kLedgerBalances[];
 
 // OUT_OF_RANGE RESOURCE_OVERFLOW when the sums need more than 64 bits.
 Status TakeSum(PgRow row, HostId& host, HostSums& sums);
-// Puts both results into the hosts of the snapshot.
+// Stores both results in the snapshot's hosts.
 Status TakeSums(const PgResult& sums, const PgResult& balances, Snapshot& snapshot);
 
 }  // namespace tallyman

@@ -19,7 +19,7 @@ constexpr char kBeginWrite[] = "BEGIN";
 constexpr char kCommit[] = "COMMIT";
 constexpr char kLimit[] = "SELECT set_config('statement_timeout', $1, true)";
 constexpr std::string_view kCanceled = "57014";
-// The horizon has to be older than the snapshot that the events are read from.
+// The horizon must be older than the snapshot from which the events are read.
 constexpr char kSetHorizon[] =
     "SELECT set_config('tallyman.event_horizon', tallyman_event_horizon()::text, false)";
 constexpr char kConditions[] =
@@ -40,9 +40,9 @@ constexpr ListDialect kLists = {
 
 Error OverTime(const std::string& database) {
   return Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
-               fmt::format("database {}: the time that the caller gave was over: give it longer, "
-                           "or ask for less",
-                           database))
+               fmt::format(
+                   "database {}: the caller's deadline passed: allow more time, or ask for less",
+                   database))
       .About(fmt::format("database {}", database));
 }
 
@@ -56,7 +56,7 @@ void PgTransaction::LimitTime(std::chrono::milliseconds left) {
   limit_is_new_ = true;
 }
 
-// The server ends a statement that takes longer than is left when it is told of the limit.
+// The server ends a statement that takes longer than the time left when the limit is set.
 void PgTransaction::AddLimit(PgBatch& batch, std::chrono::steady_clock::time_point now) {
   if (!std::exchange(limit_is_new_, false)) return;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - now);
@@ -121,8 +121,8 @@ Status PgTransaction::Finish() {
     return Fail(ErrorOf(failure, connection_.shown()));
   }
   failure_ = connection_.failure();
-  // What the server said of a statement before the commit is certain; a connection that is lost
-  // without a word, or at the commit itself, says nothing.
+  // The server's answer to a statement before the commit is certain; if the connection is lost
+  // without an answer, or at the commit, the outcome is in doubt.
   outcome_is_unknown_ = has_written() && failure_->lost &&
                         (failure_->sqlstate.empty() || failure_->statement >= commit);
   return Fail(pending.Explain(*failure_, std::move(results).error()));
@@ -160,8 +160,8 @@ Result<PgRows> PgTransaction::SelectList(const ListSql& list) {
   return PgRows(std::move(results.back()));
 }
 
-// A transaction that writes sees in each statement what was committed before it; one that only
-// reads has to begin after the horizon.
+// Each statement of a writing transaction sees what was committed before it; a read-only
+// transaction must begin after the horizon.
 void PgTransaction::AddHorizon(PgBatch& batch) {
   if (access_ == PgAccess::kWrite) {
     batch.Add(kSetHorizon);
@@ -172,7 +172,7 @@ void PgTransaction::AddHorizon(PgBatch& batch) {
   batch.EndImplicitTransaction();
   batch.Add(kBeginRead);
   begun_ = true;
-  // A limit is one of its transaction.
+  // A limit ends with its transaction.
   limit_is_new_ = deadline_.has_value();
   AddLimit(batch, std::chrono::steady_clock::now());
 }

@@ -1,9 +1,9 @@
-// One transaction on one connection: what Store::Read() and Store::Write() hand to the function.
+// One transaction on one connection: what Store::Read() and Store::Write() pass to the function.
 //
-// BEGIN travels with the first statement, so a transaction that reads once is one round trip and
-// its end. Belongs to the thread that runs the function, and lives on its stack. The first failure
-// of a statement is kept: whatever the function makes of it, the transaction does not commit.
-// Reading after Apply() is a programmer error and gives INTERNAL READ_AFTER_WRITE.
+// BEGIN travels with the first statement, so a transaction that reads once takes one round trip
+// besides its end. It belongs to the thread that runs the function, and lives on its stack. The
+// first failure of a statement is kept: the transaction does not commit, even if the function
+// ignores it. Reading after Apply() is a programmer error and gives INTERNAL READ_AFTER_WRITE.
 #pragma once
 
 #include <array>
@@ -29,20 +29,19 @@ class PgTransaction final : public SqlReads<PgTransaction> {
 
   void LimitTime(std::chrono::milliseconds left) override;
   Result<Snapshot> Load(const LockSet& wanted) override;
-  // One round trip; another one where an image is met for the first time, or a placement is asked
-  // for.
+  // One round trip; a second one for images not yet cached, or for a placement.
   Result<Snapshot> Lock(const LockSet& wanted) override;
   void Apply(ChangeSet changes) override;
   Result<Pruned> PruneRequests(const PruneQuery& query) override;
 
-  // Writes what was applied, proves the books and commits: one round trip.
+  // Writes the applied changes, proves the books and commits: one round trip.
   Status Finish();
   bool has_written() const { return !applied_.empty(); }
-  // The failure that the transaction cannot go on from.
+  // The failure after which the transaction cannot continue.
   const std::optional<PgFailure>& failure() const { return failure_; }
-  // The commit was under way when the connection was lost: it may have happened or not.
+  // The connection was lost during the commit: its outcome is in doubt.
   bool outcome_is_unknown() const { return outcome_is_unknown_; }
-  // What was locked is not what was looked for any more: the transaction is to be run again.
+  // The locked rows no longer match the search: the transaction must run again.
   bool lost_a_race() const { return lost_a_race_; }
 
   // Runs the batch inside the transaction. For the files of this class.
@@ -68,8 +67,8 @@ class PgTransaction final : public SqlReads<PgTransaction> {
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = PgRows(std::move(results[i]));
     return rows;
   }
-  // Events by cursor are only those below which nothing can appear any more, from a snapshot of
-  // their own if the transaction has read before.
+  // Reads by cursor return only events below which no new one can appear, from their own snapshot
+  // if the transaction has read before.
   Result<PgRows> SelectList(const ListSql& list);
   Status CheckReadable() const;
   Result<std::vector<ImagePointer>> ReadImages(std::span<const ImageId> ids);
@@ -84,18 +83,18 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) override;
 
  private:
-  // Puts those that are not there yet into the cache.
+  // Adds the missing ones to the cache.
   Status EnsureImages(std::vector<ImageId> ids);
   Result<Snapshot> ReadSnapshot(const LockSet& wanted, bool lock);
   // Adds sums and ledgers to hosts in id order.
   Result<std::vector<HostAudit>> CompleteAudits(std::vector<HostAudit> audits);
   Result<std::vector<NodeAudit>> CheckNodes(const std::vector<NodeId>& ids);
-  // Hosts with their reports, in id order; what is booked and seen on them is added.
+  // Hosts with their reports, in id order; adds what is booked and what is reported on them.
   Result<std::vector<MachineAudit>> ReadMachines(const PgResult& hosts);
   void AddHorizon(PgBatch& batch);
-  // REQUIRES: the deadline, if there is one, is after `now`; the server takes 0 for no limit.
+  // REQUIRES: the deadline, if there is one, is after `now`; to the server, 0 means no limit.
   void AddLimit(PgBatch& batch, std::chrono::steady_clock::time_point now);
-  // PostgreSQL's text has no NUL, so nothing is called by one that has.
+  // PostgreSQL's text cannot contain NUL, so no name with a NUL exists.
   template <class T>
   static bool HasNul(const T& value) {
     if constexpr (std::is_convertible_v<const T&, std::string_view>) {
@@ -109,7 +108,7 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   const PgAccess access_;
   bool begun_ = false;
   std::optional<std::chrono::steady_clock::time_point> deadline_;
-  bool limit_is_new_ = false;  // the server has not been told
+  bool limit_is_new_ = false;  // not yet sent to the server
   std::vector<ChangeSet> applied_;
   std::optional<PgFailure> failure_;
   bool outcome_is_unknown_ = false;

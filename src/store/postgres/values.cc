@@ -61,7 +61,7 @@ void PgArray::AddNull() {
 }
 
 // The form of array_recv(): dimensions, whether there are nulls, the element's type, then for each
-// dimension its size and lower bound, then each element behind its length.
+// dimension its size and lower bound, then each element, preceded by its length.
 std::string PgArray::Encode() const {
   std::string out;
   out.reserve(body_.size() + 20);
@@ -126,8 +126,8 @@ std::string_view PgRow::TakeBytes() {
 Error PgRow::CorruptValue() const {
   const char* name = PQfname(result_, column_ - 1);
   return DataLoss("DATABASE_CORRUPT",
-                  fmt::format("column {} ({}) of a row is not of the form that was written: run "
-                              "`tallyman db check`, and restore a backup",
+                  fmt::format("column {} ({}) of a row does not have the form in which it is "
+                              "written: run `tallyman db check`, and restore a backup",
                               column_ - 1, name == nullptr ? "?" : name))
       .About("the database")
       .With("column", std::to_string(column_ - 1));

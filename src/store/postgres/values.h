@@ -1,11 +1,11 @@
-// Values as PostgreSQL's binary format has them, and rows of results.
+// Values in PostgreSQL's binary format, and rows of results.
 //
 // Parameters and results travel in binary: no number is printed or parsed on the way. A value is
 // one of five types; enums with EnumText are their words, times are microseconds, an empty optional
-// is NULL. A type of several columns joins in with its own AppendValue() and ReadValue(). Many rows
-// travel as one array a column, which `unnest` turns into rows again.
+// is NULL. A type of several columns provides its own AppendValue() and ReadValue(). Many rows
+// travel as one array per column, which `unnest` turns into rows again.
 //
-// Plain values of one thread each; a PgRow must not outlive its PgResult.
+// Plain values, each used by one thread; a PgRow must not outlive its PgResult.
 #pragma once
 
 #include <libpq-fe.h>
@@ -25,12 +25,12 @@
 
 namespace tallyman {
 
-// Object ids of the types, as every server has them.
+// Object ids of the types, the same on every server.
 enum class PgType : Oid { kBool = 16, kBytea = 17, kInt8 = 20, kText = 25, kUuid = 2950 };
 
 Oid ArrayOf(PgType element);
 
-// A value in the making: what AppendValue() is called on. Each call of Add() is one column.
+// Collects the columns of a value for AppendValue(). Each call of Add() is one column.
 class PgSink {
  public:
   PgSink() = default;
@@ -43,7 +43,7 @@ class PgSink {
 
 void AppendInteger(PgSink& sink, int64_t value);
 
-// Bytes that are kept as bytea and not as text.
+// Bytes stored as bytea instead of text.
 struct PgBytes {
   std::string_view bytes;
 };
@@ -51,7 +51,7 @@ struct PgBytes {
 template <class Enum>
 concept PgEnum = requires { EnumText<Enum>::kWords; };
 
-// The column type of a value, also where there is none.
+// The column type of a value, even when the value is empty.
 template <class T>
 struct PgTypeOf;
 template <>
@@ -114,13 +114,13 @@ void AppendValue(PgSink& sink, const std::optional<T>& value) {
   }
 }
 
-// Three columns that are null together.
+// Three columns that are all null or all set.
 inline void AppendValue(PgSink& sink, const std::optional<Resources>& value) {
   if (value) return AppendValue(sink, *value);
   for (int i = 0; i < 3; ++i) sink.AddNull(PgType::kInt8);
 }
 
-// One column of many rows, on its way to an array parameter.
+// One column of many rows, for an array parameter.
 class PgArray {
  public:
   explicit PgArray(PgType element) : element_(element) {}
@@ -138,7 +138,7 @@ class PgArray {
   std::string body_;
 };
 
-// Rows taken apart into arrays. The types of the columns are those of the first row.
+// Rows split into arrays. The first row determines the types of the columns.
 class PgColumns final : public PgSink {
  public:
   template <class... T>
@@ -213,7 +213,7 @@ class PgRow {
  public:
   PgRow(const PGresult* result, int row) : result_(result), row_(row) {}
 
-  // DATA_LOSS DATABASE_CORRUPT when a value is not of the form of its type.
+  // DATA_LOSS DATABASE_CORRUPT when a value does not have the form of its type.
   template <class... T>
   Status Read(T&... values) {
     if ((ReadValue(*this, values) && ...)) return {};
@@ -267,7 +267,7 @@ bool ReadValue(PgRow& row, std::optional<T>& value) {
   }
   return ReadValue(row, value.emplace());
 }
-// Three columns that are null together.
+// Three columns that are all null or all set.
 inline bool ReadValue(PgRow& row, std::optional<Resources>& value) {
   if (!row.NextIsNull()) return ReadValue(row, value.emplace());
   row.Skip(3);
@@ -275,7 +275,7 @@ inline bool ReadValue(PgRow& row, std::optional<Resources>& value) {
   return true;
 }
 
-// What a statement gave; owns it.
+// Owns the result of a statement.
 class PgResult {
  public:
   explicit PgResult(PGresult* result) : result_(result) {}
@@ -291,7 +291,7 @@ class PgResult {
   std::unique_ptr<PGresult, Clear> result_;
 };
 
-// The rows of a result, one after the other, as an SqliteQuery gives them.
+// The rows of a result, one after another, with the interface of SqliteQuery.
 class PgRows {
  public:
   PgRows() = default;  // none
@@ -302,7 +302,7 @@ class PgRows {
     row_ = result_->row(at_++);
     return true;
   }
-  // The columns of the current row, from the left, or behind the one that was read last.
+  // The columns of the current row, from the left, or after the one that was read last.
   template <class... T>
   Status Read(T&... values) {
     row_ = result_->row(at_ - 1);

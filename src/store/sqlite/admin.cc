@@ -13,7 +13,7 @@
 namespace tallyman {
 namespace {
 
-// Makes the file, so that nobody else's is written over.
+// Creates the file, so that no existing file is overwritten.
 Status CreateTarget(const std::string& path) {
   int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   if (file >= 0) {
@@ -21,11 +21,10 @@ Status CreateTarget(const std::string& path) {
     return {};
   }
   if (errno == EEXIST) {
-    return Fail(
-        AlreadyExists(
-            "BACKUP_EXISTS",
-            fmt::format("there is a file at {} already: give the path of a new one", Quote(path)))
-            .About(path));
+    return Fail(AlreadyExists(
+                    "BACKUP_EXISTS",
+                    fmt::format("file {} exists already: give the path of a new one", Quote(path)))
+                    .About(path));
   }
   return Fail(
       Error(Code::kUnavailable, "BACKUP_CANNOT_WRITE",
@@ -74,7 +73,7 @@ Result<SchemaState> SqliteStore::Migrate() {
 Status SqliteStore::Backup(const std::string& to,
                            const std::function<void(int64_t, int64_t)>& progress) {
   RETURN_IF_ERROR(CreateTarget(to));
-  // A connection of its own: a backup takes long, and readers go on.
+  // A separate connection, because a backup takes long and readers continue.
   Status status;
   if (auto source = Connect(false); source) {
     status = CopyInto(**source, to, options_.vfs, progress);

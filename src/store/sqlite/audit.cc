@@ -1,8 +1,8 @@
 // What an audit compares, read in few passes.
 //
 // Hosts: one walk over the covering index of the live nodes and one over the ledger's primary key,
-// both in host order, added up here; memory does not grow with the fleet. Nodes: SQL picks those
-// that could be wrong in two streams, in id order; each of them is then worked out exactly.
+// both in host order, summed up here; memory does not grow with the fleet. Nodes: SQL picks those
+// that could be wrong in two streams, in id order; each of them is then checked exactly.
 #include <algorithm>
 
 #include "base/checked.h"
@@ -71,7 +71,7 @@ Status ReadSums(SqliteConnection& connection, std::vector<HostAudit>& audits) {
   auto audit = audits.begin();
   while (true) {
     auto more = query.Next();
-    // Sums beyond 64 bits stop the statement: say which host it is.
+    // Sums beyond 64 bits stop the statement: name the host.
     if (!more) {
       for (HostAudit& each : audits) {
         ASSIGN_OR_RETURN(each.sums, SumNodes(connection, each.host.id));
@@ -87,7 +87,7 @@ Status ReadSums(SqliteConnection& connection, std::vector<HostAudit>& audits) {
   }
 }
 
-// `into` + `delta`; false where that is beyond 64 bits, and `into` stays as it was.
+// Adds `delta` to `into`; false if that is beyond 64 bits, and `into` is unchanged.
 bool AddTo(int64_t& into, int64_t delta) {
   auto sum = CheckedAdd(into, delta);
   if (sum) into = *sum;
@@ -118,14 +118,14 @@ Status ReadLedger(SqliteConnection& connection, HostAudit& audit) {
     const bool follows =
         audit.ledger_last_seq == seq_wanted && AddTo(expected, delta) && expected == balance;
     if (!follows) ++audit.ledger_breaks;
-    // A correction vouches for all that stands before it.
+    // A correction vouches for all entries before it.
     if (is_correction) audit.ledger_breaks = 0;
     AddTo(audit.ledger_fold, delta);
     audit.ledger_balance = balance;
   }
 }
 
-// Works out one node; appends it if it is wrong.
+// Checks one node; appends it if it is wrong.
 Status CheckNode(SqliteConnection& connection, const NodeId& id, std::vector<NodeAudit>& wrong) {
   SqliteQuery query = connection.Query(kAuditedNode);
   query.Bind(id);

@@ -22,7 +22,7 @@ using Insert = InsertSql<"VALUES">;
   "memory_bytes = ?, disk_bytes = ?, held_cpu_cores = ?, held_memory_bytes = ?, "            \
   "held_disk_bytes = ?, handed_out = ?, version = ?, updated_at = ?"
 // SQLite rewrites every index and checks every foreign key whose columns an UPDATE names, changed
-// or not. An upgrade leaves these four alone, so it is tried without them first.
+// or not. An upgrade does not change these four, so the UPDATE without them is tried first.
 constexpr char kUpdateNodeInPlace[] = TALLYMAN_UPDATE_NODE
     " WHERE id = ? AND version = ? AND org_id = ? AND running_config_id IS ? "
     "AND released_at IS ? AND deleted_at IS ?";
@@ -48,7 +48,7 @@ constexpr char kUpdateToken[] =
     "host_id = ifnull(?5, host_id) "
     "WHERE id = ?4 AND revoked_at IS NULL AND (used_at IS NULL OR nonce_digest = ?3)";
 
-// Runs the statement; `kind` and `name` say what it writes, should it be refused.
+// Runs the statement; `kind` and `name` say in an error what it writes.
 Status RunFor(SqliteQuery& query, std::string_view kind, std::string_view name) {
   Status status = query.Run();
   if (status) return status;
@@ -244,12 +244,12 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
   RETURN_IF_ERROR(WriteAll(connection, changes.ended_claims));
   RETURN_IF_ERROR(WriteAll(connection, changes.new_claims));
   RETURN_IF_ERROR(WriteAll(connection, changes.ledger));
-  // An upgrade that is superseded makes room for the one that supersedes it.
+  // A superseded upgrade must release its unique key before the new one takes it.
   RETURN_IF_ERROR(WriteAll(connection, changes.command_updates));
   RETURN_IF_ERROR(WriteAll(connection, changes.new_commands));
   RETURN_IF_ERROR(WriteAll(connection, changes.events));
   RETURN_IF_ERROR(WriteAll(connection, changes.requests));
-  // A token that is revoked makes room for one of its name.
+  // A revoked token must release its name before a new one takes it.
   RETURN_IF_ERROR(WriteAll(connection, changes.token_updates));
   RETURN_IF_ERROR(WriteAll(connection, changes.new_tokens));
   for (const HostReport& report : changes.host_reports)

@@ -6,9 +6,8 @@
 
 namespace tallyman {
 
-// Stops at the first failure; the caller rolls back. Unique keys that are taken become
-// ALREADY_EXISTS with a reason of their own (store.h), other constraints INTERNAL
-// CONSTRAINT_FAILED.
+// Stops at the first failure; the caller rolls back. Taken unique keys become ALREADY_EXISTS with
+// their own reason (store.h), other constraints INTERNAL CONSTRAINT_FAILED.
 Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes);
 
 }  // namespace tallyman

@@ -8,7 +8,7 @@
 namespace tallyman {
 namespace {
 
-// A unique key as SQLite names it, and what it means to have it taken.
+// A unique key as SQLite names it, and the error when it is taken.
 struct UniqueKey {
   std::string_view columns;
   std::string_view reason;
@@ -20,7 +20,8 @@ constexpr UniqueKey kUniqueKeys[] = {
     {"regions.name", "REGION_NAME_TAKEN", "choose another name"},
     {"protocols.key", "PROTOCOL_NAME_TAKEN", "choose another key"},
     {"protocol_versions.protocol_id", "VERSION_NAME_TAKEN", "publish another version"},
-    {"images.protocol_version_id", "IMAGE_BUILD_TAKEN", "another build came first: try again"},
+    {"images.protocol_version_id", "IMAGE_BUILD_TAKEN",
+     "another request published a build first: try again"},
     {"hosts.name", "HOST_NAME_TAKEN", "choose another name"},
     {"nodes.name", "NODE_NAME_TAKEN", "choose another name, or delete the node that bears it"},
     {"tokens.name", kTokenNameTaken, "choose another name, or revoke the token that bears it"},
@@ -40,7 +41,7 @@ Error ExplainConstraint(Error error, std::string_view subject) {
     for (const UniqueKey& key : kUniqueKeys) {
       if (!columns.starts_with(key.columns)) continue;
       return AlreadyExists(std::string(key.reason),
-                           fmt::format("{} is already there: {}", subject, key.advice))
+                           fmt::format("{} exists already: {}", subject, key.advice))
           .About(std::string(subject));
     }
   }

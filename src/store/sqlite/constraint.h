@@ -1,4 +1,4 @@
-// Constraint failures as the errors that store.h promises.
+// Turns constraint failures into the errors that store.h promises.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,8 @@
 
 namespace tallyman {
 
-// Any other error is handed through. `subject` is what was being written, such as host "rack-1".
+// Any other error is returned unchanged. `subject` names the row being written, such as host
+// "rack-1".
 Error ExplainConstraint(Error error, std::string_view subject);
 
 }  // namespace tallyman

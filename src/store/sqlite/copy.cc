@@ -1,4 +1,4 @@
-// A SQLite database as neutral rows, out of it and into it.
+// Reads and writes an SQLite database as neutral rows.
 #include "store/copy.h"
 
 #include <fmt/format.h>
@@ -142,7 +142,7 @@ class Target final : public CopyTarget {
 
 Status SqliteStore::CopyOut(const std::function<Status(CopySource&, ReadTx&)>& body) {
   RETURN_IF_ERROR(CheckReady());
-  // A connection of its own: a copy takes long, and readers go on.
+  // A separate connection, because a copy takes long and readers continue.
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> connection, Connect(false));
   RETURN_IF_ERROR(connection->Execute("BEGIN; SELECT count(*) FROM sqlite_schema"));
   SqliteTransaction transaction(*connection, images_);

@@ -1,7 +1,7 @@
 // Images by id, shared by all connections of a store: an image never changes once it is committed.
 //
-// Thread-safe. Only what a transaction read before it wrote is put in, so nothing uncommitted gets
-// here. Grows with the catalogue, which is small beside the fleet.
+// Thread-safe. A transaction adds only what it read before it wrote, so the cache never holds
+// uncommitted images. It grows with the catalogue, which is small compared with the fleet.
 #pragma once
 
 #include <memory>

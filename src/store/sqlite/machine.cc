@@ -1,4 +1,4 @@
-// What an audit compares machines with, host by host.
+// What an audit of machines compares, host by host.
 #include "store/sqlite/rows.h"
 #include "store/sqlite/transaction.h"
 

@@ -1,4 +1,4 @@
-// Forgetting the oldest of the audit trail, a bounded piece at a time.
+// Forgets the oldest part of the audit trail, a bounded piece at a time.
 #include <algorithm>
 
 #include "store/sqlite/transaction.h"
@@ -10,7 +10,7 @@ constexpr char kDeleteRows[] =
     "DELETE FROM requests WHERE (org_id, actor_id, request_id) IN (SELECT org_id, actor_id, "
     "request_id FROM requests INDEXED BY requests_time WHERE created_at < ?1 ORDER BY created_at "
     "LIMIT ?2)";
-// When the first request behind the piece was made.
+// When the first request after the piece was made.
 constexpr char kPieceEnd[] =
     "SELECT created_at FROM requests INDEXED BY requests_time "
     "WHERE created_at >= ?1 AND created_at < ?2 ORDER BY created_at LIMIT 1 OFFSET ?3";
@@ -37,7 +37,7 @@ Result<Pruned> SqliteTransaction::PruneRequests(const PruneQuery& wanted) {
     ASSIGN_OR_RETURN(bool found, query.Next());
     if (found) RETURN_IF_ERROR(query.Read(pruned.answers_until));
   }
-  // Requests of one moment are never split, however many they are: a piece gets on in any case.
+  // Requests of one moment are never split, however many there are, so every piece makes progress.
   pruned.answers_until =
       std::max(pruned.answers_until, wanted.answers_after + std::chrono::microseconds(1));
   SqliteQuery query = connection_.Query(kEmptyAnswers);

@@ -40,7 +40,7 @@ constexpr const char* kWriteHost = kInsertSql<
     "problem = ifnull(excluded.problem, problem), "
     "incident_number = excluded.incident_number "
     "WHERE sequence < excluded.sequence">.data();
-// A row that says what it said before is not written again.
+// An unchanged row is not written again.
 constexpr const char* kWriteNode = kInsertSql<
     "INSERT INTO node_reports AS r", "host_id, node_id, changed_at, " TALLYMAN_NODE_REPORT_COLUMNS(""), "VALUES",
     " ON CONFLICT (host_id, node_id) DO UPDATE SET (changed_at, " TALLYMAN_NODE_REPORT_COLUMNS("")

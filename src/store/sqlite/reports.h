@@ -1,4 +1,4 @@
-// What hosts report, and what they can be given.
+// What hosts report, and which commands can be handed out to them.
 #pragma once
 
 #include "store/sqlite/image_cache.h"
@@ -6,7 +6,7 @@
 
 namespace tallyman {
 
-// The parts of a snapshot that only reports ask for. REQUIRES: its nodes are read.
+// The parts of a snapshot that only reports need. REQUIRES: its nodes were read.
 Status ReadForReports(SqliteConnection& connection, ImageCache& images, const LockSet& wanted,
                       Snapshot& snapshot);
 

@@ -1,4 +1,4 @@
-// Rows of the database as model values, and back: row_shapes.h in SQLite's values.
+// Converts between rows and model values: row_shapes.h in SQLite's values.
 #pragma once
 
 #include "sqlite/query.h"
@@ -28,7 +28,7 @@ inline bool ReadValue(SqliteQuery& query, Books& value) {
   value.node_count = query.TakeInteger();
   return ReadValue(query, value.allocated);
 }
-// Three columns that are null together.
+// Three columns that are all null or all set.
 inline void BindValue(SqliteQuery& query, const std::optional<Resources>& value) {
   if (value) return BindValue(query, *value);
   for (int i = 0; i < 3; ++i) query.BindNull();
@@ -40,7 +40,7 @@ inline bool ReadValue(SqliteQuery& query, std::optional<Resources>& value) {
   return true;
 }
 
-// Five columns that are null together.
+// Five columns that are all null or all set.
 inline bool ReadValue(SqliteQuery& query, std::optional<ReportedEnd>& value) {
   if (!query.NextIsNull()) return ReadValue(query, value.emplace());
   query.Skip(5);

@@ -20,7 +20,7 @@ Result<int64_t> ReadNumber(SqliteConnection& connection, const char* sql) {
 
 Status RunMigration(SqliteConnection& connection, const Migration& migration) {
   RETURN_IF_ERROR(connection.Execute("BEGIN IMMEDIATE"));
-  // Somebody else may have been here first.
+  // Another process may have migrated first.
   ASSIGN_OR_RETURN(SchemaState now, ReadSchema(connection));
   if (now.version >= migration.version) return connection.Execute("ROLLBACK");
   RETURN_IF_ERROR(connection.Execute(migration.sql));

@@ -1,5 +1,4 @@
-// The schema's version: what a database has, what this program knows, and the way from one to the
-// other.
+// The schema's version: the database's, this program's, and the migration from one to the other.
 #pragma once
 
 #include "sqlite/connection.h"
@@ -10,10 +9,10 @@ namespace tallyman {
 
 int64_t NewestSchemaVersion();
 
-// FAILED_PRECONDITION NOT_A_DATABASE when the file is another program's.
+// FAILED_PRECONDITION NOT_A_DATABASE when the file belongs to another program.
 Result<SchemaState> ReadSchema(SqliteConnection& connection);
 
-// Each migration is a transaction of its own; another process that migrates at the same time waits.
+// Each migration is one transaction; another process that migrates at the same time waits.
 Result<SchemaState> MigrateSchema(SqliteConnection& connection);
 
 }  // namespace tallyman

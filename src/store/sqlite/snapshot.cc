@@ -35,7 +35,7 @@ constexpr char kRequest[] =
     "SELECT " TALLYMAN_REQUEST_COLUMNS("q.")
     ", q.response FROM requests q WHERE q.org_id = ?1 AND q.actor_id = ?2 AND q.request_id = ?3";
 
-// The query stands at the columns of the config.
+// The query is at the columns of the config.
 Status ReadConfig(SqliteQuery& query, NodeSnapshot& snapshot) {
   const Node& node = snapshot.node;
   if (query.NextIsNull()) {
@@ -44,7 +44,7 @@ Status ReadConfig(SqliteQuery& query, NodeSnapshot& snapshot) {
   }
   NodeConfig config;
   config.id = node.config_id;
-  // The text is parsed where it stands; the row outlives the parse.
+  // The text is parsed in place, without a copy; the row outlives the parse.
   RETURN_IF_ERROR(query.ReadMore(config.image_id));
   std::string_view json = query.TakeText();
   RETURN_IF_ERROR(query.ReadMore(config.resources, config.created_at));

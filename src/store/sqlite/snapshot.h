@@ -6,7 +6,7 @@
 
 namespace tallyman {
 
-// Under BEGIN IMMEDIATE the whole database is locked, so the order of the reads is free here.
+// Under BEGIN IMMEDIATE the whole database is locked, so the order of the reads does not matter.
 Result<Snapshot> ReadSnapshot(SqliteConnection& connection, ImageCache& images,
                               const LockSet& wanted);
 

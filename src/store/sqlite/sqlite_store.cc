@@ -57,7 +57,7 @@ Status CheckPath(const std::string& path, bool may_create) {
   return {};
 }
 
-// Rolls back unless Commit() did its work, and lets go of a connection that cannot roll back.
+// Rolls back unless Commit() succeeded, and discards a connection that cannot roll back.
 class Scope {
  public:
   explicit Scope(std::unique_ptr<SqliteConnection>& connection) : connection_(connection) {}
@@ -75,7 +75,7 @@ class Scope {
 
 }  // namespace
 
-// A reader for the time of one call.
+// Leases a reader for one call.
 class SqliteStore::Lease {
  public:
   explicit Lease(SqliteStore& store) : store_(store) {
@@ -126,10 +126,11 @@ Result<std::unique_ptr<SqliteConnection>> SqliteStore::Connect(bool create) {
                                                   .busy_timeout_ms = options_.busy_timeout_ms,
                                                   .vfs = options_.vfs,
                                                   .hook = options_.hook}));
-  // Looked at first: without write access the log beside the file cannot even be made to read it.
+  // Checked first: without write access, the log beside the file cannot be created, not even for
+  // reads.
   if (connection->is_read_only()) return Fail(ReadOnly(path_));
-  // Debian's SQLite overwrites what is deleted with zeros unless told not to, which doubles some
-  // writes; nothing secret is stored here in the clear.
+  // By default Debian's SQLite overwrites deleted content with zeros, which doubles some writes;
+  // nothing secret is stored here in the clear.
   RETURN_IF_ERROR(connection->Execute(
       fmt::format("PRAGMA secure_delete = OFF; PRAGMA foreign_keys = ON; PRAGMA synchronous = {}; "
                   "PRAGMA wal_autocheckpoint = {}; PRAGMA cache_size = -32768; "

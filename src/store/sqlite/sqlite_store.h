@@ -1,9 +1,9 @@
 // The embedded store: one SQLite file in WAL mode.
 //
 // One writer connection behind a mutex (BEGIN IMMEDIATE, so other processes wait their turn), and a
-// bounded pool of readers, each on a snapshot of its own; connections are opened when first needed.
-// Durable: with synchronous FULL a commit that was acknowledged survives a power cut.
-// Thread-safe. A Read() or Write() inside another Write() of the same thread is a deadlock.
+// bounded pool of readers, each on its own snapshot; connections are opened when first needed.
+// Durable: with synchronous FULL, an acknowledged commit survives a power cut. Thread-safe. A
+// Read() or Write() inside another Write() of the same thread is a deadlock.
 #pragma once
 
 #include <atomic>
@@ -36,7 +36,7 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
  public:
   // Errors, beside those of sqlite_error.h:
   //   NOT_FOUND DATABASE_MISSING            there is no file
-  //   FAILED_PRECONDITION NOT_A_DATABASE    it is something else, or another program's database
+  //   FAILED_PRECONDITION NOT_A_DATABASE    not a database, or another program's
   //   FAILED_PRECONDITION SCHEMA_TOO_NEW    a newer program wrote it
   //   FAILED_PRECONDITION SCHEMA_TOO_OLD    it has to be migrated first
   //   UNAVAILABLE DATABASE_READ_ONLY        the file or its directory cannot be written
@@ -63,7 +63,7 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   // REQUIRES: writer_mutex_ is held.
   Status EnsureWriter();
   Status CheckOpened();
-  // SCHEMA_TOO_OLD while a database that was opened for its migration waits for it.
+  // SCHEMA_TOO_OLD until a database that was opened for migration is migrated.
   Status CheckReady() const;
 
   const std::string path_;
@@ -72,7 +72,7 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   std::atomic<int64_t> schema_version_{0};
 
   std::mutex writer_mutex_;
-  std::unique_ptr<SqliteConnection> writer_;  // null: opened anew at the next need
+  std::unique_ptr<SqliteConnection> writer_;  // null: reopened when next needed
 
   std::mutex pool_mutex_;
   std::condition_variable pool_changed_;

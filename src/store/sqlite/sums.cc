@@ -40,7 +40,7 @@ std::string Describe(std::string_view dimension, int64_t stored, int64_t sum) {
   return fmt::format("{} is {} but its nodes add up to {}", dimension, stored, sum);
 }
 
-// The first difference of a host, in words.
+// Describes the first difference of a host.
 Result<std::string> Explain(SqliteConnection& connection, const HostId& id, std::string& name) {
   SqliteQuery query = connection.Query(kHostRow);
   query.Bind(id);

@@ -12,8 +12,8 @@ namespace tallyman {
 Result<HostSums> SumNodes(SqliteConnection& connection, const HostId& host);
 
 // FAILED_PRECONDITION BOOKS_MISMATCH unless the counters and holds of every host equal the sums
-// over its live nodes (contract, clause 13). The fact "hosts" counts those that differ; the others
-// say where the first one does.
+// over its live nodes (contract, clause 13). The fact "hosts" counts those that differ; the other
+// facts describe the first one.
 Status ProveBooks(SqliteConnection& connection, std::span<const HostId> hosts);
 
 }  // namespace tallyman

@@ -1,4 +1,4 @@
-// One transaction on one connection: what Store::Read() and Store::Write() hand to the function.
+// One transaction on one connection: what Store::Read() and Store::Write() pass to the function.
 //
 // Belongs to the thread that runs the function, and lives on its stack. Reading after Apply() is a
 // programmer error and gives INTERNAL READ_AFTER_WRITE.
@@ -29,7 +29,7 @@ class SqliteTransaction final : public SqlReads<SqliteTransaction> {
   Result<Snapshot> Load(const LockSet& wanted) override;
   Result<Snapshot> Lock(const LockSet& wanted) override { return Load(wanted); }
   void Apply(ChangeSet changes) override;
-  // What Apply() wrote or failed to write, and the proof of the books.
+  // The result of the writes of Apply() and of the proof of the books.
   Status Finish();
   bool has_written() const { return !applied_.empty() || has_pruned_; }
   Result<Pruned> PruneRequests(const PruneQuery& query) override;

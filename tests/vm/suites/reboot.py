@@ -31,6 +31,6 @@ def reboot_with_nodes(bed, names):
             raise Failed(f"{name} was started {len(starts)} times")
         fleet.await_counting(name)
     log = machine.must("journalctl -b -1 -o cat -u tallyman-nodes -u tallyman-agent")
-    if log.find("all is done; what runs in containers goes on") > log.find("is told to end"):
+    if log.find("the agent has stopped; the containers keep running") > log.find("is asked to stop"):
         raise Failed(f"the agent had not ended when nodes were stopped: {log[-600:]}")
     fleet.check()
