@@ -42,6 +42,8 @@ v1::CommandState ToMessage(CommandState state);
 v1::NodeState ToMessage(NodeState state);
 v1::NextState ToMessage(std::optional<NextState> state);
 v1::CapacityPolicy ToMessage(std::optional<CapacityPolicy> policy);
+v1::Liveness ToMessage(Liveness liveness);
+v1::ClaimKind ToMessage(ClaimKind kind);
 v1::RunState ToMessage(ReportedRun run);
 v1::Health ToMessage(ReportedHealth health);
 

@@ -13,9 +13,11 @@ v1::DriftKind ToMessage(DriftKind kind) {
     case DriftKind::kHostHold:
       return v1::DRIFT_KIND_HOST_HOLD;
     case DriftKind::kLedger:
+      return v1::DRIFT_KIND_LEDGER;
+    case DriftKind::kCordon:
       break;
   }
-  return v1::DRIFT_KIND_LEDGER;
+  return v1::DRIFT_KIND_CORDON;
 }
 
 v1::LedgerKind ToMessage(LedgerKind kind) {
@@ -120,6 +122,14 @@ v1::CapacityPolicy ToMessage(std::optional<CapacityPolicy> policy) {
   return *policy == CapacityPolicy::kWarn ? v1::CAPACITY_POLICY_WARN : v1::CAPACITY_POLICY_ENFORCE;
 }
 
+v1::Liveness ToMessage(Liveness liveness) {
+  return static_cast<v1::Liveness>(static_cast<int>(liveness) + 1);
+}
+static_assert(v1::LIVENESS_NEVER_HEARD == 1 && v1::LIVENESS_LIVE == 2 && v1::LIVENESS_SILENT == 3);
+v1::ClaimKind ToMessage(ClaimKind kind) {
+  return static_cast<v1::ClaimKind>(static_cast<int>(kind) + 1);
+}
+static_assert(v1::CLAIM_KIND_CORDON == 1 && v1::CLAIM_KIND_RETIRED == 2);
 v1::RunState ToMessage(ReportedRun run) { return static_cast<v1::RunState>(run); }
 static_assert(v1::RUN_STATE_UNSPECIFIED == 0 && v1::RUN_STATE_RUNNING == 1 &&
               v1::RUN_STATE_STOPPED == 2 && v1::RUN_STATE_FAILED == 3);

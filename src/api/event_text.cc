@@ -19,6 +19,14 @@ std::string NodeOf(const EventRow& row) {
                           : fmt::format("node {} on host {}", row.node, row.host);
 }
 
+// Whose claim on a host it is, and why there is one.
+std::string WithClaim(std::string sentence, const std::map<std::string, std::string>& facts) {
+  sentence += ", for " + FactOf(facts, "owner");
+  if (const std::string reason = FactOf(facts, "reason"); !reason.empty())
+    sentence += ": " + reason;
+  return sentence;
+}
+
 // What happened, without details.
 std::string BareSentence(const EventRow& row, const std::map<std::string, std::string>& facts) {
   switch (row.event.kind) {
@@ -79,6 +87,17 @@ std::string BareSentence(const EventRow& row, const std::map<std::string, std::s
       return fmt::format("host {} has a problem", row.host);
     case EventKind::kCommandFailed:
       return fmt::format("{} of {} failed", FactOf(facts, "command"), NodeOf(row));
+    case EventKind::kHostSilent:
+      return fmt::format("host {} is silent: nothing came since {}", row.host,
+                         FactOf(facts, "heard_at"));
+    case EventKind::kHostHeard:
+      return fmt::format("host {} is heard again", row.host);
+    case EventKind::kHostCordoned:
+      return WithClaim(fmt::format("host {} was cordoned", row.host), facts);
+    case EventKind::kHostUncordoned:
+      return WithClaim(fmt::format("a claim on host {} was taken away", row.host), facts);
+    case EventKind::kHostRetired:
+      return fmt::format("host {} was retired, as {}", FactOf(facts, "name"), row.host);
     case EventKind::kImageCreated:
       break;
   }

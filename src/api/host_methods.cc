@@ -4,9 +4,12 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
+#include "control/hosts/retire_host.h"
+#include "control/inventory/host_claims.h"
 #include "control/inventory/inventory.h"
 #include "control/read.h"
 #include "control/reads/queries.h"
+#include "planner/capacity.h"
 
 namespace tallyman {
 namespace {
@@ -29,13 +32,30 @@ v1::Host MessageOf(const Host& host, const std::string& region,
   for (const Warning& warning : warnings) *out.add_warnings() = ToMessage(warning);
   *out.mutable_created_at() = ToMessage(host.created_at);
   *out.mutable_updated_at() = ToMessage(host.updated_at);
+  out.set_liveness(ToMessage(LivenessOf(host)));
+  if (host.silent_since) *out.mutable_silent_since() = ToMessage(*host.silent_since);
+  out.set_cordoned(host.cordoned);
+  if (host.retired_at) *out.mutable_retired_at() = ToMessage(*host.retired_at);
   return out;
+}
+
+void AddClaims(const std::vector<HostClaim>& claims, v1::Host& out) {
+  for (const HostClaim& claim : claims) {
+    v1::HostClaim& message = *out.add_claims();
+    message.set_owner(claim.owner);
+    message.set_kind(ToMessage(claim.kind));
+    message.set_reason(claim.reason);
+    message.set_created_by(claim.created_by);
+    *message.mutable_created_at() = ToMessage(claim.created_at);
+  }
 }
 
 v1::Host MessageOf(const HostView& view) {
   v1::Host out = MessageOf(view.row.host, view.row.region, view.warnings);
+  AddClaims(view.claims, out);
   if (!view.reported) return out;
   const HostReport& report = *view.reported;
+  *out.mutable_heard_at() = ToMessage(report.heard_at);
   v1::ReportedHost& said = *out.mutable_reported();
   *said.mutable_heard_at() = ToMessage(report.heard_at);
   if (report.status_at) *said.mutable_status_at() = ToMessage(*report.status_at);
@@ -87,7 +107,9 @@ Result<v1::GetHostResponse> DoGetHost(Control& control, const Call& call,
 
 Result<v1::ListHostsResponse> DoListHosts(Control& control, const Call& call,
                                           const v1::ListHostsRequest& request) {
-  ASSIGN_OR_RETURN(Page<HostView> page, Read(control, call, ListHosts, ListOf(request)));
+  ListRequest list = ListOf(request);
+  list.with_deleted = request.show_retired();
+  ASSIGN_OR_RETURN(Page<HostView> page, Read(control, call, ListHosts, list));
   v1::ListHostsResponse response;
   for (const HostView& view : page.rows) *response.add_hosts() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);
@@ -118,6 +140,45 @@ Status DoUpdateHost(Control& control, Call call, const v1::UpdateHostRequest& re
   return {};
 }
 
+template <class Response>
+std::string EncodeClaimed(const ClaimedHost& claimed) {
+  Response response;
+  *response.mutable_host() = MessageOf(claimed.host, claimed.region, OverCapacity(claimed.host));
+  AddClaims(claimed.claims, *response.mutable_host());
+  response.set_changed(claimed.changed);
+  return Serialize(response);
+}
+
+Status DoCordonHost(Control& control, Call call, const v1::CordonHostRequest& request, Done done) {
+  const CordonHostRequest wanted{
+      .host = request.host(), .reason = request.reason(), .owner = request.owner()};
+  Run(control, std::move(call), CordonHost, wanted, EncodeClaimed<v1::CordonHostResponse>,
+      std::move(done));
+  return {};
+}
+
+Status DoUncordonHost(Control& control, Call call, const v1::UncordonHostRequest& request,
+                      Done done) {
+  const UncordonHostRequest wanted{.host = request.host(), .owner = request.owner()};
+  Run(control, std::move(call), UncordonHost, wanted, EncodeClaimed<v1::UncordonHostResponse>,
+      std::move(done));
+  return {};
+}
+
+std::string EncodeRetired(const Changes& changes) {
+  v1::RetireHostResponse response;
+  *response.mutable_changes() = ToMessage(changes);
+  response.set_name(changes.hosts.front().after.name);
+  return Serialize(response);
+}
+
+Status DoRetireHost(Control& control, Call call, const v1::RetireHostRequest& request, Done done) {
+  const RetireHostRequest wanted{
+      .host = request.host(), .lost = request.lost(), .plan = PlanOf(request)};
+  Run(control, std::move(call), RetireHost, wanted, EncodeRetired, std::move(done));
+  return {};
+}
+
 }  // namespace
 
 std::vector<Method> HostMethods() {
@@ -126,6 +187,9 @@ std::vector<Method> HostMethods() {
       ReadMethod("tallyman.v1.HostService/GetHost", DoGetHost),
       ReadMethod("tallyman.v1.HostService/ListHosts", DoListHosts),
       WriteMethod<v1::UpdateHostResponse>("tallyman.v1.HostService/UpdateHost", DoUpdateHost),
+      WriteMethod<v1::CordonHostResponse>("tallyman.v1.HostService/CordonHost", DoCordonHost),
+      WriteMethod<v1::RetireHostResponse>("tallyman.v1.HostService/RetireHost", DoRetireHost),
+      WriteMethod<v1::UncordonHostResponse>("tallyman.v1.HostService/UncordonHost", DoUncordonHost),
   };
 }
 

@@ -31,6 +31,7 @@ void PutPlace(const NodeView& view, v1::Node& out) {
   out.set_host_id(node.host_id.ToString());
   out.set_region(row.region);
   out.set_region_id(TextOf(row.region_id));
+  if (row.host_silent_since) *out.mutable_host_silent_since() = ToMessage(*row.host_silent_since);
 }
 
 void PutImage(const NodeRow& row, v1::Node& out) {

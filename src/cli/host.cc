@@ -143,10 +143,13 @@ CommandResult ShowHost(Context& context, v1::GetHostRequest& request) {
   PrintFields(context, {{"host", host.name()},
                         {"id", host.id()},
                         {"region", host.region()},
+                        {"state", HostState(host).text},
+                        {"silent since", FormatTimestamp(host.silent_since())},
                         {"capacity policy", EnumWord(host.capacity_policy())},
                         {"ledger entries", std::to_string(host.ledger_seq())},
                         {"version", std::to_string(host.version())}});
   PrintReportedHost(context, host);
+  PrintClaims(context, host);
   context.Detail("");
   PrintHostBooks(context, host);
   PrintWarnings(context, host.warnings());
@@ -188,10 +191,11 @@ void DefineHostList(Word noun) {
       .description = "List hosts with their books",
       .examples = "  tallyman host list --region eu-west",
       .filters = {{"--region", "REGION", "region", "Only of this region"}},
-      .fields = "name, region",
+      .fields = "name, region, liveness",
       .orders = "name, created_at",
       .columns = {{"HOST", Align::kLeft, true},
                   {"REGION", Align::kLeft, true},
+                  {"STATE"},
                   {"NODES", Align::kRight},
                   {"CPU USED", Align::kRight},
                   {"FREE", Align::kRight},
@@ -201,8 +205,10 @@ void DefineHostList(Word noun) {
                   {"FREE", Align::kRight}},
       .items = &v1::ListHostsResponse::hosts,
       .row = [](Context&, const v1::Host& host) -> std::vector<Cell> {
-        std::vector<Cell> row = {
-            {host.name()}, {host.region()}, {std::to_string(host.books().node_count())}};
+        std::vector<Cell> row = {{host.name()},
+                                 {host.region()},
+                                 HostState(host),
+                                 {std::to_string(host.books().node_count())}};
         for (const DimensionView& d : kDimensionViews) {
           row.push_back({FormatAmount(d, (host.books().allocated().*d.get)())});
           row.push_back(FreeCell(host, d));
@@ -212,7 +218,9 @@ void DefineHostList(Word noun) {
       .when_empty =
           "There are no hosts; add them with \"tallyman host create\" or \"tallyman "
           "import hosts\"."};
-  list.Define(noun);
+  auto [verb, listed] = list.Define(noun);
+  verb.Flag("--retired", listed.request, &v1::ListHostsRequest::set_show_retired,
+            "Include retired hosts");
 }
 
 }  // namespace
@@ -224,6 +232,7 @@ void DefineHost(Word root) {
                 "  tallyman host list --region eu-west\n"
                 "  tallyman host show h1");
   DefineHostChanges(host);
+  DefineHostClaims(host);
   DefineHostList(host);
   auto [show, shown] = host.Verb<v1::GetHostRequest>(
       "show", "Show a host: capacity, books, holds, free, and its nodes",

@@ -154,6 +154,7 @@ void PrintNode(Context& context, const v1::Node& node) {
                {"id", node.id()},
                {"org", node.org()},
                {"host", node.host()},
+               {"host silent since", FormatTimestamp(node.host_silent_since())},
                {"region", node.region()},
                {"image", node.image()},
                {"runs", node.running_config_id().empty() ? "nothing, as far as the host reports"

@@ -22,6 +22,9 @@ void DefineImport(Word root);
 void DefineApply(Word root);
 void DefineCompletion(Word root);
 
+// Verbs of "host".
+void DefineHostClaims(Word host);
+
 // Verbs of "node".
 void DefineNodeLogs(Word node);
 void DefineNodeChanges(Word node);

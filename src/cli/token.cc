@@ -50,7 +50,8 @@ CommandResult CreateToken(Context& context, v1::CreateTokenRequest& request) {
 CommandResult RevokeToken(Context& context, v1::RevokeTokenRequest& request) {
   ASSIGN_OR_RETURN(const auto response, Change<v1::RevokeTokenResponse>(context, request));
   return context.Answer(response, [&] {
-    context.Line(fmt::format("Revoked token {}.", response.token().name()), Colour::kGreen);
+    for (const v1::Token& token : response.tokens())
+      context.Line(fmt::format("Revoked token {}.", token.name()), Colour::kGreen);
   });
 }
 
@@ -118,9 +119,15 @@ void DefineToken(Word root) {
   DefineTokenCreate(token);
   DefineTokenList(token);
   auto [revoke, request] = token.Verb<v1::RevokeTokenRequest>(
-      "revoke", "Revoke a token; the next call with it is refused", "  tallyman token revoke ci",
+      "revoke", "Revoke a token, or all of a host; the next call with it is refused",
+      "  tallyman token revoke ci\n"
+      "  tallyman token revoke --host h1",
       RevokeToken);
-  revoke.Argument("TOKEN", request.mutable_token(), "Name or id, not the secret");
+  const Option name =
+      revoke.Argument("TOKEN", request.mutable_token(), "Name or id, not the secret")
+          .Required(false);
+  revoke.Text("--host", "HOST", request.mutable_host(), "All tokens in force that admit this host")
+      .Excludes(name);
   AddRequestId(revoke, request);
 }
 

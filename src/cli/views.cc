@@ -239,6 +239,26 @@ Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& 
   return table;
 }
 
+Cell HostState(const v1::Host& host) {
+  if (host.has_retired_at()) return {"retired", Colour::kDim};
+  std::string state = EnumWord(host.liveness());
+  std::ranges::replace(state, '_', ' ');
+  if (host.cordoned()) state += ", cordoned";
+  const bool silent = host.liveness() == v1::LIVENESS_SILENT;
+  return {std::move(state), silent ? Colour::kRed : Colour::kNone};
+}
+
+void PrintClaims(Context& context, const v1::Host& host) {
+  if (host.claims().empty()) return;
+  Table table({{"CORDONED BY", Align::kLeft, true}, {"SINCE"}, {"REASON", Align::kLeft, true}});
+  for (const v1::HostClaim& claim : host.claims()) {
+    table.AddRow(
+        {{claim.owner()}, {FormatTimestamp(claim.created_at())}, {Printable(claim.reason())}});
+  }
+  context.Detail("");
+  context.Detail(table);
+}
+
 std::vector<Column> NodeColumns(NodeTableOf of) {
   std::vector<Column> columns = {{"NODE", Align::kLeft, true}, {"ORG", Align::kLeft, true}};
   if (of == NodeTableOf::kFleet) columns.push_back({"HOST", Align::kLeft, true});
@@ -257,9 +277,13 @@ std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of) {
   row.push_back({node.image()});
   const bool failed = node.node_state() == v1::NODE_STATE_FAILED;
   const bool unwell = IsUnwell(node);
-  if (unwell)
+  const bool unheard = node.has_host_silent_since() && !node.has_released_at();
+  // What the host said last may not be so any more.
+  if (unheard)
+    state += ", host silent";
+  else if (unwell)
     state += node.reported().health() == v1::HEALTH_UNHEALTHY ? ", unhealthy" : ", has a problem";
-  row.push_back({std::move(state), failed || unwell ? Colour::kRed : Colour::kNone});
+  row.push_back({std::move(state), failed || unwell || unheard ? Colour::kRed : Colour::kNone});
   for (const DimensionView& d : kDimensionViews)
     row.push_back({FormatAmount(d, (node.resources().*d.get)())});
   return row;

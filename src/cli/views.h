@@ -10,6 +10,7 @@
 
 #include "cli/context.h"
 #include "tallyman/v1/common.pb.h"
+#include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/node.pb.h"
 
 namespace tallyman {
@@ -40,6 +41,12 @@ std::vector<Cell> DriftRow(const v1::Drift& drift);
 Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts);
 
 Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& rules);
+
+// Whether it is heard; red where it is not any more.
+Cell HostState(const v1::Host& host);
+
+// Who keeps new nodes off it and why; nothing where nobody does.
+void PrintClaims(Context& context, const v1::Host& host);
 
 enum class NodeTableOf { kFleet, kOneHost };
 std::vector<Column> NodeColumns(NodeTableOf of);

@@ -30,9 +30,12 @@ constexpr AuthorizationRule kRules[] = {
     {"CommandService/ListCommands", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"EventService/ListEvents", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"EventService/WatchEvents", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"HostService/CordonHost", {kAllOrgs, kAllOrgs, kNone, kNone, kNone}},
     {"HostService/CreateHosts", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"HostService/GetHost", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"HostService/ListHosts", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"HostService/RetireHost", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"HostService/UncordonHost", {kAllOrgs, kAllOrgs, kNone, kNone, kNone}},
     {"HostService/UpdateHost", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"LedgerService/ListLedger", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"NodeService/CreateNodes", {kOwn, kOwn, kNone, kNone, kNone}},
@@ -58,6 +61,7 @@ constexpr AuthorizationRule kRules[] = {
     {"TokenService/RevokeToken", {kOwn, kNone, kNone, kNone, kNone}},
     {"internal/EnsureAdminToken", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/ExpireCommands", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"internal/MarkSilentHosts", {kAllOrgs, kNone, kNone, kNone, kNone}},
 };
 
 static_assert(std::ranges::is_sorted(kRules, {}, &AuthorizationRule::method));

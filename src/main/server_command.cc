@@ -64,6 +64,8 @@ class Serving {
   Serving(const ServerSettings& settings, OpenedStore opened, Clock& clock, Random& random,
           Log& log)
       : log_(log),
+        clock_(clock),
+        begun_(clock.Now()),
         ids_(clock, random),
         admin_(*opened.admin),
         store_(std::move(opened.store)),
@@ -150,7 +152,16 @@ class Serving {
                return false;
              }},
             {"commands past their deadline", std::chrono::seconds(5),
-             [this] { return ExpireCommands(*control_, command_deadline_); }}};
+             [this] { return ExpireCommands(*control_, command_deadline_); }},
+            {"silent hosts", SilencePeriod(), [this]() -> Result<bool> {
+               // While nobody served, nobody could be heard.
+               if (clock_.Now() - begun_ < control_->policies().host_silent) return false;
+               return MarkSilentHosts(*control_);
+             }}};
+  }
+
+  std::chrono::milliseconds SilencePeriod() const {
+    return std::chrono::ceil<std::chrono::milliseconds>(control_->policies().host_silent / 6);
   }
 
   std::vector<CallObserver*> Observers(LogForm log) {
@@ -185,6 +196,8 @@ class Serving {
   }
 
   Log& log_;
+  Clock& clock_;
+  const Time begun_;
   Metrics metrics_;
   IdSource ids_;
   StoreAdmin& admin_;  // the same store

@@ -23,6 +23,7 @@ struct TypedServerOptions {
   size_t body_mib = 64;
   int64_t drain_seconds = 10;
   int64_t command_deadline_seconds = 3600;
+  int64_t host_silent_seconds = 90;
 };
 
 // HOST:PORT, with an IPv6 address in brackets.
@@ -105,6 +106,11 @@ void Define(CLI::App& app, ServerSettings& settings, TypedServerOptions& typed) 
                  "How long a host may work on a command before the node counts as failed")
       ->check(CLI::Range(10, 30 * 24 * 3600))
       ->capture_default_str();
+  app.add_option("--host-silent-seconds", typed.host_silent_seconds,
+                 "How long a host may say nothing before it counts as silent; agents report every "
+                 "30 s. The same for all servers of a database")
+      ->check(CLI::Range(1, 24 * 3600))
+      ->capture_default_str();
 }
 
 Status Read(const TypedServerOptions& typed, ServerSettings& settings) {
@@ -115,6 +121,7 @@ Status Read(const TypedServerOptions& typed, ServerSettings& settings) {
   RETURN_IF_ERROR(ReadWord("--capacity", typed.capacity, settings.control.policies.capacity));
   settings.limits.body_bytes_max = typed.body_mib << 20;
   settings.server.bodies_bytes_max = 4 * settings.limits.body_bytes_max;
+  settings.control.policies.host_silent = std::chrono::seconds(typed.host_silent_seconds);
   settings.command_deadline = std::chrono::seconds(typed.command_deadline_seconds);
   settings.server.drain_timeout = std::chrono::seconds(typed.drain_seconds);
   return {};

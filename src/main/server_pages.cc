@@ -103,6 +103,12 @@ TotalAmounts Less(TotalAmounts amounts, const TotalAmounts& taken) {
 
 std::vector<MetricValues> ValuesOf(const FleetTotals& totals) {
   MetricValues hosts{.name = "tallyman_hosts", .help = "Hosts by region", .samples = {}};
+  MetricValues silent{.name = "tallyman_hosts_silent",
+                      .help = "Hosts by region that were heard once and say nothing any more",
+                      .samples = {}};
+  MetricValues never_heard{.name = "tallyman_hosts_never_heard",
+                           .help = "Hosts by region from which no agent ever reported",
+                           .samples = {}};
   MetricValues nodes{.name = "tallyman_nodes",
                      .help = "Live nodes by region, as the books count them",
                      .samples = {}};
@@ -116,6 +122,8 @@ std::vector<MetricValues> ValuesOf(const FleetTotals& totals) {
                           .value = static_cast<double>(value)};
     };
     hosts.samples.push_back(count(region.hosts));
+    silent.samples.push_back(count(region.silent_hosts));
+    never_heard.samples.push_back(count(region.never_heard_hosts));
     nodes.samples.push_back(count(region.nodes));
     Add(amounts, region, region.capacity, "capacity");
     Add(amounts, region, region.allocated, "allocated");
@@ -140,6 +148,8 @@ std::vector<MetricValues> ValuesOf(const FleetTotals& totals) {
   };
   const ReportedTotals& reported = totals.reported;
   return {std::move(hosts),
+          std::move(silent),
+          std::move(never_heard),
           std::move(nodes),
           std::move(amounts),
           std::move(transitions),

@@ -11,6 +11,7 @@ namespace tallyman {
 // One host as an audit sees it.
 struct HostAudit {
   Host host;
+  bool claimed = false;  // what Host::cordoned should be
   HostSums sums;         // over its live nodes
   Books ledger_fold;     // the sum of all deltas
   Books ledger_balance;  // the newest entry's balance; zero when there is none

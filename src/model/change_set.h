@@ -46,6 +46,11 @@ struct TokenUpdate {
   std::optional<HostId> host_id = {};  // empty: unchanged
 };
 
+struct ClaimEnd {
+  HostId host_id;
+  std::string owner;
+};
+
 struct ChangeSet {
   std::vector<Org> new_orgs;
   std::vector<Region> new_regions;
@@ -67,6 +72,8 @@ struct ChangeSet {
   std::vector<HostReport> host_reports;      // at most one per host
   std::vector<StatusReport> status_reports;  // likewise
   std::vector<NodeIncidents> node_incidents;
+  std::vector<ClaimEnd> ended_claims;  // those that are not there stay so
+  std::vector<HostClaim> new_claims;
   std::vector<HostId> joined_hosts;  // whose reports and incidents are counted from 1 again
 
   // What is in `more`, behind what is in this.

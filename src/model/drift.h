@@ -9,12 +9,12 @@
 
 namespace tallyman {
 
-enum class DriftKind { kNodeFields, kNodeHold, kHostBooks, kHostHold, kLedger };
+enum class DriftKind { kNodeFields, kNodeHold, kHostBooks, kHostHold, kLedger, kCordon };
 
 template <>
 struct EnumText<DriftKind> {
-  static constexpr std::array<std::string_view, 5> kWords = {"node_fields", "node_hold",
-                                                             "host_books", "host_hold", "ledger"};
+  static constexpr std::array<std::string_view, 6> kWords = {
+      "node_fields", "node_hold", "host_books", "host_hold", "ledger", "cordon"};
 };
 
 // One dimension of one node or host. `dimension` is a Dimension's word or "node_count".

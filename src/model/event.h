@@ -42,11 +42,17 @@ enum class EventKind {
   kHostProblem,
   // A command other than an upgrade was reverted or has failed.
   kCommandFailed,
+  // What a server notices of a host.
+  kHostSilent,
+  kHostHeard,
+  kHostCordoned,
+  kHostUncordoned,
+  kHostRetired,
 };
 
 template <>
 struct EnumText<EventKind> {
-  static constexpr std::array<std::string_view, 29> kWords = {
+  static constexpr std::array<std::string_view, 34> kWords = {
       "node_created",    "upgrade_started",  "upgrade_succeeded",  "upgrade_failed",
       "node_updated",    "node_moved",       "node_starting",      "node_stopping",
       "node_restarting", "node_deleting",    "node_deleted",       "node_running",
@@ -54,7 +60,8 @@ struct EnumText<EventKind> {
       "region_created",  "protocol_created", "image_created",      "token_created",
       "token_revoked",   "node_crashed",     "node_out_of_memory", "node_not_restarted",
       "node_unhealthy",  "node_healthy",     "node_disk_error",    "host_problem",
-      "command_failed"};
+      "command_failed",  "host_silent",      "host_heard",         "host_cordoned",
+      "host_uncordoned", "host_retired"};
 };
 
 struct Event {

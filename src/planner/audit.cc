@@ -43,6 +43,8 @@ std::vector<Drift> CompareHost(const HostAudit& audit) {
   }
   AppendDifference(drifts, common, kLedgerSequence, audit.host.ledger_seq, audit.ledger_last_seq);
   AppendDifference(drifts, common, kLedgerBreaks, audit.ledger_breaks, 0);
+  common.kind = DriftKind::kCordon;
+  AppendDifference(drifts, common, kCordoned, audit.host.cordoned ? 1 : 0, audit.claimed ? 1 : 0);
   return drifts;
 }
 

@@ -1,5 +1,5 @@
 // Compares what must agree: node fields with configs, holds with transitions, host books with the
-// sums over nodes, the ledger with the books. Pure.
+// sums over nodes, the ledger with the books, cordons with claims. Pure.
 #pragma once
 
 #include <vector>
@@ -13,6 +13,8 @@ namespace tallyman {
 // follow from the one before.
 inline constexpr std::string_view kLedgerSequence = "ledger_seq";
 inline constexpr std::string_view kLedgerBreaks = "ledger_breaks";
+// That of a host's being cordoned: 1, or 0.
+inline constexpr std::string_view kCordoned = "cordoned";
 
 std::vector<Drift> CompareHost(const HostAudit& host);
 std::vector<Drift> CompareNode(const NodeAudit& node);

@@ -66,6 +66,8 @@ TEST(CompareHost, FindsEveryKindOfDrift) {
       {[](HostAudit& a) { a.ledger_fold.allocated.disk_bytes = 1; }, "ledger disk_bytes 1 800"},
       {[](HostAudit& a) { a.ledger_balance.allocated.cpu_cores = 1; }, "ledger cpu_cores 1 8"},
       {[](HostAudit& a) { a.ledger_breaks = 1; }, "ledger ledger_breaks 1 0"},
+      {[](HostAudit& a) { a.host.cordoned = true; }, "cordon cordoned 1 0"},
+      {[](HostAudit& a) { a.claimed = true; }, "cordon cordoned 0 1"},
   };
   for (const Row& row : rows) {
     HostAudit audit = SoundHost();

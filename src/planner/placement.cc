@@ -13,6 +13,7 @@ namespace {
 
 struct Candidate {
   HostId id;
+  bool heard;
   int64_t node_count;
   Resources free;
 };
@@ -23,11 +24,11 @@ class ComesLater {
   explicit ComesLater(PlacementStrategy strategy) : strategy_(strategy) {}
   bool operator()(const Candidate& a, const Candidate& b) const {
     if (strategy_ == PlacementStrategy::kSpread) {
-      return std::tuple(b.node_count, -b.free.cpu_cores, b.id) <
-             std::tuple(a.node_count, -a.free.cpu_cores, a.id);
+      return std::tuple(!b.heard, b.node_count, -b.free.cpu_cores, b.id) <
+             std::tuple(!a.heard, a.node_count, -a.free.cpu_cores, a.id);
     }
-    return std::tuple(b.free.cpu_cores, b.free.memory_bytes, b.id) <
-           std::tuple(a.free.cpu_cores, a.free.memory_bytes, a.id);
+    return std::tuple(!b.heard, b.free.cpu_cores, b.free.memory_bytes, b.id) <
+           std::tuple(!a.heard, a.free.cpu_cores, a.free.memory_bytes, a.id);
   }
 
  private:
@@ -47,7 +48,7 @@ Result<std::vector<HostId>> PlaceInRegion(std::span<const Host* const> candidate
   std::priority_queue<Candidate, std::vector<Candidate>, ComesLater> queue{ComesLater(strategy)};
   for (const Host* host : candidates) {
     ASSIGN_OR_RETURN(Resources free, FreeOf(*host));
-    if (need.FitsIn(free)) queue.push({host->id, host->books.node_count, free});
+    if (need.FitsIn(free)) queue.push({host->id, host->heard, host->books.node_count, free});
   }
   std::vector<HostId> placed;
   while (static_cast<int64_t>(placed.size()) < count) {

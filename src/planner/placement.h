@@ -12,8 +12,9 @@
 namespace tallyman {
 
 // Chooses hosts for `count` nodes of `need` each, one after another, each accounting for the
-// earlier ones. REQUIRES: `candidates` are the best `count` hosts of the strategy that fit one node
-// (or all that do). RESOURCE_EXHAUSTED NO_HOST_FITS says how many fit and what each needs.
+// earlier ones. A host that was never heard is chosen only while none that was heard has room.
+// REQUIRES: `candidates` are the best `count` hosts of the strategy that fit one node (or all that
+// do). RESOURCE_EXHAUSTED NO_HOST_FITS says how many fit and what each needs.
 Result<std::vector<HostId>> PlaceInRegion(std::span<const Host* const> candidates,
                                           const Resources& need, int64_t count,
                                           PlacementStrategy strategy, std::string_view region);

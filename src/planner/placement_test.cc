@@ -50,6 +50,15 @@ TEST(Place, SpreadsOverTheHostsWithFewestNodes) {
   EXPECT_EQ(region.Place(5, PlacementStrategy::kSpread).value(), (Numbers{3, 2, 3, 2, 1}));
 }
 
+TEST(Place, TakesHostsThatWereHeardWhileTheyHaveRoom) {
+  for (PlacementStrategy strategy : {PlacementStrategy::kSpread, PlacementStrategy::kPack}) {
+    Region region;
+    region.Add({100, 1000, 10'000});
+    region.Add({9, 1000, 10'000}, {7, {}}).heard = true;
+    EXPECT_EQ(region.Place(3, strategy).value(), (Numbers{2, 2, 1}));
+  }
+}
+
 TEST(Place, PacksTheFullestHostThatStillFits) {
   Region region;
   region.Add({100, 1000, 10'000});

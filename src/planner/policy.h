@@ -1,6 +1,8 @@
 // The policies that the operator of a fleet may choose.
 #pragma once
 
+#include <chrono>
+
 #include "base/bytes.h"
 #include "model/host.h"
 
@@ -17,6 +19,8 @@ struct EnumText<DriftPolicy> {
 struct Policies {
   DriftPolicy drift = DriftPolicy::kHeal;
   CapacityPolicy capacity = CapacityPolicy::kWarn;  // a host may have its own
+  // A host that was heard once and then said nothing for so long is silent.
+  std::chrono::microseconds host_silent = std::chrono::seconds(90);
   // The most that one node may request.
   Resources node_max = {1000, kTebi, 100 * kTebi};
 };

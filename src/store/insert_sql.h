@@ -74,6 +74,8 @@ struct InsertSql {
   static constexpr const char* kProperties =
       kInto<"INSERT INTO image_properties", "image_id, " TALLYMAN_PROPERTY_COLUMNS("")>;
   static constexpr const char* kHosts = kInto<"INSERT INTO hosts", TALLYMAN_HOST_COLUMNS("")>;
+  static constexpr const char* kClaims =
+      kInto<"INSERT INTO host_claims", TALLYMAN_CLAIM_COLUMNS("")>;
   static constexpr const char* kConfigs =
       kInto<"INSERT INTO configs", "id, " TALLYMAN_CONFIG_COLUMNS("")>;
   static constexpr const char* kNodes = kInto<"INSERT INTO nodes", TALLYMAN_NODE_COLUMNS("")>;

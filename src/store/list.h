@@ -69,7 +69,7 @@ struct ListQuery {
   bool descending = false;
   std::optional<ListCursor> after;
   int64_t limit = 100;
-  bool with_deleted = false;  // for nodes: include deleted ones
+  bool with_deleted = false;  // include deleted nodes, or retired hosts
 };
 
 // Rows with the names that people read. `cursor` is where the next page starts.
@@ -78,7 +78,8 @@ struct NodeRow {
   std::string org;
   std::string host;
   std::string region;
-  std::optional<RegionId> region_id;  // of the host
+  std::optional<RegionId> region_id;      // of the host
+  std::optional<Time> host_silent_since;  // empty: the host is not silent
   std::string image;
   ListCursor cursor;
 };

@@ -41,6 +41,9 @@ constexpr FieldSql kRegionFields[] = {{"name", kText, "r.name"},
 constexpr FieldSql kHostFields[] = {{"name", kText, "h.name"},
                                     {"region", kText, "coalesce(r.name, '')",
                                      "h.region_id = (SELECT id FROM regions WHERE name = {0})"},
+                                    {"liveness", kText,
+                                     "CASE WHEN h.silent_since IS NOT NULL THEN 'silent' "
+                                     "WHEN h.heard THEN 'live' ELSE 'never_heard' END"},
                                     {"node_count", kInteger, "h.node_count"},
                                     {"free_cpu_cores", kInteger, "h.free_cpu_cores"},
                                     {"free_memory_bytes", kInteger, "h.free_memory_bytes"},
@@ -270,6 +273,7 @@ Result<ListSql> MakeListSql(const ListDialect& dialect, Listing which, const Lis
   const bool by_cursor = which == Listing::kEvents && order->expression == listing.key;
   Builder builder;
   if (which == Listing::kNodes && !wanted.with_deleted) builder.Require("n.deleted_at IS NULL");
+  if (which == Listing::kHosts && !wanted.with_deleted) builder.Require("h.retired_at IS NULL");
   if (by_cursor && !dialect.settled_events.empty()) builder.Require(dialect.settled_events);
   RETURN_IF_ERROR(RequireConditions(builder, dialect, listing, wanted));
   if (wanted.after) RequireAfter(builder, listing, *order, wanted);

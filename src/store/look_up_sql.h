@@ -32,7 +32,7 @@ inline constexpr char kHostByName[] =
 
 #define TALLYMAN_NODE_ROW     \
   TALLYMAN_NODE_COLUMNS("n.") \
-  ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id"
+  ", coalesce(o.name, ''), coalesce(h.name, ''), coalesce(r.name, ''), r.id, h.silent_since"
 #define TALLYMAN_FROM_NODES                            \
   " FROM nodes n LEFT JOIN orgs o ON o.id = n.org_id " \
   "LEFT JOIN hosts h ON h.id = n.host_id "             \
@@ -78,6 +78,17 @@ inline constexpr char kTokenByName[] =
 
 inline constexpr char kHostReport[] =
     "SELECT " TALLYMAN_HOST_REPORT_COLUMNS("r.") " FROM host_reports r WHERE r.host_id = $1";
+inline constexpr char kHeardAtAll[] = "SELECT EXISTS (SELECT 1 FROM host_reports)";
+// Reads every report there is: to find the old ones by an index, each heartbeat would have to keep
+// that index.
+inline constexpr char kHostsToMark[] =
+    "SELECT r.host_id FROM host_reports r WHERE r.heard_at < $1 "
+    "AND EXISTS (SELECT 1 FROM hosts h WHERE h.id = r.host_id AND h.silent_since IS NULL "
+    "AND h.retired_at IS NULL) "
+    "UNION ALL SELECT h.id FROM hosts h JOIN host_reports r ON r.host_id = h.id "
+    "WHERE h.silent_since IS NOT NULL AND r.heard_at >= $1 LIMIT $2";
+inline constexpr char kClaims[] = "SELECT " TALLYMAN_CLAIM_COLUMNS(
+    "c.") " FROM host_claims c WHERE c.host_id = $1 ORDER BY c.owner";
 inline constexpr char kReported[] = "SELECT " TALLYMAN_NODE_REPORT_COLUMNS(
     "r.") ", r.changed_at FROM node_reports r WHERE r.host_id = $1 AND r.node_id = $2";
 inline constexpr char kIncidents[] =

@@ -59,12 +59,23 @@ auto Fields(Is<Property> auto& property) {
                                                "node_disk_bytes, " t "held_cpu_cores, " t      \
                                                "held_memory_bytes, " t "held_disk_bytes, " t   \
                                                "ledger_seq, " t "version, " t "created_at, " t \
-                                               "updated_at"
+                                               "updated_at, " t "heard, " t "silent_since, " t \
+                                               "cordoned, " t "retired_at"
 auto Fields(Is<Host> auto& host) {
   return std::tie(host.id, host.name, host.region_id, host.capacity, host.capacity_policy,
                   host.books, host.held, host.ledger_seq, host.version, host.created_at,
-                  host.updated_at);
+                  host.updated_at, host.heard, host.silent_since, host.cordoned, host.retired_at);
 }
+
+#define TALLYMAN_CLAIM_COLUMNS(t) \
+  t "host_id, " t "owner, " t "kind, " t "reason, " t "created_by, " t "created_at"
+auto Fields(Is<HostClaim> auto& claim) {
+  return std::tie(claim.host_id, claim.owner, claim.kind, claim.reason, claim.created_by,
+                  claim.created_at);
+}
+
+// Of a host h: whether it should be cordoned.
+#define TALLYMAN_IS_CLAIMED "EXISTS (SELECT 1 FROM host_claims c WHERE c.host_id = h.id)"
 
 // Without the id; the second column holds the result of ConfigToJson().
 #define TALLYMAN_CONFIG_COLUMNS(t) \

@@ -92,6 +92,9 @@ class SqlReads : public WriteTx {
   Result<std::optional<CommandRow>> FindCommand(const CommandId& id) final;
   Result<HandOut> FindCommandsFor(const HandOutQuery& wanted) final;
   Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) final;
+  Result<std::vector<HostId>> FindHostsToMark(Time before, int64_t limit) final;
+  Result<bool> WasAnyHostHeard() final;
+  Result<std::vector<HostClaim>> ClaimsOf(const HostId& host) final;
   Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) final;
   Result<std::optional<ReportedNode>> FindReported(const NodePlace& node) final;
   Result<ReportedTotals> CountReported() final;

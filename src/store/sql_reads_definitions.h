@@ -111,9 +111,10 @@ Result<std::optional<ProtocolVersion>> SqlReads<Tx>::FindVersion(
 template <class Tx>
 Result<std::optional<NodeRow>> SqlReads<Tx>::FindNode(std::string_view id_or_name) {
   NodeRow row;
-  ASSIGN_OR_RETURN(const bool found,
-                   ReadByIdOrName<NodeId>(sql::kNodeById, sql::kNodeByName, id_or_name, row.node,
-                                          row.org, row.host, row.region, row.region_id));
+  ASSIGN_OR_RETURN(
+      const bool found,
+      ReadByIdOrName<NodeId>(sql::kNodeById, sql::kNodeByName, id_or_name, row.node, row.org,
+                             row.host, row.region, row.region_id, row.host_silent_since));
   if (!found) return std::optional<NodeRow>();
   ASSIGN_OR_RETURN(const auto images, tx().ReadImages(std::array{row.node.image_id}));
   row.image = sql::NameOf(images[0], row.node.image_id);
@@ -127,11 +128,11 @@ Result<std::optional<NodeAndConfig>> SqlReads<Tx>::FindNodeAndConfig(std::string
   NodeConfig& config = found.config;
   std::string json;
   std::optional<ImageId> running;
-  ASSIGN_OR_RETURN(
-      const bool is_there,
-      ReadByIdOrName<NodeId>(sql::kNodeAndConfigById, sql::kNodeAndConfigByName, id_or_name,
-                             row.node, row.org, row.host, row.region, row.region_id,
-                             config.image_id, json, config.resources, config.created_at, running));
+  ASSIGN_OR_RETURN(const bool is_there,
+                   ReadByIdOrName<NodeId>(sql::kNodeAndConfigById, sql::kNodeAndConfigByName,
+                                          id_or_name, row.node, row.org, row.host, row.region,
+                                          row.region_id, row.host_silent_since, config.image_id,
+                                          json, config.resources, config.created_at, running));
   if (!is_there) return std::optional<NodeAndConfig>();
   config.id = row.node.config_id;
   RETURN_IF_ERROR(ConfigFromJson(json, config));
@@ -214,6 +215,25 @@ Result<std::vector<CommandOfNode>> SqlReads<Tx>::FindOverdue(Time before, int64_
   return sql::ReadAll<CommandOfNode>(
       tx().Select(Tx::kReadSql.overdue, before, limit),
       [](auto& rows, CommandOfNode& command) { return rows.Read(command.id, command.node_id); });
+}
+
+template <class Tx>
+Result<std::vector<HostId>> SqlReads<Tx>::FindHostsToMark(Time before, int64_t limit) {
+  return sql::ReadAll<HostId>(tx().Select(sql::kHostsToMark, before, limit),
+                              [](auto& rows, HostId& host) { return rows.Read(host); });
+}
+
+template <class Tx>
+Result<bool> SqlReads<Tx>::WasAnyHostHeard() {
+  bool heard = false;
+  RETURN_IF_ERROR(sql::ReadFirst(tx().Select(sql::kHeardAtAll), heard));
+  return heard;
+}
+
+template <class Tx>
+Result<std::vector<HostClaim>> SqlReads<Tx>::ClaimsOf(const HostId& host) {
+  return sql::ReadAll<HostClaim>(tx().Select(sql::kClaims, host),
+                                 [](auto& rows, HostClaim& claim) { return rows.Read(claim); });
 }
 
 template <class Tx>
@@ -316,7 +336,8 @@ template <class Tx>
 Result<std::vector<NodeRow>> SqlReads<Tx>::ListNodes(const ListQuery& query) {
   ASSIGN_OR_RETURN(std::vector<NodeRow> rows,
                    ReadList<NodeRow>(Listing::kNodes, query, [](NodeRow& row) {
-                     return std::tie(row.node, row.org, row.host, row.region, row.region_id);
+                     return std::tie(row.node, row.org, row.host, row.region, row.region_id,
+                                     row.host_silent_since);
                    }));
   std::vector<ImageId> ids;
   for (const NodeRow& row : rows) ids.push_back(row.node.image_id);

@@ -47,7 +47,8 @@
 
 namespace tallyman {
 
-// Hosts of a region that can take `need` once, best first (PlacementStrategy), at most `limit`.
+// Hosts of a region that take new nodes and can take `need` once, best first, at most `limit`:
+// those that were heard before those that never were, each in the order of the strategy.
 struct PlacementQuery {
   RegionId region_id;
   Resources need;
@@ -165,6 +166,13 @@ class ReadTx {
   virtual Result<HandOut> FindCommandsFor(const HandOutQuery& query) = 0;
   // Taken commands whose acknowledgement was accepted before `before`, the oldest first.
   virtual Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) = 0;
+  // Hosts whose silent_since is not what their last reports say: those heard at all, but not since
+  // `before`, that are not marked as silent, and marked ones that were heard since.
+  virtual Result<std::vector<HostId>> FindHostsToMark(Time before, int64_t limit) = 0;
+  // False: a fleet that only keeps books, without agents.
+  virtual Result<bool> WasAnyHostHeard() = 0;
+  // By owner.
+  virtual Result<std::vector<HostClaim>> ClaimsOf(const HostId& host) = 0;
   // By id.
   virtual Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) = 0;
   // A node's last report and incident counts; nullopt: it has neither.

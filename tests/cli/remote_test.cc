@@ -113,6 +113,19 @@ TEST_F(RemoteTest, RolesAndRevocationCountFromTheNextCallOn) {
   EXPECT_THAT(list, AllOf(HasSubstr("revoked"), Not(HasSubstr(secret.substr(50)))));
 }
 
+TEST_F(RemoteTest, TheTokensOfAHostAreRevokedTogether) {
+  CreateSmallFleet();
+  Secret({"of-h1", "--role", "host", "--host", "h1"});
+  Secret({"back-to-h1", "--role", "join", "--host", "h1"});
+  Secret({"of-h2", "--role", "host", "--host", "h2"});
+  const Ran both = With({"TALLYMAN_SERVER=" + server().Url(), "TALLYMAN_TOKEN=" + server_token()},
+                        {"token", "revoke", "of-h1", "--host", "h1"});
+  EXPECT_EQ(both.status, 2);
+  EXPECT_EQ(Must({"token", "revoke", "--host", "h1"}).out,
+            "Revoked token back-to-h1.\nRevoked token of-h1.\n");
+  EXPECT_THAT(Must({"token", "list", "--filter", "name=of-h2"}).out, HasSubstr("in force"));
+}
+
 TEST_F(RemoteTest, TheTrailSaysWhoAndFromWhere) {
   Must({"org", "create", "acme", "--request-id", "r-1"});
   const std::string trail = Must({"audit", "trail", "--by", "tester"}).out;

@@ -224,6 +224,45 @@ TEST_P(AuditContract, ALedgerBeyond64BitsIsABreakAndNotAWrap) {
   EXPECT_GE(audit.ledger_fold.allocated.cpu_cores, 0);
 }
 
+TEST_P(AuditContract, AHostIsClaimedAsLongAsThereIsAnyClaim) {
+  const HostId host = fleet_.host_ids.at("rack-1");
+  const auto claims = [&] { return Read([&](ReadTx& tx) { return tx.ClaimsOf(host); }); };
+  const auto claimed = [&] {
+    const auto audit = Read([&](ReadTx& tx) { return tx.AuditHost(host); });
+    const auto all = Read([](ReadTx& tx) { return tx.AuditHosts({}, 10); });
+    EXPECT_EQ(all.front().claimed, audit->claimed);
+    return audit->claimed;
+  };
+  const HostClaim one{.host_id = host,
+                      .owner = "alice",
+                      .kind = ClaimKind::kCordon,
+                      .reason = "why",
+                      .created_by = "bob",
+                      .created_at = fleet_.Tick()};
+  HostClaim other = one;
+  other.owner = "carol";
+  other.kind = ClaimKind::kRetired;
+  EXPECT_FALSE(claimed());
+  ChangeSet changes;
+  changes.new_claims = {other, one};
+  ASSERT_OK(Apply(store(), changes));
+  EXPECT_EQ(claims(), (std::vector{one, other}));
+  EXPECT_TRUE(claimed());
+  changes = {};
+  changes.ended_claims = {{host, "alice"}, {host, "nobody"}};
+  ASSERT_OK(Apply(store(), changes));
+  EXPECT_EQ(claims(), (std::vector{other}));
+  // One that ends makes room for another of its owner.
+  changes.ended_claims = {{host, "carol"}};
+  other.reason = "again";
+  changes.new_claims = {other};
+  ASSERT_OK(Apply(store(), changes));
+  EXPECT_EQ(claims(), (std::vector{other}));
+  changes.new_claims.clear();
+  ASSERT_OK(Apply(store(), changes));
+  EXPECT_FALSE(claimed());
+}
+
 RUN_ON_ALL_BACKENDS(AuditContract);
 
 }  // namespace

@@ -24,20 +24,37 @@ class PlacementContract : public StoreContract {
     return names;
   }
 
+  struct HostLiveness {
+    bool heard = false;
+    std::optional<Time> silent_since = {};
+    bool cordoned = false;
+  };
+  void SetLiveness(const HostId& id, const HostLiveness& liveness) {
+    Host& host = fleet_.hosts.at(id);
+    const int64_t before = host.version++;
+    host.heard = liveness.heard;
+    host.silent_since = liveness.silent_since;
+    host.cordoned = liveness.cordoned;
+    ChangeSet changes;
+    changes.host_updates = {{host, before}};
+    ASSERT_OK(Apply(store(), changes));
+    EXPECT_EQ(ReadHost(id), host);
+  }
+
   // What a scan over all hosts and a sort make of it.
   std::vector<std::string> Scan(const Resources& need, PlacementStrategy strategy, int64_t limit) {
     ListQuery all;
     all.limit = 100'000;
     std::vector<Host> hosts;
     for (const HostRow& row : Read([&](ReadTx& tx) { return tx.ListHosts(all); })) {
-      if (need.FitsIn(*FreeOf(row.host))) hosts.push_back(row.host);
+      if (TakesNewNodes(row.host) && need.FitsIn(*FreeOf(row.host))) hosts.push_back(row.host);
     }
     std::ranges::sort(hosts, {}, [&](const Host& host) {
       Resources free = *FreeOf(host);
       if (strategy == PlacementStrategy::kPack) {
-        return std::tuple(free.cpu_cores, free.memory_bytes, host.id);
+        return std::tuple(!host.heard, free.cpu_cores, free.memory_bytes, host.id);
       }
-      return std::tuple(host.books.node_count, -free.cpu_cores, host.id);
+      return std::tuple(!host.heard, host.books.node_count, -free.cpu_cores, host.id);
     });
     std::vector<std::string> names;
     for (const Host& host : hosts) {
@@ -98,6 +115,28 @@ TEST_P(PlacementContract, TiesGoToTheSmallerId) {
   EXPECT_EQ(Place({1, 1, 1}, PlacementStrategy::kPack), (Names{"a", "b", "c"}));
 }
 
+TEST_P(PlacementContract, HostsThatWereHeardComeFirst) {
+  AddHost("a", {64, 1'000, 1'000});
+  SetLiveness(AddHost("b", {8, 1'000, 1'000}), {.heard = true});
+  SetLiveness(AddHost("c", {16, 1'000, 1'000}), {.heard = true});
+  EXPECT_EQ(Place({1, 1, 1}, PlacementStrategy::kSpread), (Names{"c", "b", "a"}));
+  EXPECT_EQ(Place({1, 1, 1}, PlacementStrategy::kSpread, 1), (Names{"c"}));
+  EXPECT_EQ(Place({1, 1, 1}, PlacementStrategy::kPack), (Names{"b", "c", "a"}));
+  EXPECT_EQ(Place({20, 1, 1}, PlacementStrategy::kPack), (Names{"a"}));
+}
+
+TEST_P(PlacementContract, SilentAndCordonedHostsArePassedOver) {
+  AddHost("a");
+  HostId b = AddHost("b"), c = AddHost("c");
+  SetLiveness(b, {.heard = true, .silent_since = fleet_.Tick()});
+  SetLiveness(c, {.heard = true, .cordoned = true});
+  for (PlacementStrategy strategy : {PlacementStrategy::kSpread, PlacementStrategy::kPack})
+    EXPECT_EQ(Place({1, 1, 1}, strategy), (Names{"a"}));
+  SetLiveness(b, {.heard = true});
+  SetLiveness(c, {});
+  EXPECT_EQ(Place({1, 1, 1}, PlacementStrategy::kSpread), (Names{"b", "a", "c"}));
+}
+
 TEST_P(PlacementContract, OnlyHostsOfTheRegion) {
   AddHost("a");
   LockSet wanted;
@@ -117,7 +156,9 @@ TEST_P(PlacementContract, EqualsAScanOfRandomFleets) {
     const Resources capacity = {4 + below(12), 20'000 + 4'000 * below(4),
                                 50'000 + 10'000 * below(3)};
     HostId host = AddHost("host-" + std::to_string(i), capacity);
-    ChangeSet nodes;
+    SetLiveness(host, {.heard = below(2) == 0,
+                       .silent_since = below(5) == 0 ? std::optional(fleet_.Tick()) : std::nullopt,
+                       .cordoned = below(5) == 0});
     for (int64_t n = below(4); n > 0; --n) {
       AddNode("node-" + std::to_string(i) + "-" + std::to_string(n), host);
     }

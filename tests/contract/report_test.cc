@@ -249,6 +249,33 @@ TEST_P(ReportContract, AHistoryKnowsWhichConfigsANodeHasHad) {
   EXPECT_EQ(Load(wanted).nodes.at(a.id).configs.size(), 2u);
 }
 
+TEST_P(ReportContract, FindsHostsWhoseMarkIsNotWhatTheirReportsSay) {
+  const auto to_mark = [&](int64_t before, int64_t limit) {
+    return Read([&](ReadTx& tx) { return tx.FindHostsToMark(FromMicros(before), limit); });
+  };
+  const auto was_heard = [&] { return Read([](ReadTx& tx) { return tx.WasAnyHostHeard(); }); };
+  const HostId other = AddHost("h2");
+  EXPECT_FALSE(was_heard());
+  EXPECT_TRUE(to_mark(1'000'000, 10).empty()) << "never heard";
+  ASSERT_OK(Write(Heard(5)));
+  EXPECT_TRUE(was_heard());
+  EXPECT_TRUE(to_mark(5, 10).empty()) << "heard since";
+  EXPECT_EQ(to_mark(6, 10), (std::vector{host_}));
+  Host& marked = fleet_.hosts.at(host_);
+  marked.silent_since = FromMicros(5);
+  ChangeSet mark;
+  mark.host_updates = {{marked, marked.version}};
+  ++mark.host_updates.front().after.version;
+  ASSERT_OK(Apply(store(), mark));
+  EXPECT_TRUE(to_mark(6, 10).empty()) << "marked already";
+  EXPECT_EQ(to_mark(5, 10), (std::vector{host_})) << "marked, and heard since";
+  HostReport of_other = Heard(4);
+  of_other.host_id = other;
+  ASSERT_OK(Write(of_other));
+  EXPECT_EQ(to_mark(5, 10).size(), 2u);
+  EXPECT_EQ(to_mark(5, 1).size(), 1u);
+}
+
 RUN_ON_ALL_BACKENDS(ReportContract);
 
 }  // namespace

@@ -66,14 +66,14 @@ TEST(Differential, StoresAndModelAgreeOnFixedSeeds) {
   for (const char* method :
        {"CreateHosts", "CreateImages", "CreateNodes", "DeleteNodes", "MoveNodes", "RepairDrift",
         "RestartNodes", "RetryUpgrade", "StartNodes", "StopNodes", "UpdateHost", "UpdateNode",
-        "UpgradeNodes", "UpgradeNodes (plan)", "CreateNodes (plan)", "(host reports)",
-        "(replay)"}) {
+        "UpgradeNodes", "UpgradeNodes (plan)", "CreateNodes (plan)", "CordonHost", "UncordonHost",
+        "(host reports)", "(replay)"}) {
     EXPECT_GT(counts.accepted[method], 0) << method;
   }
   for (const char* reason :
-       {"HOST_BOOKS_DRIFTED", "HOST_CAPACITY_EXCEEDED", "HOST_FULL", "INVALID_IMAGE_CONFIG",
-        "NODE_BEING_DELETED", "NODE_NOT_FOUND", "NO_HOST_FITS", "PLAN_STALE", "REQUEST_ID_REUSED",
-        "TRANSITION_OPEN", "UPGRADE_SAME_IMAGE"}) {
+       {"CLAIM_OF_ANOTHER", "HOST_BOOKS_DRIFTED", "HOST_CAPACITY_EXCEEDED", "HOST_CORDONED",
+        "HOST_FULL", "INVALID_IMAGE_CONFIG", "NODE_BEING_DELETED", "NODE_NOT_FOUND", "NO_HOST_FITS",
+        "PLAN_STALE", "REQUEST_ID_REUSED", "TRANSITION_OPEN", "UPGRADE_SAME_IMAGE"}) {
     EXPECT_GT(counts.refused[reason], 0) << reason;
   }
 }

@@ -99,9 +99,11 @@ Step Generator::Draw(PlainFleet& fleet) {
       {4, &Generator::Retry},
       {30, &Generator::HostWorks},
       {10, &Generator::HostActs},
+      {3, &Generator::HostIsHeardOrNot},
       {2, &Generator::Damage},
       {fleet.hosts.size() < 8 ? 2 : 0, &Generator::CreateHosts},
       {6, &Generator::UpdateHost},
+      {4, &Generator::Cordon},
       {fleet.images.size() < 40 ? 4 : 0, &Generator::CreateImages},
       {fleet.orgs.size() < 6 ? 1 : 0, &Generator::CreateOrg},
       {2, &Generator::Repair},
@@ -433,6 +435,28 @@ Step Generator::HostActs(PlainFleet& fleet) {
   return step;
 }
 
+// A host is heard for the first time, falls silent, or is heard again.
+Step Generator::HostIsHeardOrNot(PlainFleet& fleet) {
+  const PlainHost& host = *AnyHost(fleet);
+  const bool silent = dice_.OneIn(3);
+  Step step;
+  step.kind = StepKind::kSql;
+  step.title = fmt::format("host {} is {}", host.name, silent ? "silent" : "heard");
+  step.sql = [silent, name = host.name](StoreBackend&) {
+    const std::string heard_at = fmt::format("{}000000", kHeardAtSeconds);
+    return fmt::format(
+        "UPDATE hosts SET heard = (1 = 1), silent_since = {} WHERE name = '{}';"
+        "INSERT INTO host_reports (host_id, sequence, heard_at) SELECT id, 1, {} FROM hosts "
+        "WHERE name = '{}' ON CONFLICT DO NOTHING;",
+        silent ? heard_at : "NULL", name, heard_at, name);
+  };
+  step.effect = [silent, name = host.name](PlainFleet& f) {
+    f.hosts.at(name).heard = true;
+    f.hosts.at(name).silent = silent;
+  };
+  return step;
+}
+
 namespace {
 
 struct Column {
@@ -529,6 +553,25 @@ Step Generator::UpdateHost(PlainFleet& fleet) {
     request->set_capacity_policy(static_cast<v1::CapacityPolicy>(dice_.Between(0, 3)));
   if (dice_.OneIn(6)) request->set_expected_version(host->version + dice_.Below(2));
   return Ask("HostService/UpdateHost", request);
+}
+
+// More claims are taken away than made, so that most hosts take nodes.
+Step Generator::Cordon(PlainFleet& fleet) {
+  const std::string host = HostName(fleet);
+  const std::string owner = dice_.OneIn(3) ? "keeper" : "";
+  if (dice_.OneIn(3)) {
+    auto request = std::make_shared<v1::CordonHostRequest>();
+    request->set_host(host);
+    request->set_owner(owner);
+    return Ask("HostService/CordonHost", request);
+  }
+  auto request = std::make_shared<v1::UncordonHostRequest>();
+  request->set_host(host);
+  request->set_owner(owner);
+  for (const auto& [name, claimed] : fleet.hosts) {
+    if (!claimed.claims.empty() && dice_.OneIn(2)) request->set_host(name);
+  }
+  return Ask("HostService/UncordonHost", request);
 }
 
 v1::ImageSpec Generator::Image() {

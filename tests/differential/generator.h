@@ -79,10 +79,12 @@ class Generator {
   Step Retry(PlainFleet& fleet);
   Step HostWorks(PlainFleet& fleet);
   Step HostActs(PlainFleet& fleet);
+  Step HostIsHeardOrNot(PlainFleet& fleet);
   Step Damage(PlainFleet& fleet);
   Step DamageHost(PlainFleet& fleet);
   Step CreateHosts(PlainFleet& fleet);
   Step UpdateHost(PlainFleet& fleet);
+  Step Cordon(PlainFleet& fleet);
   Step CreateImages(PlainFleet& fleet);
   Step CreateOrg(PlainFleet& fleet);
   Step Repair(PlainFleet& fleet);

@@ -112,6 +112,30 @@ void HostWork::CheckCapacity() {
   }
 }
 
+void HostWork::WarnOfUnheard(const std::vector<std::string>& placed) {
+  const auto warn = [this](const char* reason, const std::string& host) {
+    v1::Warning& warning = warnings_.emplace_back();
+    warning.set_reason(reason);
+    warning.set_host(host);
+  };
+  std::string first_never_heard;
+  for (const std::string& name : std::set<std::string>(placed.begin(), placed.end())) {
+    const PlainHost& host = p_.after.hosts.at(name);
+    if (host.silent) warn("HOST_SILENT", name);
+    if (!host.heard && first_never_heard.empty()) first_never_heard = name;
+  }
+  const bool has_agents =
+      std::ranges::any_of(p_.after.hosts, [](const auto& entry) { return entry.second.heard; });
+  if (has_agents && !first_never_heard.empty()) warn("HOST_NEVER_HEARD", first_never_heard);
+}
+
+void HostWork::Hear(const std::string& name) {
+  PlainHost& host = p_.after.hosts.at(name);
+  if (!host.heard || host.silent) Touch(name);
+  host.heard = true;
+  host.silent = false;
+}
+
 void HostWork::Finish(v1::Changes& changes) {
   for (const v1::Warning& warning : warnings_) *changes.add_warnings() = warning;
   for (const auto& [name, work] : work_) {

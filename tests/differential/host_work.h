@@ -21,6 +21,10 @@ class HostWork {
   void SetHold(PlainNode& node, const Resources& held);
   // Only what an upgrade or a change of values asks.
   void CheckCapacity();
+  // Of new nodes on hosts that are not heard.
+  void WarnOfUnheard(const std::vector<std::string>& placed);
+  // It has reported.
+  void Hear(const std::string& host);
   // Fills in the hosts and warnings.
   void Finish(v1::Changes& changes);
 

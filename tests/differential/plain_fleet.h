@@ -75,6 +75,9 @@ struct PlainNode {
   Resources HoldNow() const;
 };
 
+// Since when those hosts that are silent are.
+inline constexpr int64_t kHeardAtSeconds = 1'800'000'000;
+
 struct PlainHost {
   std::string id, name, region;
   Resources capacity;
@@ -87,6 +90,8 @@ struct PlainHost {
   int64_t ledger_breaks = 0;
   int64_t version = 1;
   bool heard = false;  // its host has reported
+  bool silent = false;
+  std::map<std::string, std::string> claims;  // owner to who made it
 
   Resources Free() const;
   // After the books have changed by this much; a correction vouches for all that stands before it.

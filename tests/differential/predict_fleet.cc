@@ -299,6 +299,60 @@ Prediction PredictUpdateHost(const PlainFleet& fleet, const PlainCaller& caller,
   return p;
 }
 
+namespace {
+
+// The host that a claim is about; nullptr and refusals when there is none to be had.
+PlainHost* ClaimedHost(Prediction& p, const PlainCaller& caller, const std::string& name) {
+  if (!caller.org.empty() || (caller.role != Role::kAdmin && caller.role != Role::kOperator))
+    p.Refuse("NOT_PERMITTED");
+  PlainHost* host = p.after.FindHost(name);
+  if (host == nullptr) p.Refuse("HOST_NOT_FOUND");
+  return p.accepted() ? host : nullptr;
+}
+
+template <class Response>
+void AnswerClaim(Prediction& p, PlainHost& host, bool changed) {
+  if (changed) {
+    const int64_t version = host.version;
+    HostWork work(p);
+    work.Open({host.name}, {}, false);
+    if (!p.accepted()) return;
+    host.version = version + 1;
+    p.hosts_touched.insert(host.name);
+  }
+  auto response = std::make_unique<Response>();
+  *response->mutable_host() = HostMessage(p.after, host);
+  AddClaims(host, *response->mutable_host());
+  response->set_changed(changed);
+  p.answer = std::move(response);
+}
+
+}  // namespace
+
+Prediction PredictCordon(const PlainFleet& fleet, const PlainCaller& caller,
+                         const v1::CordonHostRequest& request) {
+  Prediction p(fleet);
+  PlainHost* host = ClaimedHost(p, caller, request.host());
+  if (host == nullptr) return p;
+  const std::string owner = request.owner().empty() ? caller.id : request.owner();
+  const bool changed = host->claims.try_emplace(owner, caller.id).second;
+  AnswerClaim<v1::CordonHostResponse>(p, *host, changed);
+  return p;
+}
+
+Prediction PredictUncordon(const PlainFleet& fleet, const PlainCaller& caller,
+                           const v1::UncordonHostRequest& request) {
+  Prediction p(fleet);
+  PlainHost* host = ClaimedHost(p, caller, request.host());
+  if (host == nullptr) return p;
+  const bool changed =
+      host->claims.erase(request.owner().empty() ? caller.id : request.owner()) == 1;
+  if (!changed && !host->claims.empty()) p.Refuse("CLAIM_OF_ANOTHER");
+  if (!p.accepted()) return p;
+  AnswerClaim<v1::UncordonHostResponse>(p, *host, changed);
+  return p;
+}
+
 Prediction PredictCreateImages(const PlainFleet& fleet, const PlainCaller& caller,
                                const v1::CreateImagesRequest& request) {
   Prediction p(fleet);
@@ -386,7 +440,21 @@ v1::Host HostMessage(const PlainFleet& fleet, const PlainHost& host) {
   out.set_ledger_seq(host.ledger_seq);
   out.set_version(host.version);
   for (const v1::Warning& warning : OverCapacity(host)) *out.add_warnings() = warning;
+  out.set_liveness(host.silent  ? v1::LIVENESS_SILENT
+                   : host.heard ? v1::LIVENESS_LIVE
+                                : v1::LIVENESS_NEVER_HEARD);
+  if (host.silent) out.mutable_silent_since()->set_seconds(kHeardAtSeconds);
+  out.set_cordoned(!host.claims.empty());
   return out;
+}
+
+void AddClaims(const PlainHost& host, v1::Host& out) {
+  for (const auto& [owner, created_by] : host.claims) {
+    v1::HostClaim& claim = *out.add_claims();
+    claim.set_owner(owner);
+    claim.set_kind(v1::CLAIM_KIND_CORDON);
+    claim.set_created_by(created_by);
+  }
 }
 
 v1::Node NodeMessage(const PlainFleet& fleet, const PlainNode& node) {
@@ -401,6 +469,7 @@ v1::Node NodeMessage(const PlainFleet& fleet, const PlainNode& node) {
   out.set_host_id(host.id);
   out.set_region(host.region);
   out.set_region_id(fleet.regions.at(host.region));
+  if (host.silent) out.mutable_host_silent_since()->set_seconds(kHeardAtSeconds);
   out.set_image(image.Reference());
   out.set_image_id(image.id);
   out.set_protocol(image.protocol);

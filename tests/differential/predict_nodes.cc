@@ -100,7 +100,7 @@ std::vector<std::string> PlaceIn(Prediction& p, const std::string& region, int64
                                  const Resources& needs, bool pack) {
   std::vector<PlainHost> hosts;
   for (const auto& [name, host] : p.after.hosts) {
-    if (host.region == region) hosts.push_back(host);
+    if (host.region == region && !host.silent && host.claims.empty()) hosts.push_back(host);
   }
   std::vector<std::string> placed;
   for (int64_t i = 0; i < count; ++i) {
@@ -110,8 +110,8 @@ std::vector<std::string> PlaceIn(Prediction& p, const std::string& region, int64
       if (left.AnyNegative()) continue;
       auto rank = [&](const PlainHost& h) {
         Resources free = h.Free();
-        return pack ? std::tuple(free.cpu_cores, free.memory_bytes, h.id)
-                    : std::tuple(h.books.node_count, -free.cpu_cores, h.id);
+        return pack ? std::tuple(!h.heard, free.cpu_cores, free.memory_bytes, h.id)
+                    : std::tuple(!h.heard, h.books.node_count, -free.cpu_cores, h.id);
       };
       if (best == nullptr || rank(host) < rank(*best)) best = &host;
     }
@@ -223,9 +223,11 @@ std::vector<std::string> PlaceOnHosts(Prediction& p, NodeWork& work, const Wante
       // Counters that may be wrong decide nothing: the sums are asked, and tell of drift first.
       work.OpenHosts(hosts, true);
       if (p.accepted()) p.Refuse("HOST_FULL");
-      return placed;
+      break;
     }
   }
+  for (const std::string& name : hosts)
+    if (!p.after.hosts.at(name).claims.empty()) p.Refuse("HOST_CORDONED");
   return placed;
 }
 
@@ -236,7 +238,8 @@ std::vector<std::string> PlaceAsSeen(Prediction& p, NodeWork& work, const Wanted
   std::vector<std::string> placed;
   auto take = [&](const std::string& name) {
     auto host = p.after.hosts.find(name);
-    bool fine = host != p.after.hosts.end() && host->second.region == wanted.region;
+    bool fine = host != p.after.hosts.end() && host->second.region == wanted.region &&
+                !host->second.silent && host->second.claims.empty();
     if (fine) hosts.insert(name);
     return fine;
   };
@@ -304,6 +307,7 @@ Prediction PredictCreate(const PlainFleet& fleet, const PlainCaller& caller,
   if (!p.accepted()) return p;
   for (size_t i = 0; i < placed.size(); ++i)
     work.Create(names[i], *org, placed[i], config, request.auto_upgrade());
+  work.hosts().WarnOfUnheard(placed);
   Answer<v1::CreateNodesResponse>(p, work.Finish());
   return p;
 }
@@ -507,7 +511,7 @@ Prediction PredictReport(const PlainFleet& fleet, const std::string& node_id) {
   PlainNode& node = *nodes.at(0);
   work.Open(nodes);
   if (!p.accepted()) return p;
-  p.after.hosts.at(node.host).heard = true;
+  work.hosts().Hear(node.host);
   p.hosts_touched.insert(node.host);
   auto first = std::ranges::find_if(node.commands, &PlainCommand::IsPending);
   const PlainCommand done = *first;

@@ -89,6 +89,10 @@ Prediction PredictCreateHosts(const PlainFleet& fleet, const PlainCaller& caller
                               const v1::CreateHostsRequest& request);
 Prediction PredictUpdateHost(const PlainFleet& fleet, const PlainCaller& caller,
                              const v1::UpdateHostRequest& request);
+Prediction PredictCordon(const PlainFleet& fleet, const PlainCaller& caller,
+                         const v1::CordonHostRequest& request);
+Prediction PredictUncordon(const PlainFleet& fleet, const PlainCaller& caller,
+                           const v1::UncordonHostRequest& request);
 Prediction PredictCreateImages(const PlainFleet& fleet, const PlainCaller& caller,
                                const v1::CreateImagesRequest& request);
 Prediction PredictCreateOrg(const PlainFleet& fleet, const PlainCaller& caller,
@@ -98,6 +102,8 @@ Prediction PredictRepair(const PlainFleet& fleet, const PlainCaller& caller,
 
 // As a host is shown, without times and messages.
 v1::Host HostMessage(const PlainFleet& fleet, const PlainHost& host);
+// What lists and most answers leave out.
+void AddClaims(const PlainHost& host, v1::Host& out);
 v1::Node NodeMessage(const PlainFleet& fleet, const PlainNode& node);
 std::vector<v1::Warning> OverCapacity(const PlainHost& host);
 

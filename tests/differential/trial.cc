@@ -155,6 +155,8 @@ Prediction Trial::Predict(const Step& step, const v1::CreateNodesResponse* seen)
   if (const auto* r = As<v1::RestartNodesRequest>(step)) return command(*r, CommandKind::kRestart);
   if (const auto* r = As<v1::CreateHostsRequest>(step)) return PredictCreateHosts(fleet_, who, *r);
   if (const auto* r = As<v1::UpdateHostRequest>(step)) return PredictUpdateHost(fleet_, who, *r);
+  if (const auto* r = As<v1::CordonHostRequest>(step)) return PredictCordon(fleet_, who, *r);
+  if (const auto* r = As<v1::UncordonHostRequest>(step)) return PredictUncordon(fleet_, who, *r);
   if (const auto* r = As<v1::CreateImagesRequest>(step))
     return PredictCreateImages(fleet_, who, *r);
   if (const auto* r = As<v1::CreateOrgRequest>(step)) return PredictCreateOrg(fleet_, who, *r);
@@ -388,6 +390,7 @@ void Trial::CheckHost(const PlainHost& host) {
   Scrub(*got);
   v1::Host expected = HostMessage(fleet_, host);
   if (host.heard) expected.mutable_reported();
+  AddClaims(host, expected);
   Expect("host " + host.name, expected, got->host());
 }
 
@@ -478,6 +481,23 @@ void Trial::CheckLists() {
     return text;
   };
   if (expected != found) Differs("the nodes", joined(expected), joined(found));
+  for (const char* liveness : {"never_heard", "live", "silent"}) {
+    std::set<std::string> hosts;
+    for (const auto& [name, host] : fleet_.hosts) {
+      const std::string is = host.silent ? "silent" : host.heard ? "live" : "never_heard";
+      if (is == liveness) hosts.insert(name);
+    }
+    v1::ListHostsRequest list;
+    list.set_page_size(1000);
+    list.set_filter(fmt::format("liveness={}", liveness));
+    Heard listed = SendToAll("HostService/ListHosts", list, {});
+    auto* page = dynamic_cast<v1::ListHostsResponse*>(listed.message.get());
+    if (page == nullptr) return Differs("the hosts", "listed", listed.ToText());
+    found.clear();
+    for (const v1::Host& host : page->hosts()) found.insert(host.name());
+    if (hosts != found)
+      Differs(fmt::format("the hosts that are {}", liveness), joined(hosts), joined(found));
+  }
 }
 
 Heard Trial::SendToAll(const std::string& method, const Message& request,

@@ -60,8 +60,12 @@ constexpr Case kCases[] = {
     {"HostService/CreateHosts",
      R"(hosts { name: "h" region: "eu" capacity { cpu_cores: 1 memory_bytes: 1 disk_bytes: 1 }
         capacity_policy: CAPACITY_POLICY_WARN })"},
+    {"HostService/CordonHost", R"(host: "host-1" reason: "r" owner: "o")"},
+    {"HostService/UncordonHost", R"(host: "host-1" owner: "o")"},
+    {"HostService/RetireHost", R"(host: "host-1" lost: true)"},
     {"HostService/GetHost", R"(host: "host-1")"},
-    {"HostService/ListHosts", R"(page_size: 2 filter: "region=eu" order_by: "name")"},
+    {"HostService/ListHosts",
+     R"(page_size: 2 filter: "region=eu" order_by: "name" show_retired: true)"},
     {"HostService/UpdateHost",
      R"(host: "host-1" capacity { cpu_cores: 64 memory_bytes: 64 disk_bytes: 64 }
         capacity_policy: CAPACITY_POLICY_ENFORCE expected_version: 2)"},

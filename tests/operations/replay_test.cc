@@ -30,6 +30,11 @@ constexpr Case kCases[] = {
      R"(hosts { name: "h-new" region: "eu" capacity { cpu_cores: 2 memory_bytes: 1 disk_bytes: 1 } })"},
     {"HostService/UpdateHost", R"(host: "host-1" capacity_policy: CAPACITY_POLICY_ENFORCE)",
      R"(host: "host-1" capacity_policy: CAPACITY_POLICY_WARN)"},
+    {"HostService/CordonHost", R"(host: "host-1" reason: "why")", R"(host: "host-2")"},
+    {"HostService/UncordonHost", R"(host: "host-1")", R"(host: "host-2")",
+     "UPDATE hosts SET cordoned = (1 = 1); INSERT INTO host_claims SELECT id, 'tester', 'cordon', "
+     "'', 'tester', 1 FROM hosts"},
+    {"HostService/RetireHost", R"(host: "host-1" lost: true)", R"(host: "host-2" lost: true)"},
     {"NodeService/CreateNodes",
      R"(image: "chain/full@1.0.0" org: "acme" by_region { region: "eu" } count: 2)",
      R"(image: "chain/full@1.0.0" org: "acme" by_region { region: "eu" } count: 3)"},

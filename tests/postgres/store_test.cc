@@ -77,6 +77,37 @@ TEST_F(StoreTest, TwoThatMigrateAtOnceBothSucceed) {
   }
 }
 
+// A database of the schema before liveness: hosts that reported count as heard.
+TEST_F(StoreTest, HostsOfAnOlderSchemaAreHeardWhereTheyHaveReported) {
+  PostgresDatabase old({}, false);
+  for (const Migration& migration : PostgresMigrations().first(4))
+    old.Sql(std::string(migration.sql));
+  old.Sql("CREATE TABLE tallyman_schema (version bigint NOT NULL)");
+  old.Sql("INSERT INTO tallyman_schema (version) VALUES (4)");
+  old.Sql("INSERT INTO regions VALUES ('00000000-0000-0000-0000-000000000001', 'eu', 1)");
+  old.Sql(
+      "INSERT INTO hosts (id, name, region_id, cpu_cores, memory_bytes, disk_bytes, node_count, "
+      "node_cpu_cores, node_memory_bytes, node_disk_bytes, held_cpu_cores, held_memory_bytes, "
+      "held_disk_bytes, ledger_seq, version, created_at, updated_at) "
+      "SELECT id, name, '00000000-0000-0000-0000-000000000001', 8, 8, 8, 0, 0, 0, 0, 0, 0, 0, 0, "
+      "1, 1, 1 FROM (VALUES ('00000000-0000-0000-0000-000000000002'::uuid, 'heard'), "
+      "('00000000-0000-0000-0000-000000000003'::uuid, 'never')) AS h (id, name)");
+  old.Sql(
+      "INSERT INTO host_reports (host_id, sequence, heard_at) "
+      "VALUES ('00000000-0000-0000-0000-000000000002', 7, 1000)");
+  auto store = PostgresStore::Open(old.dsn(), ForMigration());
+  ASSERT_OK(store);
+  ASSERT_OK((*store)->Migrate());
+  ASSERT_OK((*store)->Read([](ReadTx& tx) -> Status {
+    ASSIGN_OR_RETURN(auto heard, tx.FindHost("heard"));
+    ASSIGN_OR_RETURN(auto never, tx.FindHost("never"));
+    EXPECT_EQ(LivenessOf(heard->host), Liveness::kLive);
+    EXPECT_EQ(LivenessOf(never->host), Liveness::kNeverHeard);
+    EXPECT_FALSE(heard->host.cordoned);
+    return {};
+  }));
+}
+
 TEST_F(StoreTest, AMigrationThatFailsLeavesNothing) {
   PostgresDatabase empty({}, false);
   // Nothing else than the table of the requests, which comes late, can be in the way unseen.

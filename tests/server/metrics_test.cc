@@ -156,6 +156,40 @@ TEST_F(Pages, ReadinessCostsNoReadForEachWhoAsks) {
   EXPECT_LT(reads, 20 + 3 * took.count());
 }
 
+// The server looks by itself which hosts say nothing any more.
+TEST_F(Pages, AHostThatSaysNothingIsMarkedAndCounted) {
+  Call("RegionService/CreateRegion", R"({"name": "eu"})");
+  Call("HostService/CreateHosts",
+       R"({"hosts": [{"name": "h1", "region": "eu", "capacity":
+           {"cpuCores": "1", "memoryBytes": "1", "diskBytes": "1"}},
+          {"name": "h2", "region": "eu", "capacity":
+           {"cpuCores": "1", "memoryBytes": "1", "diskBytes": "1"}}]})");
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(server.PathOf("fleet.db").c_str(), &database), SQLITE_OK);
+  // A report of long ago.
+  ASSERT_EQ(sqlite3_exec(database,
+                         "INSERT INTO host_reports (host_id, sequence, heard_at) "
+                         "SELECT id, 1, 1 FROM hosts WHERE name = 'h1'; "
+                         "UPDATE hosts SET heard = 1 WHERE name = 'h1'",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(database);
+  EXPECT_EQ(server.Stop(), 0);
+  ASSERT_TRUE(server.Start({"--host-silent-seconds", "1"})) << server.Log();
+  const auto silent = [&] {
+    HttpPeer peer(server.port());
+    peer.Send(PostOf("HostService/ListHosts", server.token(), R"({"filter": "liveness=silent"})"));
+    return peer.Receive().body;
+  };
+  EXPECT_TRUE(WaitUntil([&] { return silent().find("\"h1\"") != std::string::npos; })) << silent();
+  EXPECT_THAT(silent(), Not(HasSubstr("\"h2\"")));
+  EXPECT_EQ(server.Stop(), 0);
+  ASSERT_TRUE(server.Start()) << server.Log();
+  const std::string metrics = Metrics();
+  EXPECT_THAT(metrics, HasSubstr(R"(tallyman_hosts_silent{region="eu"} 1)"));
+  EXPECT_THAT(metrics, HasSubstr(R"(tallyman_hosts_never_heard{region="eu"} 1)"));
+}
+
 TEST_F(Pages, OpenApiHasEveryMethod) {
   PeerAnswer answer = Get("/openapi.json");
   EXPECT_EQ(answer.status, 200);

@@ -125,6 +125,9 @@ std::vector<NamedRead> Walks(const Fleet& fleet, const Node& node) {
       {"counts", [](ReadTx& tx) { return Ignore(tx.CountForAudit()); }},
       {"audit of machines", [](ReadTx& tx) { return Ignore(tx.AuditMachines({}, 10)); }},
       {"audit of a machine", [=](ReadTx& tx) { return Ignore(tx.AuditMachine(node.host_id)); }},
+      {"hosts to mark",
+       [=](ReadTx& tx) { return Ignore(tx.FindHostsToMark(node.created_at, 10)); }},
+      {"heard at all", [](ReadTx& tx) { return Ignore(tx.WasAnyHostHeard()); }},
       {"reported totals", [](ReadTx& tx) { return Ignore(tx.CountReported()); }},
   };
 }

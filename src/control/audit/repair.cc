@@ -1,6 +1,6 @@
 // Repair: one host after the other in one transaction, each under its lock: node fields from their
 // configs first, then holds from the transitions, then the counters from the nodes, then the
-// ledger.
+// ledger and the cordon.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -110,6 +110,7 @@ class Repair {
     Host after = audit.host;
     after.books = audit.sums.books;
     after.held = audit.sums.held;
+    after.cordoned = audit.claimed;
     // The highest number that anything has used: neither the row nor the ledger alone is trusted.
     after.ledger_seq = std::max(audit.host.ledger_seq, audit.ledger_last_seq) + 1;
     after.version += 1;

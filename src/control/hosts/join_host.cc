@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "control/hosts/reports.h"
+#include "control/liveness.h"
 #include "control/new_event.h"
 #include "control/read_once.h"
 #include "control/tokens/token_writer.h"
@@ -67,6 +68,7 @@ Result<Decided<JoinedHost>> DecideJoin(const Authorized& by, const JoinHostReque
       return Fail(
           NotFound("HOST_NOT_FOUND", "the host that the token admits does not exist any more"));
     host = row->host;
+    RETURN_IF_ERROR(CheckNotRetired(host));
   }
   ASSIGN_OR_RETURN(const MadeToken made,
                    ExchangeJoinToken(by.control(), cause, tx, claim, host, is_new, decision.rows));
@@ -101,8 +103,9 @@ Result<Proposal<JoinedHost>> JoinHost(const Authorized& by, const JoinHostReques
     return DecideJoin(as, request, tx);
   };
   // The trail tells whose token it was.
-  return Proposal<JoinedHost>{
-      .solo = true, .actor_id = std::string(kJoinActorPrefix) + join.token.name, .decide = std::move(decide)};
+  return Proposal<JoinedHost>{.solo = true,
+                              .actor_id = std::string(kJoinActorPrefix) + join.token.name,
+                              .decide = std::move(decide)};
 }
 
 }  // namespace tallyman

@@ -12,6 +12,8 @@
 #include "control/hosts/incidents.h"
 #include "control/hosts/node_step.h"
 #include "control/hosts/reports.h"
+#include "control/liveness.h"
+#include "control/lots/decide.h"
 
 namespace tallyman {
 namespace {
@@ -76,11 +78,14 @@ class Report {
       for (const auto& outcome : request_.outcomes) locks_.commands.push_back(outcome.id);
       LockSet wanted;
       wanted.commands = locks_.commands;
+      // What was last heard comes with the larger of the reads.
+      if (!request_.status) wanted.report_hosts = {host_};
       ASSIGN_OR_RETURN(Snapshot places, tx.Load(wanted));
+      if (!request_.status) LookAtSilence(control, places);
       for (const auto& [id, place] : places.commands) {
         if (place.host_id == host_) locks_.nodes.push_back(place.node_id);
       }
-      if (request_.status) RETURN_IF_ERROR(LookAtNodes(tx, control.clock().Now()));
+      if (request_.status) RETURN_IF_ERROR(LookAtNodes(control, tx));
       RETURN_IF_ERROR(LookAtIncidents(tx));
       locks_.nodes = SortedUnique(std::move(locks_.nodes));
       locks_.with_history = !locks_.nodes.empty();
@@ -135,8 +140,17 @@ class Report {
   }
 
  private:
+  // A host that is heard for the first time, or may have been marked as silent, is locked for it.
+  void LookAtSilence(Control& control, const Snapshot& snapshot) {
+    auto last = snapshot.host_reports.find(host_);
+    const Time marked_before = control.clock().Now() - control.policies().host_silent;
+    if (last == snapshot.host_reports.end() || last->second.heard_at < marked_before)
+      locks_.hosts = {host_};
+  }
+
   // Adds those nodes to the locks of which the status says something new.
-  Status LookAtNodes(ReadTx& tx, Time now) {
+  Status LookAtNodes(Control& control, ReadTx& tx) {
+    const Time now = control.clock().Now();
     LockSet wanted;
     wanted.with_history = true;
     for (const NodeReport& node : request_.status->nodes) {
@@ -153,7 +167,9 @@ class Report {
         wanted.nodes.push_back(id);
       }
     }
+    wanted.report_hosts = {host_};
     ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+    LookAtSilence(control, snapshot);
     for (const NodeId& id : wanted.nodes) {
       auto found = snapshot.nodes.find(id);
       if (found == snapshot.nodes.end() || found->second.node.host_id != host_) {
@@ -257,19 +273,36 @@ class Report {
     }
   }
 
-  // Rows for the nodes that changed.
-  static Result<Writes> Write(const Authorized& by, const Snapshot& snapshot,
-                              const std::map<NodeId, NodeLifecycle>& lives) {
+  // Rows for the nodes that changed, and for the host where it was not heard.
+  Result<Writes> Write(const Authorized& by, const Snapshot& snapshot,
+                       const std::map<NodeId, NodeLifecycle>& lives) const {
     NodeWriter writer(by);
     std::vector<const NodeSnapshot*> nodes;
     for (const auto& [id, life] : lives)
       if (life.changed()) nodes.push_back(&snapshot.nodes.at(id));
-    ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
+    ASSIGN_OR_RETURN(std::vector<const HostSnapshot*> hosts, HostsOf(snapshot, nodes));
+    ASSIGN_OR_RETURN(const HostSnapshot* unheard, Unheard(by.control().policies(), snapshot));
+    if (unheard != nullptr && std::ranges::find(hosts, unheard) == hosts.end())
+      hosts.push_back(unheard);
+    ASSIGN_OR_RETURN(BooksPlan books,
+                     BooksPlan::Begin(hosts, nodes, by.control().policies(), writer.cause()));
     for (const NodeSnapshot* node : nodes)
       RETURN_IF_ERROR(WriteStep(writer, books, *node, lives.at(node->node.id)));
     Decided<Changes> decided = writer.Finish(books);
-    decided.leaves_trail = !nodes.empty();
+    if (unheard != nullptr)
+      MarkHeard(ChangedHost(books, host_, writer.cause(), decided), writer.cause(), decided.rows);
+    decided.leaves_trail = !hosts.empty();
     return static_cast<Writes&&>(decided);
+  }
+
+  // The host itself, where this report changes what is known of it; else null.
+  Result<const HostSnapshot*> Unheard(const Policies& policies, const Snapshot& snapshot) const {
+    if (locks_.hosts.empty()) return nullptr;
+    ASSIGN_OR_RETURN(const HostSnapshot* host, RequireRow(snapshot.hosts, "host", host_));
+    if (LivenessOf(host->host) == Liveness::kLive) return nullptr;
+    // Books that nobody may heal do not make a host unheard of: its mark waits for them.
+    const bool may_heal = policies.drift == DriftPolicy::kHeal;
+    return may_heal || FindDrift(*host, {}).empty() ? host : nullptr;
   }
 
   void AddReports(Time now, int64_t incident_number, ChangeSet& changes) const {

@@ -98,6 +98,11 @@ Result<Proposal<ReportAnswer>> ReportOfHost(const Authorized& by, ReportRequest 
 Result<bool> ExpireCommands(Control& control, std::chrono::microseconds deadline,
                             int64_t limit = 500);
 
+// Hosts that were heard once and not for longer than Policies::host_silent are marked as silent,
+// with an event. A mark that a report should have taken away, and did not, goes as well. Background
+// work, safe when two servers do it at once. True: there may be more.
+Result<bool> MarkSilentHosts(Control& control, int64_t limit = 500);
+
 // The host that the actor speaks for. PERMISSION_DENIED NOT_A_HOST.
 Result<HostId> HostOf(const Actor& actor);
 

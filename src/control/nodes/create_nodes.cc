@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "control/liveness.h"
 #include "control/nodes/node_writer.h"
 #include "control/nodes/nodes.h"
 #include "control/read_once.h"
@@ -140,6 +141,15 @@ Result<CreateTargets> ResolveCreate(ReadTx& tx, const Authorized& by,
   return targets;
 }
 
+Error Cordoned(const Host& host) {
+  return FailedPrecondition(
+             "HOST_CORDONED",
+             fmt::format("host {} is cordoned and takes no new nodes: choose another one, or see "
+                         "`tallyman host show {}` for who keeps it so and why",
+                         host.name, host.name))
+      .About("host " + host.name);
+}
+
 // On books whose drift is settled, so that a wrong counter neither turns a node away nor lets one
 // in.
 Result<std::vector<HostId>> Place(const CreateTargets& targets, const Snapshot& snapshot,
@@ -155,6 +165,7 @@ Result<std::vector<HostId>> Place(const CreateTargets& targets, const Snapshot& 
     auto change = books.hosts().find(id);
     if (change == books.hosts().end())
       return Fail(NotFound("HOST_NOT_FOUND", "host " + id.ToString() + " is gone"));
+    if (change->second.before.cordoned) return Fail(Cordoned(change->second.before));
     Status fits = CheckFits(change->second.before, targets.config.resources, count);
     if (!fits && !snapshot.hosts.at(id).sums) {
       return Fail(FailedPrecondition(kDriftSuspected, "the counters say that it does not fit"));
@@ -196,6 +207,7 @@ Result<Decided<Changes>> DecideCreate(const Authorized& by, const CreateTargets&
   ASSIGN_OR_RETURN(BooksPlan books,
                    BooksPlan::Begin(hosts, {}, by.control().policies(), writer.cause()));
   ASSIGN_OR_RETURN(auto placed, Place(targets, snapshot, books));
+  ASSIGN_OR_RETURN(std::vector<Warning> unheard, WarnOfUnheard(placed, snapshot, tx));
   for (size_t i = 0; i < placed.size(); ++i) {
     const Host& host = snapshot.hosts.at(placed[i]).host;
     Node node;
@@ -213,7 +225,10 @@ Result<Decided<Changes>> DecideCreate(const Authorized& by, const CreateTargets&
                                 .held_before = {},
                                 .held_after = {}}));
   }
-  return writer.Finish(books);
+  Decided<Changes> decision = writer.Finish(books);
+  std::ranges::copy(unheard, std::back_inserter(decision.warnings));
+  std::ranges::move(unheard, std::back_inserter(decision.answer.warnings));
+  return decision;
 }
 
 }  // namespace

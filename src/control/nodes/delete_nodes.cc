@@ -16,20 +16,6 @@ Status CheckDeletable(const NodeSnapshot& node) {
                   .With("node_id", node.node.id.ToString()));
 }
 
-// Its create failed, and what it was charged went back then.
-void Forget(NodeWriter& writer, const NodeSnapshot& node, const Host& host) {
-  NodeChange& change = writer.Show(node, host);
-  change.before = {};
-  change.after = {};
-  change.to_image.clear();
-  change.to_config.reset();
-  change.released = true;
-  Node& after = writer.Update(node);
-  after.node_state = NodeState::kDeleted;
-  after.deleted_at = writer.cause().now;
-  writer.AddEvent(EventKind::kNodeDeleted, after, Detail({{"image", change.from_image}}));
-}
-
 Result<Decided<Changes>> DecideDelete(const Authorized& by, const std::vector<NodeId>& ids,
                                       const Snapshot& snapshot) {
   ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), ids));

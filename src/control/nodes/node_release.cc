@@ -22,7 +22,30 @@ Result<Withdrawal> WithdrawUntaken(NodeWriter& writer, BooksPlan& books, const N
   return withdrawal;
 }
 
-Status Release(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node, const Host& host) {
+namespace {
+
+std::string DeletedDetail(const NodeChange& change, std::string_view why) {
+  if (why.empty()) return Detail({{"image", change.from_image}});
+  return Detail({{"image", change.from_image}, {"why", why}});
+}
+
+}  // namespace
+
+void Forget(NodeWriter& writer, const NodeSnapshot& node, const Host& host, std::string_view why) {
+  NodeChange& change = writer.Show(node, host);
+  change.before = {};
+  change.after = {};
+  change.to_image.clear();
+  change.to_config.reset();
+  change.released = true;
+  Node& after = writer.Update(node);
+  after.node_state = NodeState::kDeleted;
+  after.deleted_at = writer.cause().now;
+  writer.AddEvent(EventKind::kNodeDeleted, after, DeletedDetail(change, why));
+}
+
+Status Release(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node, const Host& host,
+               std::string_view why) {
   assert(node.node.IsLive());
   Resources charged = BooksPlan::ChargedBy(node);
   RETURN_IF_ERROR(books.Move({.host_id = host.id,
@@ -50,7 +73,7 @@ Status Release(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node, c
   after.running_config_id.reset();
   after.released_at = writer.cause().now;
   after.deleted_at = writer.cause().now;
-  writer.AddEvent(EventKind::kNodeDeleted, after, Detail({{"image", change.from_image}}));
+  writer.AddEvent(EventKind::kNodeDeleted, after, DeletedDetail(change, why));
   return {};
 }
 

@@ -13,7 +13,13 @@ struct Withdrawal {
 Result<Withdrawal> WithdrawUntaken(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node);
 
 // The node is gone: its resources and holds go back, every transition not ended is cancelled.
-// REQUIRES: nothing of it runs, and it is live.
-Status Release(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node, const Host& host);
+// `why` stands in the detail of the event; empty: it was deleted as usual.
+// REQUIRES: nothing of it runs, or nobody will ever know, and it is live.
+Status Release(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node, const Host& host,
+               std::string_view why = {});
+
+// Its create failed, and what it was charged went back then. REQUIRES: it is not live.
+void Forget(NodeWriter& writer, const NodeSnapshot& node, const Host& host,
+            std::string_view why = {});
 
 }  // namespace tallyman

@@ -28,6 +28,8 @@ Status ReadHosts(ReadTx& tx, FleetTotals& totals) {
     for (const HostRow& row : rows) {
       RegionTotals& region = regions[row.region];
       ++region.hosts;
+      region.silent_hosts += LivenessOf(row.host) == Liveness::kSilent ? 1 : 0;
+      region.never_heard_hosts += LivenessOf(row.host) == Liveness::kNeverHeard ? 1 : 0;
       region.nodes += row.host.books.node_count;
       Add(region.capacity, row.host.capacity);
       Add(region.allocated, row.host.books.allocated);

@@ -21,6 +21,8 @@ struct TotalAmounts {
 struct RegionTotals {
   std::string region;
   int64_t hosts = 0;
+  int64_t silent_hosts = 0;
+  int64_t never_heard_hosts = 0;
   int64_t nodes = 0;
   TotalAmounts capacity;
   TotalAmounts allocated;  // as the books say

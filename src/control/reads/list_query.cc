@@ -164,6 +164,8 @@ std::optional<std::string> NormalizeWord(Listing listing, Condition& condition) 
     return RefusedWord<NodeState>(*word);
   if (listing == Listing::kNodes && condition.field == "next_state")
     return RefusedWord<NextState>(*word);
+  if (listing == Listing::kHosts && condition.field == "liveness")
+    return RefusedWord<Liveness>(*word);
   if (listing == Listing::kTokens && condition.field == "role") return RefusedWord<Role>(*word);
   if (listing == Listing::kCommands && condition.field == "state")
     return RefusedWord<CommandState>(*word);

@@ -23,7 +23,7 @@ struct ListRequest {
   std::string page_token;
   std::string filter;
   std::string order_by;
-  bool with_deleted = false;  // of nodes: also those that are gone
+  bool with_deleted = false;  // also nodes that are deleted, or hosts that are retired
 };
 
 // In a filter of nodes: a reference or id. The store knows image_id only; whoever reads resolves

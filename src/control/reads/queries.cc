@@ -57,6 +57,7 @@ Result<HostView> GetHost(const Authorized& by, ReadTx& tx, const std::string& na
   ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, by.actor(), name));
   HostView view = ViewOf(std::move(row));
   RETURN_IF_ERROR(AddReported(tx, {&view, 1}));
+  ASSIGN_OR_RETURN(view.claims, tx.ClaimsOf(view.row.host.id));
   return view;
 }
 

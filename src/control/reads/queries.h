@@ -35,6 +35,7 @@ struct HostView {
   std::optional<Resources> free;  // empty: beyond 64 bits, as only broken books are
   std::vector<Warning> warnings;  // OVER_CAPACITY, one per dimension
   std::optional<HostReport> reported;
+  std::vector<HostClaim> claims;  // of GetHost only
 };
 Result<HostView> GetHost(const Authorized& by, ReadTx& tx, const std::string& host);
 Result<Page<HostView>> ListHosts(const Authorized& by, ReadTx& tx, const ListRequest& request);

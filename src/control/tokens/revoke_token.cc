@@ -8,7 +8,7 @@
 namespace tallyman {
 namespace {
 
-constexpr int64_t kTokensMax = 1000;  // of one host, at a time
+constexpr int64_t kTokensOfHostMax = 100'000;
 
 Error TokenNotFound(std::string_view token) {
   return NotFound("TOKEN_NOT_FOUND",
@@ -24,15 +24,16 @@ bool SeesToken(const Actor& actor, const Token& token) {
   return !actor.org_id || token.org_id == actor.org_id;
 }
 
-void Revoke(const Cause& cause, TokenRow row, Decided<RevokedTokens>& decision) {
+// The token as it is afterwards.
+TokenRow Revoke(const Cause& cause, TokenRow row, ChangeSet& rows) {
   // A join token that was used can be shown again by the machine that used it, until it is revoked.
-  decision.rows.token_updates.push_back({.id = row.token.id,
-                                         .revoked_at = cause.now,
-                                         .used_at = row.token.used_at,
-                                         .nonce_digest = row.token.nonce_digest});
-  decision.rows.events.push_back(TokenEvent(cause, EventKind::kTokenRevoked, row.token));
+  rows.token_updates.push_back({.id = row.token.id,
+                                .revoked_at = cause.now,
+                                .used_at = row.token.used_at,
+                                .nonce_digest = row.token.nonce_digest});
+  rows.events.push_back(TokenEvent(cause, EventKind::kTokenRevoked, row.token));
   row.token.revoked_at = cause.now;
-  decision.answer.tokens.push_back(std::move(row));
+  return row;
 }
 
 Result<Decided<RevokedTokens>> RevokeOne(const Authorized& by, const std::string& name,
@@ -47,25 +48,15 @@ Result<Decided<RevokedTokens>> RevokeOne(const Authorized& by, const std::string
                                                FormatTime(*token.revoked_at))));
   }
   Decided<RevokedTokens> decision;
-  Revoke(cause, *std::move(row), decision);
+  decision.answer.tokens = {Revoke(cause, *std::move(row), decision.rows)};
   return decision;
 }
 
-// All that admits this host: its own token, those an admin made for it, and join tokens.
 Result<Decided<RevokedTokens>> RevokeAllOf(const Authorized& by, const std::string& name,
                                            ReadTx& tx) {
   ASSIGN_OR_RETURN(const HostRow host, ResolveHost(tx, by.actor(), name));
-  ListQuery query;
-  query.conditions = {{"host", Comparison::kEqual, host.host.name},
-                      {"revoked_at", Comparison::kEqual, int64_t{0}}};
-  query.order_by = "name";
-  query.limit = kTokensMax;
-  ASSIGN_OR_RETURN(auto rows, tx.ListTokens(query));
-  const Cause cause = by.cause();
   Decided<RevokedTokens> decision;
-  for (TokenRow& row : rows) {
-    if (SeesToken(by.actor(), row.token)) Revoke(cause, std::move(row), decision);
-  }
+  ASSIGN_OR_RETURN(decision.answer.tokens, RevokeTokensOf(by, host.host, tx, decision.rows));
   if (!decision.answer.tokens.empty()) return decision;
   return Fail(NotFound("TOKEN_NOT_FOUND",
                        fmt::format("host {} has no token in force: `tallyman token list` shows "
@@ -85,6 +76,22 @@ Status CheckRevocation(const RevokeTokenRequest& request) {
 }
 
 }  // namespace
+
+Result<std::vector<TokenRow>> RevokeTokensOf(const Authorized& by, const Host& host, ReadTx& tx,
+                                             ChangeSet& rows) {
+  ListQuery query;
+  query.conditions = {{"host", Comparison::kEqual, host.name},
+                      {"revoked_at", Comparison::kEqual, int64_t{0}}};
+  query.order_by = "name";
+  query.limit = kTokensOfHostMax;
+  ASSIGN_OR_RETURN(auto tokens, tx.ListTokens(query));
+  const Cause cause = by.cause();
+  std::vector<TokenRow> revoked;
+  for (TokenRow& row : tokens) {
+    if (SeesToken(by.actor(), row.token)) revoked.push_back(Revoke(cause, std::move(row), rows));
+  }
+  return revoked;
+}
 
 Result<Proposal<RevokedTokens>> RevokeToken(const Authorized&, const RevokeTokenRequest& request) {
   RETURN_IF_ERROR(CheckRevocation(request));

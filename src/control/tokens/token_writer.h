@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "control/control.h"
 #include "control/tokens/tokens.h"
@@ -41,6 +42,11 @@ Result<TokenRow> FindJoinToken(ReadTx& tx, const JoinClaim& claim, Time now);
 Result<MadeToken> ExchangeJoinToken(Control& control, const Cause& cause, ReadTx& tx,
                                     const JoinClaim& claim, const Host& host, bool is_new,
                                     ChangeSet& rows);
+
+// Revokes all tokens in force that admit this host and that the actor sees: the host's own, those
+// an admin made for it, and join tokens. They are given as they are afterwards.
+Result<std::vector<TokenRow>> RevokeTokensOf(const Authorized& by, const Host& host, ReadTx& tx,
+                                             ChangeSet& rows);
 
 // In a time that does not depend on where they differ.
 bool HasSecret(const Token& token, std::string_view secret);

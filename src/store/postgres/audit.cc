@@ -15,8 +15,10 @@ namespace tallyman {
 namespace {
 
 constexpr char kAuditedHosts[] =
-    "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id > $1 ORDER BY h.id LIMIT $2";
-constexpr char kHost[] = "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = $1";
+    "SELECT " TALLYMAN_HOST_COLUMNS("h.") ", " TALLYMAN_IS_CLAIMED
+                                          " FROM hosts h WHERE h.id > $1 ORDER BY h.id LIMIT $2";
+constexpr char kHost[] =
+    "SELECT " TALLYMAN_HOST_COLUMNS("h.") ", " TALLYMAN_IS_CLAIMED " FROM hosts h WHERE h.id = $1";
 constexpr char kSums[] =
     "SELECT " TALLYMAN_SUM_COLUMNS
     " FROM hosts h JOIN nodes n ON n.host_id = h.id "
@@ -104,7 +106,8 @@ Status TakeLedgers(const PgResult& result, std::vector<HostAudit>& audits) {
 Result<std::vector<HostAudit>> TakeHosts(const PgResult& result) {
   std::vector<HostAudit> audits(static_cast<size_t>(result.rows()));
   for (int i = 0; i < result.rows(); ++i) {
-    RETURN_IF_ERROR(result.row(i).Read(audits[static_cast<size_t>(i)].host));
+    HostAudit& audit = audits[static_cast<size_t>(i)];
+    RETURN_IF_ERROR(result.row(i).Read(audit.host, audit.claimed));
   }
   return audits;
 }

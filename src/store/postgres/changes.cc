@@ -46,10 +46,16 @@ constexpr char kUpdateHosts[] =
     "node_disk_bytes = ($10::bigint[])[v.k], held_cpu_cores = ($11::bigint[])[v.k], "
     "held_memory_bytes = ($12::bigint[])[v.k], held_disk_bytes = ($13::bigint[])[v.k], "
     "ledger_seq = ($14::bigint[])[v.k], version = ($15::bigint[])[v.k], "
-    "updated_at = ($16::bigint[])[v.k] "
-    "FROM unnest($6::text[]) WITH ORDINALITY AS v (capacity_policy, k) "
+    "updated_at = ($16::bigint[])[v.k], heard = ($17::boolean[])[v.k], "
+    "silent_since = v.silent_since, cordoned = ($19::boolean[])[v.k], "
+    "retired_at = v.retired_at, name = v.name "
+    "FROM unnest($6::text[], $18::bigint[], $20::bigint[], $21::text[]) "
+    "WITH ORDINALITY AS v (capacity_policy, silent_since, retired_at, name, k) "
     "WHERE h.id = ($1::uuid[])[v.k] AND h.version = ($2::bigint[])[v.k] RETURNING h.id) "
     "SELECT tallyman_require('HOST_UPDATE_FAILED', $1::uuid[], (SELECT array_agg(id) FROM done))";
+constexpr char kEndClaims[] =
+    "DELETE FROM host_claims c USING unnest($1::uuid[], $2::text[]) AS v (host_id, owner) "
+    "WHERE c.host_id = v.host_id AND c.owner = v.owner";
 constexpr char kUpdateCommands[] =
     "WITH done AS (UPDATE commands c SET state = v.state, ended_at = v.ended_at, "
     "attempt = coalesce(v.attempt, c.attempt), taken_at = coalesce(v.taken_at, c.taken_at), "
@@ -165,7 +171,8 @@ PgColumns ColumnsOf(const std::vector<HostUpdate>& updates) {
   for (const HostUpdate& update : updates) {
     const Host& host = update.after;
     columns.AddRow(host.id, update.version_before, host.capacity, host.capacity_policy, host.books,
-                   host.held, host.ledger_seq, host.version, host.updated_at);
+                   host.held, host.ledger_seq, host.version, host.updated_at, host.heard,
+                   host.silent_since, host.cordoned, host.retired_at, host.name);
   }
   return columns;
 }
@@ -242,6 +249,8 @@ void PendingChanges::Collect(const ChangeSet& set) {
     configs_.AddRow(c.id, c.image_id, ConfigToJson(c), c.resources, c.created_at);
   }
   for (const Node& n : set.new_nodes) nodes_.AddRow(n);
+  for (const ClaimEnd& e : set.ended_claims) ended_claims_.AddRow(e.host_id, e.owner);
+  for (const HostClaim& c : set.new_claims) claims_.AddRow(c);
   for (const LedgerEntry& l : set.ledger) {
     std::optional<std::string> corrections;
     if (!l.corrections.empty()) corrections = CorrectionsToJson(l.corrections);
@@ -283,6 +292,8 @@ void PendingChanges::AddTo(PgBatch& batch) {
   AddRows(batch, Insert::kNodes, nodes_);
   AddRows(batch, kUpdateNodes, ColumnsOf(node_updates_));
   AddRows(batch, kUpdateHosts, ColumnsOf(host_updates_));
+  AddRows(batch, kEndClaims, ended_claims_);
+  AddRows(batch, Insert::kClaims, claims_);
   AddRows(batch, Insert::kLedger, ledger_);
   // A superseded upgrade must release its unique key before the new one takes it.
   AddRows(batch, kUpdateCommands, ColumnsOf(command_updates_));

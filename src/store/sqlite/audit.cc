@@ -16,7 +16,10 @@ namespace tallyman {
 namespace {
 
 constexpr char kHosts[] =
-    "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id > ?1 ORDER BY h.id LIMIT ?2";
+    "SELECT " TALLYMAN_HOST_COLUMNS("h.") ", " TALLYMAN_IS_CLAIMED
+                                          " FROM hosts h WHERE h.id > ?1 ORDER BY h.id LIMIT ?2";
+constexpr char kOneHost[] =
+    "SELECT " TALLYMAN_HOST_COLUMNS("h.") ", " TALLYMAN_IS_CLAIMED " FROM hosts h WHERE h.id = ?1";
 constexpr char kTrueSums[] =
     "SELECT host_id, count(*), sum(cpu_cores), sum(memory_bytes), sum(disk_bytes), "
     "sum(held_cpu_cores), sum(held_memory_bytes), sum(held_disk_bytes) "
@@ -150,7 +153,8 @@ Result<std::vector<HostAudit>> SqliteTransaction::AuditHosts(const HostId& after
   while (true) {
     ASSIGN_OR_RETURN(bool more, query.Next());
     if (!more) break;
-    RETURN_IF_ERROR(query.Read(audits.emplace_back().host));
+    HostAudit& audit = audits.emplace_back();
+    RETURN_IF_ERROR(query.Read(audit.host, audit.claimed));
   }
   if (audits.empty()) return audits;
   RETURN_IF_ERROR(ReadSums(connection_, audits));
@@ -160,12 +164,12 @@ Result<std::vector<HostAudit>> SqliteTransaction::AuditHosts(const HostId& after
 
 Result<std::optional<HostAudit>> SqliteTransaction::AuditHost(const HostId& host) {
   RETURN_IF_ERROR(CheckReadable());
-  SqliteQuery query = connection_.Query(kHostRow);
+  SqliteQuery query = connection_.Query(kOneHost);
   query.Bind(host);
   ASSIGN_OR_RETURN(bool found, query.Next());
   if (!found) return std::optional<HostAudit>();
   HostAudit audit;
-  RETURN_IF_ERROR(query.Read(audit.host));
+  RETURN_IF_ERROR(query.Read(audit.host, audit.claimed));
   ASSIGN_OR_RETURN(audit.sums, SumNodes(connection_, host));
   RETURN_IF_ERROR(ReadLedger(connection_, audit));
   return audit;

@@ -29,11 +29,16 @@ constexpr char kUpdateNodeInPlace[] = TALLYMAN_UPDATE_NODE
 constexpr char kUpdateNode[] = TALLYMAN_UPDATE_NODE
     ", org_id = ?, running_config_id = ?, released_at = ?, deleted_at = ? "
     "WHERE id = ? AND version = ?";
-constexpr char kUpdateHost[] =
-    "UPDATE hosts SET cpu_cores = ?, memory_bytes = ?, disk_bytes = ?, capacity_policy = ?, "
-    "node_count = ?, node_cpu_cores = ?, node_memory_bytes = ?, node_disk_bytes = ?, "
-    "held_cpu_cores = ?, held_memory_bytes = ?, held_disk_bytes = ?, ledger_seq = ?, version = ?, "
-    "updated_at = ? WHERE id = ? AND version = ?";
+#define TALLYMAN_UPDATE_HOST                                                                      \
+  "UPDATE hosts SET cpu_cores = ?, memory_bytes = ?, disk_bytes = ?, capacity_policy = ?, "       \
+  "node_count = ?, node_cpu_cores = ?, node_memory_bytes = ?, node_disk_bytes = ?, "              \
+  "held_cpu_cores = ?, held_memory_bytes = ?, held_disk_bytes = ?, ledger_seq = ?, version = ?, " \
+  "updated_at = ?, heard = ?, silent_since = ?, cordoned = ?, retired_at = ?"
+// As for nodes: a host keeps its name until it is retired.
+constexpr char kUpdateHostInPlace[] =
+    TALLYMAN_UPDATE_HOST " WHERE id = ? AND version = ? AND name = ?";
+constexpr char kUpdateHost[] = TALLYMAN_UPDATE_HOST ", name = ? WHERE id = ? AND version = ?";
+constexpr char kEndClaim[] = "DELETE FROM host_claims WHERE host_id = ?1 AND owner = ?2";
 constexpr char kUpdateCommand[] =
     "UPDATE commands SET state = ?, ended_at = ?, attempt = ifnull(?, attempt), "
     "taken_at = ifnull(?, taken_at), not_before = ifnull(?, not_before), "
@@ -136,14 +141,36 @@ Status Write(SqliteConnection& connection, const NodeUpdate& update) {
   return Fail(NotOneRow(kNodeUpdateFailed, "node", node.name, node.id.uuid, update.version_before));
 }
 
+template <class... More>
+Status UpdateHost(SqliteConnection& connection, const char* sql, const Host& host, More&&... more) {
+  SqliteQuery query = connection.Query(sql);
+  query.Bind(host.capacity, host.capacity_policy, host.books, host.held, host.ledger_seq,
+             host.version, host.updated_at, host.heard, host.silent_since, host.cordoned,
+             host.retired_at, std::forward<More>(more)...);
+  return RunFor(query, "host", host.name);
+}
+
 Status Write(SqliteConnection& connection, const HostUpdate& update) {
   const Host& host = update.after;
-  SqliteQuery query = connection.Query(kUpdateHost);
-  query.Bind(host.capacity, host.capacity_policy, host.books, host.held, host.ledger_seq,
-             host.version, host.updated_at, host.id, update.version_before);
-  RETURN_IF_ERROR(RunFor(query, "host", host.name));
+  RETURN_IF_ERROR(
+      UpdateHost(connection, kUpdateHostInPlace, host, host.id, update.version_before, host.name));
+  if (connection.changes() == 1) return {};
+  RETURN_IF_ERROR(
+      UpdateHost(connection, kUpdateHost, host, host.name, host.id, update.version_before));
   if (connection.changes() == 1) return {};
   return Fail(NotOneRow(kHostUpdateFailed, "host", host.name, host.id.uuid, update.version_before));
+}
+
+Status Write(SqliteConnection& connection, const ClaimEnd& end) {
+  SqliteQuery query = connection.Query(kEndClaim);
+  query.Bind(end.host_id, end.owner);
+  return RunFor(query, "claim of", end.owner);
+}
+
+Status Write(SqliteConnection& connection, const HostClaim& claim) {
+  SqliteQuery query = connection.Query(Insert::kClaims);
+  query.Bind(claim);
+  return RunFor(query, "claim of", claim.owner);
 }
 
 Status Write(SqliteConnection& connection, const LedgerEntry& entry) {
@@ -214,6 +241,8 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
   RETURN_IF_ERROR(WriteAll(connection, changes.new_nodes));
   RETURN_IF_ERROR(WriteAll(connection, changes.node_updates));
   RETURN_IF_ERROR(WriteAll(connection, changes.host_updates));
+  RETURN_IF_ERROR(WriteAll(connection, changes.ended_claims));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_claims));
   RETURN_IF_ERROR(WriteAll(connection, changes.ledger));
   // A superseded upgrade must release its unique key before the new one takes it.
   RETURN_IF_ERROR(WriteAll(connection, changes.command_updates));

@@ -141,6 +141,33 @@ TEST_F(SqliteStoreTest, MigrationsCountFromOneWithoutAGap) {
   EXPECT_GE(expected, 1);
 }
 
+// A database of the schema before liveness: hosts that reported count as heard.
+TEST_F(SqliteStoreTest, HostsOfAnOlderSchemaAreHeardWhereTheyHaveReported) {
+  std::string sql;
+  for (const Migration& migration : SqliteMigrations().first(4)) sql += migration.sql;
+  sql += R"(PRAGMA application_id = 0x544c594d; PRAGMA user_version = 4;
+    INSERT INTO regions VALUES (x'00000000000000000000000000000001', 'eu', 1);
+    INSERT INTO hosts (id, name, region_id, cpu_cores, memory_bytes, disk_bytes, node_count,
+      node_cpu_cores, node_memory_bytes, node_disk_bytes, held_cpu_cores, held_memory_bytes,
+      held_disk_bytes, ledger_seq, version, created_at, updated_at)
+    SELECT id, name, x'00000000000000000000000000000001', 8, 8, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1
+    FROM (SELECT x'00000000000000000000000000000002' AS id, 'heard' AS name
+          UNION SELECT x'00000000000000000000000000000003', 'never');
+    INSERT INTO host_reports (host_id, sequence, heard_at)
+      VALUES (x'00000000000000000000000000000002', 7, 1000);)";
+  Raw(Path(), sql.c_str());
+  auto store = Make();
+  const Status read = store->Read([](ReadTx& tx) -> Status {
+    ASSIGN_OR_RETURN(auto heard, tx.FindHost("heard"));
+    ASSIGN_OR_RETURN(auto never, tx.FindHost("never"));
+    EXPECT_EQ(LivenessOf(heard->host), Liveness::kLive);
+    EXPECT_EQ(LivenessOf(never->host), Liveness::kNeverHeard);
+    EXPECT_FALSE(heard->host.cordoned);
+    return {};
+  });
+  EXPECT_TRUE(read.has_value()) << read.error().message;
+}
+
 TEST_F(SqliteStoreTest, TwoProcessesThatMigrateAtOnceBothSucceed) {
   SqliteStoreOptions options;
   options.create_if_missing = true;
