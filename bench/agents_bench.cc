@@ -34,6 +34,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::agent;
+using namespace tallyman::client;
 using Steady = std::chrono::steady_clock;
 using std::chrono::hours;
 
@@ -56,12 +58,8 @@ struct Shared {
 
   std::unique_ptr<NetworkClient> Connect(const std::string& token) {
     auto client = NetworkClient::Make(
-        {.server = "http://" + server,
-         .token = token,
-         .ca_file = {},
-         .timeout = std::chrono::seconds(120),
-         .retry = {}},
-        clock, random, [](std::chrono::milliseconds wait) { std::this_thread::sleep_for(wait); });
+        {.server = "http://" + server, .token = token, .timeout = std::chrono::seconds(120)}, clock,
+        random, [](std::chrono::milliseconds wait) { std::this_thread::sleep_for(wait); });
     if (!client) MustBeOk(Fail(client.error()));
     return std::move(*client);
   }

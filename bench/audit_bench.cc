@@ -77,7 +77,7 @@ double PeakMegabytes() {
 std::unique_ptr<Rig> rig;
 
 void Audit(benchmark::State& state) {
-  AuditAnswer answer;
+  control::AuditAnswer answer;
   for (auto _ : state) answer = MustBeOk(rig->Audit());
   if (!answer.balanced()) MustBeOk(Fail(Internal("BENCH_BALANCE", "the books do not balance")));
   state.counters["nodes"] = static_cast<double>(answer.nodes);

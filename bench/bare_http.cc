@@ -14,6 +14,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::http;
+
 class Constant final : public HttpHandler {
  public:
   explicit Constant(size_t bytes) : body_(bytes, 'x') {}

@@ -29,6 +29,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+
 namespace fs = std::filesystem;
 
 constexpr char kRegion[] = "cluster";
@@ -239,11 +241,7 @@ class Trace {
     for (const Shape& shape : shapes_) {
       if (shape.placed == 0) continue;
       UpgradeNodesRequest request;
-      request.selector = NodeSelector{.protocol = "trace",
-                                      .variant = shape.variant(),
-                                      .semantic_version = {},
-                                      .region = {},
-                                      .org = {}};
+      request.selector = NodeSelector{.protocol = "trace", .variant = shape.variant()};
       request.image = fmt::format("trace/{}@2.0.0", shape.variant());
       Changes changes = MustBeOk(rig_.Run<UpgradeNodesRequest, Changes>(
           UpgradeNodes, "NodeService/UpgradeNodes", request));

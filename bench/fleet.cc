@@ -17,6 +17,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+
 constexpr int64_t kNodesPerWrite = 5000;
 constexpr int64_t kHostsPerWrite = 2000;
 
@@ -64,7 +66,7 @@ struct Catalogue {
 
 Result<Catalogue> ReadCatalogue(Rig& rig) {
   Catalogue catalogue;
-  RETURN_IF_ERROR(rig.store->Read([&](ReadTx& tx) -> Status {
+  RETURN_IF_ERROR(rig.store->Read([&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(auto org, tx.FindOrg(kBenchOrg));
     ASSIGN_OR_RETURN(auto region, tx.FindRegion(kBenchRegion));
     catalogue.org = org.value();
@@ -72,7 +74,8 @@ Result<Catalogue> ReadCatalogue(Rig& rig) {
     for (const char* version : {"1.0.0", "2.0.0", "3.0.0"}) {
       ASSIGN_OR_RETURN(auto builds, tx.FindBuilds("chain", "full", version));
       catalogue.images.push_back(builds.at(0));
-      ASSIGN_OR_RETURN(NodeConfig config, ResolveNew(*builds[0], {}, rig.control->policies()));
+      ASSIGN_OR_RETURN(NodeConfig config,
+                       planner::ResolveNew(*builds[0], {}, rig.control->policies()));
       catalogue.configs.push_back(std::move(config));
     }
     return {};
@@ -188,7 +191,6 @@ class Generator {
                                .kind = LedgerKind::kCreate,
                                .delta = {1, node.resources},
                                .balance = host.books,
-                               .corrections = {},
                                .request_id = request,
                                .actor_id = "bench",
                                .created_at = now});
@@ -207,7 +209,7 @@ class Generator {
     ++writes_;
     ChangeSet changes = std::move(changes_);
     changes_ = {};
-    return rig_.store->Write([&](WriteTx& tx) -> Status {
+    return rig_.store->Write([&](store::WriteTx& tx) -> Status {
       RETURN_IF_ERROR(tx.Lock({}));
       tx.Apply(changes);
       return {};

@@ -18,6 +18,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+
 std::unique_ptr<Rig> rig;
 int64_t created = 0;
 // A database that is not copied has the nodes of earlier runs.

@@ -13,6 +13,10 @@ namespace tallyman {
 
 namespace {
 
+using namespace tallyman::api;
+using namespace tallyman::store;
+using namespace tallyman::store::sqlite;
+
 // Transactions at once: one is decided and sent while another one waits for the disk. Without
 // combining a client may have one of its own, as the references do.
 int Writers() { return std::stoi(Setting("BENCH_WRITERS", "2")); }
@@ -35,10 +39,10 @@ Result<std::unique_ptr<Store>> OpenSqlite(const std::string& path, const RigOpti
 }
 
 Result<std::unique_ptr<Store>> OpenPostgres(const std::string& dsn, const RigOptions& options) {
-  PostgresStoreOptions store;
+  store::postgres::PostgresStoreOptions store;
   store.may_be_empty = options.create;
   store.writers_max = options.combine ? Writers() : kWritersAlone;
-  ASSIGN_OR_RETURN(auto opened, PostgresStore::Open(dsn, store));
+  ASSIGN_OR_RETURN(auto opened, store::postgres::PostgresStore::Open(dsn, store));
   return Ready(std::move(opened), options.create);
 }
 
@@ -46,7 +50,7 @@ Result<std::unique_ptr<Store>> OpenPostgres(const std::string& dsn, const RigOpt
 
 Result<std::unique_ptr<Rig>> Rig::Open(const std::string& database, const RigOptions& options) {
   std::unique_ptr<Rig> rig(new Rig);
-  ControlOptions control;
+  control::ControlOptions control;
   control.combine = options.combine;
   if (IsPostgres(database)) {
     ASSIGN_OR_RETURN(rig->store, OpenPostgres(database, options));
@@ -54,8 +58,8 @@ Result<std::unique_ptr<Rig>> Rig::Open(const std::string& database, const RigOpt
   } else {
     ASSIGN_OR_RETURN(rig->store, OpenSqlite(database, options));
   }
-  rig->control = std::make_unique<Control>(*rig->store, rig->clock, rig->random, rig->log,
-                                           rig->metrics, control);
+  rig->control = std::make_unique<control::Control>(*rig->store, rig->clock, rig->random, rig->log,
+                                                    rig->metrics, control);
   rig->dispatcher = std::make_unique<Dispatcher>(*rig->control);
   return rig;
 }
@@ -64,8 +68,7 @@ void Rig::Upgrade(const std::vector<std::string>& nodes, const std::string& imag
   v1::UpgradeNodesRequest request;
   for (const std::string& node : nodes) request.add_nodes(node);
   request.set_image(image);
-  dispatcher->Dispatch("tallyman.v1.NodeService/UpgradeNodes", request,
-                       {.actor = actor, .address = {}, .deadline = {}, .cancelled = {}},
+  dispatcher->Dispatch("tallyman.v1.NodeService/UpgradeNodes", request, {.actor = actor},
                        std::move(done));
 }
 

@@ -34,8 +34,8 @@ class Rig {
   // `database`: the path of a file, or postgres://... of a database that is there already.
   static Result<std::unique_ptr<Rig>> Open(const std::string& database, const RigOptions& options);
 
-  Call As(std::string method) const {
-    Call call;
+  control::Call As(std::string method) const {
+    control::Call call;
     call.actor = actor;
     call.method = std::move(method);
     return call;
@@ -43,12 +43,13 @@ class Rig {
 
   // Runs an operation of the control room and waits for its answer.
   template <class Request, class Answer>
-  Result<Answer> Run(Result<Proposal<Answer>> (*operation)(const Authorized&, const Request&),
+  Result<Answer> Run(Result<control::Proposal<Answer>> (*operation)(const control::Authorized&,
+                                                                    const Request&),
                      std::string method, const std::type_identity_t<Request>& request) {
     Answer answer;
     std::promise<Status> promise;
     auto future = promise.get_future();
-    tallyman::Run(
+    control::Run(
         *control, As(std::move(method)), operation, request,
         [&answer](const Answer& a) {
           answer = a;
@@ -63,25 +64,26 @@ class Rig {
 
   // Upgrades through the API's dispatcher, as a client in this process does. `done` hears how it
   // went, on another thread.
-  void Upgrade(const std::vector<std::string>& nodes, const std::string& image, Answer done);
+  void Upgrade(const std::vector<std::string>& nodes, const std::string& image, api::Answer done);
   Status UpgradeAndWait(const std::vector<std::string>& nodes, const std::string& image);
 
-  Result<AuditAnswer> Audit() const {
-    return Read(*control, As("AuditService/RunAudit"), RunAudit, AuditRequest());
+  Result<control::AuditAnswer> Audit() const {
+    return control::Read(*control, As("AuditService/RunAudit"), control::RunAudit,
+                         control::AuditRequest());
   }
 
   // Ids of all nodes in order of id.
   Result<std::vector<std::string>> NodeIds() const;
   Result<std::string> ImageIdOf(const std::string& version) const;
 
-  Actor actor{.id = "bench", .org_id = {}, .role = Role::kAdmin};
+  Actor actor{.id = "bench", .role = Role::kAdmin};
   SystemClock clock;
   SeededRandom random{SystemSeed()};
   MemoryLog log;
   Metrics metrics;
-  std::unique_ptr<Store> store;
-  std::unique_ptr<Control> control;
-  std::unique_ptr<Dispatcher> dispatcher;
+  std::unique_ptr<store::Store> store;
+  std::unique_ptr<control::Control> control;
+  std::unique_ptr<api::Dispatcher> dispatcher;
 
  private:
   Rig() = default;

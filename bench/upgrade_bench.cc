@@ -76,7 +76,7 @@ void Begin(bool combine) {
 }
 
 void End(const benchmark::State&) {
-  AuditAnswer audit = MustBeOk(run->rig->Audit());
+  control::AuditAnswer audit = MustBeOk(run->rig->Audit());
   if (!audit.balanced()) MustBeOk(Fail(Internal("BENCH_BALANCE", "the books do not balance")));
   run.reset();
 }
@@ -112,7 +112,7 @@ struct Chain {
   void Send() {
     int64_t i = run->next++;
     if (i >= end) return;
-    run->rig->Upgrade({run->NodeAt(i)}, run->ImageAt(i), [this](Result<Reply> reply) {
+    run->rig->Upgrade({run->NodeAt(i)}, run->ImageAt(i), [this](Result<api::Reply> reply) {
       MustBeOk(std::move(reply));
       Send();
       if (--left == 0) finished.set_value();
@@ -122,7 +122,7 @@ struct Chain {
 
 void Callbacks(benchmark::State& state) {
   for (auto _ : state) {
-    Chain chain{.end = Upgrades(), .left = Upgrades(), .finished = {}};
+    Chain chain{.end = Upgrades(), .left = Upgrades()};
     auto finished = chain.finished.get_future();
     for (int i = 0; i < kCallers; ++i) chain.Send();
     finished.wait();

@@ -5,12 +5,12 @@ file(READ "${IN}" hex HEX)
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
 file(WRITE "${OUT}" "#include \"http/openapi.h\"
 
-namespace tallyman {
+namespace tallyman::http {
 
 std::string_view ApiDescriptors() {
   static constexpr unsigned char kBytes[] = {${bytes}};
   return {reinterpret_cast<const char*>(kBytes), sizeof kBytes};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http
 ")

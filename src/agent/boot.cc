@@ -2,7 +2,7 @@
 
 #include "agent/file.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr char kBootId[] = "boot_id";
@@ -25,4 +25,4 @@ Result<bool> BeginRun(SqliteJournal& journal, const std::string& boot_id) {
 
 Status EndRun(SqliteJournal& journal) { return journal.SetFact(kRuns, "no"); }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -5,7 +5,7 @@
 
 #include "agent/sqlite_journal.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // The id of this boot of the machine; "": unknown.
 std::string BootId();
@@ -16,4 +16,4 @@ Result<bool> BeginRun(SqliteJournal& journal, const std::string& boot_id);
 // Records a clean end.
 Status EndRun(SqliteJournal& journal);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

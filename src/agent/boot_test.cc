@@ -4,7 +4,7 @@
 
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 TEST(Boot, TellsAMachineThatWentDownUnderTheAgent) {
@@ -27,4 +27,4 @@ TEST(Boot, TheMachineNamesItsBoot) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 // Bound of the output quoted in a sentence.
@@ -71,4 +71,4 @@ std::optional<ReportedEnd> EndFromBytes(std::string_view bytes) {
   return end;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -11,7 +11,7 @@ namespace tallyman::v1 {
 class ContainerEnd;
 }  // namespace tallyman::v1
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // "it ended with exit code 3; it printed last: ...", at most 1,000 bytes.
 std::string DescribeEnd(const ReportedEnd& end);
@@ -23,4 +23,4 @@ std::string EndToBytes(const ReportedEnd& end);
 // nullopt: it is not one.
 std::optional<ReportedEnd> EndFromBytes(std::string_view bytes);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -4,7 +4,7 @@
 
 #include "agent/payload.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 AgentCore::AgentCore(const Parts& parts, AgentOptions options)
     : parts_(parts),
@@ -51,4 +51,4 @@ std::optional<SteadyTime> AgentCore::NextFetchAt() const {
   return fetch_at_;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

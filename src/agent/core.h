@@ -46,7 +46,7 @@ class ReportRequest;
 class ReportResponse;
 }  // namespace tallyman::v1
 
-namespace tallyman {
+namespace tallyman::agent {
 
 struct AgentOptions {
   std::string agent_version;
@@ -67,7 +67,7 @@ class AgentCore {
  public:
   // Owns none of them.
   struct Parts {
-    Client& client;
+    client::Client& client;
     Journal& journal;
     Runtime& runtime;
     Clock& clock;
@@ -226,4 +226,4 @@ class AgentCore {
   bool incidents_taken_ = true;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

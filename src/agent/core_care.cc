@@ -10,7 +10,7 @@
 #include "agent/told.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr size_t kIncidentsMax = 1000;
@@ -275,4 +275,4 @@ void AgentCore::AddIncident(ReportedIncident kind, const std::optional<NodeId>& 
   change.put_incidents.push_back(std::move(one));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -2,7 +2,7 @@
 #include "agent/core.h"
 #include "agent/testing_agent.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::minutes;
@@ -199,4 +199,4 @@ TEST_F(CoreCareTest, LeftoversOfANodeAreDroppedAfterEachOfItsCommandsAndNotAllTh
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

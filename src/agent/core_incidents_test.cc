@@ -2,7 +2,7 @@
 #include "agent/core.h"
 #include "agent/testing_agent.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::minutes;
@@ -47,9 +47,7 @@ TEST_F(CoreIncidentsTest, ACrashIsToldWithItsEndAndCounted) {
   Pass(seconds(20));
   machine_.Crash(node_, {.exit_code = 3, .at = clock_.Now(), .output = "out of peers\n"});
   Pass(seconds(20));
-  machine_.Crash(
-      node_,
-      {.exit_code = 137, .signal = 9, .out_of_memory = true, .at = clock_.Now(), .output = {}});
+  machine_.Crash(node_, {.exit_code = 137, .signal = 9, .out_of_memory = true, .at = clock_.Now()});
   Pass(seconds(60));
   const auto heard = Heard();
   ASSERT_EQ(heard.size(), 2u);
@@ -243,4 +241,4 @@ TEST_F(CoreIncidentsTest, AJournalThatBeganAnewCountsOnFromWhatTheControlPlaneHa
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -5,7 +5,7 @@
 #include "agent/core.h"
 #include "agent/testing_agent.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::seconds;
@@ -205,4 +205,4 @@ TEST_F(CoreLanesTest, AnUpgradeEndsThePullOfTheOneBeforeIt) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr size_t kNodesMax = 10'000;
@@ -156,4 +156,4 @@ void AgentCore::FillNodes(const std::vector<ObservedNode>& seen, const std::set<
   while (status.nodes_size() > static_cast<int>(kNodesMax)) status.mutable_nodes()->RemoveLast();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr int kRoundsMax = 50;
@@ -122,9 +122,7 @@ void AgentCore::Accept(const v1::HandedCommand& handed, JournalChange& change) c
                          .seq = handed.seq(),
                          .attempt = handed.attempt(),
                          .kind = *kind,
-                         .payload = handed.payload(),
-                         .failure = {},
-                         .outcome = {.config_id = {}, .message = {}}};
+                         .payload = handed.payload()};
   auto known = state_.commands.find(*id);
   if (known != state_.commands.end()) {
     // Handed out again after a retry hint: the outcome of the previous attempt no longer matters.
@@ -318,4 +316,4 @@ Status AgentCore::TakeAnswer(const v1::ReportRequest& request, const v1::ReportR
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

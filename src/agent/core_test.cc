@@ -3,7 +3,7 @@
 
 #include "agent/testing_agent.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using CoreTest = AgentTest;
@@ -82,9 +82,7 @@ TEST_F(CoreTest, WaitsForAnEarlierCommandThatIsFetchedAndNotAcknowledged) {
                                    .seq = handed.seq(),
                                    .kind = CommandKind::kUpgrade,
                                    .payload = handed.payload(),
-                                   .stage = stage,
-                                   .failure = {},
-                                   .outcome = {.config_id = {}, .message = {}}});
+                                   .stage = stage});
   }
   ASSERT_TRUE(journal_->Save(change).has_value());
   StartAgent();
@@ -363,4 +361,4 @@ TEST_F(CoreTest, WorksOnManyNodesAtOnceButOnOneNodeAtATime) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -2,7 +2,7 @@
 #include "agent/core.h"
 #include "agent/testing_agent.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::hours;
@@ -80,4 +80,4 @@ INSTANTIATE_TEST_SUITE_P(Jumps, CoreTimeTest, testing::Values(-2, 2),
                          [](const auto& jump) { return jump.param < 0 ? "Back" : "Forward"; });
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -6,7 +6,7 @@
 #include "agent/core.h"
 #include "agent/payload.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 // The pause after a failure that was not the node's, such as a full disk of the journal.
@@ -109,7 +109,7 @@ std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
     }
   }
   if (tidy_due_ && !tidying_ && oldest.empty() && at_work_[static_cast<size_t>(Lane::kDisk)] == 0) {
-    Work work{.kind = Work::Kind::kImages, .lane = Lane::kDisk, .org_id = {}, .node_id = {}};
+    Work work{.kind = Work::Kind::kImages, .lane = Lane::kDisk};
     work.at = tidy_at_;
     add(std::move(work));
   }
@@ -276,4 +276,4 @@ void AgentCore::DoImages() {
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -7,7 +7,7 @@
 #include "agent/execution_step.h"
 #include "agent/payload.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::milliseconds;
@@ -221,7 +221,7 @@ NextStep Execution::Step::Remove() {
   Tried tried = Try(runtime().Remove(command.node_id), "removing it", options().undo_retry_time);
   if (tried.what == Tried::What::kAgain) return std::move(tried.again);
   if (!tried.is_done()) return FinishFailed(&tried.error);
-  NextStep next = Finish({.config_id = {}, .message = {}});
+  NextStep next = Finish({});
   next.change.erased_nodes.push_back(command.node_id);
   return next;
 }
@@ -234,11 +234,10 @@ NextStep Execution::Step::GiveUp() {
   if (!tried.is_done()) return FinishFailed(&tried.error);
   // Nothing is left of a create, as after its rollback, nor of what ran before any other command.
   const bool is_create = command.kind == CommandKind::kCreate;
-  NextStep next = Finish({.result = is_create ? CommandResult::kRollback : CommandResult::kFailure,
-                          .config_id = {},
-                          .message = kWhy});
+  NextStep next = Finish(
+      {.result = is_create ? CommandResult::kRollback : CommandResult::kFailure, .message = kWhy});
   next.change.erased_nodes.push_back(command.node_id);
   return next;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

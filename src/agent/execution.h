@@ -13,7 +13,7 @@
 #include "agent/runtime.h"
 #include "base/clock.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 struct ExecutionOptions {
   // How long a node may take to become healthy, and how long it must stay healthy.
@@ -77,4 +77,4 @@ class Execution {
   ExecutionOptions options_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

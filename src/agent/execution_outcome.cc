@@ -6,7 +6,7 @@
 #include "agent/told.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 NextStep Execution::Step::GoTo(Stage stage) const {
   NextStep next;
@@ -62,7 +62,7 @@ void Execution::Step::FillInPlace(CommandOutcome& outcome) const {
 }
 
 NextStep Execution::Step::Refuse(CommandResult result, std::string message) const {
-  CommandOutcome outcome{.result = result, .config_id = {}, .message = std::move(message)};
+  CommandOutcome outcome{.result = result, .message = std::move(message)};
   FillInPlace(outcome);
   // What an upgrade before it has left of a larger disk is to stay held.
   if (ChangesConfig(command.kind) && node != nullptr && KeptDisk(node->payload) > 0)
@@ -75,7 +75,6 @@ NextStep Execution::Step::RefuseUnknown() const {
   if (seen && !*seen)
     return Refuse(CommandResult::kNodeNotFound, "this host has nothing of the node");
   CommandOutcome outcome{.result = CommandResult::kNotSupported,
-                         .config_id = {},
                          .message =
                              "this host's journal does not record what runs for the node, so a "
                              "failed change could not be undone"};
@@ -87,7 +86,6 @@ std::optional<NextStep> Execution::Step::FinishBusy() const {
   auto job = runtime().FindBlockingJob(command.node_id);
   if (!job || !*job) return std::nullopt;
   CommandOutcome outcome{.result = CommandResult::kBlockingJobRunning,
-                         .config_id = {},
                          .retry_after_seconds = (*job)->retry_after_seconds,
                          .message = (*job)->description};
   FillInPlace(outcome);
@@ -105,7 +103,7 @@ Execution::Step::Seen Execution::Step::Observe() const {
 }
 
 NextStep Execution::Step::FinishInPlace() const {
-  CommandOutcome outcome{.config_id = {}, .message = {}};
+  CommandOutcome outcome{};
   FillInPlace(outcome);
   auto old = OldSpec();
   const bool works = !node->failed || (old && outcome.config_id == old->config_id);
@@ -119,7 +117,7 @@ NextStep Execution::Step::FinishInPlace() const {
 }
 
 NextStep Execution::Step::FinishNew(RunState state) const {
-  CommandOutcome outcome{.config_id = {}, .run_state = state, .message = {}};
+  CommandOutcome outcome{.run_state = state};
   if (auto spec = NewSpec()) outcome.config_id = spec->config_id;
   NextStep next = Finish(std::move(outcome));
   next.change.put_nodes.push_back(
@@ -130,7 +128,6 @@ NextStep Execution::Step::FinishNew(RunState state) const {
 NextStep Execution::Step::FinishUndone() const {
   CommandOutcome outcome{
       .result = command.undo_incomplete ? CommandResult::kFailure : CommandResult::kRollback,
-      .config_id = {},
       .message = command.failure};
   if (command.undo_incomplete)
     outcome.message = "the old disk is too small for the data now; " + outcome.message;
@@ -150,8 +147,7 @@ NextStep Execution::Step::FinishUndone() const {
 }
 
 NextStep Execution::Step::FinishFailed(const Error* also) const {
-  CommandOutcome outcome{
-      .result = CommandResult::kFailure, .config_id = {}, .message = command.failure};
+  CommandOutcome outcome{.result = CommandResult::kFailure, .message = command.failure};
   if (also != nullptr) {
     if (!outcome.message.empty()) outcome.message += "; and undoing that failed: ";
     outcome.message += also->message;
@@ -193,4 +189,4 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
   return next;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

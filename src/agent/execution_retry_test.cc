@@ -3,7 +3,7 @@
 #include "agent/testing_agent.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::minutes;
@@ -119,11 +119,10 @@ TEST_F(ExecutionRetryTest, AFailedCreateSaysHowItsContainerEnded) {
     std::string says;
   };
   for (const Case& a :
-       {Case{{.exit_code = 3, .at = {}, .output = "no such file: x.toml\n"},
+       {Case{{.exit_code = 3, .output = "no such file: x.toml\n"},
              "it exited with code 3; it printed last: no such file: x.toml"},
-        Case{{.exit_code = 139, .signal = 11, .at = {}, .output = {}},
-             "it was terminated by signal 11 (SIGSEGV)"},
-        Case{{.exit_code = 137, .signal = 9, .out_of_memory = true, .at = {}, .output = {}},
+        Case{{.exit_code = 139, .signal = 11}, "it was terminated by signal 11 (SIGSEGV)"},
+        Case{{.exit_code = 137, .signal = 9, .out_of_memory = true},
              "the kernel killed it because it exceeded its memory limit"}}) {
     NodeSpec spec = Spec(ids_.New<NodeId>());
     machine_.SetHook([&](RuntimeStep step, const NodeSpec& of) -> Status {
@@ -172,4 +171,4 @@ TEST_F(ExecutionRetryTest, NoTextOfAToolCanMakeAReportUnreadable) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -7,7 +7,7 @@
 
 #include "agent/execution.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 struct Execution::Step {
   Execution& execution;
@@ -84,4 +84,4 @@ struct Execution::Step {
   Awaited AwaitHealth(std::string& why) const;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

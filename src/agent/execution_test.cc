@@ -4,7 +4,7 @@
 
 #include "agent/testing_agent.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using ExecutionTest = AgentTest;
@@ -38,7 +38,7 @@ TEST_F(ExecutionTest, EveryFailedStepOfAnUpgradePutsTheOldOneBack) {
     FailStep(step, spec.config_id);
     HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
     Settle();
-    ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+    ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
     EXPECT_NE(control_.outcomes[0].message().find("while "), std::string::npos);
     EXPECT_NE(control_.outcomes[0].message().find(": made to fail"), std::string::npos);
     EXPECT_TRUE(AgentTest::Runs(old));
@@ -54,7 +54,7 @@ TEST_F(ExecutionTest, AnUpgradeThatDoesNotBecomeHealthyInTimeIsUndone) {
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
   Time begun = clock_.Now();
   Settle();
-  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
   EXPECT_NE(control_.outcomes[0].message().find("did not become healthy within 300 s"),
             std::string::npos);
   EXPECT_GE(clock_.Now() - begun, std::chrono::minutes(5));
@@ -72,7 +72,7 @@ TEST_F(ExecutionTest, AnUpgradeWhoseContainerEndsAtOnceIsUndoneAtOnce) {
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
   Time begun = clock_.Now();
   Settle();
-  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
   EXPECT_LT(clock_.Now() - begun, std::chrono::seconds(10));
 }
 
@@ -125,7 +125,7 @@ TEST_F(ExecutionTest, WhenTheOldOneCannotBePutBackItSaysSoAndGoesOnTrying) {
     NodeSpec retry = Spec(node, 4);
     HandOut(Command(v1::COMMAND_KIND_UPGRADE, retry));
     Settle();
-    ::tallyman::Runs(retry).Check(control_.outcomes);
+    ::tallyman::agent::Runs(retry).Check(control_.outcomes);
     control_.outcomes.clear();
   }
 }
@@ -141,14 +141,15 @@ TEST_F(ExecutionTest, WhenTheNewOneStaysInPlaceTheNextFailureGoesBackToIt) {
   });
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, second));
   Settle();
-  ::tallyman::Runs(second, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+  ::tallyman::agent::Runs(second, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
 
   control_.outcomes.clear();
   const NodeSpec third = Spec(node_, 1);
   FailStep(RuntimeStep::kStart, third.config_id);
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, third));
   Settle();
-  ::tallyman::Runs(second, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  ::tallyman::agent::Runs(second, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK)
+      .Check(control_.outcomes);
   EXPECT_TRUE(AgentTest::Runs(second));
 }
 
@@ -160,14 +161,14 @@ TEST_F(ExecutionTest, WhatACreateThatCouldNotBeUndoneLeftRunningCanBeUpgraded) {
   });
   HandOut(Command(v1::COMMAND_KIND_CREATE, first));
   Settle();
-  ::tallyman::Runs(first, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+  ::tallyman::agent::Runs(first, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
 
   control_.outcomes.clear();
   const NodeSpec second = Spec(node_, 4);
   FailStep(RuntimeStep::kStart, second.config_id);
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, second));
   Settle();
-  ::tallyman::Runs(first, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  ::tallyman::agent::Runs(first, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
   EXPECT_TRUE(AgentTest::Runs(first));
   // It works now, so that it is looked after.
   machine_.Crash(node_);
@@ -186,7 +187,7 @@ TEST_F(ExecutionTest, WhatRunsOfANodeThatTheJournalDoesNotKnowIsNamed) {
     control_.outcomes.clear();
     HandOut(Command(kind, Spec(node_, 4)));
     Settle();
-    ::tallyman::Runs(spec, v1::OUTCOME_RESULT_NOT_SUPPORTED).Check(control_.outcomes);
+    ::tallyman::agent::Runs(spec, v1::OUTCOME_RESULT_NOT_SUPPORTED).Check(control_.outcomes);
   }
 }
 
@@ -214,7 +215,7 @@ TEST_F(ExecutionTest, WhenTheNewOneFilledItsLargerDiskTheOldOneRunsOnItAndTheOut
   });
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
   Settle();
-  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
   auto seen = Machine(node_);
   EXPECT_TRUE(seen->running);
   EXPECT_EQ(seen->config_id, old.config_id);
@@ -237,7 +238,7 @@ TEST_F(ExecutionTest, ADiskThatWasKeptLargerIsAFailureUntilItIsGivenBack) {
   control_.outcomes.clear();
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, Spec(node_, 1)));
   Settle();
-  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
   control_.outcomes.clear();
 
   // Made again it is what it was.
@@ -252,13 +253,13 @@ TEST_F(ExecutionTest, ADiskThatWasKeptLargerIsAFailureUntilItIsGivenBack) {
   FailStep(RuntimeStep::kStart, next.config_id);
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, next));
   Settle();
-  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
   EXPECT_EQ(Machine(node_)->limits, old.resources);
   control_.outcomes.clear();
   machine_.SetDataBytes(node_, old.resources.disk_bytes);
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, Spec(node_, 1)));
   Settle();
-  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
 }
 
 TEST_F(ExecutionTest, DataThatDoNotFitTheSmallerDiskAreFoundBeforeTheNodeIsStopped) {
@@ -272,7 +273,7 @@ TEST_F(ExecutionTest, DataThatDoNotFitTheSmallerDiskAreFoundBeforeTheNodeIsStopp
   });
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, Spec(node_, 2)));
   Settle();
-  ::tallyman::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
   EXPECT_EQ(stops, 0);
 }
 
@@ -325,9 +326,9 @@ TEST_F(ExecutionTest, StopStartAndRestartDoWhatTheySay) {
       .Check(order(v1::COMMAND_KIND_UPGRADE));
   EXPECT_FALSE(Machine(node_)->running);
 
-  ::tallyman::Runs(spec).Check(order(v1::COMMAND_KIND_START));
+  ::tallyman::agent::Runs(spec).Check(order(v1::COMMAND_KIND_START));
   EXPECT_TRUE(AgentTest::Runs(spec));
-  ::tallyman::Runs(spec).Check(order(v1::COMMAND_KIND_RESTART));
+  ::tallyman::agent::Runs(spec).Check(order(v1::COMMAND_KIND_RESTART));
   EXPECT_TRUE(AgentTest::Runs(spec));
 }
 
@@ -337,7 +338,7 @@ TEST_F(ExecutionTest, DeleteRemovesEverythingAndADeleteThatFailsSaysWhatRuns) {
   FailStep(RuntimeStep::kRemove, spec.config_id);
   HandOut(Command(v1::COMMAND_KIND_DELETE, spec));
   Settle();
-  ::tallyman::Runs(spec, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+  ::tallyman::agent::Runs(spec, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
   EXPECT_TRUE(Machine(node_)->running);
 
   machine_.SetHook(nullptr);
@@ -441,7 +442,7 @@ TEST_F(ExecutionTest, APullThatEndsWithTheAgentIsNoFailureOfTheCommand) {
   ending = false;
   StartAgent();
   Settle();
-  ::tallyman::Runs(spec).Check(control_.outcomes);
+  ::tallyman::agent::Runs(spec).Check(control_.outcomes);
 }
 
 TEST_F(ExecutionTest, AJournalThatCannotBeWrittenStopsTheWorkAndNotTheAgent) {
@@ -462,8 +463,8 @@ TEST_F(ExecutionTest, AJournalThatCannotBeWrittenStopsTheWorkAndNotTheAgent) {
   full = false;
   clock_.Advance(std::chrono::seconds(2));
   Settle();
-  ::tallyman::Runs(spec).Check(control_.outcomes);
+  ::tallyman::agent::Runs(spec).Check(control_.outcomes);
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -7,7 +7,7 @@
 #include "agent/execution_step.h"
 #include "agent/told.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 NextStep Execution::Step::Undo(const Error& why) const {
   NextStep next = GoTo(Stage::kUndoStop);
@@ -21,8 +21,7 @@ NextStep Execution::Step::UndoStop() {
     Tried tried = Try(runtime().Remove(command.node_id), "removing what it left", patience);
     if (tried.what == Tried::What::kAgain) return std::move(tried.again);
     if (!tried.is_done()) return FinishFailed(&tried.error);
-    return Finish(
-        {.result = CommandResult::kRollback, .config_id = {}, .message = command.failure});
+    return Finish({.result = CommandResult::kRollback, .message = command.failure});
   }
   Tried tried = Try(runtime().Stop(command.node_id), "stopping it", patience);
   if (tried.what == Tried::What::kAgain) return std::move(tried.again);
@@ -114,4 +113,4 @@ Execution::Step::Awaited Execution::Step::AwaitHealth(std::string& why) const {
   return Awaited::kNever;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

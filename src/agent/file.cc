@@ -8,7 +8,7 @@
 
 #include "agent/system_error.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 Status WriteAll(int fd, std::string_view text, const std::string& path) {
@@ -94,4 +94,4 @@ Status RemoveTree(const std::filesystem::path& path) {
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // Owns a descriptor. Movable; one owner at a time.
 class FileDescriptor {
@@ -54,4 +54,4 @@ Status MakeDirectories(const std::filesystem::path& path);
 // error. REQUIRES: nothing below it is mounted.
 Status RemoveTree(const std::filesystem::path& path);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

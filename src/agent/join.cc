@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr char kHostId[] = "host_id";
@@ -43,7 +43,7 @@ Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
   return identity;
 }
 
-Result<HostIdentity> Join(Client& client, SqliteJournal& journal, SecretSource& secrets,
+Result<HostIdentity> Join(client::Client& client, SqliteJournal& journal, SecretSource& secrets,
                           const std::filesystem::path& token_file, const std::string& join_token,
                           const MachineFacts& facts) {
   v1::JoinRequest request;
@@ -82,4 +82,4 @@ Result<HostIdentity> Join(Client& client, SqliteJournal& journal, SecretSource& 
   return identity;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

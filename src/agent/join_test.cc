@@ -8,11 +8,11 @@
 #include "tallyman/v1/agent.pb.h"
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 // Takes joins as the control plane does: a join token serves once, or again with the same nonce.
-class JoinDesk final : public Client {
+class JoinDesk final : public client::Client {
  public:
   Status Call(std::string_view method, const google::protobuf::Message& request,
               google::protobuf::Message& response) override {
@@ -119,4 +119,4 @@ TEST_F(JoinTest, AnotherAgentCannotUseTheSameJoinToken) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

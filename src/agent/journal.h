@@ -18,7 +18,7 @@
 #include "model/ids.h"
 #include "model/report.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // The stage of a command. From kFetched to kDone they are taken in this order, each kind of command
 // using its own selection; the undo stages follow a failed step:
@@ -43,13 +43,6 @@ enum class Stage {
   kDone,  // has an outcome, which is reported until it was processed
 };
 
-template <>
-struct EnumText<Stage> {
-  static constexpr std::array<std::string_view, 13> kWords = {
-      "fetched",   "accepted",     "prepare",    "stop",       "install", "start", "await",
-      "undo_stop", "undo_install", "undo_start", "undo_await", "remove",  "done"};
-};
-
 // The results that an agent gives; proto/tallyman/v1/agent.proto defines them.
 enum class CommandResult {
   kOk,
@@ -61,24 +54,7 @@ enum class CommandResult {
   kInternalError
 };
 
-template <>
-struct EnumText<CommandResult> {
-  static constexpr std::array<std::string_view, 7> kWords = {"ok",
-                                                             "node_upgrade_rollback",
-                                                             "node_upgrade_failure",
-                                                             "blocking_job_running",
-                                                             "not_supported",
-                                                             "node_not_found",
-                                                             "internal_error"};
-};
-
 enum class RunState { kNone, kRunning, kStopped, kFailed };
-
-template <>
-struct EnumText<RunState> {
-  static constexpr std::array<std::string_view, 4> kWords = {"none", "running", "stopped",
-                                                             "failed"};
-};
 
 struct CommandOutcome {
   CommandResult result = CommandResult::kOk;
@@ -111,11 +87,6 @@ struct JournalCommand {
 
 // The repair still due for a node whose command failed and could not be undone.
 enum class Mending { kNothing, kPutBack, kRemove };
-
-template <>
-struct EnumText<Mending> {
-  static constexpr std::array<std::string_view, 3> kWords = {"nothing", "put_back", "remove"};
-};
 
 // The intended state of a node: the last that worked.
 struct JournalNode {
@@ -186,5 +157,38 @@ inline void Apply(const JournalChange& change, JournalState& state) {
   if (change.next_sequence) state.next_sequence = *change.next_sequence;
   if (change.next_incident) state.next_incident = *change.next_incident;
 }
+
+}  // namespace tallyman::agent
+
+namespace tallyman {
+
+template <>
+struct EnumText<agent::Stage> {
+  static constexpr std::array<std::string_view, 13> kWords = {
+      "fetched",   "accepted",     "prepare",    "stop",       "install", "start", "await",
+      "undo_stop", "undo_install", "undo_start", "undo_await", "remove",  "done"};
+};
+
+template <>
+struct EnumText<agent::CommandResult> {
+  static constexpr std::array<std::string_view, 7> kWords = {"ok",
+                                                             "node_upgrade_rollback",
+                                                             "node_upgrade_failure",
+                                                             "blocking_job_running",
+                                                             "not_supported",
+                                                             "node_not_found",
+                                                             "internal_error"};
+};
+
+template <>
+struct EnumText<agent::RunState> {
+  static constexpr std::array<std::string_view, 4> kWords = {"none", "running", "stopped",
+                                                             "failed"};
+};
+
+template <>
+struct EnumText<agent::Mending> {
+  static constexpr std::array<std::string_view, 3> kWords = {"nothing", "put_back", "remove"};
+};
 
 }  // namespace tallyman

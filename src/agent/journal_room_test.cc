@@ -14,7 +14,7 @@
 #include "base/system.h"
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr int64_t kMega = 1 << 20;
@@ -62,9 +62,7 @@ class JournalRoomTest : public testing::Test {
   JournalCommand Command() {
     JournalCommand command{.id = ids_.New<CommandId>(),
                            .node_id = ids_.New<NodeId>(),
-                           .payload = std::string(3000, 'p'),
-                           .failure = {},
-                           .outcome = {.config_id = {}, .message = {}}};
+                           .payload = std::string(3000, 'p')};
     return command;
   }
 
@@ -150,4 +148,4 @@ TEST_F(JournalRoomTest, SaysWhenThereIsNoRoomToKeepAndWorksOn) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -6,7 +6,7 @@
 #include "agent/told.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::microseconds;
@@ -51,7 +51,8 @@ struct LogSender::Answer {
   SteadyTime not_before{};  // earliest time of the next attempt
 };
 
-LogSender::LogSender(Client& client, LogSource& source, Clock& clock, LogSenderOptions options)
+LogSender::LogSender(client::Client& client, LogSource& source, Clock& clock,
+                     LogSenderOptions options)
     : client_(client), source_(source), clock_(clock), options_(options) {}
 
 LogSender::~LogSender() = default;
@@ -202,4 +203,4 @@ void LogSender::Run(std::stop_token stop) {
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

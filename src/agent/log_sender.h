@@ -22,7 +22,7 @@
 #include "model/ids.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 struct LogSenderOptions {
   size_t answers_max = 16;
@@ -39,7 +39,7 @@ struct LogSenderOptions {
 class LogSender {
  public:
   // Owns none of them.
-  LogSender(Client& client, LogSource& source, Clock& clock, LogSenderOptions options = {});
+  LogSender(client::Client& client, LogSource& source, Clock& clock, LogSenderOptions options = {});
   ~LogSender();
   LogSender(const LogSender&) = delete;
   LogSender& operator=(const LogSender&) = delete;
@@ -62,7 +62,7 @@ class LogSender {
   void MakePart(Answer& answer);
   void Send(Answer& answer);
 
-  Client& client_;
+  client::Client& client_;
   LogSource& source_;
   Clock& clock_;
   const LogSenderOptions options_;
@@ -73,4 +73,4 @@ class LogSender {
   std::map<std::string, std::shared_ptr<Answer>> answers_;  // by id
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

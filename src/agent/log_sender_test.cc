@@ -8,7 +8,7 @@
 
 #include "base/system.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::seconds;
@@ -45,7 +45,7 @@ class FakeSource final : public LogSource {
 };
 
 // The other side: takes parts and says what it is told to say.
-class FakeControl final : public Client {
+class FakeControl final : public client::Client {
  public:
   Status Call(std::string_view, const google::protobuf::Message& request,
               google::protobuf::Message& response) override {
@@ -315,4 +315,4 @@ TEST_F(Sender, RunsOnOneThreadUntilItIsStopped) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

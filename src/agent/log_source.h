@@ -9,7 +9,7 @@
 #include "base/result.h"
 #include "model/ids.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // A line that a node printed.
 struct NodeLogLine {
@@ -45,4 +45,4 @@ class LogSource {
   virtual Result<LogPosition> FindLogTail(const NodeId& node_id, int64_t lines) = 0;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

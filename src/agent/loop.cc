@@ -7,7 +7,7 @@
 #include "base/random.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::milliseconds;
@@ -162,4 +162,4 @@ void AgentLoop::Run(std::stop_token stop) {
   for (std::jthread& thread : threads) thread.join();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -21,7 +21,7 @@ namespace tallyman::v1 {
 class WatchCommandsResponse;
 }  // namespace tallyman::v1
 
-namespace tallyman {
+namespace tallyman::agent {
 
 struct LoopOptions {
   // A third of them for each lane (turns.h).
@@ -75,4 +75,4 @@ class AgentLoop {
   bool fetch_ = false;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

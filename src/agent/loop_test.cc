@@ -5,7 +5,7 @@
 #include "agent/testing_agent.h"
 #include "base/system.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 using std::chrono::milliseconds;
@@ -186,4 +186,4 @@ TEST_F(LoopTest, ComesToItsEndWhileItWaitsForEverything) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

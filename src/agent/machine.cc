@@ -9,7 +9,7 @@
 #include "agent/system_error.h"
 #include "base/bytes.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr int64_t kJournalBytes = 64 * kMebi;
@@ -70,4 +70,4 @@ Capacity PlanCapacity(const Resources& machine, const DiskRoom& disk, const Disk
   return capacity;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -7,7 +7,7 @@
 #include "base/result.h"
 #include "model/resources.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // Cores, memory, and the size of the file system of `directory`. INTERNAL CAPACITY_NOT_MEASURED.
 Result<Resources> MeasureMachine(const std::filesystem::path& directory);
@@ -39,4 +39,4 @@ struct DiskUse {
 // nodes' disks, minus the floor and the space for nodes' logs and the journal. Never negative.
 Capacity PlanCapacity(const Resources& machine, const DiskRoom& disk, const DiskUse& use);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

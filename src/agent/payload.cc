@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 namespace json = boost::json;
@@ -102,4 +102,4 @@ Result<NodeSpec> ParseAsInstalled(std::string_view payload) {
   return spec;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -9,7 +9,7 @@
 #include "agent/runtime.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // INVALID_ARGUMENT PAYLOAD_INVALID, naming the field, when it does not have that form. Unknown
 // parts are ignored.
@@ -22,4 +22,4 @@ int64_t KeptDisk(std::string_view payload);
 // As the node is on its machine: with the disk that it has kept.
 Result<NodeSpec> ParseAsInstalled(std::string_view payload);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

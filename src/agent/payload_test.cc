@@ -4,7 +4,7 @@
 
 #include "model/command.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 std::string Rendered() {
@@ -72,4 +72,4 @@ TEST(ParsePayload, ComesBackFromAnyPrefixOfAPayload) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

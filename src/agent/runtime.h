@@ -24,7 +24,7 @@
 #include "model/report.h"
 #include "model/resources.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // Everything from which a node's container is made.
 struct NodeSpec {
@@ -154,4 +154,4 @@ class Runtime : public LogSource {
   virtual Result<std::vector<ObservedNode>> List() = 0;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain(200);
@@ -203,7 +203,7 @@ Result<std::vector<ObservedNode>> SimulatedRuntime::List() {
 Result<LogPart> SimulatedRuntime::ReadLog(const NodeId& node_id, const LogPosition& from,
                                           size_t lines_max) {
   std::lock_guard lock(mutex_);
-  LogPart part{.lines = {}, .next = from};
+  LogPart part{.next = from};
   auto found = nodes_.find(node_id);
   if (found == nodes_.end()) return part;
   const SimulatedNode& node = found->second;
@@ -352,4 +352,4 @@ std::map<NodeId, SimulatedData> SimulatedRuntime::Data() {
   return all;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -13,7 +13,7 @@
 
 #include "agent/runtime.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // What a node has on its disk. A power cut takes what was not synced.
 struct SimulatedData {
@@ -57,7 +57,7 @@ class SimulatedRuntime final : public Runtime {
   int64_t CountProbes(const NodeId& node_id);
   void SetDiskProblem(const NodeId& node_id, std::string problem);
   // The container ends by itself. Nothing happens where none runs.
-  void Crash(const NodeId& node_id, ReportedEnd end = {.exit_code = 1, .at = {}, .output = {}});
+  void Crash(const NodeId& node_id, ReportedEnd end = {.exit_code = 1});
   // Nothing of the node can be read, until it is installed again or removed.
   void Break(const NodeId& node_id);
   // The container's files are gone; its data remain.
@@ -130,4 +130,4 @@ class SimulatedRuntime final : public Runtime {
   std::map<NodeId, Job> jobs_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -9,7 +9,7 @@
 #include "agent/file.h"
 #include "agent/system_error.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr int64_t kVersion = 2;
@@ -49,9 +49,9 @@ std::optional<std::string> ToBlob(const std::optional<ReportedEnd>& end) {
   return EndToBytes(*end);
 }
 
-std::optional<SqliteBlob> AsBlob(const std::optional<std::string>& bytes) {
+std::optional<sqlite::SqliteBlob> AsBlob(const std::optional<std::string>& bytes) {
   if (!bytes) return std::nullopt;
-  return SqliteBlob{*bytes};
+  return sqlite::SqliteBlob{*bytes};
 }
 
 // Allocates space, also beyond the end of the file. Returns why it cannot; empty: it could.
@@ -71,7 +71,7 @@ std::string Allocate(const std::string& path, int64_t bytes) {
 // Rolls back the transaction unless it is committed.
 class Transaction {
  public:
-  explicit Transaction(SqliteConnection& connection) : connection_(connection) {}
+  explicit Transaction(sqlite::SqliteConnection& connection) : connection_(connection) {}
   ~Transaction() {
     if (connection_.in_transaction()) connection_.Rollback();
   }
@@ -81,20 +81,19 @@ class Transaction {
   Status Commit() { return connection_.Execute("COMMIT"); }
 
  private:
-  SqliteConnection& connection_;
+  sqlite::SqliteConnection& connection_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(const std::string& path,
-                                                           StatementHook hook,
+                                                           sqlite::StatementHook hook,
                                                            const JournalRoom& room) {
   // Before the database is open, because closing a descriptor releases the process's other locks on
   // the file.
   std::string problem = Allocate(path, room.database_bytes);
-  ASSIGN_OR_RETURN(
-      auto connection,
-      SqliteConnection::Open(path, {.create = true, .vfs = {}, .hook = std::move(hook)}));
+  ASSIGN_OR_RETURN(auto connection,
+                   sqlite::SqliteConnection::Open(path, {.create = true, .hook = std::move(hook)}));
   std::unique_ptr<SqliteJournal> journal(new SqliteJournal(std::move(connection)));
   RETURN_IF_ERROR(journal->Prepare());
   // Only after the database exists: an empty database would delete a log that it finds.
@@ -113,7 +112,7 @@ Status SqliteJournal::Prepare() {
   RETURN_IF_ERROR(transaction.Begin());
   int64_t version = 0;
   {
-    SqliteQuery query = connection_->Query("PRAGMA user_version");
+    sqlite::SqliteQuery query = connection_->Query("PRAGMA user_version");
     ASSIGN_OR_RETURN(bool found, query.Next());
     if (found) RETURN_IF_ERROR(query.Read(version));
   }
@@ -137,7 +136,7 @@ Status SqliteJournal::Migrate(int64_t version) {
 Result<JournalState> SqliteJournal::Load() {
   std::lock_guard lock(mutex_);
   JournalState state;
-  SqliteQuery commands = connection_->Query(
+  sqlite::SqliteQuery commands = connection_->Query(
       "SELECT id, node_id, seq, attempt, kind, payload, stage, failure, undo_incomplete, result, "
       "config_id, run_state, retry_after_seconds, message FROM commands");
   while (true) {
@@ -151,7 +150,7 @@ Result<JournalState> SqliteJournal::Load() {
                                   command.outcome.retry_after_seconds, command.outcome.message));
     state.commands[command.id] = std::move(command);
   }
-  SqliteQuery nodes = connection_->Query(
+  sqlite::SqliteQuery nodes = connection_->Query(
       "SELECT node_id, payload, should_run, failed, mending, restarts, last_end FROM nodes");
   while (true) {
     ASSIGN_OR_RETURN(bool found, nodes.Next());
@@ -170,14 +169,15 @@ Result<JournalState> SqliteJournal::Load() {
 }
 
 Status SqliteJournal::LoadNumber(std::string_view name, int64_t& number) {
-  SqliteQuery query = connection_->Query("SELECT CAST(value AS INTEGER) FROM facts WHERE name = ?");
+  sqlite::SqliteQuery query =
+      connection_->Query("SELECT CAST(value AS INTEGER) FROM facts WHERE name = ?");
   query.Bind(name);
   ASSIGN_OR_RETURN(bool found, query.Next());
   return found ? query.Read(number) : Status();
 }
 
 Status SqliteJournal::LoadIncidents(JournalState& state) {
-  SqliteQuery query = connection_->Query(
+  sqlite::SqliteQuery query = connection_->Query(
       "SELECT number, kind, node_id, at, count, message, container_end FROM incidents");
   while (true) {
     ASSIGN_OR_RETURN(bool found, query.Next());
@@ -199,7 +199,7 @@ Status SqliteJournal::Save(const JournalChange& change) {
 
 Status SqliteJournal::Write(const JournalChange& change) {
   for (const JournalCommand& command : change.put_commands) {
-    SqliteQuery query = connection_->Query(
+    sqlite::SqliteQuery query = connection_->Query(
         "INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query.Bind(command.id, command.node_id, command.seq, command.attempt, command.kind,
                command.payload, command.stage, command.failure, command.undo_incomplete,
@@ -208,7 +208,7 @@ Status SqliteJournal::Write(const JournalChange& change) {
     RETURN_IF_ERROR(query.Run());
   }
   for (const CommandId& id : change.erased_commands) {
-    SqliteQuery query = connection_->Query("DELETE FROM commands WHERE id = ?");
+    sqlite::SqliteQuery query = connection_->Query("DELETE FROM commands WHERE id = ?");
     query.Bind(id);
     RETURN_IF_ERROR(query.Run());
   }
@@ -216,7 +216,7 @@ Status SqliteJournal::Write(const JournalChange& change) {
   RETURN_IF_ERROR(WriteIncidents(change));
   auto put_number = [&](std::string_view name, const std::optional<int64_t>& number) -> Status {
     if (!number) return {};
-    SqliteQuery query = connection_->Query("INSERT OR REPLACE INTO facts VALUES (?, ?)");
+    sqlite::SqliteQuery query = connection_->Query("INSERT OR REPLACE INTO facts VALUES (?, ?)");
     query.Bind(name, std::to_string(*number));
     return query.Run();
   };
@@ -226,7 +226,7 @@ Status SqliteJournal::Write(const JournalChange& change) {
 
 Status SqliteJournal::WriteNodes(const JournalChange& change) {
   for (const JournalNode& node : change.put_nodes) {
-    SqliteQuery query = connection_->Query(
+    sqlite::SqliteQuery query = connection_->Query(
         "INSERT OR REPLACE INTO nodes (node_id, payload, should_run, failed, mending, restarts, "
         "last_end) VALUES (?, ?, ?, ?, ?, ?, ?)");
     const std::optional<std::string> end = ToBlob(node.last_end);
@@ -235,7 +235,7 @@ Status SqliteJournal::WriteNodes(const JournalChange& change) {
     RETURN_IF_ERROR(query.Run());
   }
   for (const NodeId& id : change.erased_nodes) {
-    SqliteQuery query = connection_->Query("DELETE FROM nodes WHERE node_id = ?");
+    sqlite::SqliteQuery query = connection_->Query("DELETE FROM nodes WHERE node_id = ?");
     query.Bind(id);
     RETURN_IF_ERROR(query.Run());
   }
@@ -244,12 +244,12 @@ Status SqliteJournal::WriteNodes(const JournalChange& change) {
 
 Status SqliteJournal::WriteIncidents(const JournalChange& change) {
   for (int64_t number : change.erased_incidents) {
-    SqliteQuery query = connection_->Query("DELETE FROM incidents WHERE number = ?");
+    sqlite::SqliteQuery query = connection_->Query("DELETE FROM incidents WHERE number = ?");
     query.Bind(number);
     RETURN_IF_ERROR(query.Run());
   }
   for (const JournalIncident& one : change.put_incidents) {
-    SqliteQuery query =
+    sqlite::SqliteQuery query =
         connection_->Query("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?)");
     const std::optional<std::string> end = ToBlob(one.end);
     query.Bind(one.number, one.kind, one.node_id, one.at, one.count, one.message, AsBlob(end));
@@ -260,7 +260,7 @@ Status SqliteJournal::WriteIncidents(const JournalChange& change) {
 
 Result<std::string> SqliteJournal::Fact(const std::string& name) {
   std::lock_guard lock(mutex_);
-  SqliteQuery query = connection_->Query("SELECT value FROM facts WHERE name = ?");
+  sqlite::SqliteQuery query = connection_->Query("SELECT value FROM facts WHERE name = ?");
   query.Bind(name);
   std::string value;
   ASSIGN_OR_RETURN(bool found, query.Next());
@@ -270,9 +270,9 @@ Result<std::string> SqliteJournal::Fact(const std::string& name) {
 
 Status SqliteJournal::SetFact(const std::string& name, const std::string& value) {
   std::lock_guard lock(mutex_);
-  SqliteQuery query = connection_->Query("INSERT OR REPLACE INTO facts VALUES (?, ?)");
+  sqlite::SqliteQuery query = connection_->Query("INSERT OR REPLACE INTO facts VALUES (?, ?)");
   query.Bind(name, value);
   return query.Run();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

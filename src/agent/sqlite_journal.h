@@ -13,7 +13,7 @@
 #include "agent/journal.h"
 #include "sqlite/connection.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // The number of bytes allocated for each file. 0: none.
 struct JournalRoom {
@@ -30,7 +30,7 @@ class SqliteJournal final : public Journal {
  public:
   // Creates the file when it is not there. `hook`: for tests of faults.
   static Result<std::unique_ptr<SqliteJournal>> Open(const std::string& path,
-                                                     StatementHook hook = {},
+                                                     sqlite::StatementHook hook = {},
                                                      const JournalRoom& room = {});
 
   Result<JournalState> Load() override;
@@ -44,7 +44,7 @@ class SqliteJournal final : public Journal {
   const std::string& room_problem() const { return room_problem_; }
 
  private:
-  explicit SqliteJournal(std::unique_ptr<SqliteConnection> connection)
+  explicit SqliteJournal(std::unique_ptr<sqlite::SqliteConnection> connection)
       : connection_(std::move(connection)) {}
   Status Prepare();
   Status Migrate(int64_t version);
@@ -55,8 +55,8 @@ class SqliteJournal final : public Journal {
   Status WriteIncidents(const JournalChange& change);
 
   std::mutex mutex_;
-  std::unique_ptr<SqliteConnection> connection_;
+  std::unique_ptr<sqlite::SqliteConnection> connection_;
   std::string room_problem_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -6,8 +6,10 @@
 #include "base/system.h"
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
+
+using namespace tallyman::sqlite;
 
 class SqliteJournalTest : public testing::Test {
  protected:
@@ -45,12 +47,7 @@ TEST_F(SqliteJournalTest, GivesBackWhatItWasGiven) {
   JournalNode node{
       .node_id = command.node_id, .payload = "{}", .should_run = false, .failed = true};
   auto journal = Open();
-  ASSERT_TRUE(journal
-                  ->Save({.put_commands = {command},
-                          .erased_commands = {},
-                          .put_nodes = {node},
-                          .erased_nodes = {},
-                          .next_sequence = 41})
+  ASSERT_TRUE(journal->Save({.put_commands = {command}, .put_nodes = {node}, .next_sequence = 41})
                   .has_value());
   journal.reset();
   journal = Open();
@@ -113,7 +110,7 @@ PRAGMA user_version = 1;
 
 TEST_F(SqliteJournalTest, ReadsAndKeepsTheJournalOfTheLastRelease) {
   {
-    auto connection = SqliteConnection::Open(path(), {.create = true, .vfs = {}, .hook = {}});
+    auto connection = SqliteConnection::Open(path(), {.create = true});
     ASSERT_TRUE((*connection)->Execute("PRAGMA journal_mode = WAL").has_value());
     ASSERT_TRUE((*connection)->Execute(kVersion1).has_value());
   }
@@ -178,7 +175,7 @@ TEST_F(SqliteJournalTest, KeepsIncidentsAndHowNodesEnded) {
 
 TEST_F(SqliteJournalTest, RefusesAJournalOfANewerAgent) {
   Open();
-  auto connection = SqliteConnection::Open(path(), {.vfs = {}, .hook = {}});
+  auto connection = SqliteConnection::Open(path(), {});
   ASSERT_TRUE((*connection)->Execute("PRAGMA user_version = 3").has_value());
   connection->reset();
   auto opened = SqliteJournal::Open(path());
@@ -195,4 +192,4 @@ TEST_F(SqliteJournalTest, KeepsFacts) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

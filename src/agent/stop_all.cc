@@ -6,7 +6,7 @@
 #include <chrono>
 #include <thread>
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 constexpr std::chrono::milliseconds kLookMin(10);
@@ -78,4 +78,4 @@ Status StopAllNodes(Runtime& runtime, Log& log,
                                    failed, nodes.size())));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

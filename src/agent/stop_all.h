@@ -7,7 +7,7 @@
 #include "agent/runtime.h"
 #include "base/log.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 void SleepFor(std::chrono::milliseconds pause);
 
@@ -19,4 +19,4 @@ void SleepFor(std::chrono::milliseconds pause);
 Status StopAllNodes(Runtime& runtime, Log& log,
                     const std::function<void(std::chrono::milliseconds)>& wait = SleepFor);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -6,7 +6,7 @@
 #include "base/id_source.h"
 #include "base/system.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 class StopAllTest : public testing::Test {
@@ -78,4 +78,4 @@ TEST_F(StopAllTest, AMachineWithoutNodesIsStoppedAtOnce) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 inline Error SystemError(std::string reason, std::string_view what, int error = errno) {
   Code code = Code::kInternal;
@@ -19,4 +19,4 @@ inline Error SystemError(std::string reason, std::string_view what, int error = 
       .With("errno", std::to_string(error));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

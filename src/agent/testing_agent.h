@@ -16,7 +16,7 @@
 #include "model/command.h"
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // Ends the agent where it is thrown.
 struct Killed {};
@@ -139,7 +139,7 @@ class AgentTest : public testing::Test {
   }
 
   TempDir dir_{TempDir::Fast()};
-  StatementHook hook_;
+  sqlite::StatementHook hook_;
   AgentOptions options_;
   ManualClock clock_{FromMicros(1'800'000'000'000'000)};
   SeededRandom random_{7};
@@ -154,4 +154,4 @@ class AgentTest : public testing::Test {
   int64_t seq_ = 0;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

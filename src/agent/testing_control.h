@@ -14,9 +14,9 @@
 #include "model/ids.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
-class TestingControl final : public Client {
+class TestingControl final : public client::Client {
  public:
   Status Call(std::string_view method, const google::protobuf::Message& request,
               google::protobuf::Message& response) override {
@@ -103,4 +103,4 @@ class TestingControl final : public Client {
   }
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 // The end of a container's output.
 inline constexpr size_t kOutputBytesMax = 2000;
@@ -14,4 +14,4 @@ inline constexpr size_t kOutputBytesMax = 2000;
 // A message, a problem, a name.
 inline std::string Told(std::string_view text) { return CleanText(text, 1000); }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -9,7 +9,7 @@
 
 #include "model/ids.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 
 enum class Lane {
   kCare,     // nodes that should run: health and restarts
@@ -49,4 +49,4 @@ class Turns {
   std::map<std::pair<Lane, NodeId>, uint64_t> nodes_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent

@@ -8,7 +8,7 @@
 #include "base/id_source.h"
 #include "base/system.h"
 
-namespace tallyman {
+namespace tallyman::agent {
 namespace {
 
 TEST(Turns, GoByLaneThenByOrgThenByNodeToWhoeverWaitedTheLongest) {
@@ -43,4 +43,4 @@ TEST(Turns, GoByLaneThenByOrgThenByNodeToWhoeverWaitedTheLongest) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent

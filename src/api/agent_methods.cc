@@ -7,7 +7,7 @@
 #include "control/hosts/reports.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 std::optional<OutcomeResult> FromReport(v1::OutcomeResult result) {
@@ -44,31 +44,32 @@ Result<std::optional<ConfigId>> ConfigOf(const std::string& text, const std::str
   return std::optional(id);
 }
 
-Status DoJoin(Control& control, Call call, const v1::JoinRequest& request, Done done) {
-  JoinHostRequest wanted{.join_token = request.join_token(),
-                         .nonce = request.nonce(),
-                         .known_as = request.host_id(),
-                         .hostname = request.facts().hostname(),
-                         .capacity = FromMessage(request.facts().capacity())};
-  auto encode = [](const JoinedHost& joined) {
+Status DoJoin(control::Control& control, control::Call call, const v1::JoinRequest& request,
+              control::Done done) {
+  control::JoinHostRequest wanted{.join_token = request.join_token(),
+                                  .nonce = request.nonce(),
+                                  .known_as = request.host_id(),
+                                  .hostname = request.facts().hostname(),
+                                  .capacity = FromMessage(request.facts().capacity())};
+  auto encode = [](const control::JoinedHost& joined) {
     v1::JoinResponse response;
     response.set_host_id(joined.host_id.ToString());
     response.set_host(joined.host);
     response.set_host_token(joined.token);
     return Serialize(response);
   };
-  Run(control, std::move(call), JoinHost, wanted, encode, std::move(done));
+  control::Run(control, std::move(call), control::JoinHost, wanted, encode, std::move(done));
   return {};
 }
 
-std::string EncodeCommands(const HandedCommands& handed) {
+std::string EncodeCommands(const control::HandedCommands& handed) {
   v1::FetchCommandsResponse response;
-  for (const HandedCommands::Entry& entry : handed.commands) {
+  for (const control::HandedCommands::Entry& entry : handed.commands) {
     const Command& command = entry.command;
     v1::HandedCommand& out = *response.add_commands();
     out.set_command_id(command.id.ToString());
     out.set_attempt(command.attempt);
-    out.set_kind(tallyman::ToMessage(command.kind));
+    out.set_kind(api::ToMessage(command.kind));
     out.set_node_id(command.node_id.ToString());
     out.set_node(entry.node);
     out.set_seq(command.seq);
@@ -81,15 +82,16 @@ std::string EncodeCommands(const HandedCommands& handed) {
   return Serialize(response);
 }
 
-Status DoFetchCommands(Control& control, Call call, const v1::FetchCommandsRequest& request,
-                       Done done) {
-  Run(control, std::move(call), FetchCommands, request.max_commands(), EncodeCommands,
-      std::move(done));
+Status DoFetchCommands(control::Control& control, control::Call call,
+                       const v1::FetchCommandsRequest& request, control::Done done) {
+  control::Run(control, std::move(call), control::FetchCommands, request.max_commands(),
+               EncodeCommands, std::move(done));
   return {};
 }
 
-Result<ReportRequest::Outcome> FromReport(const v1::Outcome& from, const std::string& field) {
-  ReportRequest::Outcome to;
+Result<control::ReportRequest::Outcome> FromReport(const v1::Outcome& from,
+                                                   const std::string& field) {
+  control::ReportRequest::Outcome to;
   ASSIGN_OR_RETURN(to.id, IdOf<CommandId>(from.command_id(), field + ".command_id"));
   to.attempt = from.attempt();
   auto result = FromReport(from.result());
@@ -162,8 +164,8 @@ Result<NodeReport> FromReport(const v1::NodeStatus& from, const std::string& fie
   return to;
 }
 
-Result<ReportRequest> FromReport(const v1::ReportRequest& from) {
-  ReportRequest to;
+Result<control::ReportRequest> FromReport(const v1::ReportRequest& from) {
+  control::ReportRequest to;
   to.sequence = from.sequence();
   for (int i = 0; i < from.acks_size(); ++i) {
     const v1::Ack& ack = from.acks(i);
@@ -181,7 +183,7 @@ Result<ReportRequest> FromReport(const v1::ReportRequest& from) {
     to.incidents.push_back(std::move(incident));
   }
   if (!from.has_status()) return to;
-  ReportRequest::Status& status = to.status.emplace(ReportRequest::Status{});
+  control::ReportRequest::Status& status = to.status.emplace(control::ReportRequest::Status{});
   status.complete = from.status().complete();
   status.capacity = FromMessage(from.status().capacity());
   status.agent_version = from.status().agent_version();
@@ -196,38 +198,40 @@ Result<ReportRequest> FromReport(const v1::ReportRequest& from) {
   return to;
 }
 
-std::string EncodeReport(const ReportAnswer& answer) {
+std::string EncodeReport(const control::ReportAnswer& answer) {
   v1::ReportResponse response;
   response.set_ignored(answer.ignored);
   response.set_next_sequence(answer.next_sequence);
   response.set_incidents_processed(answer.incidents_processed);
-  for (const ReportAnswer::Verdict& verdict : answer.acks) {
+  for (const control::ReportAnswer::Verdict& verdict : answer.acks) {
     v1::AckAnswer& out = *response.add_acks();
     out.set_command_id(verdict.id.ToString());
     out.set_attempt(verdict.attempt);
     out.set_accepted(verdict.reason.empty());
     out.set_reason(std::string(verdict.reason));
   }
-  for (const ReportAnswer::Verdict& verdict : answer.outcomes) {
+  for (const control::ReportAnswer::Verdict& verdict : answer.outcomes) {
     v1::OutcomeAnswer& out = *response.add_outcomes();
     out.set_command_id(verdict.id.ToString());
     out.set_attempt(verdict.attempt);
-    if (verdict.state) out.set_state(tallyman::ToMessage(*verdict.state));
+    if (verdict.state) out.set_state(api::ToMessage(*verdict.state));
     out.set_reason(std::string(verdict.reason));
   }
-  for (const Warning& warning : answer.warnings)
-    *response.add_warnings() = tallyman::ToMessage(warning);
+  for (const planner::Warning& warning : answer.warnings)
+    *response.add_warnings() = api::ToMessage(warning);
   return Serialize(response);
 }
 
-Status DoReport(Control& control, Call call, const v1::ReportRequest& request, Done done) {
+Status DoReport(control::Control& control, control::Call call, const v1::ReportRequest& request,
+                control::Done done) {
   // Who may not call hears that first.
-  auto report = [](const Authorized& by,
-                   const v1::ReportRequest& from) -> Result<Proposal<ReportAnswer>> {
-    ASSIGN_OR_RETURN(ReportRequest wanted, FromReport(from));
-    return ReportOfHost(by, std::move(wanted));
+  auto report =
+      [](const control::Authorized& by,
+         const v1::ReportRequest& from) -> Result<control::Proposal<control::ReportAnswer>> {
+    ASSIGN_OR_RETURN(control::ReportRequest wanted, FromReport(from));
+    return control::ReportOfHost(by, std::move(wanted));
   };
-  Run(control, std::move(call), report, request, EncodeReport, std::move(done));
+  control::Run(control, std::move(call), report, request, EncodeReport, std::move(done));
   return {};
 }
 
@@ -242,4 +246,4 @@ std::vector<Method> AgentMethods() {
   };
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

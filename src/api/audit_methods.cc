@@ -9,7 +9,7 @@
 #include "control/reads/queries.h"
 #include "tallyman/v1/audit.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 constexpr int64_t kDriftsDefault = 1000;
@@ -46,17 +46,18 @@ v1::MachineFinding MessageOf(const MachineFinding& finding) {
 static_assert(v1::MACHINE_KIND_IMAGE == 1 && static_cast<int>(MachineKind::kImage) == 0);
 static_assert(v1::MACHINE_KIND_ORPHAN == 5 && static_cast<int>(MachineKind::kOrphan) == 4);
 
-Result<v1::RunAuditResponse> DoRunAudit(Control& control, const Call& call,
+Result<v1::RunAuditResponse> DoRunAudit(control::Control& control, const control::Call& call,
                                         const v1::RunAuditRequest& request) {
   if (request.max_drifts() < 0) {
     return Fail(InvalidField(
         "INVALID_COUNT", "max_drifts",
         fmt::format("is {}: use 1 or more, or 0 for {}", request.max_drifts(), kDriftsDefault)));
   }
-  AuditRequest wanted{
+  control::AuditRequest wanted{
       .hosts = Texts(request.hosts()),
       .drifts_max = request.max_drifts() == 0 ? kDriftsDefault : request.max_drifts()};
-  ASSIGN_OR_RETURN(AuditAnswer audit, Read(control, call, RunAudit, wanted));
+  ASSIGN_OR_RETURN(control::AuditAnswer audit,
+                   control::Read(control, call, control::RunAudit, wanted));
   v1::RunAuditResponse response;
   response.set_balanced(audit.balanced());
   response.set_host_count(audit.hosts);
@@ -74,33 +75,37 @@ Result<v1::RunAuditResponse> DoRunAudit(Control& control, const Call& call,
   return response;
 }
 
-std::string EncodeRepair(const RepairAnswer& repair) {
+std::string EncodeRepair(const control::RepairAnswer& repair) {
   v1::RepairDriftResponse response;
-  for (const Correction& correction : repair.corrections) {
+  for (const control::Correction& correction : repair.corrections) {
     v1::Correction& out = *response.add_corrections();
     *out.mutable_drift() = ToMessage(correction.drift);
     out.set_ledger_seq(correction.ledger_seq);
   }
   response.set_host_count(repair.hosts);
   for (const MachineFinding& finding : repair.machine) *response.add_machine() = MessageOf(finding);
-  for (const Warning& warning : repair.warnings) *response.add_warnings() = ToMessage(warning);
+  for (const planner::Warning& warning : repair.warnings)
+    *response.add_warnings() = ToMessage(warning);
   response.set_plan_token(repair.plan_token);
   response.set_applied(repair.applied);
   return Serialize(response);
 }
 
-Status DoRepairDrift(Control& control, Call call, const v1::RepairDriftRequest& request,
-                     Done done) {
-  RepairRequest wanted{.hosts = Texts(request.hosts()), .plan = PlanOf(request)};
-  Run(control, std::move(call), RepairDrift, wanted, EncodeRepair, std::move(done));
+Status DoRepairDrift(control::Control& control, control::Call call,
+                     const v1::RepairDriftRequest& request, control::Done done) {
+  control::RepairRequest wanted{.hosts = Texts(request.hosts()), .plan = PlanOf(request)};
+  control::Run(control, std::move(call), control::RepairDrift, wanted, EncodeRepair,
+               std::move(done));
   return {};
 }
 
-Result<v1::ListRequestsResponse> DoListRequests(Control& control, const Call& call,
+Result<v1::ListRequestsResponse> DoListRequests(control::Control& control,
+                                                const control::Call& call,
                                                 const v1::ListRequestsRequest& request) {
-  ASSIGN_OR_RETURN(Page<RequestRow> page, Read(control, call, ListRequests, ListOf(request)));
+  ASSIGN_OR_RETURN(control::Page<store::RequestRow> page,
+                   control::Read(control, call, control::ListRequests, ListOf(request)));
   v1::ListRequestsResponse response;
-  for (const RequestRow& row : page.rows) {
+  for (const store::RequestRow& row : page.rows) {
     const RequestRecord& record = row.record;
     v1::RequestEntry& out = *response.add_requests();
     *out.mutable_time() = ToMessage(record.created_at);
@@ -126,4 +131,4 @@ std::vector<Method> AuditMethods() {
   };
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

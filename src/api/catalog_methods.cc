@@ -9,7 +9,7 @@
 #include "control/reads/queries.h"
 #include "tallyman/v1/catalog.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 v1::Protocol MessageOf(const Protocol& protocol, const std::string& org) {
@@ -23,7 +23,7 @@ v1::Protocol MessageOf(const Protocol& protocol, const std::string& org) {
   return out;
 }
 
-v1::Image MessageOf(const ImageView& view) {
+v1::Image MessageOf(const control::ImageView& view) {
   const Image& image = *view.image;
   v1::Image out;
   out.set_id(image.id.ToString());
@@ -51,33 +51,38 @@ v1::Image MessageOf(const ImageView& view) {
   return out;
 }
 
-Status DoCreateProtocol(Control& control, Call call, const v1::CreateProtocolRequest& request,
-                        Done done) {
-  CreateProtocolRequest wanted{.key = request.key(), .name = request.name(), .org = request.org()};
-  auto encode = [](const CreatedProtocol& created) {
+Status DoCreateProtocol(control::Control& control, control::Call call,
+                        const v1::CreateProtocolRequest& request, control::Done done) {
+  control::CreateProtocolRequest wanted{
+      .key = request.key(), .name = request.name(), .org = request.org()};
+  auto encode = [](const control::CreatedProtocol& created) {
     v1::CreateProtocolResponse response;
     *response.mutable_protocol() = MessageOf(created.protocol, created.org);
     return Serialize(response);
   };
-  Run(control, std::move(call), CreateProtocol, wanted, encode, std::move(done));
+  control::Run(control, std::move(call), control::CreateProtocol, wanted, encode, std::move(done));
   return {};
 }
 
-Result<v1::ListProtocolsResponse> DoListProtocols(Control& control, const Call& call,
+Result<v1::ListProtocolsResponse> DoListProtocols(control::Control& control,
+                                                  const control::Call& call,
                                                   const v1::ListProtocolsRequest& request) {
-  ASSIGN_OR_RETURN(Page<ProtocolView> page, Read(control, call, ListProtocols, ListOf(request)));
+  ASSIGN_OR_RETURN(control::Page<control::ProtocolView> page,
+                   control::Read(control, call, control::ListProtocols, ListOf(request)));
   v1::ListProtocolsResponse response;
-  for (const ProtocolView& view : page.rows)
+  for (const control::ProtocolView& view : page.rows)
     *response.add_protocols() = MessageOf(view.protocol, view.org);
   response.set_next_page_token(page.next_page_token);
   return response;
 }
 
 Result<v1::ListProtocolVersionsResponse> DoListVersions(
-    Control& control, const Call& call, const v1::ListProtocolVersionsRequest& request) {
-  ASSIGN_OR_RETURN(Page<VersionView> page, Read(control, call, ListVersions, ListOf(request)));
+    control::Control& control, const control::Call& call,
+    const v1::ListProtocolVersionsRequest& request) {
+  ASSIGN_OR_RETURN(control::Page<control::VersionView> page,
+                   control::Read(control, call, control::ListVersions, ListOf(request)));
   v1::ListProtocolVersionsResponse response;
-  for (const VersionView& view : page.rows) {
+  for (const control::VersionView& view : page.rows) {
     const ProtocolVersion& version = view.row.version;
     v1::ProtocolVersion& out = *response.add_protocol_versions();
     out.set_id(version.id.ToString());
@@ -92,8 +97,8 @@ Result<v1::ListProtocolVersionsResponse> DoListVersions(
   return response;
 }
 
-Result<ImageSpec> SpecOf(const std::string& field, const v1::ImageSpec& spec, Time now) {
-  ImageSpec out;
+Result<control::ImageSpec> SpecOf(const std::string& field, const v1::ImageSpec& spec, Time now) {
+  control::ImageSpec out;
   out.protocol = spec.protocol();
   out.variant = spec.variant();
   out.semantic_version = spec.semantic_version();
@@ -115,10 +120,10 @@ Result<ImageSpec> SpecOf(const std::string& field, const v1::ImageSpec& spec, Ti
   return out;
 }
 
-std::string EncodeImages(const CreatedImages& created) {
+std::string EncodeImages(const control::CreatedImages& created) {
   v1::CreateImagesResponse response;
   int64_t skipped = 0;
-  for (const CreatedItem& item : created.items) {
+  for (const control::CreatedItem& item : created.items) {
     v1::ImageResult& result = *response.add_results();
     result.set_id(item.id);
     result.set_reference(item.name);
@@ -133,34 +138,37 @@ std::string EncodeImages(const CreatedImages& created) {
   return Serialize(response);
 }
 
-Status DoCreateImages(Control& control, Call call, const v1::CreateImagesRequest& request,
-                      Done done) {
-  CreateImagesRequest wanted{.images = {},
-                             .create_missing = request.create_missing(),
-                             .skip_existing = request.skip_existing(),
-                             .dry_run = request.dry_run()};
+Status DoCreateImages(control::Control& control, control::Call call,
+                      const v1::CreateImagesRequest& request, control::Done done) {
+  control::CreateImagesRequest wanted{.create_missing = request.create_missing(),
+                                      .skip_existing = request.skip_existing(),
+                                      .dry_run = request.dry_run()};
   Time now = control.clock().Now();
   for (int i = 0; i < request.images_size(); ++i) {
-    ASSIGN_OR_RETURN(ImageSpec spec, SpecOf(fmt::format("images[{}]", i), request.images(i), now));
+    ASSIGN_OR_RETURN(control::ImageSpec spec,
+                     SpecOf(fmt::format("images[{}]", i), request.images(i), now));
     wanted.images.push_back(std::move(spec));
   }
-  Run(control, std::move(call), CreateImages, wanted, EncodeImages, std::move(done));
+  control::Run(control, std::move(call), control::CreateImages, wanted, EncodeImages,
+               std::move(done));
   return {};
 }
 
-Result<v1::GetImageResponse> DoGetImage(Control& control, const Call& call,
+Result<v1::GetImageResponse> DoGetImage(control::Control& control, const control::Call& call,
                                         const v1::GetImageRequest& request) {
-  ASSIGN_OR_RETURN(ImageView view, Read(control, call, GetImage, request.image()));
+  ASSIGN_OR_RETURN(control::ImageView view,
+                   control::Read(control, call, control::GetImage, request.image()));
   v1::GetImageResponse response;
   *response.mutable_image() = MessageOf(view);
   return response;
 }
 
-Result<v1::ListImagesResponse> DoListImages(Control& control, const Call& call,
+Result<v1::ListImagesResponse> DoListImages(control::Control& control, const control::Call& call,
                                             const v1::ListImagesRequest& request) {
-  ASSIGN_OR_RETURN(Page<ImageView> page, Read(control, call, ListImages, ListOf(request)));
+  ASSIGN_OR_RETURN(control::Page<control::ImageView> page,
+                   control::Read(control, call, control::ListImages, ListOf(request)));
   v1::ListImagesResponse response;
-  for (const ImageView& view : page.rows) *response.add_images() = MessageOf(view);
+  for (const control::ImageView& view : page.rows) *response.add_images() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);
   return response;
 }
@@ -180,4 +188,4 @@ std::vector<Method> CatalogMethods() {
   };
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

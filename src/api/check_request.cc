@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -111,4 +111,4 @@ Status CheckMessage(const Message& message, const Place* outer) {
 
 Status CheckRequest(const Message& request) { return CheckMessage(request, nullptr); }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

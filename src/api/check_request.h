@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 inline constexpr size_t kTextBytesMax = size_t{64} * 1024;
 inline constexpr int kItemsMax = 100'000;
@@ -17,4 +17,4 @@ inline constexpr int kItemsMax = 100'000;
 // UNKNOWN_ENUM_VALUE.
 Status CheckRequest(const google::protobuf::Message& request);
 
-}  // namespace tallyman
+}  // namespace tallyman::api

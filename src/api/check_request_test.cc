@@ -8,7 +8,7 @@
 #include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 Error RefusalOf(const google::protobuf::Message& request) {
@@ -85,4 +85,4 @@ TEST(CheckRequest, RefusesNumbersThatAreNoValueOfAnEnum) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::api

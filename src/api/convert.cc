@@ -6,7 +6,7 @@
 
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 using google::protobuf::Timestamp;
@@ -96,7 +96,7 @@ v1::Drift ToMessage(const Drift& drift) {
   return out;
 }
 
-v1::Warning ToMessage(const Warning& warning) {
+v1::Warning ToMessage(const planner::Warning& warning) {
   v1::Warning out;
   out.set_reason(warning.reason);
   out.set_message(warning.message);
@@ -203,4 +203,4 @@ Result<std::vector<FirewallRule>> FromMessage(
   return out;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -25,14 +25,14 @@
 #include "tallyman/v1/ledger.pb.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 v1::Resources ToMessage(const Resources& resources);
 v1::Books ToMessage(const Books& books);
 v1::Drift ToMessage(const Drift& drift);
-v1::Warning ToMessage(const Warning& warning);
+v1::Warning ToMessage(const planner::Warning& warning);
 v1::FirewallRule ToMessage(const FirewallRule& rule);
-v1::Changes ToMessage(const Changes& changes);
+v1::Changes ToMessage(const control::Changes& changes);
 google::protobuf::Timestamp ToMessage(Time time);
 
 v1::DriftKind ToMessage(DriftKind kind);
@@ -80,8 +80,8 @@ Result<std::vector<FirewallRule>> FromMessage(
 std::optional<CapacityPolicy> FromMessage(v1::CapacityPolicy policy);
 
 template <class Request>
-PlanOptions PlanOf(const Request& request) {
+control::PlanOptions PlanOf(const Request& request) {
   return {.dry_run = request.dry_run(), .plan_token = request.plan_token()};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -1,9 +1,9 @@
 #include "api/convert.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
-v1::NodeChange MessageOf(const NodeChange& change) {
+v1::NodeChange MessageOf(const control::NodeChange& change) {
   v1::NodeChange out;
   out.set_node(change.node);
   out.set_node_id(TextOf(change.node_id));
@@ -35,7 +35,8 @@ bool IsOver(const Host& host, Dimension dimension) {
   return carried > host.capacity.get(dimension);
 }
 
-v1::HostChange MessageOf(const HostChange& change, const std::vector<Warning>& warnings) {
+v1::HostChange MessageOf(const planner::HostChange& change,
+                         const std::vector<planner::Warning>& warnings) {
   v1::HostChange out;
   out.set_host(change.after.name);
   out.set_host_id(change.after.id.ToString());
@@ -51,7 +52,7 @@ v1::HostChange MessageOf(const HostChange& change, const std::vector<Warning>& w
   for (Dimension dimension : kDimensions) {
     if (IsOver(change.after, dimension)) out.add_over_capacity(std::string(ToText(dimension)));
   }
-  for (const Warning& warning : warnings) {
+  for (const planner::Warning& warning : warnings) {
     if (warning.host_id == change.after.id) *out.add_warnings() = ToMessage(warning);
   }
   for (const Drift& drift : change.drifts) *out.add_corrections() = ToMessage(drift);
@@ -60,14 +61,15 @@ v1::HostChange MessageOf(const HostChange& change, const std::vector<Warning>& w
 
 }  // namespace
 
-v1::Changes ToMessage(const Changes& changes) {
+v1::Changes ToMessage(const control::Changes& changes) {
   v1::Changes out;
-  for (const NodeChange& node : changes.nodes) *out.add_nodes() = MessageOf(node);
-  for (const HostChange& host : changes.hosts) *out.add_hosts() = MessageOf(host, changes.warnings);
-  for (const Warning& warning : changes.warnings) *out.add_warnings() = ToMessage(warning);
+  for (const control::NodeChange& node : changes.nodes) *out.add_nodes() = MessageOf(node);
+  for (const planner::HostChange& host : changes.hosts)
+    *out.add_hosts() = MessageOf(host, changes.warnings);
+  for (const planner::Warning& warning : changes.warnings) *out.add_warnings() = ToMessage(warning);
   out.set_plan_token(changes.plan_token);
   out.set_applied(changes.applied);
   return out;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

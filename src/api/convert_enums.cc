@@ -1,6 +1,6 @@
 #include "api/convert.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 v1::DriftKind ToMessage(DriftKind kind) {
   switch (kind) {
@@ -142,4 +142,4 @@ std::optional<CapacityPolicy> FromMessage(v1::CapacityPolicy policy) {
   return std::nullopt;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -8,7 +8,7 @@
 
 #include "api/event_text.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 // "NODE_STATE_RUNNING" of an enum NodeState as the word that filters take: "running".
@@ -132,8 +132,8 @@ TEST(ToMessage, SaysNothingOfADifferenceBeyond64Bits) {
 }
 
 TEST(ToMessage, ShowsWhatAHostCarriesBeforeAndAfter) {
-  Changes changes;
-  HostChange& host = changes.hosts.emplace_back();
+  control::Changes changes;
+  planner::HostChange& host = changes.hosts.emplace_back();
   host.stored.name = host.before.name = host.after.name = "h1";
   host.stored.id = host.before.id = host.after.id = HostId{Uuid::V7(Time(), 1, 2)};
   host.after.capacity = {8, 100, 100};
@@ -168,7 +168,7 @@ TEST(FactsOf, ReadsTheDetailOfAnEventAndSurvivesABrokenOne) {
 }
 
 TEST(SentenceOf, TellsWhatHappened) {
-  EventRow row;
+  store::EventRow row;
   row.node = "eth-1";
   row.host = "h7";
   row.event.kind = EventKind::kUpgradeStarted;
@@ -177,4 +177,4 @@ TEST(SentenceOf, TellsWhatHappened) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::api

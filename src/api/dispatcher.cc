@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "control/lots/replay.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 using google::protobuf::Message;
@@ -37,8 +37,8 @@ std::string DigestOf(std::string_view method, const Message& request) {
   return Sha256Hex(fmt::format("{}\n{}", method, Serialize(*body)));
 }
 
-Call CallOf(std::string_view method, const Caller& caller) {
-  Call call;
+control::Call CallOf(std::string_view method, const Caller& caller) {
+  control::Call call;
   call.actor = caller.actor;
   call.method = method.substr(kPackage.size());
   call.address = caller.address;
@@ -48,8 +48,8 @@ Call CallOf(std::string_view method, const Caller& caller) {
   return call;
 }
 
-Call CallOf(const Method& method, const Message& request, const Caller& caller) {
-  Call call = CallOf(method.name, caller);
+control::Call CallOf(const Method& method, const Message& request, const Caller& caller) {
+  control::Call call = CallOf(method.name, caller);
   if (method.mutates) {
     call.request_id = RequestIdOf(request);
     call.body_digest = DigestOf(method.name, request);
@@ -85,13 +85,13 @@ Answer ThenNudge(std::shared_ptr<EventFeed> feed, Answer answer) {
 // A repeated request may fail now because it was carried out before; its nodes may be gone. Then
 // its stored answer holds. Only an error on the caller's own thread has not been looked up yet, and
 // only that thread may wait for the database.
-Answer OrAnswerGivenBefore(Control& control, const Method& method, const Call& call,
-                           const Answer& once) {
+Answer OrAnswerGivenBefore(control::Control& control, const Method& method,
+                           const control::Call& call, const Answer& once) {
   return [&control, response = method.response, call, once,
           caller = std::this_thread::get_id()](Result<Reply> answer) {
     bool may_be_done = !answer && answer.error().code != Code::kPermissionDenied;
     if (may_be_done && std::this_thread::get_id() == caller) {
-      if (auto before = Recall(control.store(), call, control.clock().Now()))
+      if (auto before = control::Recall(control.store(), call, control.clock().Now()))
         return AsReply(*response, once)(*std::move(before));
     }
     once(std::move(answer));
@@ -108,7 +108,7 @@ void AddTo(Table& table, Methods methods) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(Control& control, EventFeedOptions streaming, LogRelayOptions logs)
+Dispatcher::Dispatcher(control::Control& control, EventFeedOptions streaming, LogRelayOptions logs)
     : control_(control),
       feed_(std::make_shared<EventFeed>(control, streaming)),
       relay_(std::make_shared<LogRelay>(control.clock(), logs)) {
@@ -148,7 +148,7 @@ void Dispatcher::Dispatch(std::string_view name, const Message& request, const C
     auto status = CheckType(method.name, *method.request, request);
     if (status) status = CheckRequest(request);
     if (!status) return once(Fail(std::move(status).error()));
-    Call call = CallOf(method, request, caller);
+    control::Call call = CallOf(method, request, caller);
     bool remembered = method.mutates && !call.request_id.empty() && !IsDryRun(request);
     if (!method.only_reads()) once = ThenNudge(feed_, std::move(once));
     method.run(control_, call, request,
@@ -192,4 +192,4 @@ std::unique_ptr<Message> Dispatcher::NewResponse(std::string_view method) const 
                                         : std::unique_ptr<Message>(found->second.response->New());
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -23,7 +23,7 @@
 #include "control/control.h"
 #include "model/request.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 // Who calls, from where, and until when the caller waits.
 struct Caller {
@@ -33,12 +33,13 @@ struct Caller {
   // The caller sets it to true to withdraw a call that still waits; may be null.
   std::shared_ptr<std::atomic<bool>> cancelled;
   // The transaction in which the actor's token was read, for a method that only reads; may be null.
-  ReadTx* tx = nullptr;
+  store::ReadTx* tx = nullptr;
 };
 
 class Dispatcher {
  public:
-  explicit Dispatcher(Control& control, EventFeedOptions streaming = {}, LogRelayOptions logs = {});
+  explicit Dispatcher(control::Control& control, EventFeedOptions streaming = {},
+                      LogRelayOptions logs = {});
   // Streams may outlive it; calls too, as long as the Control lives.
   ~Dispatcher();
 
@@ -65,11 +66,11 @@ class Dispatcher {
   std::unique_ptr<google::protobuf::Message> NewResponse(std::string_view method) const;
 
  private:
-  Control& control_;
+  control::Control& control_;
   std::map<std::string, Method, std::less<>> methods_;
   std::map<std::string, StreamMethod, std::less<>> stream_methods_;
   std::shared_ptr<EventFeed> feed_;
   std::shared_ptr<LogRelay> relay_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::api

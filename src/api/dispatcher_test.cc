@@ -14,9 +14,10 @@
 #include "tallyman/v1/node.pb.h"
 #include "tallyman/v1/org.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
+using namespace tallyman::store;
 using google::protobuf::DescriptorPool;
 using google::protobuf::FileDescriptor;
 using google::protobuf::Message;
@@ -50,12 +51,9 @@ struct Room {
   SeededRandom random{1};
   MemoryLog log;
   Metrics metrics;
-  Control control{store, clock, random, log, metrics};
+  control::Control control{store, clock, random, log, metrics};
   Dispatcher dispatcher{control};
-  Caller admin{.actor = {.id = "test", .org_id = {}, .role = Role::kAdmin},
-               .address = {},
-               .deadline = {},
-               .cancelled = {}};
+  Caller admin{.actor = {.id = "test", .role = Role::kAdmin}};
 
   // The error of a call that is answered on this thread.
   Error Refusal(std::string_view method, const Message& request) {
@@ -259,4 +257,4 @@ TEST(Serialize, GivesTheSameBytesWhateverTheOrderOfAMap) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -10,13 +10,13 @@
 
 #include "api/event_text.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 constexpr int64_t kReadMax = 1000;
 
 struct FeedEvent {
-  EventRow row;
+  store::EventRow row;
   std::shared_ptr<const StreamMessage> message;
 };
 
@@ -26,12 +26,12 @@ std::shared_ptr<const StreamMessage> MessageAt(int64_t cursor) {
   return std::make_shared<const StreamMessage>(std::move(message));
 }
 
-std::vector<FeedEvent> EventsOf(std::vector<EventRow> rows) {
+std::vector<FeedEvent> EventsOf(std::vector<store::EventRow> rows) {
   std::vector<FeedEvent> events;
   events.reserve(rows.size());
-  for (EventRow& row : rows) {
+  for (store::EventRow& row : rows) {
     auto message = std::make_unique<v1::WatchEventsResponse>();
-    *message->mutable_event() = MessageOf(row);
+    *message->mutable_event() = api::MessageOf(row);
     message->set_cursor(std::to_string(row.event.cursor));
     events.push_back({std::move(row), std::make_shared<const StreamMessage>(std::move(message))});
   }
@@ -69,7 +69,7 @@ auto Guarded(const Work& work) -> decltype(work()) {
 
 // Guarded by the mutex of Shared, except `conditions`, which do not change.
 struct EventFeed::Watcher {
-  std::vector<Condition> conditions;
+  std::vector<store::Condition> conditions;
   int64_t cursor = 0;            // everything up to here was examined
   int64_t sent = 0;              // the cursor of the last message that was delivered
   std::deque<FeedEvent> page;    // read for this stream, not yet delivered
@@ -111,7 +111,7 @@ struct EventFeed::Shared {
   void Tell(Watcher& watcher) {
     auto at = After(watcher.cursor);
     bool wanted = !watcher.page.empty() || std::any_of(at, ring.end(), [&](const FeedEvent& event) {
-      return Matches(event.row, watcher.conditions);
+      return control::Matches(event.row, watcher.conditions);
     });
     if (wanted) {
       watcher.Wake();
@@ -185,7 +185,7 @@ class EventFeed::Stream final : public MessageStream {
     auto at = shared_->After(watcher.cursor);
     for (; at != shared_->ring.end() && messages.size() < count_max; ++at) {
       watcher.cursor = at->row.event.cursor;
-      if (!Matches(at->row, watcher.conditions)) continue;
+      if (!control::Matches(at->row, watcher.conditions)) continue;
       watcher.sent = watcher.cursor;
       messages.push_back(at->message);
     }
@@ -196,7 +196,7 @@ class EventFeed::Stream final : public MessageStream {
   const std::shared_ptr<Watcher> watcher_;
 };
 
-EventFeed::EventFeed(Control& control, EventFeedOptions options)
+EventFeed::EventFeed(control::Control& control, EventFeedOptions options)
     : control_(control), options_(options), shared_(std::make_shared<Shared>()) {}
 
 EventFeed::~EventFeed() { StopReading(); }
@@ -221,7 +221,7 @@ void EventFeed::Stop() {
   for (const auto& watcher : shared_->watchers) watcher->Wake();
 }
 
-std::unique_ptr<MessageStream> EventFeed::Open(EventWatch watch, OnReady on_ready) {
+std::unique_ptr<MessageStream> EventFeed::Open(control::EventWatch watch, OnReady on_ready) {
   {
     std::lock_guard lock(thread_mutex_);
     if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
@@ -245,14 +245,14 @@ Result<bool> EventFeed::ReadOn() {
   int64_t from = shared_->ring_end;
   lock.unlock();
   if (begins) {
-    ASSIGN_OR_RETURN(int64_t newest, NewestEvent(control_));
+    ASSIGN_OR_RETURN(int64_t newest, control::NewestEvent(control_));
     lock.lock();
     shared_->ring.clear();
     shared_->ring_begin = shared_->ring_end = newest;
     shared_->following = true;
     return true;
   }
-  ASSIGN_OR_RETURN(auto rows, EventsAfter(control_, {}, from, kReadMax));
+  ASSIGN_OR_RETURN(auto rows, control::EventsAfter(control_, {}, from, kReadMax));
   if (rows.empty()) return true;
   bool all = rows.size() < static_cast<size_t>(kReadMax);
   auto events = EventsOf(std::move(rows));
@@ -277,7 +277,7 @@ void EventFeed::ServeBehind() {
   lock.unlock();
   auto events = Guarded([&]() -> Result<std::vector<FeedEvent>> {
     ASSIGN_OR_RETURN(auto rows,
-                     EventsAfter(control_, watcher->conditions, from, options_.page_max));
+                     control::EventsAfter(control_, watcher->conditions, from, options_.page_max));
     return EventsOf(std::move(rows));
   });
   lock.lock();
@@ -324,4 +324,4 @@ void EventFeed::Run() {
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -26,7 +26,7 @@
 #include "api/stream.h"
 #include "control/reads/watch_events.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 struct EventFeedOptions {
   size_t ring_max = 4096;
@@ -36,14 +36,14 @@ struct EventFeedOptions {
 
 class EventFeed {
  public:
-  explicit EventFeed(Control& control, EventFeedOptions options = {});
+  explicit EventFeed(control::Control& control, EventFeedOptions options = {});
   ~EventFeed();
 
   // Says that there may be new events.
   void Nudge();
 
   // A stream of WatchEventsResponse; its first message comes at once and has only the cursor.
-  std::unique_ptr<MessageStream> Open(EventWatch watch, OnReady on_ready);
+  std::unique_ptr<MessageStream> Open(control::EventWatch watch, OnReady on_ready);
 
   // Ends all streams, including later ones, with UNAVAILABLE SERVER_STOPPING and their cursor.
   void Stop();
@@ -58,11 +58,11 @@ class EventFeed {
   Result<bool> ReadOn();
   void ServeBehind();
 
-  Control& control_;
+  control::Control& control_;
   const EventFeedOptions options_;
   const std::shared_ptr<Shared> shared_;
   std::mutex thread_mutex_;
   std::thread thread_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::api

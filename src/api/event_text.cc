@@ -6,7 +6,7 @@
 
 #include "api/convert.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 std::string FactOf(const std::map<std::string, std::string>& facts, const std::string& key) {
@@ -14,7 +14,7 @@ std::string FactOf(const std::map<std::string, std::string>& facts, const std::s
   return found == facts.end() ? std::string() : found->second;
 }
 
-std::string NodeOf(const EventRow& row) {
+std::string NodeOf(const store::EventRow& row) {
   return row.host.empty() ? fmt::format("node {}", row.node)
                           : fmt::format("node {} on host {}", row.node, row.host);
 }
@@ -28,7 +28,8 @@ std::string WithClaim(std::string sentence, const std::map<std::string, std::str
 }
 
 // What happened, without details.
-std::string BareSentence(const EventRow& row, const std::map<std::string, std::string>& facts) {
+std::string BareSentence(const store::EventRow& row,
+                         const std::map<std::string, std::string>& facts) {
   switch (row.event.kind) {
     case EventKind::kNodeCreated:
       return NodeOf(row) + " was created";
@@ -146,7 +147,8 @@ std::map<std::string, std::string> FactsOf(const std::string& detail) {
   return facts;
 }
 
-std::string SentenceOf(const EventRow& row, const std::map<std::string, std::string>& facts) {
+std::string SentenceOf(const store::EventRow& row,
+                       const std::map<std::string, std::string>& facts) {
   std::string sentence = BareSentence(row, facts);
   if (IsIncident(row.event.kind)) return IncidentSentence(std::move(sentence), facts);
   if (row.event.kind == EventKind::kCommandFailed || row.event.kind == EventKind::kUpgradeFailed)
@@ -159,7 +161,7 @@ std::string SentenceOf(const EventRow& row, const std::map<std::string, std::str
   return sentence;
 }
 
-v1::Event MessageOf(const EventRow& row) {
+v1::Event MessageOf(const store::EventRow& row) {
   const Event& event = row.event;
   v1::Event out;
   out.set_id(std::to_string(event.cursor));
@@ -179,4 +181,4 @@ v1::Event MessageOf(const EventRow& row) {
   return out;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -7,10 +7,10 @@
 #include "control/reads/queries.h"
 #include "tallyman/v1/event.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
-v1::Command MessageOf(const CommandView& view) {
+v1::Command MessageOf(const control::CommandView& view) {
   const Command& command = view.row.command;
   v1::Command out;
   out.set_id(command.id.ToString());
@@ -32,9 +32,10 @@ v1::Command MessageOf(const CommandView& view) {
   return out;
 }
 
-Result<v1::GetCommandResponse> DoGetCommand(Control& control, const Call& call,
+Result<v1::GetCommandResponse> DoGetCommand(control::Control& control, const control::Call& call,
                                             const v1::GetCommandRequest& request) {
-  ASSIGN_OR_RETURN(CommandView view, Read(control, call, GetCommand, request.command_id()));
+  ASSIGN_OR_RETURN(control::CommandView view,
+                   control::Read(control, call, control::GetCommand, request.command_id()));
   v1::GetCommandResponse response;
   *response.mutable_command() = MessageOf(view);
   response.mutable_command()->set_payload(view.row.command.payload);
@@ -43,28 +44,31 @@ Result<v1::GetCommandResponse> DoGetCommand(Control& control, const Call& call,
   return response;
 }
 
-Result<v1::ListCommandsResponse> DoListCommands(Control& control, const Call& call,
+Result<v1::ListCommandsResponse> DoListCommands(control::Control& control,
+                                                const control::Call& call,
                                                 const v1::ListCommandsRequest& request) {
-  ASSIGN_OR_RETURN(Page<CommandView> page, Read(control, call, ListCommands, ListOf(request)));
+  ASSIGN_OR_RETURN(control::Page<control::CommandView> page,
+                   control::Read(control, call, control::ListCommands, ListOf(request)));
   v1::ListCommandsResponse response;
-  for (const CommandView& view : page.rows) *response.add_commands() = MessageOf(view);
+  for (const control::CommandView& view : page.rows) *response.add_commands() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);
   return response;
 }
 
-Result<v1::ListEventsResponse> DoListEvents(Control& control, const Call& call,
+Result<v1::ListEventsResponse> DoListEvents(control::Control& control, const control::Call& call,
                                             const v1::ListEventsRequest& request) {
-  ASSIGN_OR_RETURN(EventPage events,
-                   Read(control, call, ListEvents,
-                        ListEventsRequest{.list = ListOf(request), .after = request.after()}));
+  ASSIGN_OR_RETURN(
+      control::EventPage events,
+      control::Read(control, call, control::ListEvents,
+                    control::ListEventsRequest{.list = ListOf(request), .after = request.after()}));
   v1::ListEventsResponse response;
-  for (const EventRow& row : events.page.rows) *response.add_events() = MessageOf(row);
+  for (const store::EventRow& row : events.page.rows) *response.add_events() = api::MessageOf(row);
   response.set_next_page_token(events.page.next_page_token);
   response.set_cursor(events.cursor);
   return response;
 }
 
-v1::LedgerEntry MessageOf(const LedgerView& view) {
+v1::LedgerEntry MessageOf(const control::LedgerView& view) {
   const LedgerEntry& entry = view.entry;
   v1::LedgerEntry out;
   out.set_host(view.host);
@@ -83,14 +87,16 @@ v1::LedgerEntry MessageOf(const LedgerView& view) {
   return out;
 }
 
-Result<v1::ListLedgerResponse> DoListLedger(Control& control, const Call& call,
+Result<v1::ListLedgerResponse> DoListLedger(control::Control& control, const control::Call& call,
                                             const v1::ListLedgerRequest& request) {
-  ASSIGN_OR_RETURN(LedgerPage ledger, Read(control, call, ListLedger,
-                                           ListLedgerRequest{.host = request.host(),
-                                                             .node = request.node(),
-                                                             .list = ListOf(request)}));
+  ASSIGN_OR_RETURN(
+      control::LedgerPage ledger,
+      control::Read(control, call, control::ListLedger,
+                    control::ListLedgerRequest{
+                        .host = request.host(), .node = request.node(), .list = ListOf(request)}));
   v1::ListLedgerResponse response;
-  for (const LedgerView& view : ledger.page.rows) *response.add_entries() = MessageOf(view);
+  for (const control::LedgerView& view : ledger.page.rows)
+    *response.add_entries() = MessageOf(view);
   response.set_next_page_token(ledger.page.next_page_token);
   *response.mutable_books() = ToMessage(ledger.books);
   *response.mutable_total() = ToMessage(ledger.total);
@@ -109,4 +115,4 @@ std::vector<Method> HistoryMethods() {
   };
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -11,11 +11,11 @@
 #include "control/reads/queries.h"
 #include "planner/capacity.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 v1::Host MessageOf(const Host& host, const std::string& region,
-                   const std::vector<Warning>& warnings) {
+                   const std::vector<planner::Warning>& warnings) {
   v1::Host out;
   out.set_id(host.id.ToString());
   out.set_name(host.name);
@@ -29,7 +29,7 @@ v1::Host MessageOf(const Host& host, const std::string& region,
   if (auto free = FreeOf(host)) *out.mutable_free() = ToMessage(*free);
   out.set_ledger_seq(host.ledger_seq);
   out.set_version(host.version);
-  for (const Warning& warning : warnings) *out.add_warnings() = ToMessage(warning);
+  for (const planner::Warning& warning : warnings) *out.add_warnings() = ToMessage(warning);
   *out.mutable_created_at() = ToMessage(host.created_at);
   *out.mutable_updated_at() = ToMessage(host.updated_at);
   out.set_liveness(ToMessage(LivenessOf(host)));
@@ -50,7 +50,7 @@ void AddClaims(const std::vector<HostClaim>& claims, v1::Host& out) {
   }
 }
 
-v1::Host MessageOf(const HostView& view) {
+v1::Host MessageOf(const control::HostView& view) {
   v1::Host out = MessageOf(view.row.host, view.row.region, view.warnings);
   AddClaims(view.claims, out);
   if (!view.reported) return out;
@@ -67,10 +67,10 @@ v1::Host MessageOf(const HostView& view) {
   return out;
 }
 
-std::string EncodeHosts(const CreatedHosts& created) {
+std::string EncodeHosts(const control::CreatedHosts& created) {
   v1::CreateHostsResponse response;
   int64_t skipped = 0;
-  for (const CreatedItem& item : created.items) {
+  for (const control::CreatedItem& item : created.items) {
     v1::HostResult& result = *response.add_results();
     result.set_id(item.id);
     result.set_name(item.name);
@@ -83,52 +83,57 @@ std::string EncodeHosts(const CreatedHosts& created) {
   return Serialize(response);
 }
 
-Status DoCreateHosts(Control& control, Call call, const v1::CreateHostsRequest& request,
-                     Done done) {
-  CreateHostsRequest wanted{
-      .hosts = {}, .skip_existing = request.skip_existing(), .dry_run = request.dry_run()};
+Status DoCreateHosts(control::Control& control, control::Call call,
+                     const v1::CreateHostsRequest& request, control::Done done) {
+  control::CreateHostsRequest wanted{.skip_existing = request.skip_existing(),
+                                     .dry_run = request.dry_run()};
   for (const v1::HostSpec& spec : request.hosts()) {
     wanted.hosts.push_back({.name = spec.name(),
                             .region = spec.region(),
                             .capacity = FromMessage(spec.capacity()),
                             .capacity_policy = FromMessage(spec.capacity_policy())});
   }
-  Run(control, std::move(call), CreateHosts, wanted, EncodeHosts, std::move(done));
+  control::Run(control, std::move(call), control::CreateHosts, wanted, EncodeHosts,
+               std::move(done));
   return {};
 }
 
-Result<v1::GetHostResponse> DoGetHost(Control& control, const Call& call,
+Result<v1::GetHostResponse> DoGetHost(control::Control& control, const control::Call& call,
                                       const v1::GetHostRequest& request) {
-  ASSIGN_OR_RETURN(HostView view, Read(control, call, GetHost, request.host()));
+  ASSIGN_OR_RETURN(control::HostView view,
+                   control::Read(control, call, control::GetHost, request.host()));
   v1::GetHostResponse response;
   *response.mutable_host() = MessageOf(view);
   return response;
 }
 
-Result<v1::ListHostsResponse> DoListHosts(Control& control, const Call& call,
+Result<v1::ListHostsResponse> DoListHosts(control::Control& control, const control::Call& call,
                                           const v1::ListHostsRequest& request) {
-  ListRequest list = ListOf(request);
+  control::ListRequest list = ListOf(request);
   list.with_deleted = request.show_retired();
-  ASSIGN_OR_RETURN(Page<HostView> page, Read(control, call, ListHosts, list));
+  ASSIGN_OR_RETURN(control::Page<control::HostView> page,
+                   control::Read(control, call, control::ListHosts, list));
   v1::ListHostsResponse response;
-  for (const HostView& view : page.rows) *response.add_hosts() = MessageOf(view);
+  for (const control::HostView& view : page.rows) *response.add_hosts() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);
   return response;
 }
 
-std::string EncodeHost(const UpdatedHost& updated) {
+std::string EncodeHost(const control::UpdatedHost& updated) {
   v1::UpdateHostResponse response;
   *response.mutable_host() = MessageOf(updated.after, updated.region, updated.warnings);
   *response.mutable_capacity_before() = ToMessage(updated.before.capacity);
   response.set_capacity_policy_before(ToMessage(updated.before.capacity_policy));
-  for (const Warning& warning : updated.warnings) *response.add_warnings() = ToMessage(warning);
+  for (const planner::Warning& warning : updated.warnings)
+    *response.add_warnings() = ToMessage(warning);
   response.set_plan_token(updated.plan_token);
   response.set_applied(updated.applied);
   return Serialize(response);
 }
 
-Status DoUpdateHost(Control& control, Call call, const v1::UpdateHostRequest& request, Done done) {
-  UpdateHostRequest wanted;
+Status DoUpdateHost(control::Control& control, control::Call call,
+                    const v1::UpdateHostRequest& request, control::Done done) {
+  control::UpdateHostRequest wanted;
   wanted.host = request.host();
   if (request.has_capacity()) wanted.capacity = FromMessage(request.capacity());
   if (request.capacity_policy() != v1::CAPACITY_POLICY_UNSPECIFIED) {
@@ -136,46 +141,50 @@ Status DoUpdateHost(Control& control, Call call, const v1::UpdateHostRequest& re
   }
   wanted.expected_version = request.expected_version();
   wanted.plan = PlanOf(request);
-  Run(control, std::move(call), UpdateHost, wanted, EncodeHost, std::move(done));
+  control::Run(control, std::move(call), control::UpdateHost, wanted, EncodeHost, std::move(done));
   return {};
 }
 
 template <class Response>
-std::string EncodeClaimed(const ClaimedHost& claimed) {
+std::string EncodeClaimed(const control::ClaimedHost& claimed) {
   Response response;
-  *response.mutable_host() = MessageOf(claimed.host, claimed.region, OverCapacity(claimed.host));
+  *response.mutable_host() =
+      MessageOf(claimed.host, claimed.region, planner::OverCapacity(claimed.host));
   AddClaims(claimed.claims, *response.mutable_host());
   response.set_changed(claimed.changed);
   return Serialize(response);
 }
 
-Status DoCordonHost(Control& control, Call call, const v1::CordonHostRequest& request, Done done) {
-  const CordonHostRequest wanted{
+Status DoCordonHost(control::Control& control, control::Call call,
+                    const v1::CordonHostRequest& request, control::Done done) {
+  const control::CordonHostRequest wanted{
       .host = request.host(), .reason = request.reason(), .owner = request.owner()};
-  Run(control, std::move(call), CordonHost, wanted, EncodeClaimed<v1::CordonHostResponse>,
-      std::move(done));
+  control::Run(control, std::move(call), control::CordonHost, wanted,
+               EncodeClaimed<v1::CordonHostResponse>, std::move(done));
   return {};
 }
 
-Status DoUncordonHost(Control& control, Call call, const v1::UncordonHostRequest& request,
-                      Done done) {
-  const UncordonHostRequest wanted{.host = request.host(), .owner = request.owner()};
-  Run(control, std::move(call), UncordonHost, wanted, EncodeClaimed<v1::UncordonHostResponse>,
-      std::move(done));
+Status DoUncordonHost(control::Control& control, control::Call call,
+                      const v1::UncordonHostRequest& request, control::Done done) {
+  const control::UncordonHostRequest wanted{.host = request.host(), .owner = request.owner()};
+  control::Run(control, std::move(call), control::UncordonHost, wanted,
+               EncodeClaimed<v1::UncordonHostResponse>, std::move(done));
   return {};
 }
 
-std::string EncodeRetired(const Changes& changes) {
+std::string EncodeRetired(const control::Changes& changes) {
   v1::RetireHostResponse response;
   *response.mutable_changes() = ToMessage(changes);
   response.set_name(changes.hosts.front().after.name);
   return Serialize(response);
 }
 
-Status DoRetireHost(Control& control, Call call, const v1::RetireHostRequest& request, Done done) {
-  const RetireHostRequest wanted{
+Status DoRetireHost(control::Control& control, control::Call call,
+                    const v1::RetireHostRequest& request, control::Done done) {
+  const control::RetireHostRequest wanted{
       .host = request.host(), .lost = request.lost(), .plan = PlanOf(request)};
-  Run(control, std::move(call), RetireHost, wanted, EncodeRetired, std::move(done));
+  control::Run(control, std::move(call), control::RetireHost, wanted, EncodeRetired,
+               std::move(done));
   return {};
 }
 
@@ -193,4 +202,4 @@ std::vector<Method> HostMethods() {
   };
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

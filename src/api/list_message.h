@@ -3,10 +3,10 @@
 
 #include "control/reads/list_query.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 template <class Request>
-ListRequest ListOf(const Request& request) {
+control::ListRequest ListOf(const Request& request) {
   return {.page_size = request.page_size(),
           .page_token = request.page_token(),
           .filter = request.filter(),
@@ -14,4 +14,4 @@ ListRequest ListOf(const Request& request) {
           .with_deleted = false};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -12,7 +12,7 @@
 #include "base/time.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 constexpr size_t kPartBytesMax = size_t{1024} * 1024;
@@ -289,4 +289,4 @@ void LogRelay::Stop() {
   for (const auto& [id, request] : shared_->requests) request->on_ready();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -20,7 +20,7 @@
 #include "base/clock.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 struct LogRelayOptions {
   size_t requests_max = 256;
@@ -75,4 +75,4 @@ class LogRelay {
   const std::shared_ptr<Shared> shared_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::api

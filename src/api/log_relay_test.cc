@@ -5,7 +5,7 @@
 
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 using std::chrono::seconds;
@@ -21,8 +21,7 @@ class Relay : public testing::Test {
     return stream ? *std::move(stream) : nullptr;
   }
   Result<std::unique_ptr<MessageStream>> Ask(const std::string& id, bool follow = false) {
-    LogRelay::Wanted wanted{
-        .org_id = org, .host_id = host, .host = "h1", .heard_at = heard_at, .request = {}};
+    LogRelay::Wanted wanted{.org_id = org, .host_id = host, .host = "h1", .heard_at = heard_at};
     wanted.request.set_id(id);
     wanted.request.set_follow(follow);
     return relay->Open(std::move(wanted), [this] { ++rung; });
@@ -238,4 +237,4 @@ TEST_F(Relay, EndsItsStreamsWhenItStops) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -15,7 +15,7 @@
 #include "api/reply.h"
 #include "control/control.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 class LogRelay;
 
@@ -25,7 +25,8 @@ struct Method {
   const google::protobuf::Message* request = nullptr;  // default instances; live forever
   const google::protobuf::Message* response = nullptr;
   // REQUIRES: the message has the request's type.
-  std::function<void(Control&, Call, const google::protobuf::Message&, Answer)> run;
+  std::function<void(control::Control&, control::Call, const google::protobuf::Message&, Answer)>
+      run;
   // Called by hosts: also changes something, and is idempotent by other means than a request id.
   bool of_hosts = false;
 
@@ -33,7 +34,7 @@ struct Method {
 };
 
 // Receives a mutation's encoded answer and passes it on.
-inline Done AsReply(const google::protobuf::Message& type, Answer answer) {
+inline control::Done AsReply(const google::protobuf::Message& type, Answer answer) {
   return [&type, answer = std::move(answer)](Result<std::string> bytes) {
     if (!bytes) return answer(Fail(std::move(bytes).error()));
     answer(Reply(type, *std::move(bytes)));
@@ -47,7 +48,7 @@ Method ReadMethod(std::string name, Read read) {
           false,
           &Request::default_instance(),
           &Response::default_instance(),
-          [read = std::move(read)](Control& control, const Call& call,
+          [read = std::move(read)](control::Control& control, const control::Call& call,
                                    const google::protobuf::Message& request, const Answer& answer) {
             auto response = read(control, call, static_cast<const Request&>(request));
             if (!response) return answer(Fail(std::move(response).error()));
@@ -58,7 +59,8 @@ Method ReadMethod(std::string name, Read read) {
 
 template <class Request, class Response>
 Method ReadMethod(std::string name,
-                  Result<Response> (*read)(Control&, const Call&, const Request&)) {
+                  Result<Response> (*read)(control::Control&, const control::Call&,
+                                           const Request&)) {
   return ReadMethod<Request, Response, decltype(read)>(std::move(name), read);
 }
 
@@ -66,14 +68,15 @@ Method ReadMethod(std::string name,
 // returns an error and never calls `done`, or ensures that `done` is called with an encoded
 // Response.
 template <class Response, class Request>
-Method WriteMethod(std::string name, Status (*write)(Control&, Call, const Request&, Done)) {
+Method WriteMethod(std::string name, Status (*write)(control::Control&, control::Call,
+                                                     const Request&, control::Done)) {
   return {std::move(name),
           true,
           &Request::default_instance(),
           &Response::default_instance(),
-          [write](Control& control, Call call, const google::protobuf::Message& request,
-                  const Answer& answer) {
-            Done done = AsReply(Response::default_instance(), answer);
+          [write](control::Control& control, control::Call call,
+                  const google::protobuf::Message& request, const Answer& answer) {
+            control::Done done = AsReply(Response::default_instance(), answer);
             auto status = write(control, std::move(call), static_cast<const Request&>(request),
                                 std::move(done));
             if (!status) answer(Fail(std::move(status).error()));
@@ -83,7 +86,8 @@ Method WriteMethod(std::string name, Status (*write)(Control&, Call, const Reque
 
 // The same for methods that hosts call.
 template <class Response, class Request>
-Method HostMethod(std::string name, Status (*write)(Control&, Call, const Request&, Done)) {
+Method HostMethod(std::string name, Status (*write)(control::Control&, control::Call,
+                                                    const Request&, control::Done)) {
   Method method = WriteMethod<Response>(std::move(name), write);
   method.mutates = false;
   method.of_hosts = true;
@@ -100,4 +104,4 @@ std::vector<Method> AuditMethods();
 std::vector<Method> TokenMethods();
 std::vector<Method> LogMethods(std::shared_ptr<LogRelay> relay);
 
-}  // namespace tallyman
+}  // namespace tallyman::api

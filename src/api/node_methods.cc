@@ -7,13 +7,13 @@
 #include "base/checked.h"
 #include "control/nodes/nodes.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 // Every mutation of nodes answers with Changes.
 template <class Response>
-Encode<Changes> EncodeAs() {
-  return [](const Changes& changes) {
+control::Encode<control::Changes> EncodeAs() {
+  return [](const control::Changes& changes) {
     Response response;
     *response.mutable_changes() = ToMessage(changes);
     return Serialize(response);
@@ -25,7 +25,7 @@ std::map<std::string, std::string> MapOf(
   return {values.begin(), values.end()};
 }
 
-Status SetNaming(const v1::CreateNodesRequest& request, CreateNodesRequest& wanted) {
+Status SetNaming(const v1::CreateNodesRequest& request, control::CreateNodesRequest& wanted) {
   switch (request.naming_case()) {
     case v1::CreateNodesRequest::kName:
       wanted.name = request.name();
@@ -42,7 +42,7 @@ Status SetNaming(const v1::CreateNodesRequest& request, CreateNodesRequest& want
   return {};
 }
 
-Status SetHosts(const v1::CreateNodesRequest& request, CreateNodesRequest& wanted) {
+Status SetHosts(const v1::CreateNodesRequest& request, control::CreateNodesRequest& wanted) {
   if (request.by_hosts().hosts().empty())
     return Fail(InvalidField("NO_HOSTS", "by_hosts.hosts", "is empty"));
   int64_t sum = 0;
@@ -66,7 +66,7 @@ Status SetHosts(const v1::CreateNodesRequest& request, CreateNodesRequest& wante
   return {};
 }
 
-Status SetPlacement(const v1::CreateNodesRequest& request, CreateNodesRequest& wanted) {
+Status SetPlacement(const v1::CreateNodesRequest& request, control::CreateNodesRequest& wanted) {
   switch (request.placement_case()) {
     case v1::CreateNodesRequest::kByHosts:
       return SetHosts(request, wanted);
@@ -84,9 +84,9 @@ Status SetPlacement(const v1::CreateNodesRequest& request, CreateNodesRequest& w
   return Fail(InvalidField("NO_PLACEMENT", "placement", "is missing: say by_hosts or by_region"));
 }
 
-Status DoCreateNodes(Control& control, Call call, const v1::CreateNodesRequest& request,
-                     Done done) {
-  CreateNodesRequest wanted;
+Status DoCreateNodes(control::Control& control, control::Call call,
+                     const v1::CreateNodesRequest& request, control::Done done) {
+  control::CreateNodesRequest wanted;
   wanted.image = request.image();
   wanted.org = request.org();
   RETURN_IF_ERROR(SetNaming(request, wanted));
@@ -98,13 +98,14 @@ Status DoCreateNodes(Control& control, Call call, const v1::CreateNodesRequest& 
   }
   wanted.auto_upgrade = request.auto_upgrade();
   wanted.plan = PlanOf(request);
-  Run(control, std::move(call), CreateNodes, wanted, EncodeAs<v1::CreateNodesResponse>(),
-      std::move(done));
+  control::Run(control, std::move(call), control::CreateNodes, wanted,
+               EncodeAs<v1::CreateNodesResponse>(), std::move(done));
   return {};
 }
 
-Status DoUpdateNode(Control& control, Call call, const v1::UpdateNodeRequest& request, Done done) {
-  UpdateNodeRequest wanted;
+Status DoUpdateNode(control::Control& control, control::Call call,
+                    const v1::UpdateNodeRequest& request, control::Done done) {
+  control::UpdateNodeRequest wanted;
   wanted.node = request.node();
   wanted.set_values = MapOf(request.set_values());
   wanted.reset_values = Texts(request.reset_values());
@@ -114,14 +115,14 @@ Status DoUpdateNode(Control& control, Call call, const v1::UpdateNodeRequest& re
   if (request.has_auto_upgrade()) wanted.auto_upgrade = request.auto_upgrade();
   wanted.expected_version = request.expected_version();
   wanted.plan = PlanOf(request);
-  Run(control, std::move(call), UpdateNode, wanted, EncodeAs<v1::UpdateNodeResponse>(),
-      std::move(done));
+  control::Run(control, std::move(call), control::UpdateNode, wanted,
+               EncodeAs<v1::UpdateNodeResponse>(), std::move(done));
   return {};
 }
 
-Status DoUpgradeNodes(Control& control, Call call, const v1::UpgradeNodesRequest& request,
-                      Done done) {
-  UpgradeNodesRequest wanted;
+Status DoUpgradeNodes(control::Control& control, control::Call call,
+                      const v1::UpgradeNodesRequest& request, control::Done done) {
+  control::UpgradeNodesRequest wanted;
   wanted.nodes = Texts(request.nodes());
   if (request.has_selector()) {
     const v1::NodeSelector& selector = request.selector();
@@ -129,56 +130,59 @@ Status DoUpgradeNodes(Control& control, Call call, const v1::UpgradeNodesRequest
       return Fail(InvalidField("NODES_AND_SELECTOR", "selector",
                                "is set together with nodes: name nodes or select them"));
     }
-    wanted.selector = NodeSelector{.protocol = selector.protocol(),
-                                   .variant = selector.variant(),
-                                   .semantic_version = selector.semantic_version(),
-                                   .region = selector.region(),
-                                   .org = selector.org()};
+    wanted.selector = control::NodeSelector{.protocol = selector.protocol(),
+                                            .variant = selector.variant(),
+                                            .semantic_version = selector.semantic_version(),
+                                            .region = selector.region(),
+                                            .org = selector.org()};
   }
   wanted.image = request.image();
   wanted.plan = PlanOf(request);
-  auto encode = [](const Changes& changes) {
+  auto encode = [](const control::Changes& changes) {
     v1::UpgradeNodesResponse response;
     *response.mutable_changes() = ToMessage(changes);
     response.set_same_image_count(changes.same_image_count);
     response.set_deleting_count(changes.deleting_count);
     return Serialize(response);
   };
-  Run(control, std::move(call), UpgradeNodes, wanted, encode, std::move(done));
+  control::Run(control, std::move(call), control::UpgradeNodes, wanted, encode, std::move(done));
   return {};
 }
 
-Status DoRetryUpgrade(Control& control, Call call, const v1::RetryUpgradeRequest& request,
-                      Done done) {
-  RetryUpgradeRequest wanted{.node = request.node(),
-                             .expected_version = request.expected_version(),
-                             .plan = PlanOf(request)};
-  Run(control, std::move(call), RetryUpgrade, wanted, EncodeAs<v1::RetryUpgradeResponse>(),
-      std::move(done));
+Status DoRetryUpgrade(control::Control& control, control::Call call,
+                      const v1::RetryUpgradeRequest& request, control::Done done) {
+  control::RetryUpgradeRequest wanted{.node = request.node(),
+                                      .expected_version = request.expected_version(),
+                                      .plan = PlanOf(request)};
+  control::Run(control, std::move(call), control::RetryUpgrade, wanted,
+               EncodeAs<v1::RetryUpgradeResponse>(), std::move(done));
   return {};
 }
 
-Status DoMoveNodes(Control& control, Call call, const v1::MoveNodesRequest& request, Done done) {
-  MoveNodesRequest wanted{
+Status DoMoveNodes(control::Control& control, control::Call call,
+                   const v1::MoveNodesRequest& request, control::Done done) {
+  control::MoveNodesRequest wanted{
       .nodes = Texts(request.nodes()), .org = request.org(), .plan = PlanOf(request)};
-  Run(control, std::move(call), MoveNodes, wanted, EncodeAs<v1::MoveNodesResponse>(),
-      std::move(done));
+  control::Run(control, std::move(call), control::MoveNodes, wanted,
+               EncodeAs<v1::MoveNodesResponse>(), std::move(done));
   return {};
 }
 
 template <class Response, CommandKind kKind, class Request>
-Status DoCommandNodes(Control& control, Call call, const Request& request, Done done) {
-  NodeCommandRequest wanted{
+Status DoCommandNodes(control::Control& control, control::Call call, const Request& request,
+                      control::Done done) {
+  control::NodeCommandRequest wanted{
       .nodes = Texts(request.nodes()), .kind = kKind, .plan = PlanOf(request)};
-  Run(control, std::move(call), CommandNodes, wanted, EncodeAs<Response>(), std::move(done));
+  control::Run(control, std::move(call), control::CommandNodes, wanted, EncodeAs<Response>(),
+               std::move(done));
   return {};
 }
 
-Status DoDeleteNodes(Control& control, Call call, const v1::DeleteNodesRequest& request,
-                     Done done) {
-  DeleteNodesRequest wanted{.nodes = Texts(request.nodes()), .plan = PlanOf(request)};
-  Run(control, std::move(call), DeleteNodes, wanted, EncodeAs<v1::DeleteNodesResponse>(),
-      std::move(done));
+Status DoDeleteNodes(control::Control& control, control::Call call,
+                     const v1::DeleteNodesRequest& request, control::Done done) {
+  control::DeleteNodesRequest wanted{.nodes = Texts(request.nodes()), .plan = PlanOf(request)};
+  control::Run(control, std::move(call), control::DeleteNodes, wanted,
+               EncodeAs<v1::DeleteNodesResponse>(), std::move(done));
   return {};
 }
 
@@ -206,4 +210,4 @@ std::vector<Method> NodeMethods() {
   };
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

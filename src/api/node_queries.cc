@@ -6,7 +6,7 @@
 #include "control/reads/queries.h"
 #include "model/reference.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 v1::NodeConfig MessageOf(const NodeConfig& config, const std::string& image) {
@@ -22,8 +22,8 @@ v1::NodeConfig MessageOf(const NodeConfig& config, const std::string& image) {
   return out;
 }
 
-void PutPlace(const NodeView& view, v1::Node& out) {
-  const NodeRow& row = view.row;
+void PutPlace(const control::NodeView& view, v1::Node& out) {
+  const store::NodeRow& row = view.row;
   const Node& node = row.node;
   out.set_org(row.org);
   out.set_org_id(node.org_id.ToString());
@@ -34,7 +34,7 @@ void PutPlace(const NodeView& view, v1::Node& out) {
   if (row.host_silent_since) *out.mutable_host_silent_since() = ToMessage(*row.host_silent_since);
 }
 
-void PutImage(const NodeRow& row, v1::Node& out) {
+void PutImage(const store::NodeRow& row, v1::Node& out) {
   const Node& node = row.node;
   out.set_image(row.image);
   out.set_image_id(node.image_id.ToString());
@@ -81,7 +81,7 @@ v1::ReportedNode MessageOf(const NodeCondition& condition) {
   return out;
 }
 
-v1::Node MessageOf(const NodeView& view) {
+v1::Node MessageOf(const control::NodeView& view) {
   const Node& node = view.row.node;
   v1::Node out;
   out.set_id(node.id.ToString());
@@ -109,23 +109,25 @@ v1::Node MessageOf(const NodeView& view) {
 
 }  // namespace
 
-Result<v1::GetNodeResponse> GetNodeMessage(Control& control, const Call& call,
+Result<v1::GetNodeResponse> GetNodeMessage(control::Control& control, const control::Call& call,
                                            const v1::GetNodeRequest& request) {
-  ASSIGN_OR_RETURN(NodeView view, Read(control, call, GetNode, request.node()));
+  ASSIGN_OR_RETURN(control::NodeView view,
+                   control::Read(control, call, control::GetNode, request.node()));
   v1::GetNodeResponse response;
   *response.mutable_node() = MessageOf(view);
   return response;
 }
 
-Result<v1::ListNodesResponse> ListNodeMessages(Control& control, const Call& call,
+Result<v1::ListNodesResponse> ListNodeMessages(control::Control& control, const control::Call& call,
                                                const v1::ListNodesRequest& request) {
-  ListRequest list = ListOf(request);
+  control::ListRequest list = ListOf(request);
   list.with_deleted = request.show_deleted();
-  ASSIGN_OR_RETURN(Page<NodeView> page, Read(control, call, ListNodes, list));
+  ASSIGN_OR_RETURN(control::Page<control::NodeView> page,
+                   control::Read(control, call, control::ListNodes, list));
   v1::ListNodesResponse response;
-  for (const NodeView& view : page.rows) *response.add_nodes() = MessageOf(view);
+  for (const control::NodeView& view : page.rows) *response.add_nodes() = MessageOf(view);
   response.set_next_page_token(page.next_page_token);
   return response;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

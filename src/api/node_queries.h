@@ -4,11 +4,11 @@
 #include "control/control.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
-Result<v1::GetNodeResponse> GetNodeMessage(Control& control, const Call& call,
+Result<v1::GetNodeResponse> GetNodeMessage(control::Control& control, const control::Call& call,
                                            const v1::GetNodeRequest& request);
-Result<v1::ListNodesResponse> ListNodeMessages(Control& control, const Call& call,
+Result<v1::ListNodesResponse> ListNodeMessages(control::Control& control, const control::Call& call,
                                                const v1::ListNodesRequest& request);
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -8,7 +8,7 @@
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 // An org or a region: id, name and creation time.
@@ -21,50 +21,56 @@ Message NamedMessage(const Row& row) {
   return out;
 }
 
-Status DoCreateOrg(Control& control, Call call, const v1::CreateOrgRequest& request, Done done) {
+Status DoCreateOrg(control::Control& control, control::Call call,
+                   const v1::CreateOrgRequest& request, control::Done done) {
   auto encode = [](const Org& org) {
     v1::CreateOrgResponse response;
     *response.mutable_org() = NamedMessage<v1::Org>(org);
     return Serialize(response);
   };
-  Run(control, std::move(call), CreateOrg, request.name(), encode, std::move(done));
+  control::Run(control, std::move(call), control::CreateOrg, request.name(), encode,
+               std::move(done));
   return {};
 }
 
-Result<v1::GetOrgResponse> DoGetOrg(Control& control, const Call& call,
+Result<v1::GetOrgResponse> DoGetOrg(control::Control& control, const control::Call& call,
                                     const v1::GetOrgRequest& request) {
-  ASSIGN_OR_RETURN(OrgView view, Read(control, call, GetOrg, request.org()));
+  ASSIGN_OR_RETURN(control::OrgView view,
+                   control::Read(control, call, control::GetOrg, request.org()));
   v1::GetOrgResponse response;
   *response.mutable_org() = NamedMessage<v1::Org>(view.org);
   *response.mutable_usage() = ToMessage(view.usage);
   return response;
 }
 
-Result<v1::ListOrgsResponse> DoListOrgs(Control& control, const Call& call,
+Result<v1::ListOrgsResponse> DoListOrgs(control::Control& control, const control::Call& call,
                                         const v1::ListOrgsRequest& request) {
-  ASSIGN_OR_RETURN(Page<OrgRow> page, Read(control, call, ListOrgs, ListOf(request)));
+  ASSIGN_OR_RETURN(control::Page<store::OrgRow> page,
+                   control::Read(control, call, control::ListOrgs, ListOf(request)));
   v1::ListOrgsResponse response;
-  for (const OrgRow& row : page.rows) *response.add_orgs() = NamedMessage<v1::Org>(row.org);
+  for (const store::OrgRow& row : page.rows) *response.add_orgs() = NamedMessage<v1::Org>(row.org);
   response.set_next_page_token(page.next_page_token);
   return response;
 }
 
-Status DoCreateRegion(Control& control, Call call, const v1::CreateRegionRequest& request,
-                      Done done) {
+Status DoCreateRegion(control::Control& control, control::Call call,
+                      const v1::CreateRegionRequest& request, control::Done done) {
   auto encode = [](const Region& region) {
     v1::CreateRegionResponse response;
     *response.mutable_region() = NamedMessage<v1::Region>(region);
     return Serialize(response);
   };
-  Run(control, std::move(call), CreateRegion, request.name(), encode, std::move(done));
+  control::Run(control, std::move(call), control::CreateRegion, request.name(), encode,
+               std::move(done));
   return {};
 }
 
-Result<v1::ListRegionsResponse> DoListRegions(Control& control, const Call& call,
+Result<v1::ListRegionsResponse> DoListRegions(control::Control& control, const control::Call& call,
                                               const v1::ListRegionsRequest& request) {
-  ASSIGN_OR_RETURN(Page<RegionRow> page, Read(control, call, ListRegions, ListOf(request)));
+  ASSIGN_OR_RETURN(control::Page<store::RegionRow> page,
+                   control::Read(control, call, control::ListRegions, ListOf(request)));
   v1::ListRegionsResponse response;
-  for (const RegionRow& row : page.rows)
+  for (const store::RegionRow& row : page.rows)
     *response.add_regions() = NamedMessage<v1::Region>(row.region);
   response.set_next_page_token(page.next_page_token);
   return response;
@@ -83,4 +89,4 @@ std::vector<Method> OrgAndRegionMethods() {
   };
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace tallyman {
+namespace tallyman::api {
 
 using google::protobuf::Message;
 
@@ -43,4 +43,4 @@ std::string Serialize(const Message& message) {
   return bytes;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

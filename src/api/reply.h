@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 class Reply {
  public:
@@ -39,4 +39,4 @@ using Answer = std::function<void(Result<Reply>)>;
 // Bytes that are equal for equal messages within one program (deterministic).
 std::string Serialize(const google::protobuf::Message& message);
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -20,7 +20,7 @@
 #include "base/result.h"
 #include "control/control.h"
 
-namespace tallyman {
+namespace tallyman::api {
 
 class EventFeed;
 class LogRelay;
@@ -77,7 +77,8 @@ struct StreamMethod {
   const google::protobuf::Message* request = nullptr;  // default instances; live forever
   const google::protobuf::Message* response = nullptr;
   // May read the database. REQUIRES: the message has the request's type.
-  std::function<Result<std::unique_ptr<MessageStream>>(Control&, EventFeed&, const Call&,
+  std::function<Result<std::unique_ptr<MessageStream>>(control::Control&, EventFeed&,
+                                                       const control::Call&,
                                                        const google::protobuf::Message&, OnReady)>
       open;
 };
@@ -87,7 +88,8 @@ struct StreamMethod {
 template <class Request, class Response, class Open>
 StreamMethod WatchMethod(std::string name, Open open) {
   return {std::move(name), &Request::default_instance(), &Response::default_instance(),
-          [open = std::move(open)](Control& control, EventFeed& feed, const Call& call,
+          [open = std::move(open)](control::Control& control, EventFeed& feed,
+                                   const control::Call& call,
                                    const google::protobuf::Message& request, OnReady on_ready) {
             return open(control, feed, call, static_cast<const Request&>(request),
                         std::move(on_ready));
@@ -98,4 +100,4 @@ StreamMethod WatchMethod(std::string name, Open open) {
 std::vector<StreamMethod> WatchMethods(std::shared_ptr<LogRelay> relay);
 std::vector<StreamMethod> LogStreamMethods(std::shared_ptr<LogRelay> relay);
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -9,7 +9,7 @@
 #include "control/tokens/tokens.h"
 #include "tallyman/v1/token.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
 // The enumerators of the API count from one: zero is unspecified.
@@ -20,7 +20,7 @@ static_assert(static_cast<int>(Role::kAdmin) == 0 && static_cast<int>(Role::kOpe
               static_cast<int>(Role::kViewer) == 2 && static_cast<int>(Role::kHost) == 3 &&
               static_cast<int>(Role::kJoin) == 4);
 
-v1::Token MessageOf(const TokenRow& row) {
+v1::Token MessageOf(const store::TokenRow& row) {
   const Token& token = row.token;
   v1::Token out;
   out.set_id(token.id.ToString());
@@ -38,13 +38,10 @@ v1::Token MessageOf(const TokenRow& row) {
   return out;
 }
 
-Status DoCreateToken(Control& control, Call call, const v1::CreateTokenRequest& request,
-                     Done done) {
-  CreateTokenRequest wanted{.name = request.name(),
-                            .role = {},
-                            .org = request.org(),
-                            .host = request.host(),
-                            .lifetime = {}};
+Status DoCreateToken(control::Control& control, control::Call call,
+                     const v1::CreateTokenRequest& request, control::Done done) {
+  control::CreateTokenRequest wanted{
+      .name = request.name(), .org = request.org(), .host = request.host()};
   if (request.role() != v1::ROLE_UNSPECIFIED)
     wanted.role = static_cast<Role>(static_cast<int>(request.role()) - 1);
   if (request.has_lifetime()) {
@@ -57,36 +54,37 @@ Status DoCreateToken(Control& control, Call call, const v1::CreateTokenRequest& 
                                    request.lifetime().seconds(), request.lifetime().nanos())));
     }
   }
-  auto encode = [](const MadeToken& made) {
+  auto encode = [](const control::MadeToken& made) {
     v1::CreateTokenResponse response;
     *response.mutable_token() = MessageOf(made.row);
     response.set_secret(made.text);
     return Serialize(response);
   };
-  Run(control, std::move(call), CreateToken, wanted, encode, std::move(done));
+  control::Run(control, std::move(call), control::CreateToken, wanted, encode, std::move(done));
   return {};
 }
 
-Result<v1::ListTokensResponse> DoListTokens(Control& control, const Call& call,
+Result<v1::ListTokensResponse> DoListTokens(control::Control& control, const control::Call& call,
                                             const v1::ListTokensRequest& request) {
-  ASSIGN_OR_RETURN(Page<TokenRow> page, Read(control, call, ListTokens, ListOf(request)));
+  ASSIGN_OR_RETURN(control::Page<store::TokenRow> page,
+                   control::Read(control, call, control::ListTokens, ListOf(request)));
   v1::ListTokensResponse response;
-  for (const TokenRow& row : page.rows) *response.add_tokens() = MessageOf(row);
+  for (const store::TokenRow& row : page.rows) *response.add_tokens() = MessageOf(row);
   response.set_next_page_token(page.next_page_token);
   return response;
 }
 
-Status DoRevokeToken(Control& control, Call call, const v1::RevokeTokenRequest& request,
-                     Done done) {
-  auto encode = [](const RevokedTokens& revoked) {
+Status DoRevokeToken(control::Control& control, control::Call call,
+                     const v1::RevokeTokenRequest& request, control::Done done) {
+  auto encode = [](const control::RevokedTokens& revoked) {
     v1::RevokeTokenResponse response;
     *response.mutable_token() = MessageOf(revoked.tokens.front());
-    for (const TokenRow& row : revoked.tokens) *response.add_tokens() = MessageOf(row);
+    for (const store::TokenRow& row : revoked.tokens) *response.add_tokens() = MessageOf(row);
     return Serialize(response);
   };
-  Run(control, std::move(call), RevokeToken,
-      RevokeTokenRequest{.token = request.token(), .host = request.host()}, encode,
-      std::move(done));
+  control::Run(control, std::move(call), control::RevokeToken,
+               control::RevokeTokenRequest{.token = request.token(), .host = request.host()},
+               encode, std::move(done));
   return {};
 }
 
@@ -100,4 +98,4 @@ std::vector<Method> TokenMethods() {
   };
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -7,16 +7,17 @@
 #include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/event.pb.h"
 
-namespace tallyman {
+namespace tallyman::api {
 namespace {
 
-Result<std::unique_ptr<MessageStream>> DoWatchEvents(Control& control, EventFeed& feed,
-                                                     const Call& call,
+Result<std::unique_ptr<MessageStream>> DoWatchEvents(control::Control& control, EventFeed& feed,
+                                                     const control::Call& call,
                                                      const v1::WatchEventsRequest& request,
                                                      OnReady on_ready) {
-  ASSIGN_OR_RETURN(EventWatch watch,
-                   Read(control, call, PrepareWatch,
-                        WatchRequest{.filter = request.filter(), .after = request.after()}));
+  ASSIGN_OR_RETURN(
+      control::EventWatch watch,
+      control::Read(control, call, control::PrepareWatch,
+                    control::WatchRequest{.filter = request.filter(), .after = request.after()}));
   return feed.Open(std::move(watch), std::move(on_ready));
 }
 
@@ -62,14 +63,15 @@ class WakeUps final : public MessageStream {
   std::unique_ptr<LogRelay::Listener> logs_;
 };
 
-Result<std::unique_ptr<MessageStream>> DoWatchCommands(LogRelay& relay, Control& control,
-                                                       EventFeed& feed, const Call& call,
+Result<std::unique_ptr<MessageStream>> DoWatchCommands(LogRelay& relay, control::Control& control,
+                                                       EventFeed& feed, const control::Call& call,
                                                        const v1::WatchCommandsRequest& request,
                                                        OnReady on_ready) {
-  ASSIGN_OR_RETURN(EventWatch watch,
-                   Read(control, call, PrepareWatch,
-                        WatchRequest{.filter = kWaking, .after = request.cursor()}));
-  ASSIGN_OR_RETURN(const HostId host, HostOf(call.actor));
+  ASSIGN_OR_RETURN(
+      control::EventWatch watch,
+      control::Read(control, call, control::PrepareWatch,
+                    control::WatchRequest{.filter = kWaking, .after = request.cursor()}));
+  ASSIGN_OR_RETURN(const HostId host, control::HostOf(call.actor));
   auto logs = relay.Listen(host, on_ready);
   return std::make_unique<WakeUps>(feed.Open(std::move(watch), std::move(on_ready)),
                                    std::move(logs));
@@ -79,7 +81,7 @@ Result<std::unique_ptr<MessageStream>> DoWatchCommands(LogRelay& relay, Control&
 
 std::vector<StreamMethod> WatchMethods(std::shared_ptr<LogRelay> relay) {
   auto watch_commands = [relay = std::move(relay)](
-                            Control& control, EventFeed& feed, const Call& call,
+                            control::Control& control, EventFeed& feed, const control::Call& call,
                             const v1::WatchCommandsRequest& request, OnReady on_ready) {
     return DoWatchCommands(*relay, control, feed, call, request, std::move(on_ready));
   };
@@ -89,4 +91,4 @@ std::vector<StreamMethod> WatchMethods(std::shared_ptr<LogRelay> relay) {
               "tallyman.v1.EventService/WatchEvents", DoWatchEvents)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::api

@@ -9,7 +9,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 struct Unit {
@@ -143,4 +143,4 @@ Result<int64_t> ParseLifetime(std::string_view field, std::string_view text) {
   return ScaleAmount(field, count, unit->seconds);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // A whole number without a sign. INVALID_ARGUMENT, reason INVALID_NUMBER, names `field` and the
 // value and says what is wrong with it: empty, negative, a fraction, no number, beyond 2^63-1.
@@ -33,4 +33,4 @@ Result<std::pair<std::string, std::string>> ParseKeyValue(std::string_view field
 // "45s", "90m", "12h" or "30d" in seconds. INVALID_ARGUMENT, reason INVALID_LIFETIME.
 Result<int64_t> ParseLifetime(std::string_view field, std::string_view text);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 using testing::HasSubstr;
@@ -87,4 +87,4 @@ TEST(ParseKeyValue, SplitsAtTheFirstEqualsSign) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -16,7 +16,7 @@
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr size_t kFleetBytesMax = size_t{64} << 20;
@@ -168,7 +168,7 @@ void PrintApplied(Context& context, const FleetPlan& plan, bool applied) {
   }
 }
 
-CommandResult ApplyFleet(Context& context, FleetApply& options) {
+ExitStatus ApplyFleet(Context& context, FleetApply& options) {
   ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFleetBytesMax));
   ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(options.file, text));
   if (!options.dry_run) context.MayCreateDatabase();
@@ -205,4 +205,4 @@ void DefineApply(Word root) {
   verb.Flag("--dry-run", &apply.dry_run, "Show the difference, and change nothing");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

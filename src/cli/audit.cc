@@ -8,7 +8,7 @@
 #include "cli/views.h"
 #include "tallyman/v1/audit.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 // Where machines differ from the books; with what mends it, if asked.
@@ -93,7 +93,7 @@ void PrintAudit(Context& context, const v1::RunAuditResponse& response) {
   context.Detail("See what a repair would do with \"tallyman audit --repair\".");
 }
 
-CommandResult RunAudit(Context& context, AuditOptions& options) {
+ExitStatus RunAudit(Context& context, AuditOptions& options) {
   v1::RunAuditRequest& request = options.audit;
   if (!options.limit.empty()) {
     ASSIGN_OR_RETURN(const int64_t limit, ParsePositive("--limit", options.limit, INT32_MAX));
@@ -147,7 +147,7 @@ void PrintRepair(Context& context, const v1::RepairDriftResponse& response) {
   if (!response.applied()) context.Detail("Repair with \"tallyman audit --repair --yes\".");
 }
 
-CommandResult RepairDrift(Context& context, AuditOptions& options) {
+ExitStatus RepairDrift(Context& context, AuditOptions& options) {
   v1::RepairDriftRequest& request = options.repair;
   if (!options.yes) request.set_dry_run(true);
   ASSIGN_OR_RETURN(const auto response,
@@ -158,7 +158,7 @@ CommandResult RepairDrift(Context& context, AuditOptions& options) {
   return drift_left ? kExitDrift : kExitDone;
 }
 
-CommandResult Audit(Context& context, AuditOptions& options) {
+ExitStatus Audit(Context& context, AuditOptions& options) {
   const bool changes =
       options.yes || options.repair.dry_run() || !options.repair.plan_token().empty();
   if (changes && !options.repairs) {
@@ -227,4 +227,4 @@ void DefineAudit(Word root) {
   DefineTrail(verb);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

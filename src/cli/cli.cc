@@ -10,7 +10,7 @@
 #include "cli/errors.h"
 #include "cli/parse.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 void ShowError(CliEnvironment& environment, OutputFormat format, const Error& error,
@@ -57,7 +57,7 @@ int Run(const std::vector<std::string>& arguments, CliEnvironment& environment) 
     return kExitDone;
   }
   Context context(environment, parsed->globals);
-  const CommandResult result = parsed->action(context);
+  const ExitStatus result = parsed->action(context);
   if (!result) {
     const int exit_status = context.ExitStatusOf(result.error());
     ShowError(environment, parsed->globals.output, result.error(), exit_status,
@@ -84,4 +84,4 @@ int RunCli(int argc, const char* const* argv, CliEnvironment& environment) {
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -19,7 +19,7 @@
 #include "base/result.h"
 #include "client/client.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // A server to call, and how.
 struct ServerTarget {
@@ -106,7 +106,7 @@ struct CliEnvironment {
   Clock& clock;
   // A fresh UUID in text form, for a mutation that was given no --request-id.
   std::function<std::string()> new_request_id;
-  std::function<Result<std::unique_ptr<Client>>(const ConnectOptions&)> connect;
+  std::function<Result<std::unique_ptr<client::Client>>(const ConnectOptions&)> connect;
   DatabaseTool& database;
   // What --version prints.
   std::string version;
@@ -118,4 +118,4 @@ struct CliEnvironment {
 // code (base/error.h). Throws nothing.
 int RunCli(int argc, const char* const* argv, CliEnvironment& environment);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

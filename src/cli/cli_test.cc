@@ -8,7 +8,7 @@
 
 #include "cli/nearest.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 using testing::AllOf;
@@ -52,7 +52,7 @@ Ran RunWords(const std::vector<std::string>& words) {
       .variable = [](std::string_view) { return std::nullopt; },
       .clock = clock,
       .new_request_id = [] { return std::string("fresh-id"); },
-      .connect = [](const ConnectOptions&) -> Result<std::unique_ptr<Client>> {
+      .connect = [](const ConnectOptions&) -> Result<std::unique_ptr<client::Client>> {
         return Fail(NoDatabase::Gone());
       },
       .database = database,
@@ -236,4 +236,4 @@ TEST(Nearest, GivesUpOnWhatIsFarAway) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -7,10 +7,10 @@
 #include "cli/views.h"
 #include "tallyman/v1/command.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
-CommandResult ShowCommand(Context& context, v1::GetCommandRequest& request) {
+ExitStatus ShowCommand(Context& context, v1::GetCommandRequest& request) {
   ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetCommandResponse>(request));
   return context.Answer(response, [&] {
     const v1::Command& command = response.command();
@@ -87,4 +87,4 @@ void DefineCommand(Word root) {
   show.Argument("COMMAND", request.mutable_command_id(), "Id");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "cli/nouns.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 // What may follow `word`, verbs and options, with the options that every command takes.
@@ -129,7 +129,7 @@ Result<std::string> CompletionScript(std::string_view shell, const WordTree& roo
 
 void DefineCompletion(Word root) {
   auto shell = std::make_shared<std::string>();
-  const auto print = [root, shell](Context& context) -> CommandResult {
+  const auto print = [root, shell](Context& context) -> ExitStatus {
     ASSIGN_OR_RETURN(const std::string script, CompletionScript(*shell, root.Tree()));
     context.environment().out << script;
     return kExitDone;
@@ -141,4 +141,4 @@ void DefineCompletion(Word root) {
   verb.Argument("SHELL", shell.get(), "bash, zsh or fish");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -14,7 +14,7 @@
 #include "cli/files.h"
 #include "cli/yaml_tree.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr size_t kConfigBytesMax = size_t{1} << 20;
@@ -178,4 +178,4 @@ Result<ConfigContext> FindContext(const Config& config, const std::string& name)
                                                  : "there is: " + names)));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -16,7 +16,7 @@
 
 #include "cli/context.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // Either a server or a database; the others belong to a server.
 struct ConfigContext {
@@ -54,4 +54,4 @@ Status WriteConfig(Context& context, const Config& config);
 // NOT_FOUND, reason CONTEXT_NOT_FOUND, lists the names that there are.
 Result<ConfigContext> FindContext(const Config& config, const std::string& name);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

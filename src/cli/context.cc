@@ -8,7 +8,7 @@
 #include "cli/document.h"
 #include "cli/target.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 namespace {
 
@@ -102,4 +102,4 @@ void Context::PrintDocument(const google::protobuf::Message& message) {
   PrintDocument(ToDocument(message));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

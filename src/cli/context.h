@@ -13,7 +13,7 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitUsage = 2;
@@ -39,7 +39,7 @@ struct GlobalOptions {
 const google::protobuf::MethodDescriptor& MethodOf(const google::protobuf::Message& request);
 
 // A command gives the exit status of the process, or the error that decides it.
-using CommandResult = Result<int>;
+using ExitStatus = Result<int>;
 
 // Lives as long as one command; not thread-safe.
 class Context {
@@ -103,10 +103,10 @@ class Context {
 
   CliEnvironment& environment_;
   GlobalOptions globals_;
-  std::unique_ptr<Client> client_;
+  std::unique_ptr<client::Client> client_;
   std::string last_request_id_;
   bool may_create_ = false;
   std::optional<int> error_status_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

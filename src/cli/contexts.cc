@@ -9,10 +9,10 @@
 #include "cli/nouns.h"
 #include "cli/views.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
-CommandResult ListContexts(Context& context) {
+ExitStatus ListContexts(Context& context) {
   ASSIGN_OR_RETURN(const Config config, ReadConfig(context));
   if (!context.is_table()) {
     boost::json::array contexts;
@@ -39,7 +39,7 @@ CommandResult ListContexts(Context& context) {
   return kExitDone;
 }
 
-CommandResult UseContext(Context& context, std::string& name) {
+ExitStatus UseContext(Context& context, std::string& name) {
   ASSIGN_OR_RETURN(Config config, ReadConfig(context));
   ASSIGN_OR_RETURN(const ConfigContext found, FindContext(config, name));
   config.current = found.name;
@@ -48,7 +48,7 @@ CommandResult UseContext(Context& context, std::string& name) {
   return kExitDone;
 }
 
-CommandResult SetContext(Context& context, std::string& name) {
+ExitStatus SetContext(Context& context, std::string& name) {
   RETURN_IF_ERROR(CheckName("context", name));
   if (!context.globals().server.empty() && !context.globals().db.empty()) {
     return Fail(InvalidArgument("AMBIGUOUS_TARGET",
@@ -109,4 +109,4 @@ void DefineContext(Word root) {
   set.Argument("NAME", &name, "Its name");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
@@ -67,7 +67,7 @@ class CsvReader {
     CsvRow row;
     was_quoted_ = false;
     while (true) {
-      CsvField field{.text = {}, .position = position_};
+      CsvField field{.position = position_};
       RETURN_IF_ERROR(!AtEnd() && Peek() == '"' ? ReadQuoted(field) : ReadPlain(field));
       if (!IsUtf8(field.text)) {
         return Fail(Bad(field.position, fmt::format("{} is not UTF-8", Quote(field.text))));
@@ -208,4 +208,4 @@ Result<std::vector<CsvRow>> SelectColumns(std::string_view file, CsvTable table,
   return rows;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

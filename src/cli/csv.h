@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // Lines and columns count from 1; columns count characters, not bytes.
 struct FilePosition {
@@ -51,4 +51,4 @@ Result<CsvTable> ReadCsv(std::string_view file, std::string_view text,
 Result<std::vector<CsvRow>> SelectColumns(std::string_view file, CsvTable table,
                                           const std::vector<std::string>& columns);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

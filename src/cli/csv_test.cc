@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 using testing::ElementsAre;
@@ -116,4 +116,4 @@ RC_GTEST_PROP(ReadCsv, ReadsBackWhatWasWritten,
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -8,7 +8,7 @@
 #include "cli/nouns.h"
 #include "cli/progress.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 struct DatabaseCopy {
@@ -16,7 +16,7 @@ struct DatabaseCopy {
   std::string to;
 };
 
-CommandResult MigrateDatabase(Context& context) {
+ExitStatus MigrateDatabase(Context& context) {
   ASSIGN_OR_RETURN(const std::string dsn, context.Database());
   ASSIGN_OR_RETURN(const MigrateReport report, context.environment().database.Migrate(dsn));
   const std::string shown = Printable(context.environment().database.Shown(dsn));
@@ -36,7 +36,7 @@ CommandResult MigrateDatabase(Context& context) {
   return kExitDone;
 }
 
-CommandResult BackupDatabase(Context& context, std::string& to) {
+ExitStatus BackupDatabase(Context& context, std::string& to) {
   ASSIGN_OR_RETURN(const std::string dsn, context.Database());
   {
     Progress progress(context, "backing up");
@@ -50,7 +50,7 @@ CommandResult BackupDatabase(Context& context, std::string& to) {
   return kExitDone;
 }
 
-CommandResult CheckDatabase(Context& context) {
+ExitStatus CheckDatabase(Context& context) {
   ASSIGN_OR_RETURN(const std::string dsn, context.Database());
   Result<CheckReport> checked;
   {
@@ -84,7 +84,7 @@ CommandResult CheckDatabase(Context& context) {
   return status;
 }
 
-CommandResult CopyDatabase(Context& context, DatabaseCopy& options) {
+ExitStatus CopyDatabase(Context& context, DatabaseCopy& options) {
   DatabaseTool& database = context.environment().database;
   Result<CopiedReport> copied;
   {
@@ -141,4 +141,4 @@ void DefineDatabase(Word root) {
   copy.Text("--to", "DSN", &databases.to, "The database to fill; it must be empty").Required();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

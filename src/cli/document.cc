@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 namespace json = boost::json;
@@ -117,4 +117,4 @@ std::string ToYamlText(const json::value& document) {
 
 json::string ToJsonString(std::string_view text) { return json::string(ValidUtf8(text)); }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

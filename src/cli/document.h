@@ -11,7 +11,7 @@ namespace google::protobuf {
 class Message;
 }
 
-namespace tallyman {
+namespace tallyman::cli {
 
 boost::json::value ToDocument(const google::protobuf::Message& message);
 
@@ -22,4 +22,4 @@ std::string ToYamlText(const boost::json::value& document);
 // The text as a JSON string that is safe to make of anything: broken UTF-8 becomes U+FFFD.
 boost::json::string ToJsonString(std::string_view text);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

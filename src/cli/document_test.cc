@@ -6,7 +6,7 @@
 
 #include "tallyman/v1/host.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 v1::HostSpec Example() {
@@ -56,4 +56,4 @@ TEST(Document, BrokenTextBecomesReplacementCharacters) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::cli

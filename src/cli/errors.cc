@@ -8,7 +8,7 @@
 #include "cli/document.h"
 #include "cli/table.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 // A failed write to the disk may have reached it; every other failure of a database is a refusal.
@@ -56,4 +56,4 @@ std::string ErrorText(const Error& error, const std::string& request_id, bool co
   return text;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // {"error": {"code", "reason", "message", "resource", "facts", "exit_status"}}.
 boost::json::value ErrorDocument(const Error& error, int exit_status);
@@ -15,4 +15,4 @@ boost::json::value ErrorDocument(const Error& error, int exit_status);
 // mention. When it is unknown whether the request was carried out, a third says how to find out.
 std::string ErrorText(const Error& error, const std::string& request_id, bool colour_on);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

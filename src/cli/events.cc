@@ -7,7 +7,7 @@
 #include "cli/views.h"
 #include "tallyman/v1/event.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 struct Events {
@@ -27,7 +27,7 @@ void PrintEvent(Context& context, const v1::Event& event) {
   context.environment().out.flush();
 }
 
-CommandResult FollowEvents(Context& context, const ListRequest<v1::ListEventsRequest>& list) {
+ExitStatus FollowEvents(Context& context, const ListRequest<v1::ListEventsRequest>& list) {
   if (!list.request.order_by().empty()) {
     return Fail(InvalidArgument("USAGE",
                                 "--order-by is of no use with --follow, which shows events as they "
@@ -54,7 +54,7 @@ CommandResult FollowEvents(Context& context, const ListRequest<v1::ListEventsReq
   return kExitDone;
 }
 
-CommandResult ListEvents(Context& context, Events& events) {
+ExitStatus ListEvents(Context& context, Events& events) {
   if (events.follow) return FollowEvents(context, events.list);
   ASSIGN_OR_RETURN(const auto list, ListAll<v1::ListEventsResponse>(context, events.list));
   return context.Answer(list, [&] {
@@ -96,4 +96,4 @@ void DefineEvents(Word root) {
   verb.Flag("-f,--follow", &events.follow, "Show events as they happen, from now on");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 Result<std::string> ReadInput(Context& context, const std::string& path, size_t bytes_max) {
   std::ifstream file;
@@ -50,4 +50,4 @@ Result<std::string> ReadInput(Context& context, const std::string& path, size_t 
   return text;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

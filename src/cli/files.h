@@ -5,10 +5,10 @@
 
 #include "cli/context.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // The text of a file; "-" is standard input. NOT_FOUND, reason FILE_NOT_FOUND; INVALID_ARGUMENT,
 // reason FILE_UNREADABLE or FILE_TOO_LARGE.
 Result<std::string> ReadInput(Context& context, const std::string& path, size_t bytes_max);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -13,7 +13,7 @@
 #include "cli/requests.h"
 #include "cli/yaml_tree.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr int64_t kNodesPerEntryMax = 100'000;
@@ -213,7 +213,7 @@ Result<FleetName> ReadNamed(std::string_view file, const YamlNode& node, std::st
 
 Result<FleetHost> ReadHost(std::string_view file, const YamlNode& node) {
   MapReader map(file, node, "a host");
-  FleetHost host{.position = node.position, .spec = {}};
+  FleetHost host{.position = node.position};
   host.spec.set_name(map.Name("name", true));
   host.spec.set_region(map.Name("region", true));
   *host.spec.mutable_capacity() = ReadResources(map, true);
@@ -228,11 +228,10 @@ Result<FleetHost> ReadHost(std::string_view file, const YamlNode& node) {
 Result<FleetProtocol> ReadProtocol(std::string_view file, const YamlNode& node) {
   if (node.kind == YamlNode::Kind::kScalar) {
     ASSIGN_OR_RETURN(FleetName named, ReadNamed(file, node, "a protocol"));
-    return FleetProtocol{.position = named.position, .key = named.name, .name = {}, .org = {}};
+    return FleetProtocol{.position = named.position, .key = named.name};
   }
   MapReader map(file, node, "a protocol");
-  FleetProtocol protocol{
-      .position = node.position, .key = map.Name("key", true), .name = {}, .org = {}};
+  FleetProtocol protocol{.position = node.position, .key = map.Name("key", true)};
   protocol.name = map.Text("name");
   protocol.org = map.Name("org");
   RETURN_IF_ERROR(map.Finish());
@@ -241,7 +240,7 @@ Result<FleetProtocol> ReadProtocol(std::string_view file, const YamlNode& node) 
 
 Result<FleetImage> ReadImage(std::string_view file, const YamlNode& node) {
   MapReader map(file, node, "an image");
-  FleetImage image{.position = node.position, .reference = map.Text("image", true), .spec = {}};
+  FleetImage image{.position = node.position, .reference = map.Text("image", true)};
   if (!image.reference.empty()) map.Check("image", ReadImageKey(image.reference, image.spec));
   image.spec.set_image_uri(map.Text("uri", true));
   image.spec.set_org(map.Name("org"));
@@ -373,4 +372,4 @@ Result<Fleet> ReadFleet(std::string_view file, const std::string& text) {
   return fleet;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -12,7 +12,7 @@
 #include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 struct FleetName {
   FilePosition position;
@@ -66,4 +66,4 @@ struct Fleet {
 // name that is declared twice or not well-formed, an amount that is wrong.
 Result<Fleet> ReadFleet(std::string_view file, const std::string& text);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 using testing::ElementsAre;
@@ -91,4 +91,4 @@ TEST(ReadFleet, NamesLineAndColumnOfWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -12,7 +12,7 @@
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
@@ -423,4 +423,4 @@ Result<FleetPlan> PlanFleet(std::string_view file, const Fleet& fleet, const Fle
   return Planner(file, fleet, state, org).Plan();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

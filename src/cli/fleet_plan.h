@@ -12,7 +12,7 @@
 
 #include "cli/fleet_file.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // What is there, as far as the declaration is about it.
 struct FleetState {
@@ -55,4 +55,4 @@ struct FleetPlan {
 Result<FleetPlan> PlanFleet(std::string_view file, const Fleet& fleet, const FleetState& state,
                             const std::string& org);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

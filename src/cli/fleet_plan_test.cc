@@ -5,7 +5,7 @@
 
 #include "cli/context.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 using testing::ElementsAre;
@@ -185,4 +185,4 @@ TEST(PlanFleet, ANewNodeNeedsAnOwner) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -10,7 +10,7 @@
 #include "base/time.h"
 #include "cli/amounts.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 Result<int64_t> ParseDimension(const DimensionView& dimension, std::string_view name,
                                std::string_view text) {
@@ -114,4 +114,4 @@ Result<int> ParseEnum(std::string_view name, std::string_view word,
                   .With("field", std::string(name)));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -14,7 +14,7 @@
 #include "base/result.h"
 #include "tallyman/v1/common.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // One resource dimension: how it is called and where it stands in a message.
 struct DimensionView {
@@ -70,4 +70,4 @@ int EnumNumber(const google::protobuf::EnumDescriptor& type, std::string_view wo
 Result<int> ParseEnum(std::string_view name, std::string_view word,
                       const google::protobuf::EnumDescriptor& type);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -13,7 +13,7 @@
 #include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr const char* kPolicyHelp =
@@ -31,7 +31,7 @@ Cell FreeCell(const v1::Host& host, const DimensionView& dimension) {
   return {FormatAmount(dimension, free), free < 0 ? Colour::kRed : Colour::kNone};
 }
 
-CommandResult CreateHost(Context& context, v1::CreateHostsRequest& request) {
+ExitStatus CreateHost(Context& context, v1::CreateHostsRequest& request) {
   auto created = Change<v1::CreateHostsResponse>(context, request);
   if (!created) {
     DropIndex(created.error());
@@ -78,7 +78,7 @@ void PrintHostChange(Context& context, const v1::UpdateHostResponse& response) {
                response.plan_token());
 }
 
-CommandResult UpdateHost(Context& context, HostUpdate& update) {
+ExitStatus UpdateHost(Context& context, HostUpdate& update) {
   v1::UpdateHostRequest& request = update.request;
   if (!update.given.empty()) {
     // The method takes the whole capacity; what is not given stays as it is.
@@ -128,7 +128,7 @@ void PrintHostBooks(Context& context, const v1::Host& host) {
   context.Detail(table);
 }
 
-CommandResult ShowHost(Context& context, v1::GetHostRequest& request) {
+ExitStatus ShowHost(Context& context, v1::GetHostRequest& request) {
   ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetHostResponse>(request));
   const v1::Host& host = response.host();
   v1::ListNodesRequest list_nodes;
@@ -242,4 +242,4 @@ void DefineHost(Word root) {
   show.Argument("HOST", shown.mutable_host(), "Name or id");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -10,7 +10,7 @@
 #include "cli/views.h"
 #include "tallyman/v1/host.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 // One request a host.
@@ -27,8 +27,8 @@ struct HostRetire {
 
 // `say` puts what became of a host into words.
 template <class Response, class Request, class Say>
-CommandResult SendForEach(Context& context, const HostClaims<Request>& claims,
-                          const std::string& doing, const Say& say) {
+ExitStatus SendForEach(Context& context, const HostClaims<Request>& claims,
+                       const std::string& doing, const Say& say) {
   if (claims.hosts.size() > 1 && !claims.request.request_id().empty()) {
     return Fail(InvalidArgument("ONE_ID_FOR_MANY",
                                 "--request-id is for one request, and each host is one: name one "
@@ -49,7 +49,7 @@ CommandResult SendForEach(Context& context, const HostClaims<Request>& claims,
   return kExitDone;
 }
 
-CommandResult CordonHosts(Context& context, HostClaims<v1::CordonHostRequest>& claims) {
+ExitStatus CordonHosts(Context& context, HostClaims<v1::CordonHostRequest>& claims) {
   return SendForEach<v1::CordonHostResponse>(
       context, claims, "cordoning", [](const v1::CordonHostResponse& response) {
         const std::string& host = response.host().name();
@@ -58,7 +58,7 @@ CommandResult CordonHosts(Context& context, HostClaims<v1::CordonHostRequest>& c
       });
 }
 
-CommandResult UncordonHosts(Context& context, HostClaims<v1::UncordonHostRequest>& claims) {
+ExitStatus UncordonHosts(Context& context, HostClaims<v1::UncordonHostRequest>& claims) {
   return SendForEach<v1::UncordonHostResponse>(
       context, claims, "uncordoning", [](const v1::UncordonHostResponse& response) {
         const v1::Host& host = response.host();
@@ -70,7 +70,7 @@ CommandResult UncordonHosts(Context& context, HostClaims<v1::UncordonHostRequest
       });
 }
 
-CommandResult RetireHost(Context& context, HostRetire& options) {
+ExitStatus RetireHost(Context& context, HostRetire& options) {
   v1::RetireHostRequest& request = options.request;
   // Without --yes it is only shown; a plan token proves that it was shown before.
   const bool confirmed = options.yes || request.dry_run() || !request.plan_token().empty();
@@ -126,4 +126,4 @@ void DefineHostClaims(Word host) {
   retire.Flag("-y,--yes", &retired.yes, "Do it; without it, it is only shown");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

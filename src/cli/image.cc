@@ -10,7 +10,7 @@
 #include "cli/views.h"
 #include "tallyman/v1/catalog.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 // KEY:cpu=2,memory=8GB,disk=1TB; what is left out adds nothing.
@@ -53,7 +53,7 @@ bool AddProperty(v1::ImageSpec& spec, const std::string& key, const std::string&
   return true;
 }
 
-CommandResult CreateImage(Context& context, v1::CreateImagesRequest& request) {
+ExitStatus CreateImage(Context& context, v1::CreateImagesRequest& request) {
   request.set_create_missing(true);
   auto created = Change<v1::CreateImagesResponse>(context, request);
   if (!created) {
@@ -73,7 +73,7 @@ CommandResult CreateImage(Context& context, v1::CreateImagesRequest& request) {
   });
 }
 
-CommandResult ShowImage(Context& context, v1::GetImageRequest& request) {
+ExitStatus ShowImage(Context& context, v1::GetImageRequest& request) {
   ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetImageResponse>(request));
   return context.Answer(response, [&] {
     const v1::Image& image = response.image();
@@ -184,4 +184,4 @@ void DefineImage(Word root) {
   show.Argument("IMAGE", shown.mutable_image(), "PROTOCOL/VARIANT@VERSION[+BUILD] or id");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -11,7 +11,7 @@
 #include "cli/views.h"
 #include "tallyman/v1/region.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr size_t kFileBytesMax = size_t{256} << 20;
@@ -89,7 +89,7 @@ void PrintImported(Context& context, bool dry_run, const std::string& what, int6
                Colour::kGreen);
 }
 
-CommandResult ImportImages(Context& context, ImagesFile& options) {
+ExitStatus ImportImages(Context& context, ImagesFile& options) {
   v1::CreateImagesRequest& request = options.request;
   ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFileBytesMax));
   ASSIGN_OR_RETURN(const auto read, ReadImageRows(options.file, text, options.org));
@@ -110,7 +110,7 @@ CommandResult ImportImages(Context& context, ImagesFile& options) {
   });
 }
 
-CommandResult ImportHosts(Context& context, HostsFile& options) {
+ExitStatus ImportHosts(Context& context, HostsFile& options) {
   v1::CreateHostsRequest& request = options.request;
   ASSIGN_OR_RETURN(const int64_t disk_bytes, ScaleAmount("--disk-gb", options.disk_gb, kGiga));
   ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFileBytesMax));
@@ -170,4 +170,4 @@ void DefineImport(Word root) {
   AddRequestId(hosts, rows.request);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

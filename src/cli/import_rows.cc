@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "cli/amounts.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr CsvLimits kLimits = {.field_bytes_max = 4096};
@@ -194,4 +194,4 @@ Error PlaceError(std::string_view file, const std::vector<CsvRow>& rows,
   return AtPosition(file, position, std::move(error));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

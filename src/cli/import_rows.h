@@ -10,7 +10,7 @@
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/host.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // Specs and where each came from. `repeated` counts the rows that say again what an earlier row
 // says.
@@ -43,4 +43,4 @@ void DropIndex(Error& error);
 Error PlaceError(std::string_view file, const std::vector<CsvRow>& rows,
                  const std::vector<std::string>& columns, Error error);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

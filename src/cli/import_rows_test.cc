@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 using testing::HasSubstr;
@@ -107,4 +107,4 @@ TEST(PlaceError, FindsLineAndColumnOfAServersError) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::cli

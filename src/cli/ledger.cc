@@ -7,7 +7,7 @@
 #include "cli/views.h"
 #include "tallyman/v1/ledger.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 using LedgerRequest = ListRequest<v1::ListLedgerRequest>;
@@ -71,7 +71,7 @@ void PrintLedger(Context& context, const v1::ListLedgerResponse& ledger, bool of
                Colour::kRed);
 }
 
-CommandResult ShowLedger(Context& context, LedgerRequest& list) {
+ExitStatus ShowLedger(Context& context, LedgerRequest& list) {
   ASSIGN_OR_RETURN(const auto ledger, ListAll<v1::ListLedgerResponse>(context, list));
   const bool same = Same(ledger.books(), ledger.total());
   context.Answer(ledger, [&] { PrintLedger(context, ledger, !list.request.has_node(), same); });
@@ -100,4 +100,4 @@ void DefineLedger(Word root) {
   AddListOptions(node, of_node, {}, "kind", "seq");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

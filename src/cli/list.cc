@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-namespace tallyman {
+namespace tallyman::cli {
 
 void AddFilter(std::string& filter, std::string_view field, std::string_view value) {
   if (value.empty()) return;
@@ -15,4 +15,4 @@ std::string JoinFilters(const std::string& a, const std::string& b) {
   return a + (a.empty() || b.empty() ? "" : " ") + b;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

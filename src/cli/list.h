@@ -11,7 +11,7 @@
 #include "cli/views.h"
 #include "cli/words.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // The request of a list, and the options that are not its fields.
 template <class Request>
@@ -111,7 +111,7 @@ struct ListCommand {
     return {verb, *list};
   }
 
-  CommandResult Run(Context& context, const ListRequest<Request>& list) const {
+  ExitStatus Run(Context& context, const ListRequest<Request>& list) const {
     ASSIGN_OR_RETURN(const Response response, ListAll<Response>(context, list));
     return context.Answer(response, [&] {
       Table table(columns);
@@ -122,4 +122,4 @@ struct ListCommand {
   }
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

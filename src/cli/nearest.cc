@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 int EditDistance(const std::string& a, const std::string& b) {
@@ -38,4 +38,4 @@ std::string Nearest(const std::string& typed, const std::vector<std::string>& kn
   return nearest;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // The one of `known` that is nearest to `typed`; empty when none is near.
 std::string Nearest(const std::string& typed, const std::vector<std::string>& known);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -12,7 +12,7 @@
 #include "tallyman/v1/command.pb.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 struct NodeCreate {
@@ -76,7 +76,7 @@ Status Place(const NodeCreate& create, v1::CreateNodesRequest& request) {
   return {};
 }
 
-CommandResult CreateNodes(Context& context, NodeCreate& create) {
+ExitStatus CreateNodes(Context& context, NodeCreate& create) {
   v1::CreateNodesRequest& request = create.request;
   RETURN_IF_ERROR(Place(create, request));
   // Before the org, which may have to be created: a misspelt image leaves none.
@@ -172,7 +172,7 @@ void PrintNode(Context& context, const v1::Node& node) {
                {"deleted", FormatTimestamp(node.deleted_at())}});
 }
 
-CommandResult ShowNode(Context& context, v1::GetNodeRequest& request) {
+ExitStatus ShowNode(Context& context, v1::GetNodeRequest& request) {
   ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(request));
   if (!context.is_table()) {
     context.PrintDocument(response);
@@ -277,4 +277,4 @@ void DefineNode(Word root) {
   DefineNodeChanges(node);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -8,7 +8,7 @@
 #include "cli/views.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 struct NodeDelete {
@@ -25,23 +25,23 @@ struct NodeUpgrade {
 
 // Sends a request on nodes and shows the changes it answers with.
 template <class Response, class Request>
-CommandResult ChangeNodes(Context& context, Request& request, const std::string& doing,
-                          std::string_view done) {
+ExitStatus ChangeNodes(Context& context, Request& request, const std::string& doing,
+                       std::string_view done) {
   ASSIGN_OR_RETURN(const auto response, Change<Response>(context, request, doing));
   return context.Answer(response, [&] { PrintChanges(context, response.changes(), done); });
 }
 
-CommandResult UpdateNode(Context& context, v1::UpdateNodeRequest& request) {
+ExitStatus UpdateNode(Context& context, v1::UpdateNodeRequest& request) {
   return ChangeNodes<v1::UpdateNodeResponse>(context, request, "updating " + request.node(),
                                              "Updated");
 }
 
-CommandResult RetryUpgrade(Context& context, v1::RetryUpgradeRequest& request) {
+ExitStatus RetryUpgrade(Context& context, v1::RetryUpgradeRequest& request) {
   return ChangeNodes<v1::RetryUpgradeResponse>(context, request, "retrying " + request.node(),
                                                "Retried the upgrade of");
 }
 
-CommandResult DeleteNodes(Context& context, NodeDelete& options) {
+ExitStatus DeleteNodes(Context& context, NodeDelete& options) {
   v1::DeleteNodesRequest& request = options.request;
   // Without --yes it is only shown; a plan token proves that it was shown before.
   const bool confirmed = options.yes || request.dry_run() || !request.plan_token().empty();
@@ -80,7 +80,7 @@ Error BadArguments(std::string what) {
   return InvalidArgument("INVALID_ARGUMENTS", std::move(what));
 }
 
-CommandResult RetryOf(Context& context, const NodeUpgrade& upgrade) {
+ExitStatus RetryOf(Context& context, const NodeUpgrade& upgrade) {
   const v1::UpgradeNodesRequest& request = upgrade.request;
   if (!request.image().empty() || !upgrade.all_of.empty()) {
     return Fail(BadArguments(
@@ -111,7 +111,7 @@ Status SelectNodes(const NodeUpgrade& upgrade, v1::UpgradeNodesRequest& request)
   return {};
 }
 
-CommandResult UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
+ExitStatus UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
   if (upgrade.retry) return RetryOf(context, upgrade);
   RETURN_IF_ERROR(SelectNodes(upgrade, upgrade.request));
   ASSIGN_OR_RETURN(const auto response,
@@ -223,4 +223,4 @@ void DefineNodeChanges(Word node) {
   remove.Flag("-y,--yes", &removed.yes, "Delete them");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -11,7 +11,7 @@
 #include "cli/target.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 struct NodeLogs {
@@ -76,7 +76,7 @@ void PrintLine(Context& context, const NodeLogs& logs, const v1::LogLine& line) 
   }
 }
 
-CommandResult ShowNodeLogs(Context& context, NodeLogs& logs) {
+ExitStatus ShowNodeLogs(Context& context, NodeLogs& logs) {
   if (!logs.since.empty()) {
     ASSIGN_OR_RETURN(const Time since, ReadSince(context, logs.since));
     *logs.request.mutable_since() = ToTimestamp(since);
@@ -115,4 +115,4 @@ void DefineNodeLogs(Word node) {
   verb.Flag("--timestamps", &logs.timestamps, "Show when each line was printed, in UTC");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -3,7 +3,7 @@
 
 #include "cli/words.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 void DefineNode(Word root);
 void DefineOrg(Word root);
@@ -29,4 +29,4 @@ void DefineHostClaims(Word host);
 void DefineNodeLogs(Word node);
 void DefineNodeChanges(Word node);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -7,16 +7,16 @@
 #include "cli/requests.h"
 #include "tallyman/v1/org.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
-CommandResult CreateOrg(Context& context, v1::CreateOrgRequest& request) {
+ExitStatus CreateOrg(Context& context, v1::CreateOrgRequest& request) {
   ASSIGN_OR_RETURN(const auto response, Change<v1::CreateOrgResponse>(context, request));
   return context.Answer(
       response, [&] { context.Line(fmt::format("Created org {}.", response.org().name())); });
 }
 
-CommandResult ShowOrg(Context& context, v1::GetOrgRequest& request) {
+ExitStatus ShowOrg(Context& context, v1::GetOrgRequest& request) {
   ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetOrgResponse>(request));
   return context.Answer(response, [&] {
     PrintFields(context, {{"org", response.org().name()},
@@ -59,4 +59,4 @@ void DefineOrg(Word root) {
   show.Argument("ORG", shown.mutable_org(), "Name or id");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

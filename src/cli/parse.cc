@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "cli/nouns.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr const char* kFooter =
@@ -107,7 +107,7 @@ Result<Parsed> ParseCommandLine(const std::vector<std::string>& arguments,
   DefineGlobals(line->words.root(), line->globals);
   DefineWords(line->words.root(), environment);
   ASSIGN_OR_RETURN(auto meaning, line->words.Parse(arguments));
-  Parsed parsed{.globals = line->globals, .action = {}, .text = std::move(meaning.text)};
+  Parsed parsed{.globals = line->globals, .text = std::move(meaning.text)};
   if (meaning.action) {
     parsed.action = [line, action = std::move(meaning.action)](Context& context) {
       return action(context);
@@ -134,4 +134,4 @@ OutputFormat GuessOutputFormat(const std::vector<std::string>& arguments) {
   return OutputFormat::kTable;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

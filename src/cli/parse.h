@@ -7,7 +7,7 @@
 #include "cli/context.h"
 #include "cli/words.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 struct Parsed {
   GlobalOptions globals;
@@ -23,4 +23,4 @@ Result<Parsed> ParseCommandLine(const std::vector<std::string>& arguments,
 // The output format that is meant even where parsing failed: errors follow it too.
 OutputFormat GuessOutputFormat(const std::vector<std::string>& arguments);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

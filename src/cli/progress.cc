@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kRefresh(200);
@@ -48,4 +48,4 @@ void Progress::Show(std::chrono::seconds elapsed) {
   environment_.err << line << std::flush;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -9,7 +9,7 @@
 
 #include "cli/context.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // Shows "TEXT ... DONE of TOTAL, N s" on stderr from the first second on, and takes it away at its
 // end. Does nothing unless stderr is a terminal and the output a table. Advance is thread-safe.
@@ -39,4 +39,4 @@ class Progress {
   std::thread thread_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

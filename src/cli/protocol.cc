@@ -7,10 +7,10 @@
 #include "cli/requests.h"
 #include "tallyman/v1/catalog.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
-CommandResult CreateProtocol(Context& context, v1::CreateProtocolRequest& request) {
+ExitStatus CreateProtocol(Context& context, v1::CreateProtocolRequest& request) {
   ASSIGN_OR_RETURN(const auto response, Change<v1::CreateProtocolResponse>(context, request));
   return context.Answer(response, [&] {
     context.Line(fmt::format("Created protocol {}.", response.protocol().key()), Colour::kGreen);
@@ -85,4 +85,4 @@ void DefineProtocol(Word root) {
   DefineVersions(protocol);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -7,10 +7,10 @@
 #include "cli/requests.h"
 #include "tallyman/v1/region.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
-CommandResult CreateRegion(Context& context, v1::CreateRegionRequest& request) {
+ExitStatus CreateRegion(Context& context, v1::CreateRegionRequest& request) {
   ASSIGN_OR_RETURN(const auto response, Change<v1::CreateRegionResponse>(context, request));
   return context.Answer(
       response, [&] { context.Line(fmt::format("Created region {}.", response.region().name())); });
@@ -45,4 +45,4 @@ void DefineRegion(Word root) {
   DefineRegionList(region);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

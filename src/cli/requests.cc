@@ -8,7 +8,7 @@
 #include "model/reference.h"
 #include "tallyman/v1/org.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 std::vector<std::string> Split(std::string_view text, char separator, size_t parts_max = SIZE_MAX) {
@@ -195,4 +195,4 @@ Result<std::string> ChooseOrg(Context& context, const std::string& given, bool d
                   fmt::join(names, ", "), orgs.next_page_token().empty() ? "" : ", ...")));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -11,7 +11,7 @@
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/common.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // Calls a method that changes something, under the request's id or a fresh one. `doing` is shown
 // while it takes long.
@@ -85,4 +85,4 @@ inline constexpr const char* kDefaultOrg = "default";
 // reason ORG_REQUIRED, lists them when there are several.
 Result<std::string> ChooseOrg(Context& context, const std::string& given, bool dry_run);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

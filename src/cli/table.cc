@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr int kGap = 2;
@@ -116,4 +116,4 @@ std::string Table::Render(int width_max, bool colour_on) const {
   return text;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace tallyman {
+namespace tallyman::cli {
 
 enum class Align { kLeft, kRight };
 enum class Colour { kNone, kBold, kDim, kRed, kGreen, kYellow };
@@ -50,4 +50,4 @@ class Table {
   std::vector<std::vector<Cell>> rows_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

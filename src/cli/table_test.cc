@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 Table Example() {
@@ -47,4 +47,4 @@ TEST(Table, TextFromOutsideCannotDriveTheTerminal) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::cli

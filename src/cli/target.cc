@@ -9,7 +9,7 @@
 #include "cli/files.h"
 #include "cli/requests.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 constexpr size_t kTokenBytesMax = 4096;
@@ -151,4 +151,4 @@ Result<ConnectOptions> FindTarget(Context& context) {
   return target;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

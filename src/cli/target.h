@@ -11,10 +11,10 @@
 #include "cli/cli.h"
 #include "cli/context.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // INVALID_ARGUMENT, reason NO_DATABASE where nothing is named, AMBIGUOUS_TARGET where too much is,
 // and others that name the option.
 Result<ConnectOptions> FindTarget(Context& context);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -7,7 +7,7 @@
 #include "cli/requests.h"
 #include "tallyman/v1/token.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 std::string StateOf(const v1::Token& token, Time now) {
@@ -25,7 +25,7 @@ std::string BoundTo(const v1::Token& token) {
   return token.org().empty() ? "all orgs" : "org " + token.org();
 }
 
-CommandResult CreateToken(Context& context, v1::CreateTokenRequest& request) {
+ExitStatus CreateToken(Context& context, v1::CreateTokenRequest& request) {
   ASSIGN_OR_RETURN(const auto response, Change<v1::CreateTokenResponse>(context, request));
   const v1::Token& token = response.token();
   if (response.secret().empty()) {
@@ -47,7 +47,7 @@ CommandResult CreateToken(Context& context, v1::CreateTokenRequest& request) {
   });
 }
 
-CommandResult RevokeToken(Context& context, v1::RevokeTokenRequest& request) {
+ExitStatus RevokeToken(Context& context, v1::RevokeTokenRequest& request) {
   ASSIGN_OR_RETURN(const auto response, Change<v1::RevokeTokenResponse>(context, request));
   return context.Answer(response, [&] {
     for (const v1::Token& token : response.tokens())
@@ -131,4 +131,4 @@ void DefineToken(Word root) {
   AddRequestId(revoke, request);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

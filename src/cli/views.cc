@@ -7,7 +7,7 @@
 
 #include "cli/format.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 // "8 -> 32 (+24)"; "8" when nothing changes, "+8" for a new node.
@@ -305,4 +305,4 @@ void PrintChanges(Context& context, const v1::Changes& changes, std::string_view
                changes.plan_token());
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -13,7 +13,7 @@
 #include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // "name   value", one a line; those without a value are left out.
 void PrintFields(Context& context, const std::vector<std::pair<std::string, std::string>>& fields);
@@ -56,4 +56,4 @@ std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of);
 // the plan token. `done` is the verb: "Upgraded".
 void PrintChanges(Context& context, const v1::Changes& changes, std::string_view done);
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

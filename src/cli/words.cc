@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "cli/nearest.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 // An empty line below the description.
@@ -49,10 +49,8 @@ std::vector<std::string> WordNames(const CLI::App& app) {
 }
 
 WordTree TreeOf(const CLI::App& app) {
-  WordTree word{.name = app.get_name(),
-                .description = app.get_description(),
-                .options = OptionNames(app),
-                .words = {}};
+  WordTree word{
+      .name = app.get_name(), .description = app.get_description(), .options = OptionNames(app)};
   std::ranges::replace(word.description, '\n', ' ');
   for (const CLI::App* child : app.get_subcommands({})) word.words.push_back(TreeOf(*child));
   return word;
@@ -154,7 +152,7 @@ Word Word::Verb(const std::string& name, const std::string& description,
   verb->callback([verb, state = state_, action = std::move(action)] {
     // A word after it stands for another command, which was chosen by then.
     if (!verb->get_subcommands().empty()) return;
-    state->chosen = [verb, state, action](Context& context) -> CommandResult {
+    state->chosen = [verb, state, action](Context& context) -> ExitStatus {
       RETURN_IF_ERROR(ReadValues(state->bound[verb]));
       return action(context);
     };
@@ -168,9 +166,7 @@ void Word::Passthrough(const std::string& name, const std::string& description,
   word->prefix_command();
   word->set_help_flag();
   word->callback([word, state = state_, run = std::move(run)] {
-    state->chosen = [run, rest = word->remaining()](Context&) -> CommandResult {
-      return run(rest);
-    };
+    state->chosen = [run, rest = word->remaining()](Context&) -> ExitStatus { return run(rest); };
   });
 }
 
@@ -247,8 +243,7 @@ WordTree Word::Tree() const { return TreeOf(*app_); }
 
 CommandLine::CommandLine(const std::string& name, const std::string& description,
                          const std::string& footer, const std::string& version)
-    : state_(new Word::State{
-          .root = CLI::App(description, name), .version = version, .bound = {}, .chosen = {}}),
+    : state_(new Word::State{.root = CLI::App(description, name), .version = version}),
       root_(&state_->root, state_.get()) {
   CLI::App& root = state_->root;
   // Before the words are added: they take it over.
@@ -267,9 +262,9 @@ Result<CommandLine::Meaning> CommandLine::Parse(const std::vector<std::string>& 
   try {
     root.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    return Meaning{.action = {}, .text = root.help()};
+    return Meaning{.text = root.help()};
   } catch (const CLI::CallForVersion&) {
-    return Meaning{.action = {}, .text = state_->version + "\n"};
+    return Meaning{.text = state_->version + "\n"};
   } catch (const CLI::ExtrasError&) {
     return Fail(UnknownWord(root, LeftOver(root).at(0)));
   } catch (const CLI::RequiredError& e) {
@@ -278,7 +273,7 @@ Result<CommandLine::Meaning> CommandLine::Parse(const std::vector<std::string>& 
     return Fail(Usage(root, e.what()));
   }
   RETURN_IF_ERROR(ReadValues(state_->bound[&root]));
-  return Meaning{.action = state_->chosen, .text = {}};
+  return Meaning{.action = state_->chosen};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

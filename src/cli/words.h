@@ -25,10 +25,10 @@ class App;
 class Option;
 }  // namespace CLI
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // What a command does.
-using Action = std::function<CommandResult(Context&)>;
+using Action = std::function<ExitStatus(Context&)>;
 
 // Takes one value of an option; `name` is the option's, for errors.
 using Reader = std::function<Status(const std::string& name, const std::string& value)>;
@@ -166,4 +166,4 @@ class CommandLine {
   Word root_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

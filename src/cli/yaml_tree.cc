@@ -11,7 +11,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 // Carries an Error through yaml-cpp, which has no other way to end early.
@@ -109,7 +109,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (static_cast<int>(levels_.size()) == limits_.depth_max) {
       Refuse(node->position, fmt::format("nested more than {} deep", limits_.depth_max));
     }
-    levels_.push_back({.node = std::move(node), .anchor = anchor, .key = nullptr, .keys = {}});
+    levels_.push_back({.node = std::move(node), .anchor = anchor, .key = nullptr});
   }
 
   void Pop() {
@@ -214,4 +214,4 @@ Result<YamlNode::Pointer> ReadYaml(std::string_view file, const std::string& tex
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "cli/csv.h"
 
-namespace tallyman {
+namespace tallyman::cli {
 
 // Immutable once read; an alias shares the node of its anchor.
 struct YamlNode {
@@ -42,4 +42,4 @@ struct YamlLimits {
 Result<YamlNode::Pointer> ReadYaml(std::string_view file, const std::string& text,
                                    const YamlLimits& limits = {});
 
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::cli {
 namespace {
 
 using testing::HasSubstr;
@@ -78,4 +78,4 @@ TEST(ReadYaml, HugeTextsAreRefused) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::cli

@@ -11,7 +11,7 @@ namespace google::protobuf {
 class Message;
 }
 
-namespace tallyman {
+namespace tallyman::client {
 
 // Thread-safe. A call blocks until its answer has arrived.
 class Client {
@@ -40,4 +40,4 @@ inline Status Client::Stream(std::string_view, const google::protobuf::Message&,
   return Fail(Error(Code::kUnimplemented, "NO_STREAMS", "this client has no methods that stream"));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::client

@@ -7,7 +7,7 @@
 #include <array>
 #include <cstdlib>
 
-namespace tallyman {
+namespace tallyman::client {
 namespace {
 
 using std::chrono::milliseconds;
@@ -234,4 +234,4 @@ Result<HttpAnswer> HttpSession::Stream(const HttpPost& post,
   return state_->Answer();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::client

@@ -14,7 +14,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::client {
 
 struct HttpPost {
   std::string url;
@@ -66,4 +66,4 @@ class HttpSession {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::client

@@ -13,7 +13,7 @@
 #include "rpc/message_codec.h"
 #include "rpc/wire_error.h"
 
-namespace tallyman {
+namespace tallyman::client {
 namespace {
 
 using google::protobuf::Message;
@@ -141,18 +141,19 @@ class StreamReader {
     return false;
   }
 
-  void TakeEnvelope(const Envelope& envelope) {
+  void TakeEnvelope(const rpc::Envelope& envelope) {
     if (envelope.compressed()) {
       End(Fail(Internal("COMPRESSED_MESSAGE",
                         "the server compressed a message although no compression was requested")));
       return;
     }
     if (envelope.end_stream()) {
-      End(ParseEndStream(envelope.message));
+      End(rpc::ParseEndStream(envelope.message));
       return;
     }
     std::unique_ptr<Message> message(prototype_.New());
-    if (Status parsed = ParseMessage(Codec::kProto, envelope.message, *message); !parsed) {
+    if (Status parsed = rpc::ParseMessage(rpc::Codec::kProto, envelope.message, *message);
+        !parsed) {
       End(Fail(Internal(
           "MALFORMED_MESSAGE",
           fmt::format("the stream has a message that is not a {}", prototype_.GetTypeName()))));
@@ -163,7 +164,7 @@ class StreamReader {
 
   const Message& prototype_;
   const OnMessage& on_message_;
-  EnvelopeReader envelopes_{kStreamMessageMax};
+  rpc::EnvelopeReader envelopes_{kStreamMessageMax};
   bool done_ = false;
   Status outcome_;
 };
@@ -248,10 +249,10 @@ Status NetworkClient::Read(std::string_view method, Result<HttpAnswer> answer,
                            Message& response) const {
   if (!answer) return Fail(std::move(answer).error());
   if (answer->status != 200)
-    return Fail(Explain(method, ErrorFromResponse(answer->status, answer->body)));
+    return Fail(Explain(method, rpc::ErrorFromResponse(answer->status, answer->body)));
   const std::string_view type =
       std::string_view(answer->content_type).substr(0, answer->content_type.find(';'));
-  if (type != kUnaryType || !ParseMessage(Codec::kProto, answer->body, response)) {
+  if (type != kUnaryType || !rpc::ParseMessage(rpc::Codec::kProto, answer->body, response)) {
     return Fail(Internal("NOT_A_TALLYMAN_SERVER",
                          fmt::format("{} answered with something other than a {}{}: check that the "
                                      "address is that of a Tallyman server",
@@ -263,7 +264,7 @@ Status NetworkClient::Read(std::string_view method, Result<HttpAnswer> answer,
 }
 
 Status NetworkClient::Call(std::string_view method, const Message& request, Message& response) {
-  ASSIGN_OR_RETURN(const std::string body, FormatMessage(Codec::kProto, request));
+  ASSIGN_OR_RETURN(const std::string body, rpc::FormatMessage(rpc::Codec::kProto, request));
   const bool repeatable = IsRepeatable(request);
   const Time deadline = clock_.Now() + options_.timeout;
   Retry retry(options_.retry, random_);
@@ -274,9 +275,7 @@ Status NetworkClient::Call(std::string_view method, const Message& request, Mess
     auto answer = Attempt(post);
     const bool was_answered = answer.has_value();
     const HttpAnswer head{.status = was_answered ? answer->status : 0,
-                          .content_type = {},
-                          .retry_after = was_answered ? answer->retry_after : milliseconds(0),
-                          .body = {}};
+                          .retry_after = was_answered ? answer->retry_after : milliseconds(0)};
     Status status = Read(method, std::move(answer), response);
     if (status) return status;
     const Error& error = status.error();
@@ -293,9 +292,9 @@ Status NetworkClient::Stream(std::string_view method, const Message& request,
                              const std::function<bool(const Message&)>& on_message,
                              const std::atomic<bool>* stop) {
   ASSIGN_OR_RETURN(StreamReader reader, StreamReader::Of(method, on_message));
-  ASSIGN_OR_RETURN(const std::string message, FormatMessage(Codec::kProto, request));
+  ASSIGN_OR_RETURN(const std::string message, rpc::FormatMessage(rpc::Codec::kProto, request));
   std::string body;
-  AppendEnvelope(body, 0, message);
+  rpc::AppendEnvelope(body, 0, message);
   HttpPost post = PostOf(method, body, kStreamType, milliseconds(0));
   post.idle_timeout = kStreamIdle;
   auto session = TakeSession();
@@ -306,7 +305,7 @@ Status NetworkClient::Stream(std::string_view method, const Message& request,
   if (reader.is_done()) return reader.outcome();
   if (stop != nullptr && stop->load()) return {};
   if (answer && answer->status != 200)
-    return Fail(Explain(method, ErrorFromResponse(answer->status, answer->body)));
+    return Fail(Explain(method, rpc::ErrorFromResponse(answer->status, answer->body)));
   if (!answer &&
       (answer.error().reason == kServerUnreachable || answer.error().reason == kTlsFailed))
     return Fail(std::move(answer).error());
@@ -316,4 +315,4 @@ Status NetworkClient::Stream(std::string_view method, const Message& request,
                   .With("server", options_.server));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::client

@@ -19,7 +19,7 @@
 #include "client/http_session.h"
 #include "client/retry.h"
 
-namespace tallyman {
+namespace tallyman::client {
 
 struct NetworkOptions {
   std::string server;  // "https://tallyman.example:7480"
@@ -72,4 +72,4 @@ class NetworkClient final : public Client {
   std::vector<std::unique_ptr<HttpSession>> idle_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::client

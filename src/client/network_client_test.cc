@@ -17,9 +17,10 @@
 #include "tallyman/v1/org.pb.h"
 #include "tests/support/scripted_peer.h"
 
-namespace tallyman {
+namespace tallyman::client {
 namespace {
 
+using namespace tallyman::rpc;
 using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -405,4 +406,4 @@ TEST_F(NetworkClientTest, RefusesAddressesThatAreNoneAndWaysThatAreOpen) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::client

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace tallyman {
+namespace tallyman::client {
 
 std::optional<std::chrono::milliseconds> Retry::NextWait(std::chrono::milliseconds left,
                                                          std::chrono::milliseconds asked_for) {
@@ -18,4 +18,4 @@ std::optional<std::chrono::milliseconds> Retry::NextWait(std::chrono::millisecon
   return wait;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::client

@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 
-namespace tallyman {
+namespace tallyman::client {
 
 struct RetryOptions {
   int attempts_max = 5;
@@ -32,4 +32,4 @@ class Retry {
   int attempts_ = 1;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::client

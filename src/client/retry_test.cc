@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include "base/random.h"
 
-namespace tallyman {
+namespace tallyman::client {
 namespace {
 
 using std::chrono::milliseconds;
@@ -48,4 +48,4 @@ TEST(Retry, WaitsAsLongAsTheServerAsksAndGivesUpWhereThatIsTooLong) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::client

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 using enum Reach;
@@ -92,7 +92,7 @@ bool IsOpen(std::string_view method) {
   return rule != nullptr && rule->of(Role::kJoin) != kNone;
 }
 
-Actor Stranger() { return {.id = "stranger", .org_id = {}, .role = Role::kJoin}; }
+Actor Stranger() { return {.id = "stranger", .role = Role::kJoin}; }
 
 Status MayCall(const Call& call) {
   const AuthorizationRule* rule = RuleOf(call.method);
@@ -121,4 +121,4 @@ bool SeesNode(const Actor& actor, const Node& node) {
   return Sees(actor, node.org_id) && SeesHost(actor, node.host_id);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -9,7 +9,7 @@
 #include "control/lots/call.h"
 #include "model/node.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // What a role may do with a method.
 enum class Reach {
@@ -47,4 +47,4 @@ bool Sees(const Actor& actor, const std::optional<OrgId>& org);
 bool SeesHost(const Actor& actor, const HostId& host);
 bool SeesNode(const Actor& actor, const Node& node);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

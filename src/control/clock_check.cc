@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 using std::chrono::microseconds;
@@ -50,4 +50,4 @@ Status ClockCheck::Run() {
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

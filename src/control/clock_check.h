@@ -7,7 +7,7 @@
 #include "base/metrics.h"
 #include "control/control.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Deadlines, expiry and what is kept rest on clocks that agree to seconds.
 constexpr std::chrono::seconds kClockSkewMax(5);
@@ -26,4 +26,4 @@ class ClockCheck {
   Metrics& metrics_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::control

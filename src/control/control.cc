@@ -8,9 +8,9 @@
 #include "control/lots/decide.h"
 #include "control/read_once.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
-Control::Control(Store& store, Clock& clock, Random& random, Log& log, Metrics& metrics,
+Control::Control(store::Store& store, Clock& clock, Random& random, Log& log, Metrics& metrics,
                  ControlOptions options)
     : store_(store), clock_(clock), ids_(clock, random), log_(log), options_(options) {
   CombinerOptions combining{
@@ -33,7 +33,7 @@ Status Control::Begin(Call& call) {
   return CheckName("request_id", call.request_id);
 }
 
-void Control::KeepToDeadline(const Call& call, ReadTx& tx) {
+void Control::KeepToDeadline(const Call& call, store::ReadTx& tx) {
   if (!call.deadline) return;
   tx.LimitTime(std::chrono::ceil<std::chrono::milliseconds>(*call.deadline - clock_.Now()));
 }
@@ -49,8 +49,8 @@ Status Control::MayWrite() const {
 }
 
 Result<std::string> Control::Plan(const Mutation& mutation) {
-  return ReadOnce(*this, [&](ReadTx& tx) -> Result<std::string> {
-    ASSIGN_OR_RETURN(Snapshot snapshot, tx.Load(mutation.locks));
+  return ReadOnce(*this, [&](store::ReadTx& tx) -> Result<std::string> {
+    ASSIGN_OR_RETURN(store::Snapshot snapshot, tx.Load(mutation.locks));
     ASSIGN_OR_RETURN(Decision decision, Decide(mutation, snapshot, tx, log_));
     return std::move(decision.answer);
   });
@@ -63,4 +63,4 @@ void Control::Submit(Mutation mutation, Done done) {
   combiner_->Submit(std::move(mutation), std::move(done));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -16,12 +16,12 @@
 #include "planner/policy.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 class Combiner;
 
 struct ControlOptions {
-  Policies policies;
+  planner::Policies policies;
   // Off: every request is a transaction of its own.
   bool combine = true;
   int64_t lot_rows_max = 1024;
@@ -35,23 +35,23 @@ struct ControlOptions {
 
 class Control {
  public:
-  Control(Store& store, Clock& clock, Random& random, Log& log, Metrics& metrics,
+  Control(store::Store& store, Clock& clock, Random& random, Log& log, Metrics& metrics,
           ControlOptions options = {});
   ~Control();
 
-  Store& store() { return store_; }
+  store::Store& store() { return store_; }
   Clock& clock() { return clock_; }
   IdSource& ids() { return ids_; }
   Log& log() { return log_; }
   SecretSource* secrets() const { return options_.secrets; }
-  const Policies& policies() const { return options_.policies; }
+  const planner::Policies& policies() const { return options_.policies; }
 
   // Gives the call of a mutation a request id when its caller sent none, and checks one that was
   // sent. REQUIRES: called once, before the call is used for anything else.
   Status Begin(Call& call);
 
   // What is read from here on ends with the time that the caller gave.
-  void KeepToDeadline(const Call& call, ReadTx& tx);
+  void KeepToDeadline(const Call& call, store::ReadTx& tx);
 
   // Until it is called without an error, Submit() refuses with it. Thread-safe.
   void RefuseWrites(std::optional<Error> reason);
@@ -66,10 +66,12 @@ class Control {
   // REQUIRES: its call went through Begin().
   void Submit(Mutation mutation, Done done);
 
-  Cause CauseOf(const Call& call) { return {call.request_id, call.actor.id, clock_.Now()}; }
+  planner::Cause CauseOf(const Call& call) {
+    return {call.request_id, call.actor.id, clock_.Now()};
+  }
 
  private:
-  Store& store_;
+  store::Store& store_;
   Clock& clock_;
   IdSource ids_;
   Log& log_;
@@ -78,4 +80,4 @@ class Control {
   std::unique_ptr<Combiner> combiner_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -8,49 +8,49 @@
 #include "base/time.h"
 #include "control/new_event.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
-Event LivenessEvent(const Host& host, const Cause& cause, EventKind kind, std::string detail) {
+Event LivenessEvent(const Host& host, const planner::Cause& cause, EventKind kind,
+                    std::string detail) {
   Event event = NewEvent(cause, kind, std::move(detail));
   event.host_id = host.id;
   return event;
 }
 
-Warning SilentWarning(const Host& host) {
+planner::Warning SilentWarning(const Host& host) {
   return {.reason = "HOST_SILENT",
           .message = fmt::format("host {} has said nothing since {}: what is new there begins when "
                                  "its agent is back",
                                  host.name, FormatTime(*host.silent_since)),
           .host_id = host.id,
-          .host_name = host.name,
-          .dimension = {}};
+          .host_name = host.name};
 }
 
-Warning NeverHeardWarning(const Host& first, size_t hosts) {
+planner::Warning NeverHeardWarning(const Host& first, size_t hosts) {
   const std::string others = hosts == 1 ? "" : fmt::format(" and {} more", hosts - 1);
   return {.reason = "HOST_NEVER_HEARD",
           .message = fmt::format("no agent was ever heard from host {}{}: what is new there begins "
                                  "when one joins",
                                  first.name, others),
           .host_id = first.id,
-          .host_name = first.name,
-          .dimension = {}};
+          .host_name = first.name};
 }
 
 }  // namespace
 
-Host& ChangedHost(const BooksPlan& books, const HostId& host, const Cause& cause, Writes& writes) {
+Host& ChangedHost(const planner::BooksPlan& books, const HostId& host, const planner::Cause& cause,
+                  Writes& writes) {
   auto there = std::ranges::find(writes.hosts, host, &Host::id);
   if (there != writes.hosts.end()) return *there;
-  const HostChange& change = books.hosts().at(host);
+  const planner::HostChange& change = books.hosts().at(host);
   Host& after = writes.hosts.emplace_back(change.after);
   after.version = change.stored.version + 1;
   after.updated_at = cause.now;
   return after;
 }
 
-void MarkHeard(Host& host, const Cause& cause, ChangeSet& rows) {
+void MarkHeard(Host& host, const planner::Cause& cause, ChangeSet& rows) {
   if (host.silent_since) {
     rows.events.push_back(
         LivenessEvent(host, cause, EventKind::kHostHeard,
@@ -60,7 +60,7 @@ void MarkHeard(Host& host, const Cause& cause, ChangeSet& rows) {
   host.silent_since.reset();
 }
 
-void MarkSilent(Host& host, Time heard_at, const Cause& cause, ChangeSet& rows) {
+void MarkSilent(Host& host, Time heard_at, const planner::Cause& cause, ChangeSet& rows) {
   host.silent_since = heard_at;
   rows.events.push_back(LivenessEvent(host, cause, EventKind::kHostSilent,
                                       Detail({{"heard_at", FormatTime(heard_at)}})));
@@ -73,13 +73,14 @@ Status CheckNotRetired(const Host& host) {
                   .About("host " + host.name));
 }
 
-Result<std::vector<Warning>> WarnOfUnheard(std::span<const HostId> placed, const Snapshot& snapshot,
-                                           ReadTx& tx) {
+Result<std::vector<planner::Warning>> WarnOfUnheard(std::span<const HostId> placed,
+                                                    const store::Snapshot& snapshot,
+                                                    store::ReadTx& tx) {
   std::vector<const Host*> hosts;
   for (const HostId& id : SortedUnique(std::vector(placed.begin(), placed.end())))
     hosts.push_back(&snapshot.hosts.at(id).host);
   std::ranges::sort(hosts, {}, &Host::name);
-  std::vector<Warning> warnings;
+  std::vector<planner::Warning> warnings;
   std::vector<const Host*> never_heard;
   for (const Host* host : hosts) {
     if (host->silent_since) warnings.push_back(SilentWarning(*host));
@@ -91,4 +92,4 @@ Result<std::vector<Warning>> WarnOfUnheard(std::span<const HostId> placed, const
   return warnings;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -8,23 +8,25 @@
 #include "control/lots/mutation.h"
 #include "planner/books_plan.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // The host's row among those that the decision writes; added, as the plan leaves it, where it is
 // not there yet. REQUIRES: the plan holds the host.
-Host& ChangedHost(const BooksPlan& books, const HostId& host, const Cause& cause, Writes& writes);
+Host& ChangedHost(const planner::BooksPlan& books, const HostId& host, const planner::Cause& cause,
+                  Writes& writes);
 
 // A report of the host was taken: the row says so, with an event where it was silent.
-void MarkHeard(Host& host, const Cause& cause, ChangeSet& rows);
+void MarkHeard(Host& host, const planner::Cause& cause, ChangeSet& rows);
 // Nothing came since `heard_at`, which is too long ago.
-void MarkSilent(Host& host, Time heard_at, const Cause& cause, ChangeSet& rows);
+void MarkSilent(Host& host, Time heard_at, const planner::Cause& cause, ChangeSet& rows);
 
 // FAILED_PRECONDITION HOST_RETIRED.
 Status CheckNotRetired(const Host& host);
 
 // HOST_SILENT for each host that is; one HOST_NEVER_HEARD for all that never were, unless no host
 // ever was: then the fleet only keeps books. `placed` has a host for each new node.
-Result<std::vector<Warning>> WarnOfUnheard(std::span<const HostId> placed, const Snapshot& snapshot,
-                                           ReadTx& tx);
+Result<std::vector<planner::Warning>> WarnOfUnheard(std::span<const HostId> placed,
+                                                    const store::Snapshot& snapshot,
+                                                    store::ReadTx& tx);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

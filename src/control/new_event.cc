@@ -2,9 +2,9 @@
 
 #include "base/json_text.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
-Event NewEvent(const Cause& cause, EventKind kind, std::string detail) {
+Event NewEvent(const planner::Cause& cause, EventKind kind, std::string detail) {
   Event event;
   event.kind = kind;
   event.actor_id = cause.actor_id;
@@ -24,4 +24,4 @@ std::string Detail(std::initializer_list<std::pair<std::string_view, std::string
   return out + "}";
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

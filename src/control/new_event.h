@@ -9,12 +9,12 @@
 #include "model/event.h"
 #include "planner/books_plan.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // About nothing in particular yet: whose it is and what it is about is for the caller to say.
-Event NewEvent(const Cause& cause, EventKind kind, std::string detail);
+Event NewEvent(const planner::Cause& cause, EventKind kind, std::string detail);
 
 // {"key":"value",...}: an event's detail.
 std::string Detail(std::initializer_list<std::pair<std::string_view, std::string_view>> facts);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

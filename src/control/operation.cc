@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "control/authorize.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 Result<Authorized> Authorize(Control& control, const Call& call) {
   RETURN_IF_ERROR(MayCall(call));
@@ -21,4 +21,4 @@ Status CheckPlanToken(const std::string& token, const std::string& now) {
           .With("now", now));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

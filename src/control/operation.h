@@ -27,7 +27,7 @@
 #include "control/control.h"
 #include "control/shown_once.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Whether a change is only shown, or applied only if it is still what was shown.
 struct PlanOptions {
@@ -43,7 +43,7 @@ template <class Answer>
 struct Proposal {
   using AnswerType = Answer;
 
-  LockSet locks = {};
+  store::LockSet locks = {};
   bool solo = false;  // as of Mutation
   int64_t rows = 1;
   PlanOptions plan = {};
@@ -54,7 +54,8 @@ struct Proposal {
   // Nothing is to be written: this is the answer, and there is nothing to decide.
   std::optional<Answer> answer = {};
   // As of Mutation. A plan token and `applied` are none of its business.
-  std::function<Result<Decided<Answer>>(const Authorized&, const Snapshot&, ReadTx&)> decide = {};
+  std::function<Result<Decided<Answer>>(const Authorized&, const store::Snapshot&, store::ReadTx&)>
+      decide = {};
 };
 
 template <class Answer>
@@ -69,7 +70,7 @@ class Authorized {
   const Call& call() const { return call_; }
   const Actor& actor() const { return call_.actor; }
   // Stamped on every row that is written.
-  Cause cause() const { return control_.CauseOf(call_); }
+  planner::Cause cause() const { return control_.CauseOf(call_); }
 
  private:
   friend Result<Authorized> Authorize(Control& control, const Call& call);
@@ -116,7 +117,7 @@ Mutation MutationOf(const Authorized& by, Call call, Proposal<Answer> proposal,
       .rows = proposal.rows,
       .decide = [&control = by.control(), call = std::move(call), plan = std::move(proposal.plan),
                  decide = std::move(proposal.decide), encode = std::move(encode)](
-                    const Snapshot& snapshot, ReadTx& tx) -> Result<Decision> {
+                    const store::Snapshot& snapshot, store::ReadTx& tx) -> Result<Decision> {
         ASSIGN_OR_RETURN(Decided<Answer> decided, decide(Authorized(control, call), snapshot, tx));
         RETURN_IF_ERROR(Conclude(plan, decided.answer));
         return Decision{static_cast<Writes&&>(decided), encode(decided.answer)};
@@ -146,4 +147,4 @@ void Run(Control& control, Call call, const Operation& operation, Request&& requ
   control.Submit(std::move(mutation), std::move(done));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -8,14 +8,14 @@
 
 #include "control/operation.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Begins an operation as the server, under a method "internal/...". Its answer is for nobody.
 template <class Operation, class Request>
 std::future<Status> BeginInternal(Control& control, std::string method, const Operation& operation,
                                   Request&& request) {
   Call call;
-  call.actor = {.id = "server", .org_id = {}, .role = Role::kAdmin};
+  call.actor = {.id = "server", .role = Role::kAdmin};
   call.method = std::move(method);
   auto promise = std::make_shared<std::promise<Status>>();
   std::future<Status> future = promise->get_future();
@@ -35,4 +35,4 @@ Status RunInternal(Control& control, std::string method, const Operation& operat
   return BeginInternal(control, std::move(method), operation, std::forward<Request>(request)).get();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

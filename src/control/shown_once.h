@@ -7,7 +7,7 @@
 
 #include "control/lots/mutation.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Keeps what is shown once out of what is stored: encode() is what a decision encodes with, and
 // done() what hears its answer. Only the answer of the very decision that was stored is shown with
@@ -45,4 +45,4 @@ class ShownOnce {
   Done done_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::control

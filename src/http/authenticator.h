@@ -9,9 +9,11 @@
 #include "base/result.h"
 #include "model/request.h"
 
-namespace tallyman {
-
+namespace tallyman::store {
 class ReadTx;
+}  // namespace tallyman::store
+
+namespace tallyman::http {
 
 // Thread-safe. May read the database.
 class Authenticator {
@@ -21,12 +23,13 @@ class Authenticator {
   // was none; `tx` is the transaction in which to look up the token, null for a separate one.
   // UNAUTHENTICATED if the token is missing or not valid.
   virtual Result<Actor> Authenticate(std::string_view method,
-                                     const std::optional<std::string>& token, ReadTx* tx) = 0;
+                                     const std::optional<std::string>& token,
+                                     store::ReadTx* tx) = 0;
   // Whether the actor may call the method at all. PERMISSION_DENIED.
   virtual Status Permit(const Actor& actor, std::string_view method) = 0;
   // Runs `body` with a read transaction, so that who calls and what is read are of one moment. It
   // may be run again from the start.
-  virtual Status Read(const std::function<Status(ReadTx&)>& body) = 0;
+  virtual Status Read(const std::function<Status(store::ReadTx&)>& body) = 0;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "http/exchange.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 struct CallRecord {
   std::string_view method;       // full name; "" when there is no such method
@@ -62,4 +62,4 @@ class CallObservers final : public CallObserver {
   const std::vector<CallObserver*> all_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

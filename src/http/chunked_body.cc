@@ -5,7 +5,7 @@
 
 #include "http/line.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 constexpr size_t kSizeDigitsMax = 15;
@@ -64,4 +64,4 @@ std::expected<void, std::string> ChunkedBody::Take(std::string_view& bytes, std:
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

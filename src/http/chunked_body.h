@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace tallyman {
+namespace tallyman::http {
 
 class ChunkedBody {
  public:
@@ -25,4 +25,4 @@ class ChunkedBody {
   size_t asides_bytes_ = 0;  // extensions and trailers
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

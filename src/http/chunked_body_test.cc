@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 // What comes of the bytes when they arrive in pieces of `size`: the content, and what is left
@@ -63,4 +63,4 @@ TEST(ChunkedBody, BoundsWhatIsNoContent) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::http

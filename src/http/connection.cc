@@ -29,7 +29,7 @@
 #include "http/http_date.h"
 #include "http/request_head.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 namespace asio = boost::asio;
@@ -674,4 +674,4 @@ void ServeConnection(tcp::socket socket, Seat seat, std::string address,
         context);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

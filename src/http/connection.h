@@ -33,7 +33,7 @@
 #include "http/seats.h"
 #include "http/server_options.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 class OpenConnection {
  public:
@@ -77,4 +77,4 @@ void ServeConnection(boost::asio::ip::tcp::socket socket, Seat seat, std::string
                      std::shared_ptr<boost::asio::ssl::context> tls,
                      std::shared_ptr<ConnectionShared> shared, std::shared_ptr<Shard> shard);
 
-}  // namespace tallyman
+}  // namespace tallyman::http

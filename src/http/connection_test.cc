@@ -12,7 +12,7 @@
 #include "http/server.h"
 #include "tests/support/wait.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 using std::chrono::milliseconds;
@@ -35,15 +35,14 @@ class Handler final : public HttpHandler {
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override {
     if (request.path() == "/throws") throw std::runtime_error("request");
     if (request.path() == "/stream") {
-      exchange->Stream({.status = 200, .headers = {}, .body = {}},
-                       std::make_unique<ThrowingBody>(ended));
+      exchange->Stream({.status = 200, .body = {}}, std::make_unique<ThrowingBody>(ended));
       return;
     }
     exchange->Answer(Said(200, std::to_string(request.body.size())));
   }
   void PeerGone() override {}
   HttpResponse Malformed(PeerFault fault, std::string_view, std::string_view) override {
-    return {.status = 400, .headers = {}, .body = std::string(ToText(fault)), .close = true};
+    return {.status = 400, .body = std::string(ToText(fault)), .close = true};
   }
   void Cut(PeerFault, std::string_view) override { ++cut; }
 
@@ -61,7 +60,7 @@ class Handler final : public HttpHandler {
     std::atomic<int>& ended;
   };
   static HttpResponse Said(int status, std::string body) {
-    return {.status = status, .headers = {}, .body = std::move(body)};
+    return {.status = status, .body = std::move(body)};
   }
 };
 
@@ -234,4 +233,4 @@ TEST_F(Connections, ChargeBodiesAsTheyComeAndToWhoseTheyAre) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -20,4 +20,4 @@ std::string_view HttpRequest::Header(std::string_view name) const {
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -15,7 +15,7 @@
 
 #include "base/enum_text.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
@@ -76,12 +76,6 @@ enum class PeerFault {
   kUnsupportedCoding,
   kTooSlow
 };
-template <>
-struct EnumText<PeerFault> {
-  static constexpr std::array<std::string_view, 8> kWords = {
-      "TOO_MANY_CONNECTIONS", "TOO_MANY_STRANGERS", "HEADERS_TOO_LARGE",  "REQUEST_TOO_LARGE",
-      "TOO_MANY_BODIES",      "MALFORMED_HTTP",     "UNSUPPORTED_CODING", "TOO_SLOW"};
-};
 
 // One request that waits for its answer. Thread-safe; after Handle(), exactly one of Answer() and
 // Stream() is called, once; after Admit(), one of Answer() and Admitted().
@@ -120,6 +114,17 @@ class HttpHandler {
                                  std::string_view address) = 0;
   // A peer was cut without an answer.
   virtual void Cut(PeerFault fault, std::string_view address) = 0;
+};
+
+}  // namespace tallyman::http
+
+namespace tallyman {
+
+template <>
+struct EnumText<http::PeerFault> {
+  static constexpr std::array<std::string_view, 8> kWords = {
+      "TOO_MANY_CONNECTIONS", "TOO_MANY_STRANGERS", "HEADERS_TOO_LARGE",  "REQUEST_TOO_LARGE",
+      "TOO_MANY_BODIES",      "MALFORMED_HTTP",     "UNSUPPORTED_CODING", "TOO_SLOW"};
 };
 
 }  // namespace tallyman

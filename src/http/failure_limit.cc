@@ -2,7 +2,7 @@
 
 #include "http/network.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 constexpr std::chrono::seconds kWindow{60};
@@ -35,4 +35,4 @@ void FailureLimit::Failed(const std::string& address) {
   ++window.failures;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 class FailureLimit {
  public:
@@ -38,4 +38,4 @@ class FailureLimit {
   std::unordered_map<std::string, Window> windows_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 using std::chrono::seconds;
@@ -52,4 +52,4 @@ TEST_F(Limit, KeepsABoundedNumberOfAddresses) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::http

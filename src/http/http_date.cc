@@ -5,7 +5,7 @@
 #include <array>
 #include <string_view>
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -25,4 +25,4 @@ std::string HttpDate(Time time) {
       clock.seconds().count());
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 std::string HttpDate(Time time);
 
-}  // namespace tallyman
+}  // namespace tallyman::http

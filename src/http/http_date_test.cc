@@ -4,7 +4,7 @@
 
 #include "base/time.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 TEST(HttpDate, IsOfTheFormThatTheStandardAsksFor) {
@@ -15,4 +15,4 @@ TEST(HttpDate, IsOfTheFormThatTheStandardAsksFor) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace tallyman {
+namespace tallyman::http {
 
 inline constexpr std::string_view kLineEnd = "\r\n";
 
@@ -12,4 +12,4 @@ inline bool IsControl(char c) {
   return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

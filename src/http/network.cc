@@ -4,7 +4,7 @@
 
 #include "base/bytes.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 // Who has one IPv6 address has all of its /64. A socket for both kinds shows IPv4 as "::ffff:...".
 std::string NetworkOf(const std::string& address) {
@@ -19,4 +19,4 @@ std::string NetworkOf(const std::string& address) {
   return ToHex({reinterpret_cast<const char*>(&parsed), kNetworkBytes});
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 TEST(Network, IsOneForWhatBelongsToOneParty) {
@@ -15,4 +15,4 @@ TEST(Network, IsOneForWhatBelongsToOneParty) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::http

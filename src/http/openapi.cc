@@ -12,7 +12,7 @@
 #include "rpc/call_head.h"
 #include "tallyman/v1/options.pb.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 namespace json = boost::json;
@@ -132,12 +132,13 @@ class Document {
   }
 
   json::object OperationOf(const MethodDescriptor* method) {
-    MethodKind kind = method->server_streaming() ? MethodKind::kServerStream : MethodKind::kUnary;
-    std::string type(ContentTypeOf(kind, Codec::kJson));
+    rpc::MethodKind kind =
+        method->server_streaming() ? rpc::MethodKind::kServerStream : rpc::MethodKind::kUnary;
+    std::string type(rpc::ContentTypeOf(kind, rpc::Codec::kJson));
     std::string comment = CommentOf(method);
     AddMessage(method->input_type());
     AddMessage(method->output_type());
-    if (kind == MethodKind::kServerStream) {
+    if (kind == rpc::MethodKind::kServerStream) {
       comment +=
           " The request and the answers are enveloped: five bytes precede each message, and a last "
           "message says how the stream ended. The schemas are those of the messages.";
@@ -252,4 +253,4 @@ std::string OpenApiDocument(std::string_view descriptors, const std::string& ver
   return json::serialize(Document().Write(ours, version));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace tallyman {
+namespace tallyman::http {
 
 // `descriptors` is a FileDescriptorSet with source information, as protoc writes it. Throws
 // std::invalid_argument when it is not one, which is a bug because it is part of the program.
@@ -14,4 +14,4 @@ std::string OpenApiDocument(std::string_view descriptors, const std::string& ver
 // The set of this program's own definition.
 std::string_view ApiDescriptors();
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "http/line.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 constexpr size_t kLengthDigitsMax = 18;
@@ -188,4 +188,4 @@ std::expected<RequestHead, RequestFault> ReadHead(std::string_view bytes) {
   return head;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -22,7 +22,7 @@
 
 #include "http/exchange.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 struct RequestHead {
   HttpRequest request;  // without body and address; of a whole URL the target is what follows the
@@ -46,4 +46,4 @@ std::expected<std::optional<size_t>, RequestFault> FindHeadEnd(std::string_view 
 // REQUIRES: FindHeadEnd() found this to be a whole head.
 std::expected<RequestHead, RequestFault> ReadHead(std::string_view bytes);
 
-}  // namespace tallyman
+}  // namespace tallyman::http

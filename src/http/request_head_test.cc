@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 // What becomes of these bytes: the fault's word, "more" or "whole".
@@ -146,4 +146,4 @@ TEST(RequestHead, IsWholeOnceItsEndIsThere) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -13,7 +13,7 @@
 #include "rpc/method_limits.h"
 #include "rpc/wire_error.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 using google::protobuf::Message;
@@ -23,7 +23,7 @@ constexpr std::string_view kPackage = "tallyman.v1.";
 constexpr size_t kMessagesAtOnce = 64;
 constexpr size_t kMethodNameMax = 200;
 
-CallHead HeadOf(const HttpRequest& request) {
+rpc::CallHead HeadOf(const HttpRequest& request) {
   return {.verb = request.verb,
           .content_type = request.Header("content-type"),
           .protocol_version = request.Header("connect-protocol-version"),
@@ -39,17 +39,16 @@ Error TooBusy() {
                     kRetryWhenFull);
 }
 
-HttpResponse StreamHead(Codec codec) {
+HttpResponse StreamHead(rpc::Codec codec) {
   return {.status = 200,
-          .content_type = std::string(ContentTypeOf(MethodKind::kServerStream, codec)),
+          .content_type = std::string(rpc::ContentTypeOf(rpc::MethodKind::kServerStream, codec)),
           .headers = {{"Cache-Control", "no-store"}},
-          .body = {},
           .close = false};
 }
 
 std::string EndOfStream(const Status& status) {
   std::string bytes;
-  AppendEnvelope(bytes, kEnvelopeEndStream, EndStreamJson(status));
+  rpc::AppendEnvelope(bytes, rpc::kEnvelopeEndStream, rpc::EndStreamJson(status));
   return bytes;
 }
 
@@ -58,16 +57,16 @@ std::string EndOfStream(const Status& status) {
 // The method named by a path, and how it is called.
 struct RpcHandler::Route {
   std::string method;  // "" if the path names none
-  MethodKind kind = MethodKind::kUnary;
+  rpc::MethodKind kind = rpc::MethodKind::kUnary;
   bool only_reads = false;
 
-  static Route Of(const Dispatcher& dispatcher, std::string_view path) {
+  static Route Of(const api::Dispatcher& dispatcher, std::string_view path) {
     std::string_view name = path.substr(1);
     if (auto unary = dispatcher.methods().find(name); unary != dispatcher.methods().end())
-      return {unary->first, MethodKind::kUnary, unary->second.only_reads()};
+      return {unary->first, rpc::MethodKind::kUnary, unary->second.only_reads()};
     if (auto stream = dispatcher.stream_methods().find(name);
         stream != dispatcher.stream_methods().end())
-      return {stream->first, MethodKind::kServerStream, false};
+      return {stream->first, rpc::MethodKind::kServerStream, false};
     return {};
   }
 };
@@ -75,7 +74,7 @@ struct RpcHandler::Route {
 // One call from its request to its answer. One thread at a time touches it.
 class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
  public:
-  CallState(RpcHandler& handler, Route route, CallTerms terms, HttpRequest request,
+  CallState(RpcHandler& handler, Route route, rpc::CallTerms terms, HttpRequest request,
             std::shared_ptr<Exchange> exchange)
       : parts_(handler.parts_),
         counts_(handler.counts_),
@@ -97,26 +96,26 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
   std::string_view MethodName() const {
     return std::string_view(route_.method).substr(kPackage.size());
   }
-  Result<Actor> FindActor(ReadTx* tx = nullptr);
-  Status FindCaller(ReadTx* tx);
-  Result<std::unique_ptr<Message>> Enter(ReadTx* tx);
+  Result<Actor> FindActor(store::ReadTx* tx = nullptr);
+  Status FindCaller(store::ReadTx* tx);
+  Result<std::unique_ptr<Message>> Enter(store::ReadTx* tx);
   Error Unforeseen(const std::exception& what) const;
   void Call();
   void Read();
-  void OpenStream(const Message& message, const Caller& caller);
-  void Answered(Result<Reply> reply);
-  void Finish(Result<Reply> reply);
-  Result<std::string> BodyOf(Result<Reply> reply) const;
+  void OpenStream(const Message& message, const api::Caller& caller);
+  void Answered(Result<api::Reply> reply);
+  void Finish(Result<api::Reply> reply);
+  Result<std::string> BodyOf(Result<api::Reply> reply) const;
   void Leave();
   HttpResponse Success(std::string body) const;
   HttpResponse Failure(const Error& error) const;
   void Record(const Error* error, size_t answer_bytes);
-  Caller CallerOf(ReadTx* tx = nullptr) const;
+  api::Caller CallerOf(store::ReadTx* tx = nullptr) const;
 
   const RpcParts& parts_;
   Counts& counts_;
   const Route route_;
-  const CallTerms terms_;
+  const rpc::CallTerms terms_;
   HttpRequest request_;
   const std::shared_ptr<Exchange> exchange_;
   const std::string request_id_;
@@ -132,7 +131,7 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
 // The open stream of a call, as the source of its connection.
 class RpcHandler::StreamBody final : public BodySource {
  public:
-  StreamBody(std::shared_ptr<CallState> call, std::unique_ptr<MessageStream> stream)
+  StreamBody(std::shared_ptr<CallState> call, std::unique_ptr<api::MessageStream> stream)
       : call_(std::move(call)), stream_(std::move(stream)), checked_at_(Steady::now()) {
     call_->parts_.observer.OpenStreams(1);
   }
@@ -190,11 +189,11 @@ class RpcHandler::StreamBody final : public BodySource {
     error_ = std::move(error);
     return {.bytes = EndOfStream(Fail(*error_)), .last = true};
   }
-  const std::string& Enveloped(const StreamMessage& message) const {
-    Codec codec = call_->terms_.codec;
+  const std::string& Enveloped(const api::StreamMessage& message) const {
+    rpc::Codec codec = call_->terms_.codec;
     return message.Encoded(static_cast<size_t>(codec), [codec](const Message& raw) {
       std::string bytes;
-      AppendEnvelope(bytes, 0, FormatMessage(codec, raw).value_or("{}"));
+      rpc::AppendEnvelope(bytes, 0, rpc::FormatMessage(codec, raw).value_or("{}"));
       return bytes;
     });
   }
@@ -212,7 +211,7 @@ class RpcHandler::StreamBody final : public BodySource {
   }
 
   const std::shared_ptr<CallState> call_;
-  std::unique_ptr<MessageStream> stream_;
+  std::unique_ptr<api::MessageStream> stream_;
   const std::shared_ptr<Verdict> verdict_ = std::make_shared<Verdict>();
   Steady::time_point checked_at_;
   std::optional<Error> error_;
@@ -225,13 +224,13 @@ bool RpcHandler::Serves(std::string_view path) {
 
 std::optional<HttpResponse> RpcHandler::Refuse(const HttpRequest& head) {
   Route route = Route::Of(parts_.dispatcher, head.path());
-  Refusal refusal;
+  rpc::Refusal refusal;
   if (route.method.empty()) {
     refusal.error =
         Error(Code::kUnimplemented, "UNKNOWN_METHOD",
               fmt::format("there is no method {}", Quote(head.path().substr(1, kMethodNameMax))));
   } else {
-    auto terms = ReadCallHead(HeadOf(head), route.kind);
+    auto terms = rpc::ReadCallHead(HeadOf(head), route.kind);
     if (terms) return std::nullopt;
     refusal = std::move(terms).error();
   }
@@ -243,23 +242,23 @@ std::optional<HttpResponse> RpcHandler::Refuse(const HttpRequest& head) {
   record.request_id = request_id;
   parts_.observer.Ended(record);
   // An error of the protocol has the same form as the method's answers.
-  if (route.kind == MethodKind::kServerStream && !refusal.http_status) {
+  if (route.kind == rpc::MethodKind::kServerStream && !refusal.http_status) {
     bool json = head.Header("content-type").find("json") != std::string_view::npos;
-    HttpResponse response = StreamHead(json ? Codec::kJson : Codec::kProto);
+    HttpResponse response = StreamHead(json ? rpc::Codec::kJson : rpc::Codec::kProto);
     response.body = EndOfStream(Fail(refusal.error));
     response.headers.emplace_back("X-Request-Id", request_id);
     return response;
   }
   HttpResponse response = ErrorResponse(refusal.error, refusal.http_status);
   if (response.status == 415)
-    response.headers.emplace_back("Accept-Post", ContentTypesOf(route.kind));
+    response.headers.emplace_back("Accept-Post", rpc::ContentTypesOf(route.kind));
   response.headers.emplace_back("X-Request-Id", request_id);
   return response;
 }
 
 RpcHandler::RpcHandler(RpcParts parts) : parts_(parts) {
   auto add = [this](const std::string& method) {
-    body_bytes_max_[method] = std::min(BodyBytesMaxOf(method), parts_.limits.body_bytes_max);
+    body_bytes_max_[method] = std::min(rpc::BodyBytesMaxOf(method), parts_.limits.body_bytes_max);
   };
   for (const auto& [name, method] : parts_.dispatcher.methods()) add(name);
   for (const auto& [name, method] : parts_.dispatcher.stream_methods()) add(name);
@@ -272,8 +271,8 @@ size_t RpcHandler::BodyBytesMax(const HttpRequest& head) const {
 void RpcHandler::Submit(HttpRequest request, std::shared_ptr<Exchange> exchange,
                         void (CallState::*what)()) {
   Route route = Route::Of(parts_.dispatcher, request.path());
-  auto terms = ReadCallHead(HeadOf(request), route.kind);
-  bool is_stream = route.kind == MethodKind::kServerStream;
+  auto terms = rpc::ReadCallHead(HeadOf(request), route.kind);
+  bool is_stream = route.kind == rpc::MethodKind::kServerStream;
   auto state = std::make_shared<CallState>(*this, std::move(route), *terms, std::move(request),
                                            std::move(exchange));
   parts_.observer.InFlight(1);
@@ -299,12 +298,12 @@ void RpcHandler::CallState::Record(const Error* error, size_t answer_bytes) {
                          .address = request_.address,
                          .request_bytes = request_bytes_,
                          .answer_bytes = answer_bytes,
-                         .stream = route_.kind == MethodKind::kServerStream});
+                         .stream = route_.kind == rpc::MethodKind::kServerStream});
 }
 
 void RpcHandler::CallState::Refuse(const Error& error) { Finish(Fail(error)); }
 
-Result<Actor> RpcHandler::CallState::FindActor(ReadTx* tx) {
+Result<Actor> RpcHandler::CallState::FindActor(store::ReadTx* tx) {
   return Recognize(parts_, MethodName(), request_, tx);
 }
 
@@ -312,15 +311,16 @@ Result<std::unique_ptr<Message>> RpcHandler::CallState::ReadMessage() {
   auto message = parts_.dispatcher.NewRequest(route_.method);
   std::string_view body = request_.body;
   std::string only;
-  if (route_.kind == MethodKind::kServerStream) {
-    ASSIGN_OR_RETURN(only, OnlyMessageOf(body));
+  if (route_.kind == rpc::MethodKind::kServerStream) {
+    ASSIGN_OR_RETURN(only, rpc::OnlyMessageOf(body));
     body = only;
   }
-  RETURN_IF_ERROR(ParseMessage(terms_.codec, body, *message, MessageBytesMax(body.size())));
+  RETURN_IF_ERROR(
+      rpc::ParseMessage(terms_.codec, body, *message, rpc::MessageBytesMax(body.size())));
   return message;
 }
 
-Status RpcHandler::CallState::FindCaller(ReadTx* tx) {
+Status RpcHandler::CallState::FindCaller(store::ReadTx* tx) {
   ASSIGN_OR_RETURN(actor_, FindActor(tx));
   is_recognized_ = true;
   exchange_->Recognized(PartyOf(actor_));
@@ -328,12 +328,12 @@ Status RpcHandler::CallState::FindCaller(ReadTx* tx) {
 }
 
 // Nobody's message is read before it is known who sent it, and that they may.
-Result<std::unique_ptr<Message>> RpcHandler::CallState::Enter(ReadTx* tx) {
+Result<std::unique_ptr<Message>> RpcHandler::CallState::Enter(store::ReadTx* tx) {
   RETURN_IF_ERROR(FindCaller(tx));
   return ReadMessage();
 }
 
-Caller RpcHandler::CallState::CallerOf(ReadTx* tx) const {
+api::Caller RpcHandler::CallState::CallerOf(store::ReadTx* tx) const {
   return {.actor = actor_,
           .address = request_.address,
           .deadline = deadline_,
@@ -386,34 +386,34 @@ void RpcHandler::CallState::Call() {
   auto message = Enter(nullptr);
   request_.body = std::string();
   if (!message) return Finish(Fail(std::move(message).error()));
-  if (route_.kind == MethodKind::kServerStream) return OpenStream(**message, CallerOf());
+  if (route_.kind == rpc::MethodKind::kServerStream) return OpenStream(**message, CallerOf());
   worker_ = std::this_thread::get_id();
   parts_.dispatcher.Dispatch(
       route_.method, **message, CallerOf(),
-      [self = shared_from_this()](Result<Reply> reply) { self->Answered(std::move(reply)); });
+      [self = shared_from_this()](Result<api::Reply> reply) { self->Answered(std::move(reply)); });
 }
 
 // Authenticates the caller and carries out the read in one transaction.
 void RpcHandler::CallState::Read() {
-  Result<Reply> answer = Fail(Error());
-  Status read = parts_.authenticator.Read([&](ReadTx& tx) -> Status {
+  Result<api::Reply> answer = Fail(Error());
+  Status read = parts_.authenticator.Read([&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(auto message, Enter(&tx));
     parts_.dispatcher.Dispatch(route_.method, *message, CallerOf(&tx),
-                               [&](Result<Reply> reply) { answer = std::move(reply); });
+                               [&](Result<api::Reply> reply) { answer = std::move(reply); });
     return {};
   });
   Finish(read ? std::move(answer) : Fail(std::move(read).error()));
 }
 
 // An answer from the thread that runs lots must not be written on that thread.
-void RpcHandler::CallState::Answered(Result<Reply> reply) {
+void RpcHandler::CallState::Answered(Result<api::Reply> reply) {
   if (std::this_thread::get_id() == worker_) return Finish(std::move(reply));
   parts_.workers.Submit([self = shared_from_this(), reply = std::move(reply)]() mutable {
     self->Finish(std::move(reply));
   });
 }
 
-void RpcHandler::CallState::OpenStream(const Message& message, const Caller& caller) {
+void RpcHandler::CallState::OpenStream(const Message& message, const api::Caller& caller) {
   if (++counts_.streams > parts_.limits.streams_max) {
     --counts_.streams;
     return Finish(Fail(TooBusy()));
@@ -435,28 +435,28 @@ void RpcHandler::CallState::OpenStream(const Message& message, const Caller& cal
 
 HttpResponse RpcHandler::CallState::Success(std::string body) const {
   HttpResponse response;
-  response.content_type = std::string(ContentTypeOf(MethodKind::kUnary, terms_.codec));
+  response.content_type = std::string(rpc::ContentTypeOf(rpc::MethodKind::kUnary, terms_.codec));
   response.body = std::move(body);
   response.headers = {{"Cache-Control", "no-store"}, {"Vary", "Accept-Encoding"}};
   if (terms_.gzip_accepted && response.body.size() >= parts_.limits.gzip_bytes_min) {
-    response.body = Gzip(response.body);
+    response.body = rpc::Gzip(response.body);
     response.headers.emplace_back("Content-Encoding", "gzip");
   }
   return response;
 }
 
 HttpResponse RpcHandler::CallState::Failure(const Error& error) const {
-  if (route_.kind == MethodKind::kUnary) return ErrorResponse(error);
+  if (route_.kind == rpc::MethodKind::kUnary) return ErrorResponse(error);
   HttpResponse response = StreamHead(terms_.codec);
   response.body = EndOfStream(Fail(error));
   return response;
 }
 
-Result<std::string> RpcHandler::CallState::BodyOf(Result<Reply> reply) const {
+Result<std::string> RpcHandler::CallState::BodyOf(Result<api::Reply> reply) const {
   if (!reply) return Fail(std::move(reply).error());
-  if (terms_.codec == Codec::kProto) return (*std::move(reply)).ToBytes();
+  if (terms_.codec == rpc::Codec::kProto) return (*std::move(reply)).ToBytes();
   ASSIGN_OR_RETURN(auto message, (*std::move(reply)).ToMessage());
-  return FormatMessage(Codec::kJson, *message);
+  return rpc::FormatMessage(rpc::Codec::kJson, *message);
 }
 
 // The call is under way no more.
@@ -465,7 +465,7 @@ void RpcHandler::CallState::Leave() {
   parts_.observer.InFlight(-1);
 }
 
-void RpcHandler::CallState::Finish(Result<Reply> reply) {
+void RpcHandler::CallState::Finish(Result<api::Reply> reply) {
   if (std::exchange(is_finished_, true)) return;
   std::optional<Error> error;
   HttpResponse response;
@@ -486,4 +486,4 @@ void RpcHandler::CallState::Finish(Result<Reply> reply) {
   exchange_->Answer(std::move(response));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

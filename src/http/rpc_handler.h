@@ -25,7 +25,7 @@
 #include "http/worker_pool.h"
 #include "rpc/call_head.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 struct RpcLimits {
   size_t calls_max = 1024;  // in flight or waiting for a worker; further ones fail at once
@@ -37,7 +37,7 @@ struct RpcLimits {
 };
 
 struct RpcParts {
-  const Dispatcher& dispatcher;
+  const api::Dispatcher& dispatcher;
   Authenticator& authenticator;
   FailureLimit& failures;
   WorkerPool& workers;
@@ -81,7 +81,7 @@ class RpcHandler {
 // TOO_MANY_FAILURES instead when that limit is reached. May read the database, in `tx` unless that
 // is null.
 Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request,
-                        ReadTx* tx = nullptr);
+                        store::ReadTx* tx = nullptr);
 
 // What is said of a token that was not good, wherever it stood in the call: FailureLimit is told.
 Error WrongToken(const RpcParts& parts, const std::string& address, Error error);
@@ -96,4 +96,4 @@ inline constexpr std::chrono::milliseconds kRetryWhenFull{1000};
 // A transient error, with the fact "retry_after_ms", which becomes Retry-After.
 Error RetryLater(Error error, std::chrono::milliseconds after);
 
-}  // namespace tallyman
+}  // namespace tallyman::http

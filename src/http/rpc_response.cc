@@ -5,7 +5,7 @@
 #include "http/rpc_handler.h"
 #include "rpc/wire_error.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 constexpr std::string_view kRetryFact = "retry_after_ms";
@@ -40,7 +40,7 @@ Error WrongToken(const RpcParts& parts, const std::string& address, Error error)
 }
 
 Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request,
-                        ReadTx* tx) {
+                        store::ReadTx* tx) {
   const std::optional<std::string> token = TokenOf(request);
   auto actor = parts.authenticator.Authenticate(method, token, tx);
   // A call without a token is not an attempt to guess one.
@@ -61,8 +61,7 @@ Error RetryLater(Error error, std::chrono::milliseconds after) {
 HttpResponse ErrorResponse(const Error& error, std::optional<int> status) {
   HttpResponse response{.status = status.value_or(RowOf(error.code).http_status),
                         .content_type = "application/json",
-                        .headers = {},
-                        .body = ErrorJson(error),
+                        .body = rpc::ErrorJson(error),
                         .close = false};
   if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (response.status == 405) response.headers.emplace_back("Allow", "POST");
@@ -73,4 +72,4 @@ HttpResponse ErrorResponse(const Error& error, std::optional<int> status) {
   return response;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

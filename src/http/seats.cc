@@ -4,7 +4,7 @@
 
 #include "http/network.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 std::expected<Seat, PeerFault> Seats::Take(const std::shared_ptr<Seats>& seats,
                                            const std::string& address) {
@@ -43,4 +43,4 @@ void Seat::Leave() {
   if (std::exchange(is_taken_, false)) --seats_->taken_;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -12,7 +12,7 @@
 
 #include "http/exchange.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 class Seats;
 
@@ -62,4 +62,4 @@ class Seats {
   std::unordered_map<std::string, size_t> strangers_;  // by network
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 TEST(Seats, AreGivenBack) {
@@ -42,4 +42,4 @@ TEST(Seats, OfOneAddressAreFewForStrangers) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -21,7 +21,7 @@
 #include "http/http_date.h"
 #include "http/tls.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 namespace asio = boost::asio;
@@ -273,4 +273,4 @@ void Server::Drain(bool at_once) {
   for (std::thread& thread : listener_->threads) thread.join();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

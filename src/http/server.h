@@ -16,7 +16,7 @@
 #include "http/exchange.h"
 #include "http/server_options.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 class Server {
  public:
@@ -48,4 +48,4 @@ class Server {
   std::unique_ptr<Listener> listener_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

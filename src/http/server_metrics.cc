@@ -6,7 +6,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 using prometheus::ClientMetric;
@@ -57,14 +57,13 @@ MetricValues One(std::string name, std::string help, MetricKind kind, int64_t va
   return {.name = std::move(name),
           .help = std::move(help),
           .kind = kind,
-          .samples = {{.labels = {}, .value = static_cast<double>(value)}}};
+          .samples = {{.value = static_cast<double>(value)}}};
 }
 
 MetricValues IncidentsOf(const Metrics& metrics) {
   MetricValues values{.name = "tallyman_incidents_total",
                       .help = "Incidents that hosts reported, by kind",
-                      .kind = MetricKind::kCounter,
-                      .samples = {}};
+                      .kind = MetricKind::kCounter};
   for (size_t i = 0; i < metrics.incidents.size(); ++i) {
     values.samples.push_back(
         {.labels = {{"kind", std::string(ToText(static_cast<ReportedIncident>(i)))}},
@@ -133,8 +132,7 @@ void ServerMetrics::Ended(const CallRecord& call) {
 MetricValues ServerMetrics::Refused() const {
   MetricValues values{.name = "tallyman_refused_total",
                       .help = "Connections and requests that became no call, by reason",
-                      .kind = MetricKind::kCounter,
-                      .samples = {}};
+                      .kind = MetricKind::kCounter};
   for (size_t i = 0; i < refused_.size(); ++i) {
     values.samples.push_back(
         {.labels = {{"reason", std::string(ToText(static_cast<PeerFault>(i)))}},
@@ -166,4 +164,4 @@ std::string ServerMetrics::Page() const {
   return prometheus::TextSerializer().Serialize(families);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -21,7 +21,7 @@ namespace prometheus {
 class Histogram;
 }
 
-namespace tallyman {
+namespace tallyman::http {
 
 // A current value, and the labels that distinguish it from others of its name.
 struct MetricSample {
@@ -70,4 +70,4 @@ class ServerMetrics final : public CallObserver {
   std::array<std::atomic<int64_t>, EnumText<PeerFault>::kWords.size()> refused_{};
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

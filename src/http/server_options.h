@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-namespace tallyman {
+namespace tallyman::http {
 
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an address, not a name
@@ -33,4 +33,4 @@ struct ServerOptions {
   std::chrono::seconds drain_timeout{10};
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

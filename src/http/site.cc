@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "model/ids.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 constexpr size_t kPathShownMax = 200;
@@ -109,4 +109,4 @@ HttpResponse Site::Malformed(PeerFault fault, std::string_view what, std::string
   return response;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -10,7 +10,7 @@
 #include "http/exchange.h"
 #include "http/rpc_handler.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 // Answered to GET and HEAD.
 struct SitePage {
@@ -43,4 +43,4 @@ class Site final : public HttpHandler {
   const std::map<std::string, SitePage, std::less<>> pages_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

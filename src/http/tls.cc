@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 namespace ssl = boost::asio::ssl;
@@ -43,4 +43,4 @@ Result<std::shared_ptr<ssl::context>> LoadTls(const std::string& cert_file,
   return context;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <exception>
 
-namespace tallyman {
+namespace tallyman::http {
 
 WorkerPool::WorkerPool(int threads, int at_once, std::chrono::milliseconds patience, Log* log)
     : at_once_(static_cast<size_t>(at_once)), patience_(patience), log_(log) {
@@ -118,4 +118,4 @@ void WorkerPool::Watch(std::unique_lock<std::mutex>& lock) {
   watching_ = false;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 
-namespace tallyman {
+namespace tallyman::http {
 
 class WorkerPool {
  public:
@@ -68,4 +68,4 @@ class WorkerPool {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::http

@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <thread>
 
-namespace tallyman {
+namespace tallyman::http {
 namespace {
 
 TEST(WorkerPool, DoesAllThatWasSubmittedBeforeItEnds) {
@@ -92,4 +92,4 @@ TEST(WorkerPool, GoesOnAfterAJobThatThrew) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::http

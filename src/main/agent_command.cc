@@ -32,7 +32,7 @@
 #include "main/signals.h"
 #include "tallyman/v1/agent.pb.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 using std::chrono::milliseconds;
@@ -47,10 +47,10 @@ constexpr const char* kJoinAdvice =
     "for an existing host); give it with --join-token-file FILE or TALLYMAN_JOIN_TOKEN";
 
 // Held while the process lives; the kernel releases it in any case.
-Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
+Result<agent::FileDescriptor> LockDirectory(const std::filesystem::path& data) {
   const std::filesystem::path path = data / "agent.lock";
-  FileDescriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock.is_open()) return Fail(SystemError("FILE_NOT_WRITTEN", path.string()));
+  agent::FileDescriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock.is_open()) return Fail(agent::SystemError("FILE_NOT_WRITTEN", path.string()));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
   return Fail(
       FailedPrecondition("AGENT_RUNS",
@@ -60,9 +60,10 @@ Result<FileDescriptor> LockDirectory(const std::filesystem::path& data) {
           .With("data", data.string()));
 }
 
-Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std::stop_token stop) {
+Result<std::unique_ptr<agent::Runtime>> OpenRuntime(const AgentSettings& settings,
+                                                    std::stop_token stop) {
   if (settings.runtime == RuntimeKind::kOci) {
-    return OciRuntime::Open(
+    return agent::oci::OciRuntime::Open(
         {.data_directory = settings.data,
          .stop_grace_max = std::chrono::seconds(settings.stop_grace_max_seconds),
          .log_bytes = settings.log_mib * kMebi,
@@ -72,20 +73,21 @@ Result<std::unique_ptr<Runtime>> OpenRuntime(const AgentSettings& settings, std:
          .image_room_bytes = settings.image_room_gb * kGiga,
          .stop = std::move(stop)});
   }
-  RETURN_IF_ERROR(MakeDirectories(settings.data));
+  RETURN_IF_ERROR(agent::MakeDirectories(settings.data));
   if (::chmod(settings.data.c_str(), 0700) != 0)
-    return Fail(SystemError("INVALID_DATA_DIRECTORY", settings.data.string()));
-  ASSIGN_OR_RETURN(const Resources capacity, MeasureMachine(settings.data));
-  return std::make_unique<SimulatedRuntime>(capacity);
+    return Fail(agent::SystemError("INVALID_DATA_DIRECTORY", settings.data.string()));
+  ASSIGN_OR_RETURN(const Resources capacity, agent::MeasureMachine(settings.data));
+  return std::make_unique<agent::SimulatedRuntime>(capacity);
 }
 
-MachineFacts FactsOf(const AgentSettings& settings, const Resources& capacity) {
+agent::MachineFacts FactsOf(const AgentSettings& settings, const Resources& capacity) {
   std::array<char, 256> name{};
   ::gethostname(name.data(), name.size() - 1);
   return {.hostname = name.data(),
           .capacity = capacity,
           .agent_version = TALLYMAN_VERSION,
-          .runtime = settings.runtime == RuntimeKind::kOci ? OciRuntime::Version() : "simulated"};
+          .runtime = settings.runtime == RuntimeKind::kOci ? agent::oci::OciRuntime::Version()
+                                                           : "simulated"};
 }
 
 // A running agent, with its parts in order of dependency.
@@ -97,31 +99,31 @@ class Agent {
   Status Run() {
     ASSIGN_OR_RETURN(runtime_, OpenRuntime(settings_, stop_));
     if (settings_.runtime == RuntimeKind::kOci) {
-      for (const std::string& hole : FindKnownHoles())
+      for (const std::string& hole : agent::oci::FindKnownHoles())
         log_.Write({LogLevel::kWarning, "known_hole", hole, {}});
     }
     ASSIGN_OR_RETURN(lock_, LockDirectory(settings_.data));
-    ASSIGN_OR_RETURN(
-        journal_, SqliteJournal::Open((settings_.data / "journal.db").string(), {}, kJournalRoom));
-    ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, EnsureIdentity());
+    ASSIGN_OR_RETURN(journal_, agent::SqliteJournal::Open((settings_.data / "journal.db").string(),
+                                                          {}, agent::kJournalRoom));
+    ASSIGN_OR_RETURN(std::optional<agent::HostIdentity> identity, EnsureIdentity());
     if (!identity) return {};
     ASSIGN_OR_RETURN(auto client, Connect(identity->token));
-    AgentCore core({*client, *journal_, *runtime_, clock_, log_}, settings_.agent);
+    agent::AgentCore core({*client, *journal_, *runtime_, clock_, log_}, settings_.agent);
     RETURN_IF_ERROR(core.Load());
     RETURN_IF_ERROR(SayWhatIsWrong(core));
-    LogSender sender(*client, *runtime_, clock_);
-    AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client, sender));
+    agent::LogSender sender(*client, *runtime_, clock_);
+    agent::AgentLoop loop(core, clock_, random_, log_, settings_.loop, WatchBy(*client, sender));
     const std::jthread sending([&sender](const std::stop_token& stop) { sender.Run(stop); });
     Info(log_, "working",
          fmt::format("the agent of host {} works for {}", identity->host, settings_.server));
     loop.Run(stop_);
-    return EndRun(*journal_);
+    return agent::EndRun(*journal_);
   }
 
  private:
   // Reports problems of the host that were found when its agent started.
-  Status SayWhatIsWrong(AgentCore& core) {
-    ASSIGN_OR_RETURN(const bool went_down, BeginRun(*journal_, BootId()));
+  Status SayWhatIsWrong(agent::AgentCore& core) {
+    ASSIGN_OR_RETURN(const bool went_down, agent::BeginRun(*journal_, agent::BootId()));
     if (went_down) {
       Problem(core, "unclean_boot",
               "the machine restarted without a clean stop of the agent: it lost power, crashed, or "
@@ -134,24 +136,24 @@ class Agent {
     }
     return {};
   }
-  void Problem(AgentCore& core, const char* event, const std::string& message) {
+  void Problem(agent::AgentCore& core, const char* event, const std::string& message) {
     log_.Write({LogLevel::kWarning, event, message, {}});
     core.AddHostProblem(message);
   }
 
-  Result<std::unique_ptr<NetworkClient>> Connect(const std::string& token) const {
-    return NetworkClient::Make({.server = settings_.server,
-                                .token = token,
-                                .ca_file = settings_.ca_file,
-                                .insecure = settings_.insecure,
-                                .timeout = kCallTimeout,
-                                .retry = {.attempts_max = 1}},
-                               clock_, random_, [](milliseconds) {});
+  Result<std::unique_ptr<client::NetworkClient>> Connect(const std::string& token) const {
+    return client::NetworkClient::Make({.server = settings_.server,
+                                        .token = token,
+                                        .ca_file = settings_.ca_file,
+                                        .insecure = settings_.insecure,
+                                        .timeout = kCallTimeout,
+                                        .retry = {.attempts_max = 1}},
+                                       clock_, random_, [](milliseconds) {});
   }
 
-  static AgentLoop::Watch WatchBy(Client& client, LogSender& sender) {
+  static agent::AgentLoop::Watch WatchBy(client::Client& client, agent::LogSender& sender) {
     return [&client, &sender](const std::stop_token& stop, const std::string& cursor,
-                              const AgentLoop::Heard& heard) {
+                              const agent::AgentLoop::Heard& heard) {
       std::atomic<bool> stopped{false};
       const std::stop_callback on_stop(stop, [&] { stopped = true; });
       v1::WatchCommandsRequest request;
@@ -171,17 +173,18 @@ class Agent {
   std::filesystem::path token_file() const { return settings_.data / "host-token"; }
 
   // nullopt: it was asked to stop before there was one.
-  Result<std::optional<HostIdentity>> EnsureIdentity() {
-    ASSIGN_OR_RETURN(std::optional<HostIdentity> identity, LoadIdentity(*journal_, token_file()));
+  Result<std::optional<agent::HostIdentity>> EnsureIdentity() {
+    ASSIGN_OR_RETURN(std::optional<agent::HostIdentity> identity,
+                     agent::LoadIdentity(*journal_, token_file()));
     if (identity && !settings_.rejoin) return identity;
     ASSIGN_OR_RETURN(const std::string token, JoinToken());
-    ASSIGN_OR_RETURN(const Capacity capacity, runtime_->MeasureCapacity());
+    ASSIGN_OR_RETURN(const agent::Capacity capacity, runtime_->MeasureCapacity());
     // The join token goes in a message, but is as secret as one in the head: the same checks apply.
     RETURN_IF_ERROR(Connect(token));
     ASSIGN_OR_RETURN(auto client, Connect(""));
-    const MachineFacts facts = FactsOf(settings_, capacity.available);
+    const agent::MachineFacts facts = FactsOf(settings_, capacity.available);
     for (milliseconds pause = std::chrono::seconds(1); !stop_.stop_requested(); pause *= 2) {
-      auto joined = Join(*client, *journal_, secrets_, token_file(), token, facts);
+      auto joined = agent::Join(*client, *journal_, secrets_, token_file(), token, facts);
       if (joined) {
         Info(log_, "joined",
              fmt::format("this machine is host {} now; its token is in {}", joined->host,
@@ -202,7 +205,7 @@ class Agent {
   Result<std::string> JoinToken() const {
     std::string text = settings_.join_token;
     if (!settings_.join_token_file.empty()) {
-      ASSIGN_OR_RETURN(text, ReadFile(settings_.join_token_file));
+      ASSIGN_OR_RETURN(text, agent::ReadFile(settings_.join_token_file));
     }
     text = text.substr(0, text.find_first_of("\r\n"));
     if (!text.empty()) return text;
@@ -237,16 +240,16 @@ class Agent {
   Random& random_;
   SystemSecrets secrets_;
   Log& log_;
-  std::unique_ptr<Runtime> runtime_;
-  FileDescriptor lock_;
-  std::unique_ptr<SqliteJournal> journal_;
+  std::unique_ptr<agent::Runtime> runtime_;
+  agent::FileDescriptor lock_;
+  std::unique_ptr<agent::SqliteJournal> journal_;
 };
 
 // Takes the agent's lock, because a running agent would start the nodes again.
 Status StopNodes(const AgentSettings& settings, Log& log) {
   ASSIGN_OR_RETURN(auto runtime, OpenRuntime(settings, {}));
-  ASSIGN_OR_RETURN(const FileDescriptor lock, LockDirectory(settings.data));
-  return StopAllNodes(*runtime, log);
+  ASSIGN_OR_RETURN(const agent::FileDescriptor lock, LockDirectory(settings.data));
+  return agent::StopAllNodes(*runtime, log);
 }
 
 }  // namespace
@@ -274,4 +277,4 @@ int RunAgent(const std::vector<std::string>& arguments,
   return LogEnd(*log, ran, "the agent has stopped; the containers keep running", "agent_failed");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

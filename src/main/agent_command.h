@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Reads its own options, works until SIGTERM or SIGINT, and returns the exit status of the process.
 // Containers keep running. Takes over the signals of the process.
@@ -19,4 +19,4 @@ int RunAgent(const std::vector<std::string>& arguments,
              const std::function<std::optional<std::string>(std::string_view)>& variable,
              Clock& clock, Random& random);
 
-}  // namespace tallyman
+}  // namespace tallyman::app

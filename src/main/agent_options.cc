@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "main/option_words.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 constexpr int64_t kSecondsMax = 24 * 3600;
@@ -101,7 +101,8 @@ void Define(CLI::App& app, AgentSettings& settings, TypedAgentOptions& typed) {
 }
 
 // Named registries are used without TLS; the option without a value means all.
-void ReadPlainHttp(const TypedAgentOptions& typed, bool given, RegistryOptions& registries) {
+void ReadPlainHttp(const TypedAgentOptions& typed, bool given,
+                   agent::oci::RegistryOptions& registries) {
   for (const std::string& registry : typed.plain_http) {
     if (!registry.empty()) registries.plain_http.insert(registry);
   }
@@ -110,7 +111,7 @@ void ReadPlainHttp(const TypedAgentOptions& typed, bool given, RegistryOptions& 
 
 // The proxy settings for tools that pull images, in upper or lower case.
 void ReadProxies(const std::function<std::optional<std::string>(std::string_view)>& variable,
-                 RegistryOptions& registries) {
+                 agent::oci::RegistryOptions& registries) {
   for (const char* name :
        {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"}) {
     if (auto value = variable(name); value && !value->empty())
@@ -170,7 +171,7 @@ Result<ParsedAgentOptions> ParseAgentOptions(
   ReadPlainHttp(typed, app.count("--registry-plain-http") > 0, settings.registries);
   ReadProxies(variable, settings.registries);
   RETURN_IF_ERROR(Read(typed, settings));
-  return ParsedAgentOptions{.settings = std::move(settings), .text = {}};
+  return ParsedAgentOptions{.settings = std::move(settings)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

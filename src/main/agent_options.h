@@ -15,21 +15,11 @@
 #include "base/result.h"
 #include "main/log_form.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 enum class RuntimeKind { kOci, kSimulated };
 
-template <>
-struct EnumText<RuntimeKind> {
-  static constexpr std::array<std::string_view, 2> kWords = {"oci", "simulated"};
-};
-
 enum class DiskKind { kPreallocated, kThin };
-
-template <>
-struct EnumText<DiskKind> {
-  static constexpr std::array<std::string_view, 2> kWords = {"preallocated", "thin"};
-};
 
 struct AgentSettings {
   std::string server;
@@ -43,14 +33,14 @@ struct AgentSettings {
   bool stop_nodes = false;
   LogForm log = LogForm::kText;
   RuntimeKind runtime = RuntimeKind::kOci;
-  RegistryOptions registries;
+  agent::oci::RegistryOptions registries;
   int64_t image_room_gb = 0;  // 0: a share of the disk
   DiskKind disks = DiskKind::kPreallocated;
   bool user_namespaces = false;
   int64_t log_mib = 16;
   int64_t stop_grace_max_seconds = 600;
-  AgentOptions agent;
-  LoopOptions loop;
+  agent::AgentOptions agent;
+  agent::LoopOptions loop;
 };
 
 // INVALID_ARGUMENT with reason USAGE, NO_SERVER or NO_DATA_DIRECTORY. With --help the settings are
@@ -62,5 +52,19 @@ struct ParsedAgentOptions {
 Result<ParsedAgentOptions> ParseAgentOptions(
     const std::vector<std::string>& arguments,
     const std::function<std::optional<std::string>(std::string_view)>& variable);
+
+}  // namespace tallyman::app
+
+namespace tallyman {
+
+template <>
+struct EnumText<app::RuntimeKind> {
+  static constexpr std::array<std::string_view, 2> kWords = {"oci", "simulated"};
+};
+
+template <>
+struct EnumText<app::DiskKind> {
+  static constexpr std::array<std::string_view, 2> kWords = {"preallocated", "thin"};
+};
 
 }  // namespace tallyman

@@ -4,8 +4,10 @@
 
 #include <map>
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
+
+using namespace tallyman::agent::oci;
 
 RegistryOptions Registries(std::vector<std::string> more,
                            std::map<std::string, std::string, std::less<>> variables = {}) {
@@ -40,4 +42,4 @@ TEST(ParseAgentOptions, ProxiesOfTheEnvironmentAreHandedOn) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -2,10 +2,10 @@
 
 #include <fmt/core.h>
 
-namespace tallyman {
+namespace tallyman::app {
 
-void CallLog::Ended(const CallRecord& call) {
-  LogLine line{.level = LogLevel::kInfo, .event = "call", .message = {}, .fields = {}};
+void CallLog::Ended(const http::CallRecord& call) {
+  LogLine line{.level = LogLevel::kInfo, .event = "call"};
   auto add = [&line](std::string_view key, std::string value) {
     line.fields.emplace_back(key, std::move(value));
   };
@@ -28,4 +28,4 @@ void CallLog::Ended(const CallRecord& call) {
   log_.Write(line);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -4,20 +4,20 @@
 #include "base/log.h"
 #include "http/call_observer.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Thread-safe. Does not own the log.
-class CallLog final : public CallObserver {
+class CallLog final : public http::CallObserver {
  public:
   explicit CallLog(Log& log) : log_(log) {}
-  void Ended(const CallRecord& call) override;
+  void Ended(const http::CallRecord& call) override;
   void InFlight(int) override {}
   void OpenStreams(int) override {}
   void ClientGone() override {}
-  void PeerRefused(PeerFault, std::string_view) override {}
+  void PeerRefused(http::PeerFault, std::string_view) override {}
 
  private:
   Log& log_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

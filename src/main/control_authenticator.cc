@@ -3,23 +3,23 @@
 #include "control/authorize.h"
 #include "control/tokens/tokens.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 Result<Actor> ControlAuthenticator::Authenticate(std::string_view method,
                                                  const std::optional<std::string>& token,
-                                                 ReadTx* tx) {
-  return AuthenticateCall(control_, method, token, tx);
+                                                 store::ReadTx* tx) {
+  return control::AuthenticateCall(control_, method, token, tx);
 }
 
 Status ControlAuthenticator::Permit(const Actor& actor, std::string_view method) {
-  Call call;
+  control::Call call;
   call.actor = actor;
   call.method = method;
-  return MayCall(call);
+  return control::MayCall(call);
 }
 
-Status ControlAuthenticator::Read(const std::function<Status(ReadTx&)>& body) {
+Status ControlAuthenticator::Read(const std::function<Status(store::ReadTx&)>& body) {
   return control_.store().Read(body);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

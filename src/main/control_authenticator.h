@@ -4,19 +4,19 @@
 #include "control/control.h"
 #include "http/authenticator.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Thread-safe. Does not own the control.
-class ControlAuthenticator final : public Authenticator {
+class ControlAuthenticator final : public http::Authenticator {
  public:
-  explicit ControlAuthenticator(Control& control) : control_(control) {}
+  explicit ControlAuthenticator(control::Control& control) : control_(control) {}
   Result<Actor> Authenticate(std::string_view method, const std::optional<std::string>& token,
-                             ReadTx* tx) override;
+                             store::ReadTx* tx) override;
   Status Permit(const Actor& actor, std::string_view method) override;
-  Status Read(const std::function<Status(ReadTx&)>& body) override;
+  Status Read(const std::function<Status(store::ReadTx&)>& body) override;
 
  private:
-  Control& control_;
+  control::Control& control_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "store/postgres/dsn.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 Error Invalid(std::string_view dsn) {
@@ -28,8 +28,8 @@ Result<DatabaseName> ParseDsn(std::string_view dsn) {
   constexpr std::string_view kSqlite = "sqlite:";
   if (dsn.find('\0') != std::string_view::npos) return Fail(Invalid(dsn));
   if (dsn.starts_with("postgres://") || dsn.starts_with("postgresql://")) {
-    DatabaseName name{.kind = DatabaseKind::kPostgres, .place = std::string(dsn), .shown = {}};
-    ASSIGN_OR_RETURN(name.shown, ShownDsn(name.place));
+    DatabaseName name{.kind = DatabaseKind::kPostgres, .place = std::string(dsn)};
+    ASSIGN_OR_RETURN(name.shown, store::postgres::ShownDsn(name.place));
     return name;
   }
   if (!dsn.starts_with(kSqlite) || dsn.size() == kSqlite.size()) return Fail(Invalid(dsn));
@@ -38,4 +38,4 @@ Result<DatabaseName> ParseDsn(std::string_view dsn) {
                       .shown = std::string(dsn)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 enum class DatabaseKind { kSqlite, kPostgres };
 
@@ -22,4 +22,4 @@ struct DatabaseName {
 // for anything else; the error repeats no text that could be a password.
 Result<DatabaseName> ParseDsn(std::string_view dsn);
 
-}  // namespace tallyman
+}  // namespace tallyman::app

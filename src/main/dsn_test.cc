@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 TEST(ParseDsn, TakesThePathBehindTheKind) {
@@ -45,4 +45,4 @@ TEST(ParseDsn, NeverRepeatsAPassword) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -15,7 +15,7 @@
 #include "base/system.h"
 #include "main/open_store.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 using google::protobuf::Message;
@@ -30,9 +30,7 @@ bool IsDryRun(const Message& request) {
   return field != nullptr && request.GetReflection()->GetBool(request, field);
 }
 
-Caller CallerOf(const InProcessOptions& options) {
-  return {.actor = options.actor, .address = {}, .deadline = {}, .cancelled = {}};
-}
+api::Caller CallerOf(const InProcessOptions& options) { return {.actor = options.actor}; }
 
 constexpr size_t kMessagesAtOnce = 64;
 constexpr std::chrono::milliseconds kStopNoticed{200};
@@ -66,18 +64,18 @@ struct InProcessClient::Room {
         control(*store, clock, random, log, metrics, OptionsWith(secrets, opened.writers)),
         dispatcher(control) {}
 
-  static ControlOptions OptionsWith(SecretSource& secrets, int writers) {
-    ControlOptions options;
+  static control::ControlOptions OptionsWith(SecretSource& secrets, int writers) {
+    control::ControlOptions options;
     options.writers = writers;
     options.secrets = &secrets;
     return options;
   }
 
-  std::unique_ptr<Store> store;
+  std::unique_ptr<store::Store> store;
   Metrics metrics;
   SystemSecrets secrets;
-  Control control;
-  Dispatcher dispatcher;
+  control::Control control;
+  api::Dispatcher dispatcher;
 };
 
 InProcessClient::InProcessClient(InProcessOptions options, Clock& clock, Random& random, Log& log)
@@ -97,12 +95,12 @@ Status InProcessClient::Open(bool may_create) {
 Status InProcessClient::Call(std::string_view method, const Message& request, Message& response) {
   bool begins = std::ranges::find(kBeginnings, method) != kBeginnings.end() && !IsDryRun(request);
   RETURN_IF_ERROR(Open(options_.may_create || begins));
-  std::promise<Result<Reply>> promise;
+  std::promise<Result<api::Reply>> promise;
   auto future = promise.get_future();
-  room_->dispatcher.Dispatch(method, request, CallerOf(options_), [&promise](Result<Reply> reply) {
-    promise.set_value(std::move(reply));
-  });
-  ASSIGN_OR_RETURN(std::unique_ptr<Message> answer, ToMessage(future.get()));
+  room_->dispatcher.Dispatch(
+      method, request, CallerOf(options_),
+      [&promise](Result<api::Reply> reply) { promise.set_value(std::move(reply)); });
+  ASSIGN_OR_RETURN(std::unique_ptr<Message> answer, api::ToMessage(future.get()));
   if (answer->GetDescriptor() != response.GetDescriptor()) {
     return Fail(InvalidArgument("WRONG_MESSAGE",
                                 fmt::format("{} answers with a {}, not a {}", method,
@@ -121,7 +119,7 @@ Status InProcessClient::Stream(std::string_view method, const Message& request,
   ASSIGN_OR_RETURN(auto stream, room_->dispatcher.OpenStream(method, request, CallerOf(options_),
                                                              [&bell] { bell.Ring(); }));
   while (stop == nullptr || !stop->load()) {
-    ASSIGN_OR_RETURN(StreamMessages messages, stream->Next(kMessagesAtOnce));
+    ASSIGN_OR_RETURN(api::StreamMessages messages, stream->Next(kMessagesAtOnce));
     for (const auto& message : messages) {
       if (!on_message(message->message())) return {};
     }
@@ -131,4 +129,4 @@ Status InProcessClient::Stream(std::string_view method, const Message& request,
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -13,7 +13,7 @@
 #include "main/dsn.h"
 #include "model/request.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 struct InProcessOptions {
   DatabaseName database;
@@ -24,7 +24,7 @@ struct InProcessOptions {
 
 // Opens the database at the first call. Thread-safe. Owns neither clock nor randomness nor log,
 // which must outlive it.
-class InProcessClient final : public Client {
+class InProcessClient final : public client::Client {
  public:
   InProcessClient(InProcessOptions options, Clock& clock, Random& random, Log& log);
   ~InProcessClient() override;
@@ -47,4 +47,4 @@ class InProcessClient final : public Client {
   std::unique_ptr<Room> room_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -12,7 +12,7 @@
 #include "tallyman/v1/region.pb.h"
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 constexpr const char* kCreateOrg = "tallyman.v1.OrgService/CreateOrg";
@@ -22,7 +22,7 @@ class InProcess : public testing::Test {
  protected:
   InProcessClient Connect(bool may_create = false) {
     return {{.database = {DatabaseKind::kSqlite, path, path},
-             .actor = {.id = "tester", .org_id = {}, .role = Role::kAdmin},
+             .actor = {.id = "tester", .role = Role::kAdmin},
              .may_create = may_create},
             clock,
             random,
@@ -111,4 +111,4 @@ TEST_F(InProcess, MayBeCalledFromManyThreads) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "base/time.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 std::string_view LevelText(LogLevel level) {
@@ -44,4 +44,4 @@ void JsonLog::Write(const LogLine& line) {
   [[maybe_unused]] size_t written = std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

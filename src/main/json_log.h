@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Thread-safe. Each line has "time", "level", "event", "message", and the fields as strings. Does
 // not own the clock, which must outlive it.
@@ -20,4 +20,4 @@ class JsonLog final : public Log {
   std::mutex mutex_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -3,7 +3,7 @@
 #include "main/json_log.h"
 #include "main/stderr_log.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 std::unique_ptr<Log> MakeLog(LogForm form, Clock& clock) {
   if (form == LogForm::kJson) return std::make_unique<JsonLog>(clock);
@@ -26,4 +26,4 @@ int LogEnd(Log& log, const Status& ended, std::string goodbye, std::string failu
   return RowOf(error.code).exit_status;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

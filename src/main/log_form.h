@@ -9,14 +9,9 @@
 #include "base/log.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 enum class LogForm { kText, kJson };
-
-template <>
-struct EnumText<LogForm> {
-  static constexpr std::array<std::string_view, 2> kWords = {"text", "json"};
-};
 
 // Logs to standard error. Does not own the clock, which must outlive it.
 std::unique_ptr<Log> MakeLog(LogForm form, Clock& clock);
@@ -25,5 +20,14 @@ void Info(Log& log, std::string event, std::string message);
 
 // Logs the end of the program, "stopped" with `goodbye` or `failure`, and returns the exit status.
 int LogEnd(Log& log, const Status& ended, std::string goodbye, std::string failure);
+
+}  // namespace tallyman::app
+
+namespace tallyman {
+
+template <>
+struct EnumText<app::LogForm> {
+  static constexpr std::array<std::string_view, 2> kWords = {"text", "json"};
+};
 
 }  // namespace tallyman

@@ -22,7 +22,7 @@
 #include "main/store_tool.h"
 #include "model/ids.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 std::optional<std::string> Variable(std::string_view name) {
@@ -42,17 +42,16 @@ bool ColourAllowed() {
   return Variable("NO_COLOR").value_or("").empty() && Variable("TERM").value_or("dumb") != "dumb";
 }
 
-Result<std::unique_ptr<Client>> ConnectToServer(const ServerTarget& target, Clock& clock,
-                                                Random& random) {
-  NetworkOptions options{.server = target.url,
-                         .token = target.token,
-                         .ca_file = target.ca_file,
-                         .insecure = target.insecure,
-                         .timeout = target.timeout,
-                         .retry = {}};
-  return NetworkClient::Make(std::move(options), clock, random, [](std::chrono::milliseconds wait) {
-    std::this_thread::sleep_for(wait);
-  });
+Result<std::unique_ptr<client::Client>> ConnectToServer(const cli::ServerTarget& target,
+                                                        Clock& clock, Random& random) {
+  client::NetworkOptions options{.server = target.url,
+                                 .token = target.token,
+                                 .ca_file = target.ca_file,
+                                 .insecure = target.insecure,
+                                 .timeout = target.timeout};
+  return client::NetworkClient::Make(
+      std::move(options), clock, random,
+      [](std::chrono::milliseconds wait) { std::this_thread::sleep_for(wait); });
 }
 
 int Main(int argc, const char* const* argv) {
@@ -63,18 +62,19 @@ int Main(int argc, const char* const* argv) {
   StoreTool tool(random, log);
 
   // A user who can write the database is its admin; the name records which user it was.
-  auto connect = [&](const ConnectOptions& options) -> Result<std::unique_ptr<Client>> {
+  auto connect =
+      [&](const cli::ConnectOptions& options) -> Result<std::unique_ptr<client::Client>> {
     if (options.server) return ConnectToServer(*options.server, clock, random);
     ASSIGN_OR_RETURN(DatabaseName database, ParseDsn(options.dsn));
     RETURN_IF_ERROR(CheckText("actor", options.actor, 100));
     return std::make_unique<InProcessClient>(
         InProcessOptions{.database = std::move(database),
-                         .actor = {.id = options.actor, .org_id = {}, .role = Role::kAdmin},
+                         .actor = {.id = options.actor, .role = Role::kAdmin},
                          .may_create = options.may_create},
         clock, random, log);
   };
 
-  CliEnvironment environment{
+  cli::CliEnvironment environment{
       .in = std::cin,
       .out = std::cout,
       .err = std::cerr,
@@ -96,14 +96,14 @@ int Main(int argc, const char* const* argv) {
                           [&](const std::vector<std::string>& arguments) {
                             return RunAgent(arguments, Variable, clock, random);
                           }}}};
-  return RunCli(argc, argv, environment);
+  return cli::RunCli(argc, argv, environment);
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::app
 
 int main(int argc, char** argv) {
   // A file that grows beyond its limit is an error of the database, not the end of the program.
   std::signal(SIGXFSZ, SIG_IGN);
-  return tallyman::Main(argc, argv);
+  return tallyman::app::Main(argc, argv);
 }

@@ -6,7 +6,7 @@
 #include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 constexpr int kPostgresWriters = 4;
@@ -22,23 +22,23 @@ OpenedStore Opened(std::unique_ptr<AStore> store, int writers) {
 }
 
 Result<OpenedStore> OpenSqlite(const std::string& path, const OpenOptions& options) {
-  SqliteStoreOptions sqlite;
+  store::sqlite::SqliteStoreOptions sqlite;
   sqlite.create_if_missing = options.may_create;
   sqlite.for_migration = options.as_it_is;
   sqlite.readers_max = options.readers_max;
-  ASSIGN_OR_RETURN(auto store, SqliteStore::Open(path, std::move(sqlite)));
+  ASSIGN_OR_RETURN(auto store, store::sqlite::SqliteStore::Open(path, std::move(sqlite)));
   return Opened(std::move(store), 1);
 }
 
 Result<OpenedStore> OpenPostgres(const std::string& dsn, const OpenOptions& options,
                                  Random& random) {
-  PostgresStoreOptions postgres;
+  store::postgres::PostgresStoreOptions postgres;
   postgres.may_be_empty = options.may_create;
   postgres.for_migration = options.as_it_is;
   postgres.readers_max = options.readers_max;
   postgres.writers_max = kPostgresWriters;
   postgres.jitter_seed = random.Next();
-  ASSIGN_OR_RETURN(auto store, PostgresStore::Open(dsn, postgres));
+  ASSIGN_OR_RETURN(auto store, store::postgres::PostgresStore::Open(dsn, postgres));
   return Opened(std::move(store), kPostgresWriters);
 }
 
@@ -49,7 +49,7 @@ Result<OpenedStore> OpenStore(const DatabaseName& name, const OpenOptions& optio
   ASSIGN_OR_RETURN(OpenedStore opened, name.kind == DatabaseKind::kSqlite
                                            ? OpenSqlite(name.place, options)
                                            : OpenPostgres(name.place, options, random));
-  ASSIGN_OR_RETURN(SchemaState schema, opened.admin->Schema());
+  ASSIGN_OR_RETURN(store::SchemaState schema, opened.admin->Schema());
   if (schema.version != 0 || options.as_it_is) return opened;
   // An empty schema is accepted only if the database may be created.
   ASSIGN_OR_RETURN(schema, opened.admin->Migrate());
@@ -61,4 +61,4 @@ Result<OpenedStore> OpenStore(const DatabaseName& name, const OpenOptions& optio
   return opened;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -10,7 +10,7 @@
 #include "store/copy.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 struct OpenOptions {
   // A missing or empty database is created, and the log records it. (For PostgreSQL only the schema
@@ -23,9 +23,9 @@ struct OpenOptions {
 
 // One store under its three interfaces.
 struct OpenedStore {
-  std::unique_ptr<Store> store;
-  StoreAdmin* admin = nullptr;
-  CopyableStore* copyable = nullptr;
+  std::unique_ptr<store::Store> store;
+  store::StoreAdmin* admin = nullptr;
+  store::CopyableStore* copyable = nullptr;
   int writers = 1;  // useful number of concurrent transactions
 };
 
@@ -33,4 +33,4 @@ struct OpenedStore {
 Result<OpenedStore> OpenStore(const DatabaseName& name, const OpenOptions& options, Random& random,
                               Log& log);
 
-}  // namespace tallyman
+}  // namespace tallyman::app

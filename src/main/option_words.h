@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 inline std::unexpected<Error> RefuseOption(std::string reason, std::string_view option,
                                            std::string_view value, std::string_view why) {
@@ -31,4 +31,4 @@ Status ReadWord(std::string_view option, const std::string& word, Enum& value) {
                       fmt::format("write {}", fmt::join(EnumText<Enum>::kWords, " or ")));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -6,14 +6,14 @@
 #include <string>
 #include <utility>
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 constexpr std::chrono::seconds kPeriod{1};
 
 }  // namespace
 
-void RefusalLog::PeerRefused(PeerFault fault, std::string_view address) {
+void RefusalLog::PeerRefused(http::PeerFault fault, std::string_view address) {
   int64_t count = 0;
   {
     std::lock_guard lock(mutex_);
@@ -33,4 +33,4 @@ void RefusalLog::PeerRefused(PeerFault fault, std::string_view address) {
                {"address", std::string(address)}}});
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -10,17 +10,17 @@
 #include "base/log.h"
 #include "http/call_observer.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Thread-safe. Owns neither the log nor the clock.
-class RefusalLog final : public CallObserver {
+class RefusalLog final : public http::CallObserver {
  public:
   RefusalLog(Log& log, Clock& clock) : log_(log), clock_(clock) {}
-  void Ended(const CallRecord&) override {}
+  void Ended(const http::CallRecord&) override {}
   void InFlight(int) override {}
   void OpenStreams(int) override {}
   void ClientGone() override {}
-  void PeerRefused(PeerFault fault, std::string_view address) override;
+  void PeerRefused(http::PeerFault fault, std::string_view address) override;
 
  private:
   struct Row {
@@ -31,7 +31,7 @@ class RefusalLog final : public CallObserver {
   Log& log_;
   Clock& clock_;
   std::mutex mutex_;
-  std::array<Row, EnumText<PeerFault>::kWords.size()> rows_;
+  std::array<Row, EnumText<http::PeerFault>::kWords.size()> rows_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -4,8 +4,10 @@
 
 #include "base/time.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
+
+using namespace tallyman::http;
 
 TEST(RefusalLog, WritesALineForEachReasonAndSecond) {
   ManualClock clock{FromMicros(1'800'000'000'000'000)};
@@ -24,4 +26,4 @@ TEST(RefusalLog, WritesALineForEachReasonAndSecond) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -33,7 +33,7 @@
 #include "main/token_file.h"
 #include "store/timed_store.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 constexpr std::chrono::milliseconds kWorkerPatience{10};
@@ -46,7 +46,7 @@ void RaiseFileLimit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-ControlOptions WithWriters(ControlOptions options, int writers) {
+control::ControlOptions WithWriters(control::ControlOptions options, int writers) {
   options.writers = writers;
   return options;
 }
@@ -70,14 +70,14 @@ class Serving {
         admin_(*opened.admin),
         store_(std::move(opened.store)),
         timed_store_(*store_, metrics_),
-        control_(std::make_unique<Control>(
+        control_(std::make_unique<control::Control>(
             timed_store_, clock, random, log, metrics_,
             WithSecrets(WithWriters(settings.control, opened.writers), secrets_))),
         authenticator_(*control_),
         clock_check_(*control_, metrics_),
         pruner_(control_->store(), control_->clock(), {}),
         command_deadline_(settings.command_deadline),
-        dispatcher_(std::make_unique<Dispatcher>(*control_)),
+        dispatcher_(std::make_unique<api::Dispatcher>(*control_)),
         server_metrics_(metrics_, MethodNames()),
         call_log_(log),
         refusal_log_(log, clock),
@@ -110,7 +110,7 @@ class Serving {
   // The first start creates the first admin's token.
   Status EnsureAdminToken(const std::string& path) {
     TokenFile file(path);
-    ASSIGN_OR_RETURN(bool made, tallyman::EnsureAdminToken(*control_, file));
+    ASSIGN_OR_RETURN(bool made, control::EnsureAdminToken(*control_, file));
     if (made) {
       Info(log_, "admin_token_written",
            fmt::format("the token of the first admin is in {}, for its owner only", path));
@@ -133,7 +133,8 @@ class Serving {
   }
 
  private:
-  static ControlOptions WithSecrets(ControlOptions options, SecretSource& secrets) {
+  static control::ControlOptions WithSecrets(control::ControlOptions options,
+                                             SecretSource& secrets) {
     options.secrets = &secrets;
     return options;
   }
@@ -143,7 +144,7 @@ class Serving {
     return {{"forgetting old requests", std::chrono::minutes(10),
              [this]() -> Result<bool> {
                RETURN_IF_ERROR(control_->MayWrite());
-               ASSIGN_OR_RETURN(RequestPruner::Report report, pruner_.Run());
+               ASSIGN_OR_RETURN(control::RequestPruner::Report report, pruner_.Run());
                return !report.done;
              }},
             {"comparing clocks", std::chrono::seconds(10),
@@ -152,11 +153,11 @@ class Serving {
                return false;
              }},
             {"commands past their deadline", std::chrono::seconds(5),
-             [this] { return ExpireCommands(*control_, command_deadline_); }},
+             [this] { return control::ExpireCommands(*control_, command_deadline_); }},
             {"silent hosts", SilencePeriod(), [this]() -> Result<bool> {
                // While nobody served, nobody could be heard.
                if (clock_.Now() - begun_ < control_->policies().host_silent) return false;
-               return MarkSilentHosts(*control_);
+               return control::MarkSilentHosts(*control_);
              }}};
   }
 
@@ -164,7 +165,7 @@ class Serving {
     return std::chrono::ceil<std::chrono::milliseconds>(control_->policies().host_silent / 6);
   }
 
-  std::vector<CallObserver*> Observers(LogForm log) {
+  std::vector<http::CallObserver*> Observers(LogForm log) {
     // In text nobody wants a line for every call.
     if (log == LogForm::kText) return {&server_metrics_, &refusal_log_};
     return {&server_metrics_, &refusal_log_, &call_log_};
@@ -179,11 +180,11 @@ class Serving {
     return names;
   }
   // Values read from the running parts when the metrics are requested.
-  std::vector<MetricValues> LoadValues() const {
+  std::vector<http::MetricValues> LoadValues() const {
     auto value = [](std::string name, std::string help, size_t number) {
-      return MetricValues{.name = std::move(name),
-                          .help = std::move(help),
-                          .samples = {{.labels = {}, .value = static_cast<double>(number)}}};
+      return http::MetricValues{.name = std::move(name),
+                                .help = std::move(help),
+                                .samples = {{.value = static_cast<double>(number)}}};
     };
     auto [running, waiting] = workers_.Load();
     return {value("tallyman_workers", "Threads that read the database", workers_.threads()),
@@ -192,7 +193,7 @@ class Serving {
             value("tallyman_connections", "Open connections", server_.connections()),
             {.name = "tallyman_clock_skew_seconds",
              .help = "How far this server's clock is ahead of the database's",
-             .samples = {{.labels = {}, .value = metrics_.clock_skew_seconds.load()}}}};
+             .samples = {{.value = metrics_.clock_skew_seconds.load()}}}};
   }
 
   Log& log_;
@@ -200,27 +201,27 @@ class Serving {
   const Time begun_;
   Metrics metrics_;
   IdSource ids_;
-  StoreAdmin& admin_;  // the same store
-  std::unique_ptr<Store> store_;
-  TimedStore timed_store_;
+  store::StoreAdmin& admin_;  // the same store
+  std::unique_ptr<store::Store> store_;
+  store::TimedStore timed_store_;
   SystemSecrets secrets_;
-  std::unique_ptr<Control> control_;
+  std::unique_ptr<control::Control> control_;
   ControlAuthenticator authenticator_;
-  ClockCheck clock_check_;
-  RequestPruner pruner_;
+  control::ClockCheck clock_check_;
+  control::RequestPruner pruner_;
   const std::chrono::seconds command_deadline_;
-  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<api::Dispatcher> dispatcher_;
   std::atomic<bool> draining_{false};
-  ServerMetrics server_metrics_;
+  http::ServerMetrics server_metrics_;
   CallLog call_log_;
   RefusalLog refusal_log_;
-  CallObservers observers_;
-  FailureLimit failures_;
-  WorkerPool workers_;
-  RpcParts parts_;
-  RpcHandler rpc_;
-  Site site_;
-  Server server_;
+  http::CallObservers observers_;
+  http::FailureLimit failures_;
+  http::WorkerPool workers_;
+  http::RpcParts parts_;
+  http::RpcHandler rpc_;
+  http::Site site_;
+  http::Server server_;
   std::unique_ptr<Timer> timer_;
 };
 
@@ -245,7 +246,7 @@ Status Serve(const ServerSettings& settings, const sigset_t& signals, Clock& clo
   Serving serving(settings, std::move(opened), clock, random, log);
   RETURN_IF_ERROR(serving.EnsureAdminToken(token_file));
   RETURN_IF_ERROR(serving.Start());
-  const ServerOptions& server = settings.server;
+  const http::ServerOptions& server = settings.server;
   bool is_v6 = server.host.find(':') != std::string::npos;
   Info(log, "serving",
        fmt::format("serving on {}://{}{}{}:{}", server.cert_file.empty() ? "http" : "https",
@@ -281,4 +282,4 @@ int RunServer(const std::vector<std::string>& arguments,
   return LogEnd(*log, served, "the server has stopped", "server_failed");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Reads its own options, serves until SIGTERM or SIGINT, and returns the exit status of the
 // process. SIGHUP reloads the certificate. Takes over the signals of the process.
@@ -18,4 +18,4 @@ int RunServer(const std::vector<std::string>& arguments,
               const std::function<std::optional<std::string>(std::string_view)>& variable,
               Clock& clock, Random& random);
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "main/option_words.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 constexpr int64_t kPortMax = 65535;
@@ -27,7 +27,7 @@ struct TypedServerOptions {
 };
 
 // HOST:PORT, with an IPv6 address in brackets.
-Status ReadListen(const std::string& text, ServerOptions& server) {
+Status ReadListen(const std::string& text, http::ServerOptions& server) {
   size_t colon = text.rfind(':');
   std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
   auto port = ParseInt64(colon == std::string::npos ? "" : text.substr(colon + 1));
@@ -47,7 +47,7 @@ Status ReadListen(const std::string& text, ServerOptions& server) {
 
 bool IsLoopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
 
-Status ReadEncryption(const TypedServerOptions& typed, ServerOptions& server) {
+Status ReadEncryption(const TypedServerOptions& typed, http::ServerOptions& server) {
   if (server.cert_file.empty() != server.key_file.empty()) {
     return Fail(InvalidArgument("TLS_FILES", "--tls-cert and --tls-key go together"));
   }
@@ -152,7 +152,7 @@ Result<ParsedServerOptions> ParseServerOptions(
         "no database is given: use --db sqlite:PATH or --db postgres://..., or set TALLYMAN_DB"));
   }
   RETURN_IF_ERROR(Read(typed, settings));
-  return ParsedServerOptions{.settings = std::move(settings), .text = {}};
+  return ParsedServerOptions{.settings = std::move(settings)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

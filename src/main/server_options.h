@@ -14,7 +14,7 @@
 #include "http/server_options.h"
 #include "main/log_form.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 struct ServerSettings {
   std::string dsn;
@@ -22,9 +22,9 @@ struct ServerSettings {
   LogForm log = LogForm::kText;
   int workers = 4;
   std::chrono::seconds command_deadline = std::chrono::hours(1);
-  ServerOptions server;
-  RpcLimits limits;
-  ControlOptions control;
+  http::ServerOptions server;
+  http::RpcLimits limits;
+  control::ControlOptions control;
 };
 
 // INVALID_ARGUMENT with reason USAGE, NO_DATABASE, INVALID_ADDRESS, TLS_FILES or NOT_ENCRYPTED.
@@ -37,4 +37,4 @@ Result<ParsedServerOptions> ParseServerOptions(
     const std::vector<std::string>& arguments,
     const std::function<std::optional<std::string>(std::string_view)>& variable);
 
-}  // namespace tallyman
+}  // namespace tallyman::app

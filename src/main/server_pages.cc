@@ -9,7 +9,7 @@
 #include "control/reads/fleet_totals.h"
 #include "http/openapi.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 using Steady = std::chrono::steady_clock;
@@ -17,7 +17,7 @@ using Steady = std::chrono::steady_clock;
 constexpr std::chrono::seconds kTotalsKept{5};
 constexpr std::chrono::seconds kReadinessKept{1};
 
-HttpResponse Text(int status, std::string body) {
+http::HttpResponse Text(int status, std::string body) {
   return {.status = status,
           .content_type = "text/plain; charset=utf-8",
           .headers = {{"Cache-Control", "no-store"}},
@@ -33,7 +33,7 @@ std::optional<std::string> DatabaseFault(const PageParts& parts) {
     return fmt::format("its schema is at version {}, this program's at {}", schema->version,
                        schema->newest_version);
   }
-  Status read = parts.control.store().Read([](ReadTx& tx) -> Status {
+  Status read = parts.control.store().Read([](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(auto none, tx.FindRegion(""));
     return {};
   });
@@ -46,7 +46,7 @@ class Readiness {
  public:
   explicit Readiness(PageParts parts) : parts_(std::move(parts)) {}
 
-  HttpResponse Page() {
+  http::HttpResponse Page() {
     if (parts_.draining) return Text(503, "stopping");
     {
       std::lock_guard lock(mutex_);
@@ -70,7 +70,7 @@ class Readiness {
   }
 
  private:
-  HttpResponse Known() const {
+  http::HttpResponse Known() const {
     if (!looked_at_) return Text(503, "starting");
     return fault_ ? Text(503, "database: see the log of the server") : Text(200, "ready");
   }
@@ -82,8 +82,8 @@ class Readiness {
   std::optional<std::string> fault_;
 };
 
-void Add(MetricValues& values, const RegionTotals& region, const TotalAmounts& amounts,
-         const std::string& what) {
+void Add(http::MetricValues& values, const control::RegionTotals& region,
+         const control::TotalAmounts& amounts, const std::string& what) {
   const std::pair<const char*, double> dimensions[] = {{"cpu_cores", amounts.cpu_cores},
                                                        {"memory_bytes", amounts.memory_bytes},
                                                        {"disk_bytes", amounts.disk_bytes}};
@@ -94,32 +94,29 @@ void Add(MetricValues& values, const RegionTotals& region, const TotalAmounts& a
   }
 }
 
-TotalAmounts Less(TotalAmounts amounts, const TotalAmounts& taken) {
+control::TotalAmounts Less(control::TotalAmounts amounts, const control::TotalAmounts& taken) {
   amounts.cpu_cores -= taken.cpu_cores;
   amounts.memory_bytes -= taken.memory_bytes;
   amounts.disk_bytes -= taken.disk_bytes;
   return amounts;
 }
 
-std::vector<MetricValues> ValuesOf(const FleetTotals& totals) {
-  MetricValues hosts{.name = "tallyman_hosts", .help = "Hosts by region", .samples = {}};
-  MetricValues silent{.name = "tallyman_hosts_silent",
-                      .help = "Hosts by region that were heard once and say nothing any more",
-                      .samples = {}};
-  MetricValues never_heard{.name = "tallyman_hosts_never_heard",
-                           .help = "Hosts by region from which no agent ever reported",
-                           .samples = {}};
-  MetricValues nodes{.name = "tallyman_nodes",
-                     .help = "Live nodes by region, as the books count them",
-                     .samples = {}};
-  MetricValues amounts{
+std::vector<http::MetricValues> ValuesOf(const control::FleetTotals& totals) {
+  http::MetricValues hosts{.name = "tallyman_hosts", .help = "Hosts by region"};
+  http::MetricValues silent{
+      .name = "tallyman_hosts_silent",
+      .help = "Hosts by region that were heard once and say nothing any more"};
+  http::MetricValues never_heard{.name = "tallyman_hosts_never_heard",
+                                 .help = "Hosts by region from which no agent ever reported"};
+  http::MetricValues nodes{.name = "tallyman_nodes",
+                           .help = "Live nodes by region, as the books count them"};
+  http::MetricValues amounts{
       .name = "tallyman_resources",
-      .help = "Cores and bytes by region: capacity, and what of it is allocated, held and free",
-      .samples = {}};
-  for (const RegionTotals& region : totals.regions) {
+      .help = "Cores and bytes by region: capacity, and what of it is allocated, held and free"};
+  for (const control::RegionTotals& region : totals.regions) {
     auto count = [&](int64_t value) {
-      return MetricSample{.labels = {{"region", region.region}},
-                          .value = static_cast<double>(value)};
+      return http::MetricSample{.labels = {{"region", region.region}},
+                                .value = static_cast<double>(value)};
     };
     hosts.samples.push_back(count(region.hosts));
     silent.samples.push_back(count(region.silent_hosts));
@@ -130,21 +127,20 @@ std::vector<MetricValues> ValuesOf(const FleetTotals& totals) {
     Add(amounts, region, region.held, "held");
     Add(amounts, region, Less(Less(region.capacity, region.allocated), region.held), "free");
   }
-  MetricValues transitions{
+  http::MetricValues transitions{
       .name = "tallyman_open_transitions",
-      .help = "Commands that have not ended, by state and by how long they have been open",
-      .samples = {}};
-  for (const OpenTransitions& open : totals.transitions) {
+      .help = "Commands that have not ended, by state and by how long they have been open"};
+  for (const control::OpenTransitions& open : totals.transitions) {
     for (size_t i = 0; i < open.by_age.size(); ++i) {
       transitions.samples.push_back({.labels = {{"state", std::string(ToText(open.state))},
-                                                {"age", std::string(kTransitionAges[i])}},
+                                                {"age", std::string(control::kTransitionAges[i])}},
                                      .value = static_cast<double>(open.by_age[i])});
     }
   }
   auto gauge = [](std::string name, std::string help, int64_t value) {
-    return MetricValues{.name = std::move(name),
-                        .help = std::move(help),
-                        .samples = {{.labels = {}, .value = static_cast<double>(value)}}};
+    return http::MetricValues{.name = std::move(name),
+                              .help = std::move(help),
+                              .samples = {{.value = static_cast<double>(value)}}};
   };
   const ReportedTotals& reported = totals.reported;
   return {std::move(hosts),
@@ -167,45 +163,45 @@ std::vector<MetricValues> ValuesOf(const FleetTotals& totals) {
 struct KeptTotals {
   std::mutex mutex;
   Steady::time_point read_at;
-  std::vector<MetricValues> values;
+  std::vector<http::MetricValues> values;
 };
 
 }  // namespace
 
-std::map<std::string, SitePage, std::less<>> ServerPages(const PageParts& parts) {
-  auto document =
-      std::make_shared<const std::string>(OpenApiDocument(ApiDescriptors(), parts.version));
-  std::map<std::string, SitePage, std::less<>> pages;
+std::map<std::string, http::SitePage, std::less<>> ServerPages(const PageParts& parts) {
+  auto document = std::make_shared<const std::string>(
+      http::OpenApiDocument(http::ApiDescriptors(), parts.version));
+  std::map<std::string, http::SitePage, std::less<>> pages;
   pages["/healthz"] = {.for_watchers = false, .make = [] { return Text(200, "ok"); }};
   pages["/readyz"] = {.for_watchers = false, .make = [ready = std::make_shared<Readiness>(parts)] {
                         return ready->Page();
                       }};
   pages["/metrics"] = {.for_watchers = true, .make = [parts] {
-                         HttpResponse response = Text(200, "");
+                         http::HttpResponse response = Text(200, "");
                          response.content_type = "text/plain; version=0.0.4; charset=utf-8";
                          response.body = parts.metrics.Page();
                          return response;
                        }};
   pages["/openapi.json"] = {.for_watchers = false, .make = [document] {
-                              HttpResponse response;
+                              http::HttpResponse response;
                               response.body = *document;
                               return response;
                             }};
   return pages;
 }
 
-MetricSource FleetMetrics(Control& control) {
+http::MetricSource FleetMetrics(control::Control& control) {
   auto kept = std::make_shared<KeptTotals>();
   return [&control, kept] {
     std::lock_guard lock(kept->mutex);
     if (kept->values.empty() || Steady::now() - kept->read_at >= kTotalsKept) {
-      auto totals = ReadFleetTotals(control);
+      auto totals = control::ReadFleetTotals(control);
       // Old numbers would look current.
-      kept->values = totals ? ValuesOf(*totals) : std::vector<MetricValues>();
+      kept->values = totals ? ValuesOf(*totals) : std::vector<http::MetricValues>();
       kept->read_at = Steady::now();
     }
     return kept->values;
   };
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

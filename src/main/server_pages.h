@@ -11,23 +11,23 @@
 #include "http/site.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // None of them is owned; all outlive the pages.
 struct PageParts {
-  Control& control;
-  StoreAdmin& admin;
-  ServerMetrics& metrics;
+  control::Control& control;
+  store::StoreAdmin& admin;
+  http::ServerMetrics& metrics;
   const std::atomic<bool>& draining;
   Log& log;
   std::string version;
 };
 
 // /healthz, /readyz, /metrics and /openapi.json.
-std::map<std::string, SitePage, std::less<>> ServerPages(const PageParts& parts);
+std::map<std::string, http::SitePage, std::less<>> ServerPages(const PageParts& parts);
 
 // Hosts, nodes and amounts by region, transitions by state and age. Read from the database at most
 // once in a few seconds, however often they are requested. Thread-safe.
-MetricSource FleetMetrics(Control& control);
+http::MetricSource FleetMetrics(control::Control& control);
 
-}  // namespace tallyman
+}  // namespace tallyman::app

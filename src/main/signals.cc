@@ -6,7 +6,7 @@
 #include <ctime>
 #include <mutex>
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 // How soon the thread notices that nobody waits for a signal any more.
@@ -43,4 +43,4 @@ void StopOnSignal::Wait(const std::stop_token& over) {
   ::_exit(0);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

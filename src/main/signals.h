@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Blocks the signals in this thread and in those it creates afterwards, and ignores SIGPIPE:
 // writing to a closed peer is an error, not the end of the program.
@@ -35,4 +35,4 @@ class StopOnSignal {
   std::jthread thread_;  // declared last: it uses the others
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

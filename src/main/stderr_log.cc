@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 spdlog::level::level_enum LevelOf(LogLevel level) {
@@ -45,4 +45,4 @@ void StderrLog::Write(const LogLine& line) {
   logger_->log(level, text + "]");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

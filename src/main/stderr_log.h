@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Thread-safe. Omits lines below the lowest level.
 class StderrLog final : public Log {
@@ -19,4 +19,4 @@ class StderrLog final : public Log {
   std::shared_ptr<spdlog::logger> logger_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

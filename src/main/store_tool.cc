@@ -2,15 +2,15 @@
 
 #include "main/open_store.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
-Result<MigrateReport> StoreTool::Migrate(const std::string& dsn) {
+Result<cli::MigrateReport> StoreTool::Migrate(const std::string& dsn) {
   ASSIGN_OR_RETURN(const DatabaseName name, ParseDsn(dsn));
   ASSIGN_OR_RETURN(OpenedStore opened,
                    OpenStore(name, {.may_create = true, .as_it_is = true}, random_, log_));
-  ASSIGN_OR_RETURN(SchemaState before, opened.admin->Schema());
-  ASSIGN_OR_RETURN(SchemaState after, opened.admin->Migrate());
-  return MigrateReport{.from_version = before.version, .to_version = after.version};
+  ASSIGN_OR_RETURN(store::SchemaState before, opened.admin->Schema());
+  ASSIGN_OR_RETURN(store::SchemaState after, opened.admin->Migrate());
+  return cli::MigrateReport{.from_version = before.version, .to_version = after.version};
 }
 
 Status StoreTool::Backup(const std::string& dsn, const std::string& to,
@@ -20,28 +20,29 @@ Status StoreTool::Backup(const std::string& dsn, const std::string& to,
   return opened.admin->Backup(to, progress);
 }
 
-Result<CheckReport> StoreTool::Check(const std::string& dsn) {
+Result<cli::CheckReport> StoreTool::Check(const std::string& dsn) {
   ASSIGN_OR_RETURN(const DatabaseName name, ParseDsn(dsn));
   ASSIGN_OR_RETURN(OpenedStore opened, OpenStore(name, {.as_it_is = true}, random_, log_));
-  ASSIGN_OR_RETURN(SchemaState schema, opened.admin->Schema());
-  CheckReport report{.schema_version = schema.version, .problems = {}};
+  ASSIGN_OR_RETURN(store::SchemaState schema, opened.admin->Schema());
+  cli::CheckReport report{.schema_version = schema.version};
   ASSIGN_OR_RETURN(report.problems, opened.admin->CheckIntegrity());
   return report;
 }
 
-Result<CopiedReport> StoreTool::Copy(const std::string& from, const std::string& to,
-                                     const std::function<void(int64_t)>& progress) {
+Result<cli::CopiedReport> StoreTool::Copy(const std::string& from, const std::string& to,
+                                          const std::function<void(int64_t)>& progress) {
   ASSIGN_OR_RETURN(const DatabaseName source, ParseDsn(from));
   ASSIGN_OR_RETURN(const DatabaseName target, ParseDsn(to));
   ASSIGN_OR_RETURN(OpenedStore out, OpenStore(source, {}, random_, log_));
   ASSIGN_OR_RETURN(OpenedStore in, OpenStore(target, {.may_create = true}, random_, log_));
-  ASSIGN_OR_RETURN(const CopyReport report, CopyEverything(*out.copyable, *in.copyable, progress));
-  return CopiedReport{.tables = report.tables,
-                      .rows = report.rows,
-                      .hosts = report.hosts,
-                      .nodes = report.nodes,
-                      .ledger_entries = report.ledger_entries,
-                      .drifted = report.drifted};
+  ASSIGN_OR_RETURN(const store::CopyReport report,
+                   store::CopyEverything(*out.copyable, *in.copyable, progress));
+  return cli::CopiedReport{.tables = report.tables,
+                           .rows = report.rows,
+                           .hosts = report.hosts,
+                           .nodes = report.nodes,
+                           .ledger_entries = report.ledger_entries,
+                           .drifted = report.drifted};
 }
 
 std::string StoreTool::Shown(const std::string& dsn) {
@@ -49,4 +50,4 @@ std::string StoreTool::Shown(const std::string& dsn) {
   return name ? name->shown : "the database";
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -5,19 +5,19 @@
 #include "base/random.h"
 #include "cli/cli.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Thread-safe: it has no state. Owns neither randomness nor log.
-class StoreTool final : public DatabaseTool {
+class StoreTool final : public cli::DatabaseTool {
  public:
   StoreTool(Random& random, Log& log) : random_(random), log_(log) {}
 
-  Result<MigrateReport> Migrate(const std::string& dsn) override;
+  Result<cli::MigrateReport> Migrate(const std::string& dsn) override;
   Status Backup(const std::string& dsn, const std::string& to,
                 const std::function<void(int64_t done, int64_t total)>& progress) override;
-  Result<CheckReport> Check(const std::string& dsn) override;
-  Result<CopiedReport> Copy(const std::string& from, const std::string& to,
-                            const std::function<void(int64_t done)>& progress) override;
+  Result<cli::CheckReport> Check(const std::string& dsn) override;
+  Result<cli::CopiedReport> Copy(const std::string& from, const std::string& to,
+                                 const std::function<void(int64_t done)>& progress) override;
   std::string Shown(const std::string& dsn) override;
 
  private:
@@ -25,4 +25,4 @@ class StoreTool final : public DatabaseTool {
   Log& log_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

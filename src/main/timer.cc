@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <exception>
 
-namespace tallyman {
+namespace tallyman::app {
 
 using Instant = std::chrono::steady_clock::time_point;
 
@@ -55,4 +55,4 @@ void Timer::Run() {
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

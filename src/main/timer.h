@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 class Timer {
  public:
@@ -45,4 +45,4 @@ class Timer {
   std::thread thread_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

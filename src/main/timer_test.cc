@@ -5,7 +5,7 @@
 #include <latch>
 #include <stdexcept>
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 using std::chrono::milliseconds;
@@ -84,4 +84,4 @@ TEST(Timer, EndsWithoutWaitingForTheNextTime) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -11,7 +11,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 Error NotWritten(const std::string& path) {
@@ -70,4 +70,4 @@ void TokenFile::Forget() {
   made_ = false;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -5,10 +5,10 @@
 
 #include "control/tokens/tokens.h"
 
-namespace tallyman {
+namespace tallyman::app {
 
 // Belongs to one thread.
-class TokenFile final : public SecretKeeper {
+class TokenFile final : public control::SecretKeeper {
  public:
   explicit TokenFile(std::string path) : path_(std::move(path)) {}
 
@@ -24,4 +24,4 @@ class TokenFile final : public SecretKeeper {
   bool made_ = false;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::app

@@ -9,7 +9,7 @@
 
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::app {
 namespace {
 
 class TokenFileTest : public testing::Test {
@@ -61,4 +61,4 @@ TEST_F(TokenFileTest, SaysWhenThereIsNoPlaceForIt) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::app

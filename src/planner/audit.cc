@@ -1,6 +1,6 @@
 #include "planner/audit.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 void AppendDifference(std::vector<Drift>& drifts, const Drift& common, std::string_view dimension,
@@ -63,4 +63,4 @@ std::vector<Drift> CompareNode(const NodeAudit& audit) {
   return drifts;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

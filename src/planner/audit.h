@@ -7,7 +7,7 @@
 #include "model/audit.h"
 #include "model/drift.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // Dimensions of the ledger itself: the number of its newest entry, and how many entries do not
 // follow from the one before.
@@ -25,4 +25,4 @@ void AppendDifferences(std::vector<Drift>& drifts, const Drift& common, const Re
 void AppendDifferences(std::vector<Drift>& drifts, const Drift& common, const Books& stored,
                        const Books& true_value);
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

@@ -6,7 +6,7 @@
 
 #include "planner/test_fleet.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 HostAudit SoundHost() {
@@ -128,4 +128,4 @@ TEST(CompareNode, ShowsAMissingConfigAsATrueValueOfZero) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::planner

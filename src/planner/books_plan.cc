@@ -4,7 +4,7 @@
 
 #include "planner/audit.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 Error Suspected(const std::string& what) {
@@ -218,4 +218,4 @@ std::vector<Drift> BooksPlan::drifts() const {
   return all;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

@@ -16,7 +16,7 @@
 #include "model/snapshot.h"
 #include "planner/policy.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // The cause of a change, stamped on every row.
 struct Cause {
@@ -101,4 +101,4 @@ class BooksPlan {
   std::vector<Warning> warnings_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

@@ -4,7 +4,7 @@
 
 #include "planner/test_fleet.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 const Image kOld = MakeImage(1, {8, 80, 800});
@@ -229,10 +229,7 @@ TEST(Move, RefusesToGoBelowZeroAlsoWhenTheSumsAreKnown) {
   Status moved = books.Move({.host_id = two.host.host.id,
                              .node_id = two.node.node.id,
                              .kind = LedgerKind::kRelease,
-                             .before = {1, {17, 0, 0}},
-                             .after = {},
-                             .held_before = {},
-                             .held_after = {}});
+                             .before = {1, {17, 0, 0}}});
   ASSERT_FALSE(moved.has_value());
   EXPECT_EQ(moved.error().code, Code::kInternal);
   EXPECT_EQ(moved.error().reason, "BOOKS_NEGATIVE");
@@ -248,10 +245,7 @@ TEST(Move, CountsNodesInAndOut) {
   BooksMove move{.host_id = two.host.host.id,
                  .node_id = two.node.node.id,
                  .kind = LedgerKind::kRelease,
-                 .before = {1, kOld.minimum},
-                 .after = {},
-                 .held_before = {},
-                 .held_after = {}};
+                 .before = {1, kOld.minimum}};
   ASSERT_TRUE(books.Move(move).has_value());
   EXPECT_EQ(books.hosts().at(two.host.host.id).after.books, (Books{1, kOld.minimum}));
   std::swap(move.before, move.after);
@@ -358,4 +352,4 @@ TEST(FindDrift, TellsAllThatIsWrongWithoutAPlan) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::planner

@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-namespace tallyman {
+namespace tallyman::planner {
 
 Status CheckCapacityAmounts(const Resources& capacity) {
   for (Dimension d : kDimensions) {
@@ -31,4 +31,4 @@ std::vector<Warning> OverCapacity(const Host& host) {
   return warnings;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

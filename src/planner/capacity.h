@@ -7,7 +7,7 @@
 #include "model/host.h"
 #include "planner/policy.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // Beyond any machine that there is; keeps sums over a fleet within 64 bits.
 inline constexpr Resources kHostMax = {1'000'000, 1024 * kTebi, 1024 * 1024 * kTebi};
@@ -18,4 +18,4 @@ Status CheckCapacityAmounts(const Resources& capacity);
 // One OVER_CAPACITY per dimension in which books and holds exceed the capacity.
 std::vector<Warning> OverCapacity(const Host& host);
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 constexpr size_t kValueBytesMax = 16 * 1024;
@@ -180,4 +180,4 @@ Result<NodeConfig> ResolveUpgrade(const Image& old_image, const NodeConfig& old_
   return Finish(new_image, std::move(next), changed, policies);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

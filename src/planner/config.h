@@ -11,7 +11,7 @@
 #include "model/config.h"
 #include "planner/policy.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // What a caller requests for a config.
 struct ConfigEdit {
@@ -44,4 +44,4 @@ Result<NodeConfig> ResolveEdit(const Image& image, const NodeConfig& config, con
 // dimension and value when it is zero, negative or beyond the limits.
 Status CheckTotal(const Image& image, const Resources& total, const Policies& policies);
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

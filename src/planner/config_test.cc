@@ -5,7 +5,7 @@
 
 #include "planner/test_fleet.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 constexpr Resources kOne = {1, 1, 1};
@@ -171,8 +171,7 @@ TEST(CheckTotal, AcceptsTheLimitsThemselvesAndLimitsThatWereSet) {
 
 TEST(CheckTotal, CountsWhatPropertiesAddTowardsTheLimit) {
   Image image = MakeImage(1, {600, 1, 1}, {MakeProperty("archive", "no", {401, 0, 0})});
-  auto config = ResolveEdit(image, New(image),
-                            {.set = {{"archive", "yes"}}, .reset = {}, .firewall_rules = {}}, {});
+  auto config = ResolveEdit(image, New(image), {.set = {{"archive", "yes"}}}, {});
   ASSERT_FALSE(config.has_value());
   EXPECT_EQ(config.error().reason, "INVALID_IMAGE_CONFIG");
   EXPECT_EQ(config.error().Fact("value"), "1001");
@@ -253,7 +252,7 @@ TEST(ResolveEdit, EditsAndForgetsAKeyThatOnlyTheNodeHas) {
 
 TEST(ResolveEdit, RefusesToSetAndResetTheSameKey) {
   Image image = MakeImage(1, kOne, {MakeProperty("archive", "no")});
-  ConfigEdit edit{.set = {{"archive", "yes"}}, .reset = {"archive"}, .firewall_rules = {}};
+  ConfigEdit edit{.set = {{"archive", "yes"}}, .reset = {"archive"}};
   auto config = ResolveEdit(image, New(image), edit, {});
   ASSERT_FALSE(config.has_value());
   EXPECT_EQ(config.error().reason, "CONFLICTING_EDIT");
@@ -332,4 +331,4 @@ RC_GTEST_PROP(ConfigLaws, AnUpgradeIsWhatTheSentenceSays, ()) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::planner

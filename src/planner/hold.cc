@@ -1,6 +1,6 @@
 #include "planner/hold.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 Resources HoldFor(const Resources& charged, const std::optional<Resources>& running,
                   std::span<const Transition> transitions) {
@@ -15,4 +15,4 @@ Resources HoldFor(const Resources& charged, const std::optional<Resources>& runn
   return Excess(largest, charged);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

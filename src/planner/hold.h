@@ -6,11 +6,11 @@
 
 #include "model/command.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // Per dimension the largest of what runs, of the targets of all pending transitions and of both
 // ends of each failed one, minus what the books charge, never below zero.
 Resources HoldFor(const Resources& charged, const std::optional<Resources>& running,
                   std::span<const Transition> transitions);
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

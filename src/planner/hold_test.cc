@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 Transition Of(CommandKind kind, CommandState state, const Resources& from, const Resources& to) {
@@ -93,4 +93,4 @@ RC_GTEST_PROP(HoldLaws, IsNeverNegativeAndCoversWhatMayRun, ()) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::planner

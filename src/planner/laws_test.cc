@@ -9,7 +9,7 @@
 #include "base/checked.h"
 #include "planner/test_fleet.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 const std::vector<std::string> kKeys = {"a", "b", "c"};
@@ -316,4 +316,4 @@ RC_GTEST_PROP(Laws, APlanLeavesItsInputsAsTheyWere, ()) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::planner

@@ -7,7 +7,7 @@
 #include "planner/books_plan.h"
 #include "planner/hold.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 using enum CommandEffect;
@@ -194,9 +194,7 @@ std::string_view NodeLifecycle::Status(const NodeReport& report) {
   const Said said{.word = CommandWord::kAtRest,
                   .config_id = report.config_id,
                   .run_state = report.run_state,
-                  .result = {},
-                  .message = report.remains ? "a part of it is still there" : "",
-                  .retry_after = {}};
+                  .message = report.remains ? "a part of it is still there" : ""};
   for (Entry& entry : entries_) {
     const bool may_fail = !report.config_id && EffectOf(said.word, entry.command.state) == kResolve;
     if (may_fail) StartFromWhatRuns(entry);
@@ -580,4 +578,4 @@ std::vector<CommandUpdate> NodeLifecycle::updates() const {
   return updates;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

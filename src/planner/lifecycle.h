@@ -25,7 +25,7 @@
 #include "model/change_set.h"
 #include "model/snapshot.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // What is said about a command.
 enum class CommandWord {
@@ -39,13 +39,6 @@ enum class CommandWord {
   kLostSight,     // INTERNAL_ERROR, SERVICE_BROKEN
   kDeadline,      // nothing, for too long
   kAtRest,        // a status: nothing of the node is pending at its host
-};
-
-template <>
-struct EnumText<CommandWord> {
-  static constexpr std::array<std::string_view, 10> kWords = {
-      "ack",           "ok",   "rollback",   "failure",  "busy",
-      "never_started", "gone", "lost_sight", "deadline", "at_rest"};
 };
 
 enum class CommandEffect {
@@ -166,6 +159,17 @@ class NodeLifecycle {
   bool released_ = false;
   std::vector<Entry> entries_;  // by seq
   std::vector<LifecycleEvent> events_;
+};
+
+}  // namespace tallyman::planner
+
+namespace tallyman {
+
+template <>
+struct EnumText<planner::CommandWord> {
+  static constexpr std::array<std::string_view, 10> kWords = {
+      "ack",           "ok",   "rollback",   "failure",  "busy",
+      "never_started", "gone", "lost_sight", "deadline", "at_rest"};
 };
 
 }  // namespace tallyman

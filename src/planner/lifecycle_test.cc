@@ -4,7 +4,7 @@
 
 #include "planner/test_fleet.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 using enum CommandState;
@@ -239,4 +239,4 @@ TEST(NodeLifecycle, AReopenedCommandWaitsAndHasANewAttempt) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::planner

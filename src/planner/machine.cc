@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 MachineFinding About(const MachineAudit& audit, MachineKind kind, const BookedNode& node) {
@@ -103,4 +103,4 @@ MachineComparison CompareMachine(const MachineAudit& audit) {
   return result;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

@@ -5,7 +5,7 @@
 
 #include "model/machine.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 struct MachineComparison {
   std::vector<MachineFinding> findings;  // by node, then kind and dimension
@@ -20,4 +20,4 @@ struct MachineComparison {
 //   orphan         something is in place, or remains, for which no node is charged
 MachineComparison CompareMachine(const MachineAudit& audit);
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

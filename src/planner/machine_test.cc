@@ -4,7 +4,7 @@
 
 #include "planner/test_fleet.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 // Host "h" with node "n" (config 2, 4 cores), which its host reports as it is to be.
@@ -135,4 +135,4 @@ TEST(CompareMachine, LeavesAloneWhatIsInMotionOrChangedSinceTheReport) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::planner

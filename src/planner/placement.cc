@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 struct Candidate {
@@ -94,4 +94,4 @@ Status CheckFits(const Host& host, const Resources& need, int64_t count) {
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

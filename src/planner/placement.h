@@ -9,7 +9,7 @@
 #include "model/host.h"
 #include "model/placement.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // Chooses hosts for `count` nodes of `need` each, one after another, each accounting for the
 // earlier ones. A host that was never heard is chosen only while none that was heard has room.
@@ -23,4 +23,4 @@ Result<std::vector<HostId>> PlaceInRegion(std::span<const Host* const> candidate
 // dimension, need and free.
 Status CheckFits(const Host& host, const Resources& need, int64_t count);
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

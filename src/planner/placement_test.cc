@@ -9,7 +9,7 @@
 
 #include "planner/test_fleet.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 constexpr Resources kNeed = {4, 40, 400};
@@ -185,4 +185,4 @@ TEST(CheckFits, RefusesACountThatOverflows) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::planner

@@ -6,15 +6,10 @@
 #include "base/bytes.h"
 #include "model/host.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // What an operation does when it finds wrong books.
 enum class DriftPolicy { kHeal, kAbort };
-
-template <>
-struct EnumText<DriftPolicy> {
-  static constexpr std::array<std::string_view, 2> kWords = {"heal", "abort"};
-};
 
 struct Policies {
   DriftPolicy drift = DriftPolicy::kHeal;
@@ -32,6 +27,15 @@ struct Warning {
   HostId host_id;
   std::string host_name;
   std::string dimension;  // "" when it is not about a single one
+};
+
+}  // namespace tallyman::planner
+
+namespace tallyman {
+
+template <>
+struct EnumText<planner::DriftPolicy> {
+  static constexpr std::array<std::string_view, 2> kWords = {"heal", "abort"};
 };
 
 }  // namespace tallyman

@@ -16,7 +16,7 @@
 
 #include "planner/upgrade.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // An id of which only the last bytes differ: ids made from rising numbers rise.
 template <class IdType>
@@ -184,4 +184,4 @@ inline Result<UpgradePlan> PlanAll(const TestFleet& fleet, const Image& image,
   return PlanUpgrade(fleet.nodes(), fleet.hosts(), image, policies, kTestCause);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

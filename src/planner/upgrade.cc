@@ -4,7 +4,7 @@
 
 #include "planner/hold.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 // Adds to an error which node of a request it is about, and that node's host.
@@ -42,11 +42,7 @@ Status CheckUpgradable(const NodeSnapshot& node, const Image& image) {
 // Plans the node, and moves its host's books from the old charge to the new one.
 Result<NodePlan> Replace(const NodeSnapshot& node, NodeConfig config, CommandKind kind,
                          BooksPlan& books) {
-  NodePlan plan{.before = &node,
-                .config = std::move(config),
-                .charged_before = {},
-                .held_after = {},
-                .superseded = {}};
+  NodePlan plan{.before = &node, .config = std::move(config)};
   plan.charged_before = BooksPlan::ChargedBy(node);
   std::vector<Transition> staying;
   for (const Transition& transition : node.transitions) {
@@ -95,7 +91,7 @@ Result<UpgradePlan> PlanUpgrade(std::span<const NodeSnapshot* const> nodes,
     configs.push_back(*std::move(config));
   }
   ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, nodes, policies, cause));
-  UpgradePlan plan{.nodes = {}, .books = std::move(books)};
+  UpgradePlan plan{.books = std::move(books)};
   plan.nodes.reserve(nodes.size());
   for (size_t i = 0; i < nodes.size(); ++i) {
     ASSIGN_OR_RETURN(NodePlan node,
@@ -113,11 +109,11 @@ Result<UpgradePlan> PlanConfigChange(const NodeSnapshot& node, const HostSnapsho
   const NodeSnapshot* nodes[] = {&node};
   const HostSnapshot* hosts[] = {&host};
   ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, nodes, policies, cause));
-  UpgradePlan plan{.nodes = {}, .books = std::move(books)};
+  UpgradePlan plan{.books = std::move(books)};
   ASSIGN_OR_RETURN(NodePlan change, Replace(node, std::move(config), kind, plan.books));
   plan.nodes.push_back(std::move(change));
   RETURN_IF_ERROR(plan.books.CheckCapacity());
   return plan;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

@@ -8,7 +8,7 @@
 #include "planner/books_plan.h"
 #include "planner/config.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 
 // The planned state of one node. `config` has no id and no time yet.
 struct NodePlan {
@@ -42,4 +42,4 @@ Result<UpgradePlan> PlanConfigChange(const NodeSnapshot& node, const HostSnapsho
 // readable.
 Status CheckChangeable(const NodeSnapshot& node);
 
-}  // namespace tallyman
+}  // namespace tallyman::planner

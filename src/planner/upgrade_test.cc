@@ -4,7 +4,7 @@
 
 #include "planner/test_fleet.h"
 
-namespace tallyman {
+namespace tallyman::planner {
 namespace {
 
 const Image kOld = MakeImage(1, {8, 80, 800});
@@ -384,4 +384,4 @@ TEST(PlanUpgrade, RefusesTheWholeBatchForOneNode) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::planner

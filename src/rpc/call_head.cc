@@ -7,7 +7,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 constexpr size_t kTimeoutDigitsMax = 10;
@@ -142,4 +142,4 @@ std::expected<CallTerms, Refusal> ReadCallHead(const CallHead& head, MethodKind 
       .codec = *codec, .timeout = *timeout, .gzip_accepted = AcceptsGzip(head.accept_encoding)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -13,7 +13,7 @@
 #include "base/result.h"
 #include "rpc/message_codec.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 
 // Header values as received; empty if a header is absent.
 struct CallHead {
@@ -50,4 +50,4 @@ std::string_view ContentTypesOf(MethodKind kind);
 // The content type of an answer.
 std::string_view ContentTypeOf(MethodKind kind, Codec codec);
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 CallHead Plain() {
@@ -119,4 +119,4 @@ TEST(CallHead, KnowsWhoTakesGzip) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 uint32_t LengthAt(std::string_view bytes) {
@@ -71,4 +71,4 @@ Result<std::string> OnlyMessageOf(std::string_view body) {
   return std::string(rest);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 
 inline constexpr uint8_t kEnvelopeCompressed = 1;
 inline constexpr uint8_t kEnvelopeEndStream = 2;
@@ -48,4 +48,4 @@ class EnvelopeReader {
 // is exactly one plain envelope; UNIMPLEMENTED COMPRESSED_REQUEST.
 Result<std::string> OnlyMessageOf(std::string_view body);
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 std::string Enveloped(uint8_t flags, std::string_view message) {
@@ -74,4 +74,4 @@ TEST(OnlyMessageOf, RefusesACompressedOne) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 constexpr int kWindowBits = 15;
@@ -101,4 +101,4 @@ Result<std::string> Gunzip(std::string_view bytes, size_t bytes_max) {
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 
 // Compresses at the fastest level, because the result is read once.
 std::string Gzip(std::string_view bytes);
@@ -15,4 +15,4 @@ std::string Gzip(std::string_view bytes);
 // longer than `bytes_max`.
 Result<std::string> Gunzip(std::string_view bytes, size_t bytes_max);
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

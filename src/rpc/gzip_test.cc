@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 TEST(Gzip, GoesThereAndBack) {
@@ -38,4 +38,4 @@ TEST(Gunzip, StopsAtTheBound) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -23,7 +23,7 @@
 #include "base/text.h"
 #include "base/time.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 using google::protobuf::Descriptor;
@@ -325,4 +325,4 @@ bool AppendJson(std::string& out, const Message& message) {
          AppendMessage(out, *message.GetDescriptor(), bytes);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

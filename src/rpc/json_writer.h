@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace tallyman {
+namespace tallyman::rpc {
 
 // Appends what google::protobuf::util::MessageToJsonString() would write, except for escapes that
 // JSON does not require, and with maps ordered by key. Bytes that are not UTF-8 become U+FFFD.
@@ -16,4 +16,4 @@ namespace tallyman {
 // have field numbers below 2048.
 bool AppendJson(std::string& out, const google::protobuf::Message& message);
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -25,7 +25,7 @@
 #include "tallyman/v1/region.pb.h"
 #include "tallyman/v1/token.pb.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 using google::protobuf::Descriptor;
@@ -225,4 +225,4 @@ TEST(JsonWriter, MendsBrokenText) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::rpc

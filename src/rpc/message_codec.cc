@@ -13,7 +13,7 @@
 #include "rpc/json_writer.h"
 #include "rpc/message_size.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 using google::protobuf::Descriptor;
@@ -150,4 +150,4 @@ Result<std::string> FormatMessage(Codec codec, const Message& message) {
                        fmt::format("a {} could not be written", message.GetTypeName())));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 
 enum class Codec { kJson, kProto };
 
@@ -24,4 +24,4 @@ Status ParseMessage(Codec codec, std::string_view bytes, google::protobuf::Messa
 // INTERNAL UNPRINTABLE_MESSAGE.
 Result<std::string> FormatMessage(Codec codec, const google::protobuf::Message& message);
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

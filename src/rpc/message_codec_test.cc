@@ -9,7 +9,7 @@
 #include "tallyman/v1/ledger.pb.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 Error Refused(std::string_view json) {
@@ -124,4 +124,4 @@ TEST(MessageCodec, RefusesBrokenBinary) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -6,7 +6,7 @@
 
 #include <unordered_map>
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 using google::protobuf::Descriptor;
@@ -161,4 +161,4 @@ Status CheckJsonSize(std::string_view json, size_t message_bytes_max) {
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 
 inline constexpr size_t kSmallBodyBytes = size_t{64} * 1024;
 
@@ -31,4 +31,4 @@ Status CheckMessageSize(const google::protobuf::Descriptor& type, std::string_vi
 // one is not looked at.
 Status CheckJsonSize(std::string_view json, size_t message_bytes_max);
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

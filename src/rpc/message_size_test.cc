@@ -11,7 +11,7 @@
 #include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/node.pb.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 using google::protobuf::Message;
@@ -121,4 +121,4 @@ TEST(MessageSize, MarksWithinJsonStringsAreNone) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -8,7 +8,7 @@
 
 #include "tallyman/v1/options.pb.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 
 size_t BodyBytesMaxOf(std::string_view method) {
   std::string name(method);
@@ -18,4 +18,4 @@ size_t BodyBytesMaxOf(std::string_view method) {
   return static_cast<size_t>(found->options().GetExtension(v1::limits).body_bytes_max());
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

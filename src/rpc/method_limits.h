@@ -4,10 +4,10 @@
 #include <cstddef>
 #include <string_view>
 
-namespace tallyman {
+namespace tallyman::rpc {
 
 // The longest request of the method ("tallyman.v1.NodeService/GetNode"), as its option `limits`
 // says. REQUIRES: the definition has the method, and the method has the option.
 size_t BodyBytesMaxOf(std::string_view method);
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

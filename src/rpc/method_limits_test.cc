@@ -6,7 +6,7 @@
 #include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/options.pb.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 TEST(MethodLimits, AreThoseOfTheDefinition) {
@@ -22,4 +22,4 @@ TEST(MethodLimits, LeaveAStrangerNoRoom) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::rpc

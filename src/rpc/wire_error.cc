@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "tallyman/v1/error.pb.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 namespace json = boost::json;
@@ -155,4 +155,4 @@ Status ParseEndStream(std::string_view text) {
   return Fail(*std::move(read));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 
 // The body of a failed unary call.
 std::string ErrorJson(const Error& error);
@@ -25,4 +25,4 @@ Status ParseEndStream(std::string_view json);
 // The code of an answer without an error of the protocol (specification, "HTTP to Error Code").
 Code CodeFromHttpStatus(int http_status);
 
-}  // namespace tallyman
+}  // namespace tallyman::rpc

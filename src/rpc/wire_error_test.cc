@@ -7,7 +7,7 @@
 #include "base/base64.h"
 #include "tallyman/v1/error.pb.h"
 
-namespace tallyman {
+namespace tallyman::rpc {
 namespace {
 
 Error SomeError() {
@@ -97,4 +97,4 @@ TEST(EndStream, RefusesWhatTheProtocolDoesNotKnow) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::rpc

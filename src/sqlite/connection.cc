@@ -7,7 +7,7 @@
 
 #include "sqlite/sqlite_error.h"
 
-namespace tallyman {
+namespace tallyman::sqlite {
 namespace {
 
 constexpr int kCopyPages = 512;
@@ -141,4 +141,4 @@ Error SqliteConnection::LastError(std::string_view sql) const {
   return SqliteError(sqlite3_extended_errcode(database_), sqlite3_errmsg(database_), path_, sql);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::sqlite

@@ -20,7 +20,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace tallyman {
+namespace tallyman::sqlite {
 
 // Called before each statement runs (except ROLLBACK); a result code other than 0 fails the
 // statement with that code, without running it. For tests of faults.
@@ -90,4 +90,4 @@ class SqliteConnection {
   std::optional<std::chrono::steady_clock::time_point> deadline_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::sqlite

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace tallyman {
+namespace tallyman::sqlite {
 namespace {
 
 namespace fs = std::filesystem;
@@ -16,10 +16,14 @@ enum class Fruit { kApple, kPear };
 
 }  // namespace
 
+}  // namespace tallyman::sqlite
+
 template <>
-struct EnumText<Fruit> {
+struct tallyman::EnumText<tallyman::sqlite::Fruit> {
   static constexpr std::array<std::string_view, 2> kWords = {"apple", "pear"};
 };
+
+namespace tallyman::sqlite {
 
 namespace {
 
@@ -30,7 +34,7 @@ class Sqlite : public testing::Test {
   Sqlite() {
     std::string pattern = (fs::temp_directory_path() / "tallyman-sqlite-XXXXXX").string();
     directory_ = ::mkdtemp(pattern.data());
-    connection_ = Open({.create = true, .vfs = {}, .hook = {}});
+    connection_ = Open({.create = true});
   }
   ~Sqlite() override {
     connection_.reset();
@@ -186,7 +190,7 @@ TEST_F(Sqlite, AfterAFailureTheConnectionRollsBackAndGoesOn) {
 
 TEST_F(Sqlite, TheHookFailsAStatementUnrunButNeverARollback) {
   int calls = 0, fail_at = 0;
-  auto hooked = Open({.create = true, .vfs = {}, .hook = [&](std::string_view) {
+  auto hooked = Open({.create = true, .hook = [&](std::string_view) {
                         return ++calls == fail_at ? SQLITE_FULL : SQLITE_OK;
                       }});
   ASSERT_TRUE(hooked->Execute("CREATE TABLE t (n INTEGER); BEGIN; INSERT INTO t VALUES (1)"));
@@ -215,7 +219,7 @@ TEST_F(Sqlite, EveryCodeThatACallerCanActOnHasItsReason) {
                                                      {SQLITE_NOMEM, "OUT_OF_MEMORY"},
                                                      {SQLITE_MISUSE, "DATABASE_ERROR"}};
   for (const auto& [code, reason] : kCases) {
-    auto hooked = Open({.vfs = {}, .hook = [result = code](std::string_view) { return result; }});
+    auto hooked = Open({.hook = [result = code](std::string_view) { return result; }});
     Status status = hooked->Execute("SELECT 1");
     ASSERT_FALSE(status.has_value());
     EXPECT_EQ(status.error().reason, reason);
@@ -240,7 +244,7 @@ TEST_F(Sqlite, AStatementIsInterruptedAtItsDeadline) {
 
 TEST_F(Sqlite, ALockedDatabaseIsBusyAndFreeAgainAfterwards) {
   Run("CREATE TABLE t (n INTEGER); BEGIN IMMEDIATE");
-  auto other = Open({.busy_timeout_ms = 0, .vfs = {}, .hook = {}});
+  auto other = Open({.busy_timeout_ms = 0});
   Status status = other->Execute("BEGIN IMMEDIATE");
   ASSERT_FALSE(status.has_value());
   EXPECT_EQ(status.error().reason, "DATABASE_BUSY");
@@ -264,8 +268,8 @@ TEST_F(Sqlite, ACopyIsTheStateOfTheTransactionAndTellsHowFarItIs) {
   Run("CREATE TABLE t (n INTEGER, pad BLOB); PRAGMA journal_mode = WAL");
   Run("INSERT INTO t VALUES (1, zeroblob(4000000))");
   Run("BEGIN; SELECT count(*) FROM t");
-  auto writer = Open({.vfs = {}, .hook = {}});
-  auto opened = SqliteConnection::Open(Path("copy.db"), {.create = true, .vfs = {}, .hook = {}});
+  auto writer = Open({});
+  auto opened = SqliteConnection::Open(Path("copy.db"), {.create = true});
   ASSERT_TRUE(opened.has_value());
   int64_t steps = 0, last = 0;
   Status status = connection_->CopyTo(**opened, [&](int64_t done, int64_t all) {
@@ -283,4 +287,4 @@ TEST_F(Sqlite, ACopyIsTheStateOfTheTransactionAndTellsHowFarItIs) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::sqlite

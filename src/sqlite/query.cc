@@ -5,7 +5,7 @@
 #include "sqlite/connection.h"
 #include "sqlite/sqlite_error.h"
 
-namespace tallyman {
+namespace tallyman::sqlite {
 
 SqliteQuery::SqliteQuery(SqliteQuery&& other) noexcept
     : connection_(other.connection_),
@@ -133,4 +133,4 @@ Error SqliteQuery::CorruptValue() const {
 
 Error SqliteQuery::LastError() const { return connection_->LastError(sqlite3_sql(statement_)); }
 
-}  // namespace tallyman
+}  // namespace tallyman::sqlite

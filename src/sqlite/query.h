@@ -25,7 +25,7 @@
 
 struct sqlite3_stmt;
 
-namespace tallyman {
+namespace tallyman::sqlite {
 
 class SqliteConnection;
 
@@ -177,4 +177,4 @@ bool ReadValue(SqliteQuery& query, std::optional<T>& value) {
   return ReadValue(query, value.emplace());
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::sqlite

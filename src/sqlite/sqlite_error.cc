@@ -7,7 +7,7 @@
 
 #include "base/reasons.h"
 
-namespace tallyman {
+namespace tallyman::sqlite {
 namespace {
 
 // The meaning of a primary result code and the advice for it.
@@ -83,4 +83,4 @@ Error SqliteCorruptValue(std::string_view path, std::string_view sql, int column
       .With("statement", std::string(sql.substr(0, 200)));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::sqlite

@@ -18,7 +18,7 @@
 
 #include "base/error.h"
 
-namespace tallyman {
+namespace tallyman::sqlite {
 
 // `message` is SQLite's; empty: the code's standard text. `sql` may be empty.
 Error SqliteError(int extended_code, std::string_view message, std::string_view path,
@@ -27,4 +27,4 @@ Error SqliteError(int extended_code, std::string_view message, std::string_view 
 // A value read does not have the form in which it is written.
 Error SqliteCorruptValue(std::string_view path, std::string_view sql, int column);
 
-}  // namespace tallyman
+}  // namespace tallyman::sqlite

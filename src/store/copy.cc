@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-namespace tallyman {
+namespace tallyman::store {
 namespace {
 
 constexpr int64_t kPage = 200;
@@ -161,4 +161,4 @@ std::vector<CopyTable> SortByReferences(
   return sorted;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -14,7 +14,7 @@
 
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 struct CopyBytes {
   std::string bytes;
@@ -82,4 +82,4 @@ Result<CopyReport> CopyEverything(CopyableStore& from, CopyableStore& to,
 std::vector<CopyTable> SortByReferences(
     std::vector<CopyTable> tables, const std::vector<std::pair<std::string, std::string>>& edges);
 
-}  // namespace tallyman
+}  // namespace tallyman::store

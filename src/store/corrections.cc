@@ -4,7 +4,7 @@
 
 #include "base/json_text.h"
 
-namespace tallyman {
+namespace tallyman::store {
 namespace {
 
 void AppendText(std::string& out, std::string_view key, std::string_view text) {
@@ -77,4 +77,4 @@ bool CorrectionsFromJson(std::string_view text, std::vector<Drift>& corrections)
   return true;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

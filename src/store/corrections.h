@@ -7,10 +7,10 @@
 
 #include "model/drift.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 std::string CorrectionsToJson(const std::vector<Drift>& corrections);
 // False: the text does not have that form.
 bool CorrectionsFromJson(std::string_view text, std::vector<Drift>& corrections);
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -46,7 +46,7 @@ file(WRITE "${OUT}"
 "// Made from the migrations by embed_migrations.cmake.
 #include \"store/${ROOM}/migrations.h\"
 
-namespace tallyman {
+namespace tallyman::store::${ROOM} {
 namespace {
 
 constexpr Migration kMigrations[] = {
@@ -56,5 +56,5 @@ ${rows}};
 
 std::span<const Migration> ${NAME}Migrations() { return kMigrations; }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::${ROOM}
 ")

@@ -10,7 +10,7 @@
 
 #include "store/row_shapes.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 // A string literal as a template parameter.
 template <size_t kSize>
@@ -90,4 +90,4 @@ struct InsertSql {
       kInto<"INSERT INTO requests", TALLYMAN_REQUEST_COLUMNS("") ", response">;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store

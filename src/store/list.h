@@ -19,7 +19,7 @@
 #include "model/request.h"
 #include "model/token.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 using FieldValue = std::variant<int64_t, std::string>;
 
@@ -145,4 +145,4 @@ struct VersionRow {
   ListCursor cursor;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -10,7 +10,7 @@
 #include "store/look_up_sql.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::store {
 namespace {
 
 using enum ListValueKind;
@@ -290,4 +290,4 @@ Result<ListSql> MakeListSql(const ListDialect& dialect, Listing which, const Lis
                  by_cursor};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "store/list.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 // How a value of a field, or a key, is stored.
 enum class ListValueKind { kInteger, kText, kUuid };
@@ -83,4 +83,4 @@ void BindListParameters(const ListSql& list, const Bind& bind) {
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

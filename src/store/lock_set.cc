@@ -4,7 +4,7 @@
 
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store {
 namespace {
 
 // All of them: with a member more this does not compile until it stands here as well.
@@ -37,4 +37,4 @@ void LockSet::Add(const LockSet& other) {
   }(std::make_index_sequence<std::tuple_size_v<decltype(to)>>());
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -4,7 +4,7 @@
 
 #include "store/row_shapes.h"
 
-namespace tallyman::sql {
+namespace tallyman::store::sql {
 
 inline constexpr char kOrgById[] =
     "SELECT " TALLYMAN_ORG_COLUMNS("o.") " FROM orgs o WHERE o.id = $1";
@@ -116,4 +116,4 @@ inline constexpr char kOrgUsage[] =
     "CAST(coalesce(sum(memory_bytes), 0) AS bigint), CAST(coalesce(sum(disk_bytes), 0) AS bigint) "
     "FROM nodes WHERE org_id = $1 AND released_at IS NULL AND deleted_at IS NULL";
 
-}  // namespace tallyman::sql
+}  // namespace tallyman::store::sql

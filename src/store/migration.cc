@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-namespace tallyman {
+namespace tallyman::store {
 
 Status CheckSchema(const SchemaState& schema, const std::string& database, bool may_be_old) {
   if (schema.version > schema.newest_version) {
@@ -26,4 +26,4 @@ Status CheckSchema(const SchemaState& schema, const std::string& database, bool 
                   .With("newest_version", std::to_string(schema.newest_version)));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

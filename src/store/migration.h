@@ -9,7 +9,7 @@
 
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 struct Migration {
   int64_t version;  // 1, 2, 3, ... without a gap
@@ -21,4 +21,4 @@ struct Migration {
 // show.
 Status CheckSchema(const SchemaState& schema, const std::string& database, bool may_be_old);
 
-}  // namespace tallyman
+}  // namespace tallyman::store

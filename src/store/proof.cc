@@ -2,7 +2,7 @@
 
 #include "base/sorted_unique.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 std::vector<HostId> HostsTouched(const std::vector<ChangeSet>& changes) {
   std::vector<HostId> hosts;
@@ -28,4 +28,4 @@ Resources HoldOf(const Resources& charged, const std::optional<Resources>& runni
   return Excess(largest, charged);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

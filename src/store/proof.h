@@ -6,7 +6,7 @@
 
 #include "model/change_set.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 // The hosts whose books must balance after these changes, in id order.
 std::vector<HostId> HostsTouched(const std::vector<ChangeSet>& changes);
@@ -15,4 +15,4 @@ std::vector<HostId> HostsTouched(const std::vector<ChangeSet>& changes);
 Resources HoldOf(const Resources& charged, const std::optional<Resources>& running,
                  const std::vector<Transition>& transitions);
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -5,7 +5,7 @@
 #include "base/reasons.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 Error NotOneRow(std::string reason, std::string_view kind, std::string_view name, const Uuid& id,
                 int64_t version) {
@@ -93,4 +93,4 @@ Error ReadAfterWrite() {
                   "a transaction was asked to read after it wrote: this is a bug");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -8,7 +8,7 @@
 #include "model/ledger.h"
 #include "model/node.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 // Reasons that code compares.
 inline constexpr char kBooksMismatch[] = "BOOKS_MISMATCH";
@@ -45,4 +45,4 @@ Error UnreadableCorrections(const LedgerEntry& entry);
 Error UnknownListField(std::string_view name);
 Error ReadAfterWrite();
 
-}  // namespace tallyman
+}  // namespace tallyman::store

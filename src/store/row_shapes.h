@@ -10,7 +10,7 @@
 
 #include "model/change_set.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 template <class T, class Row>
 concept Is = std::is_same_v<std::remove_const_t<T>, Row>;
@@ -227,4 +227,4 @@ bool ReadValue(Reader& reader, Transition& transition) {
   return fine;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -21,7 +21,7 @@
 #include "store/row_shapes.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 struct ReadSql {
   ListDialect lists;
@@ -133,4 +133,4 @@ class SqlReads : public WriteTx {
   Result<std::vector<Row>> ReadList(Listing listing, const ListQuery& wanted, const Fields& fields);
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store

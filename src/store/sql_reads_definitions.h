@@ -10,7 +10,7 @@
 #include "store/refusals.h"
 #include "store/sql_reads.h"
 
-namespace tallyman {
+namespace tallyman::store {
 namespace sql {
 
 // The first row, if there is one.
@@ -420,4 +420,4 @@ Result<int64_t> SqlReads<Tx>::CountRequests() {
   return count;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -45,7 +45,7 @@
 #include "model/snapshot.h"
 #include "store/list.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 // Hosts of a region that take new nodes and can take `need` once, best first, at most `limit`:
 // those that were heard before those that never were, each in the order of the strategy.
@@ -282,4 +282,4 @@ class StoreAdmin {
   virtual Result<std::vector<std::string>> CheckIntegrity() = 0;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-namespace tallyman {
+namespace tallyman::store {
 namespace {
 
 // Observes its lifetime, in seconds.
@@ -33,4 +33,4 @@ Status TimedStore::Write(const std::function<Status(WriteTx&)>& body) {
   return store_.Write(body);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -5,7 +5,7 @@
 #include "base/metrics.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store {
 
 class TimedStore final : public Store {
  public:
@@ -20,4 +20,4 @@ class TimedStore final : public Store {
   Metrics& metrics_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store

@@ -11,6 +11,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::http;
+using namespace tallyman::rpc;
+
 HttpResponse ErrorResponse(const Error& error) {
   HttpResponse response;
   response.status = RowOf(error.code).http_status;

@@ -17,7 +17,7 @@
 namespace tallyman {
 
 // Listens on 127.0.0.1. Takes the join token "join-me" and, from then on, the token "host-token".
-class ControlServer final : public HttpHandler {
+class ControlServer final : public http::HttpHandler {
   template <class Look>
   auto Locked(Look look) {
     std::lock_guard lock(mutex_);
@@ -35,7 +35,7 @@ class ControlServer final : public HttpHandler {
   bool Start();
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
-  TestingControl& control() { return control_; }
+  agent::TestingControl& control() { return control_; }
   void HandOut(const v1::HandedCommand& command);
   // Sends a wake-up on every stream.
   void Wake();
@@ -56,20 +56,23 @@ class ControlServer final : public HttpHandler {
     return Locked([&] { return cursors_; });
   }
 
-  std::optional<HttpResponse> Refuse(const HttpRequest& head) override;
-  size_t BodyBytesMax(const HttpRequest&) override { return size_t{64} << 20; }
-  void Admit(HttpRequest, std::shared_ptr<Exchange> exchange) override { exchange->Admitted(); }
-  void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override;
+  std::optional<http::HttpResponse> Refuse(const http::HttpRequest& head) override;
+  size_t BodyBytesMax(const http::HttpRequest&) override { return size_t{64} << 20; }
+  void Admit(http::HttpRequest, std::shared_ptr<http::Exchange> exchange) override {
+    exchange->Admitted();
+  }
+  void Handle(http::HttpRequest request, std::shared_ptr<http::Exchange> exchange) override;
   void PeerGone() override {}
-  HttpResponse Malformed(PeerFault fault, std::string_view what, std::string_view address) override;
-  void Cut(PeerFault, std::string_view) override {}
+  http::HttpResponse Malformed(http::PeerFault fault, std::string_view what,
+                               std::string_view address) override;
+  void Cut(http::PeerFault, std::string_view) override {}
 
  private:
   class WakeUps;
   Status Join(const v1::JoinRequest& request, v1::JoinResponse& response);
-  HttpResponse Unary(const HttpRequest& request);
+  http::HttpResponse Unary(const http::HttpRequest& request);
 
-  TestingControl control_;
+  agent::TestingControl control_;
   SystemClock clock_;
   MemoryLog log_;
   uint16_t port_ = 0;
@@ -79,8 +82,8 @@ class ControlServer final : public HttpHandler {
   int joins_ = 0;
   std::vector<std::string> cursors_;
   int64_t wakes_ = 0;
-  std::vector<std::weak_ptr<Exchange>> streams_;
-  std::unique_ptr<Server> server_;
+  std::vector<std::weak_ptr<http::Exchange>> streams_;
+  std::unique_ptr<http::Server> server_;
 };
 
 }  // namespace tallyman

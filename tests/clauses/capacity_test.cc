@@ -98,7 +98,7 @@ TEST_F(Capacity, EnforceLooksOnlyAtDimensionsThatGrow) {
 }
 
 TEST_F(Capacity, TheServersPolicyIsOverriddenPerHost) {
-  ControlOptions options;
+  control::ControlOptions options;
   options.policies.capacity = CapacityPolicy::kEnforce;
   room.Restart(options);
   EXPECT_REFUSED(room.Upgrade({"a"}, "chain/full@2.0.0"), Code::kResourceExhausted,

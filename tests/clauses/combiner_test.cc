@@ -17,6 +17,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+using namespace tallyman::store;
 using Answered = std::future<Result<std::string>>;
 
 std::pair<Done, Answered> Expect() {
@@ -50,8 +52,8 @@ class Lots : public testing::Test {
     call.actor = room.actor;
     call.method = "NodeService/UpgradeNodes";
     UpgradeNodesRequest request{
-        .nodes = {node}, .selector = {}, .image = "chain/full@2.0.0", .plan = std::move(plan)};
-    tallyman::Run(
+        .nodes = {node}, .image = "chain/full@2.0.0", .plan = std::move(plan)};
+    control::Run(
         *room.control, std::move(call), UpgradeNodes, request,
         [](const Changes&) { return std::string("done"); }, std::move(done));
     return std::move(future);
@@ -90,17 +92,16 @@ TEST_F(Lots, ACommandThatWasWithdrawnMeanwhileIsNotHandedOut) {
   call.actor = room.actor;
   call.method = "NodeService/DeleteNodes";
   auto [deleted, deletion] = Expect();
-  tallyman::Run(
-      *room.control, std::move(call), DeleteNodes, DeleteNodesRequest{.nodes = {"a"}, .plan = {}},
+  control::Run(
+      *room.control, std::move(call), DeleteNodes, DeleteNodesRequest{.nodes = {"a"}},
       [](const Changes&) { return std::string("done"); }, std::move(deleted));
   struct Call fetch;
   fetch.actor = {.id = "agent.host-1",
-                 .org_id = {},
                  .role = Role::kHost,
                  .host_id = *HostId::Parse(room.Host("host-1").id())};
   fetch.method = "AgentService/FetchCommands";
   auto [fetched, handed] = Expect();
-  tallyman::Run(
+  control::Run(
       *room.control, std::move(fetch), FetchCommands, 100,
       [](const HandedCommands& commands) {
         std::string names;
@@ -142,15 +143,10 @@ TEST_F(Lots, ASelectionThatHasChangedUnderTheLockIsRefused) {
   struct Call call;
   call.actor = room.actor;
   call.method = "NodeService/UpgradeNodes";
-  UpgradeNodesRequest request{.nodes = {},
-                              .selector = NodeSelector{.protocol = "chain",
-                                                       .variant = "full",
-                                                       .semantic_version = "1.0.0",
-                                                       .region = {},
-                                                       .org = {}},
-                              .image = "chain/full@3.0.0",
-                              .plan = {}};
-  tallyman::Run(
+  UpgradeNodesRequest request{
+      .selector = NodeSelector{.protocol = "chain", .variant = "full", .semantic_version = "1.0.0"},
+      .image = "chain/full@3.0.0"};
+  control::Run(
       *room.control, std::move(call), UpgradeNodes, request,
       [](const Changes&) { return std::string("done"); }, std::move(done));
   gate.Open();
@@ -342,7 +338,7 @@ class Combining : public testing::Test {
   using Decide = std::function<Result<Decision>(const Snapshot&, ReadTx&)>;
 
   Mutation MakeMutation(const std::string& name, Decide decide) {
-    Mutation mutation{.call = {}, .locks = {}, .solo = false, .rows = 1, .decide = {}};
+    Mutation mutation{.solo = false, .rows = 1};
     mutation.call.actor = room.actor;
     mutation.call.method = "NodeService/UpgradeNodes";
     mutation.call.request_id = name;
@@ -398,13 +394,13 @@ using Order = std::vector<std::string>;
 TEST_F(Combining, APlanThatThrowsIsAnErrorAsItWouldBeInALot) {
   auto broken = [](const Authorized&, const std::string&) -> Result<Proposal<Changes>> {
     return Proposal<Changes>{
-        .plan = {.dry_run = true, .plan_token = {}},
+        .plan = {.dry_run = true},
         .decide = [](const Authorized&, const Snapshot&, ReadTx&) -> Result<Decided<Changes>> {
           throw std::logic_error("a fault of a test");
         }};
   };
   auto [done, planned] = Expect();
-  tallyman::Run(
+  control::Run(
       *room.control, room.As("NodeService/UpgradeNodes"), broken, std::string(),
       [](const Changes&) { return std::string("shown"); }, std::move(done));
   EXPECT_REFUSED(planned.get(), Code::kInternal, "DECISION_FAILED");

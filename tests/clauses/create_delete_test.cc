@@ -115,7 +115,7 @@ TEST_F(CreateDelete, SpreadAndPackPlaceWhereTheyFit) {
   auto spread = room.AddNodes("1.0.0", "s", 3);
   ASSERT_OK(spread);
   std::set<std::string> hosts;
-  for (const NodeChange& node : spread->nodes) hosts.insert(node.host);
+  for (const control::NodeChange& node : spread->nodes) hosts.insert(node.host);
   EXPECT_EQ(hosts.size(), 3u);
   v1::CreateNodesRequest pack;
   pack.set_image("chain/full@1.0.0");

@@ -80,8 +80,8 @@ TEST_F(Drift, AHostUpdateShowsInItsPlanTheBooksThatItWillLeave) {
   EXPECT_EQ(FromMessage(plan->host().books()), (Books{2, Needs(4, 8, 200)}));
   EXPECT_EQ(FromMessage(room.Host("host-1").books()), (Books{2, Needs(9, 8, 200)}));
 
-  ControlOptions abort;
-  abort.policies.drift = DriftPolicy::kAbort;
+  control::ControlOptions abort;
+  abort.policies.drift = planner::DriftPolicy::kAbort;
   room.Restart(abort);
   EXPECT_REFUSED(send(), Code::kFailedPrecondition, "HOST_BOOKS_DRIFTED");
 
@@ -173,8 +173,8 @@ TEST_F(Drift, TheLogOutlivesARequestThatIsRefusedInTheEnd) {
 }
 
 TEST_F(Drift, PolicyAbortRefusesAndOnlyOnTheDriftedHost) {
-  ControlOptions options;
-  options.policies.drift = DriftPolicy::kAbort;
+  control::ControlOptions options;
+  options.policies.drift = planner::DriftPolicy::kAbort;
   room.Restart(options);
   room.Sql("UPDATE hosts SET node_count = 5 WHERE name = 'host-1'");
   std::string before = room.Dump();

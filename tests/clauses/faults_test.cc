@@ -64,7 +64,7 @@ TEST_F(Faults, F9_OverlappingBatchesInOppositeOrderAllSucceed) {
   auto created = room.AddNodes("1.0.0", "n", 40);
   ASSERT_OK(created);
   std::vector<std::string> forward, backward;
-  for (const NodeChange& node : created->nodes) forward.push_back(node.node);
+  for (const control::NodeChange& node : created->nodes) forward.push_back(node.node);
   backward.assign(forward.rbegin(), forward.rend());
   std::atomic<int> failed{0};
   std::vector<std::thread> clients;

@@ -50,14 +50,16 @@ class Gate {
   bool refuse_next_ = false;
 };
 
-class GatedStore final : public Store {
+class GatedStore final : public store::Store {
  public:
-  GatedStore(Store& store, Gate& gate) : store_(store), gate_(gate) {}
+  GatedStore(store::Store& store, Gate& gate) : store_(store), gate_(gate) {}
 
-  Status Read(const std::function<Status(ReadTx&)>& body) override { return store_.Read(body); }
-  Status Write(const std::function<Status(WriteTx&)>& body) override {
+  Status Read(const std::function<Status(store::ReadTx&)>& body) override {
+    return store_.Read(body);
+  }
+  Status Write(const std::function<Status(store::WriteTx&)>& body) override {
     const bool refused = gate_.Pass();
-    return store_.Write([&](WriteTx& tx) -> Status {
+    return store_.Write([&](store::WriteTx& tx) -> Status {
       RETURN_IF_ERROR(body(tx));
       if (!refused) return {};
       return Fail(Error(Code::kUnavailable, "DATABASE_FULL", "there is no room on the disk"));
@@ -65,12 +67,12 @@ class GatedStore final : public Store {
   }
 
  private:
-  Store& store_;
+  store::Store& store_;
   Gate& gate_;
 };
 
 inline StoreWrapper Through(Gate& gate) {
-  return [&gate](Store& store) { return std::make_unique<GatedStore>(store, gate); };
+  return [&gate](store::Store& store) { return std::make_unique<GatedStore>(store, gate); };
 }
 
 }  // namespace tallyman

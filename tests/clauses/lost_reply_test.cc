@@ -7,6 +7,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+using namespace tallyman::store;
+
 // What becomes of one write: as it is; committed, and its reply lost; lost before it was committed;
 // never begun, with the next of `refusals`, the last of which stays.
 enum class Fate { kPlain, kReplyLost, kRequestLost, kRefused };
@@ -58,10 +61,9 @@ class LostReply : public testing::Test {
     struct Call call = room.As("NodeService/UpgradeNodes");
     call.request_id = request_id;
     call.body_digest = "upgrade a";
-    UpgradeNodesRequest request{
-        .nodes = {"a"}, .selector = {}, .image = "chain/full@2.0.0", .plan = {}};
+    UpgradeNodesRequest request{.nodes = {"a"}, .image = "chain/full@2.0.0"};
     std::promise<Result<std::string>> promise;
-    tallyman::Run(
+    control::Run(
         *control, std::move(call), UpgradeNodes, request,
         [](const Changes&) { return std::string("done"); },
         [&](Result<std::string> answer) { promise.set_value(std::move(answer)); });

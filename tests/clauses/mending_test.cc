@@ -7,11 +7,13 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+
 class Mending : public Around {};
 
 TEST_F(Mending, UpdateHostSettlesDriftOrRefusesAsThePolicySays) {
   ControlOptions options;
-  options.policies.drift = DriftPolicy::kAbort;
+  options.policies.drift = planner::DriftPolicy::kAbort;
   room.Restart(options);
   room.Sql("UPDATE hosts SET node_cpu_cores = 50 WHERE name = 'host-1'");
   v1::UpdateHostRequest update;
@@ -119,7 +121,7 @@ TEST_F(Mending, C13_TheProofLooksAtAHostThatOnlyTheLedgerNames) {
   entry.kind = LedgerKind::kDriftCorrection;
   entry.created_at = room.clock.Now();
   room.Sql("UPDATE hosts SET node_cpu_cores = 50 WHERE name = 'host-1'");
-  Status written = room.store->Write([&](WriteTx& tx) -> Status {
+  Status written = room.store->Write([&](store::WriteTx& tx) -> Status {
     ChangeSet changes;
     changes.ledger = {entry};
     tx.Apply(std::move(changes));
@@ -162,10 +164,9 @@ TEST(Repair, Fault10_LooksAgainUnderTheLockBeforeItWrites) {
   // Another server on the same database gets in before it.
   auto store = room.backend->Another();
   Control other(*store, room.clock, room.random, room.log, room.metrics);
-  UpgradeNodesRequest request{
-      .nodes = {"a"}, .selector = {}, .image = "chain/full@2.0.0", .plan = {}};
+  UpgradeNodesRequest request{.nodes = {"a"}, .image = "chain/full@2.0.0"};
   std::promise<Result<std::string>> done;
-  tallyman::Run(
+  control::Run(
       other, room.As("NodeService/UpgradeNodes"), UpgradeNodes, request,
       [](const Changes&) { return std::string("done"); },
       [&](Result<std::string> answer) { done.set_value(std::move(answer)); });

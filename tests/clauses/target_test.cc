@@ -4,6 +4,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::api;
+
 class Targets : public Around {};
 
 TEST_F(Targets, ASelectorTakesTheNodesThatMatchAndCountsThoseItLeavesOut) {
@@ -164,12 +166,10 @@ TEST_F(Targets, TheDispatcherHandsOnDeadlineAndWithdrawal) {
                         [&](auto answer) { promise.set_value(std::move(answer)); });
     return promise.get_future().get();
   };
-  EXPECT_REFUSED(
-      send({.actor = room.actor, .address = "", .deadline = room.clock.Now(), .cancelled = {}}),
-      Code::kDeadlineExceeded, "DEADLINE_EXCEEDED");
+  EXPECT_REFUSED(send({.actor = room.actor, .address = "", .deadline = room.clock.Now()}),
+                 Code::kDeadlineExceeded, "DEADLINE_EXCEEDED");
   EXPECT_REFUSED(send({.actor = room.actor,
                        .address = "",
-                       .deadline = {},
                        .cancelled = std::make_shared<std::atomic<bool>>(true)}),
                  Code::kCanceled, "CANCELLED");
   EXPECT_EQ(room.Dump(), before);
@@ -189,10 +189,9 @@ TEST_F(Targets, WhatIsReadForACallerKeepsToItsDeadline) {
       *upgrade->mutable_selector() = Chain();
     }
     std::optional<Result<Reply>> answer;
-    dispatcher.Dispatch(
-        name, *request,
-        {.actor = room.actor, .address = "", .deadline = room.clock.Now(), .cancelled = {}},
-        [&](auto reply) { answer = std::move(reply); });
+    dispatcher.Dispatch(name, *request,
+                        {.actor = room.actor, .address = "", .deadline = room.clock.Now()},
+                        [&](auto reply) { answer = std::move(reply); });
     // On this thread: nothing was queued.
     ASSERT_TRUE(answer.has_value());
     EXPECT_REFUSED(*answer, Code::kDeadlineExceeded, "DEADLINE_EXCEEDED");
@@ -203,8 +202,7 @@ TEST_F(Targets, ACallerThatThrowsOnItsAnswerIsNotAnsweredAgain) {
   Dispatcher dispatcher(*room.control);
   int answers = 0;
   dispatcher.Dispatch("tallyman.v1.NodeService/UpgradeNodes", v1::UpgradeNodesRequest(),
-                      {.actor = room.actor, .address = "", .deadline = {}, .cancelled = {}},
-                      [&](auto) {
+                      {.actor = room.actor, .address = ""}, [&](auto) {
                         if (++answers == 1) throw std::runtime_error("not now");
                       });
   EXPECT_EQ(answers, 1);

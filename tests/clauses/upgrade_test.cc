@@ -97,7 +97,7 @@ TEST_F(Upgrade, C2_WantsThePermissionOnEveryNode) {
   room.actor.role = Role::kOperator;
   room.actor.org_id = OrgId{Uuid::V7(FromMicros(1), 2, 3)};  // an org that has none of the nodes
   EXPECT_REFUSED(room.Upgrade({"a"}, "chain/full@2.0.0"), Code::kNotFound, "NODE_NOT_FOUND");
-  room.actor = {.id = "tester", .org_id = {}, .role = Role::kAdmin};
+  room.actor = {.id = "tester", .role = Role::kAdmin};
   EXPECT_EQ(room.Dump(), before);
 }
 
@@ -204,7 +204,7 @@ TEST_F(Upgrade, C7_TheLimitsAreASetting) {
   room.AddImage("5.0.0", Needs(2000, 4, 100));
   EXPECT_REFUSED(room.Upgrade({"a"}, "chain/full@5.0.0"), Code::kInvalidArgument,
                  "INVALID_IMAGE_CONFIG");
-  ControlOptions options;
+  control::ControlOptions options;
   options.policies.node_max.cpu_cores = 2000;
   room.Restart(options);
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@5.0.0"));
@@ -224,7 +224,7 @@ TEST_F(Upgrade, C8_R1_4_R5_5_OverflowIsAnErrorThatNamesTheOperands) {
 
 TEST_F(Upgrade, C8_R5_5_AHostSumBeyond64BitsIsRefused) {
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
-  ControlOptions options;
+  control::ControlOptions options;
   options.policies.node_max = {kMost, kMost, kMost};
   room.Restart(options);
   room.AddImage("5.0.0", {2, kMost, 2});

@@ -6,6 +6,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 class AuditContract : public StoreContract {
  protected:
   void SetUp() override {

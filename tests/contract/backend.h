@@ -19,14 +19,14 @@ namespace tallyman {
 class StoreBackend {
  public:
   virtual ~StoreBackend() = default;
-  virtual Store& store() = 0;
-  virtual StoreAdmin& admin() = 0;
+  virtual store::Store& store() = 0;
+  virtual store::StoreAdmin& admin() = 0;
   // Runs SQL behind the store's back, with the database's foreign keys not looked at.
   virtual void Corrupt(std::string_view sql) = 0;
   // An id as an SQL literal.
   virtual std::string Literal(const Uuid& id) = 0;
   // The same database as another server would open it.
-  virtual std::unique_ptr<Store> Another() = 0;
+  virtual std::unique_ptr<store::Store> Another() = 0;
   // Every row of every table, in a fixed order, to see changes.
   virtual std::string Dump() = 0;
   // From now on the database refuses to update rows of the table for which `condition` holds of

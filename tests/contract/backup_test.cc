@@ -40,7 +40,7 @@ TEST_P(BackupContract, ABackupIsOneBalancedStateWhileOthersWrite) {
 
   auto copy = backend().Restore(target);
   std::optional<HostAudit> audit;
-  ASSERT_OK(copy->store().Read([&](ReadTx& tx) -> Status {
+  ASSERT_OK(copy->store().Read([&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(audit, tx.AuditHost(host));
     return {};
   }));

@@ -4,6 +4,8 @@
 
 namespace tallyman {
 
+using namespace tallyman::store;
+
 LockSet LockOf(const NodeId& node) {
   LockSet wanted;
   wanted.nodes = {node};

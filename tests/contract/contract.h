@@ -21,8 +21,8 @@ class StoreContract : public testing::TestWithParam<BackendParameter> {
     ASSERT_OK(Apply(store(), fleet_.Catalogue()));
   }
 
-  Store& store() { return backend_->store(); }
-  StoreAdmin& admin() { return backend_->admin(); }
+  store::Store& store() { return backend_->store(); }
+  store::StoreAdmin& admin() { return backend_->admin(); }
 
   HostId AddHost(const std::string& name, const Resources& capacity = {64, 1'000'000, 9'000'000}) {
     Status status = Apply(store(), fleet_.CreateHost(name, capacity));
@@ -40,8 +40,8 @@ class StoreContract : public testing::TestWithParam<BackendParameter> {
   // Runs a read and returns its result; a failure fails the test.
   template <class Body>
   auto Read(const Body& body) {
-    typename std::invoke_result_t<Body, ReadTx&>::value_type value{};
-    Status status = store().Read([&](ReadTx& tx) -> Status {
+    typename std::invoke_result_t<Body, store::ReadTx&>::value_type value{};
+    Status status = store().Read([&](store::ReadTx& tx) -> Status {
       ASSIGN_OR_RETURN(value, body(tx));
       return {};
     });
@@ -49,13 +49,13 @@ class StoreContract : public testing::TestWithParam<BackendParameter> {
     return value;
   }
   Host ReadHost(const HostId& id) {
-    return Read([&](ReadTx& tx) { return tx.FindHost(id.ToString()); }).value().host;
+    return Read([&](store::ReadTx& tx) { return tx.FindHost(id.ToString()); }).value().host;
   }
   Node ReadNode(const NodeId& id) {
-    return Read([&](ReadTx& tx) { return tx.FindNode(id.ToString()); }).value().node;
+    return Read([&](store::ReadTx& tx) { return tx.FindNode(id.ToString()); }).value().node;
   }
-  Snapshot Load(const LockSet& wanted) {
-    return Read([&](ReadTx& tx) { return tx.Load(wanted); });
+  store::Snapshot Load(const store::LockSet& wanted) {
+    return Read([&](store::ReadTx& tx) { return tx.Load(wanted); });
   }
 
   // The content of the database, in a form that can be compared.
@@ -65,8 +65,8 @@ class StoreContract : public testing::TestWithParam<BackendParameter> {
   std::unique_ptr<StoreBackend> backend_;
 };
 
-LockSet LockOf(const NodeId& node);
-LockSet LockOf(const HostId& host);
+store::LockSet LockOf(const NodeId& node);
+store::LockSet LockOf(const HostId& host);
 
 void ExpectRefused(const Status& status, Code code, std::string_view reason);
 

@@ -6,42 +6,43 @@
 namespace tallyman {
 
 struct NamedListing {
-  Listing listing;
+  store::Listing listing;
   const char* name;
 };
 inline constexpr NamedListing kAllListings[] = {
-    {Listing::kOrgs, "orgs"},         {Listing::kRegions, "regions"},
-    {Listing::kHosts, "hosts"},       {Listing::kProtocols, "protocols"},
-    {Listing::kVersions, "versions"}, {Listing::kImages, "images"},
-    {Listing::kNodes, "nodes"},       {Listing::kCommands, "commands"},
-    {Listing::kEvents, "events"},     {Listing::kTokens, "tokens"},
-    {Listing::kRequests, "requests"}};
+    {store::Listing::kOrgs, "orgs"},         {store::Listing::kRegions, "regions"},
+    {store::Listing::kHosts, "hosts"},       {store::Listing::kProtocols, "protocols"},
+    {store::Listing::kVersions, "versions"}, {store::Listing::kImages, "images"},
+    {store::Listing::kNodes, "nodes"},       {store::Listing::kCommands, "commands"},
+    {store::Listing::kEvents, "events"},     {store::Listing::kTokens, "tokens"},
+    {store::Listing::kRequests, "requests"}};
 
 // What `use` makes of the rows, whose type is that of the list.
 template <class Use>
-auto ReadListing(ReadTx& tx, Listing listing, const ListQuery& query, const Use& use) {
+auto ReadListing(store::ReadTx& tx, store::Listing listing, const store::ListQuery& query,
+                 const Use& use) {
   switch (listing) {
-    case Listing::kOrgs:
+    case store::Listing::kOrgs:
       return use(tx.ListOrgs(query));
-    case Listing::kRegions:
+    case store::Listing::kRegions:
       return use(tx.ListRegions(query));
-    case Listing::kHosts:
+    case store::Listing::kHosts:
       return use(tx.ListHosts(query));
-    case Listing::kProtocols:
+    case store::Listing::kProtocols:
       return use(tx.ListProtocols(query));
-    case Listing::kVersions:
+    case store::Listing::kVersions:
       return use(tx.ListVersions(query));
-    case Listing::kImages:
+    case store::Listing::kImages:
       return use(tx.ListImages(query));
-    case Listing::kNodes:
+    case store::Listing::kNodes:
       return use(tx.ListNodes(query));
-    case Listing::kCommands:
+    case store::Listing::kCommands:
       return use(tx.ListCommands(query));
-    case Listing::kEvents:
+    case store::Listing::kEvents:
       return use(tx.ListEvents(query));
-    case Listing::kTokens:
+    case store::Listing::kTokens:
       return use(tx.ListTokens(query));
-    case Listing::kRequests:
+    case store::Listing::kRequests:
       break;
   }
   return use(tx.ListRequests(query));

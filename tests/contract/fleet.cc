@@ -202,8 +202,8 @@ Token Fleet::MakeToken(const std::string& name, Role role) {
   return token;
 }
 
-Status Apply(Store& store, ChangeSet changes) {
-  return store.Write([&](WriteTx& tx) -> Status {
+Status Apply(store::Store& store, ChangeSet changes) {
+  return store.Write([&](store::WriteTx& tx) -> Status {
     tx.Apply(changes);
     return {};
   });

@@ -56,6 +56,6 @@ class Fleet {
   Image MakeImage(int64_t build, const Resources& minimum);
 };
 
-Status Apply(Store& store, ChangeSet changes);
+Status Apply(store::Store& store, ChangeSet changes);
 
 }  // namespace tallyman

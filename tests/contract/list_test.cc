@@ -9,6 +9,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 class ListContract : public StoreContract {
  protected:
   void SetUp() override {

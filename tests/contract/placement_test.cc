@@ -9,6 +9,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 class PlacementContract : public StoreContract {
  protected:
   std::vector<std::string> Place(const Resources& need, PlacementStrategy strategy,

@@ -7,6 +7,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+using namespace tallyman::store::postgres;
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 class Postgres final : public StoreBackend {

@@ -7,6 +7,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 class ReadContract : public StoreContract {};
 
 TEST_P(ReadContract, AReaderSeesOneStateThroughout) {

@@ -9,6 +9,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 using enum Code;
 
 class ReportContract : public StoreContract {
@@ -35,12 +37,7 @@ class ReportContract : public StoreContract {
     return found == snapshot.host_reports.end() ? std::nullopt : std::optional(found->second);
   }
   HostReport Heard(int64_t sequence) const {
-    return {.host_id = host_,
-            .sequence = sequence,
-            .heard_at = FromMicros(sequence),
-            .status_at = {},
-            .capacity = {},
-            .agent_version = {}};
+    return {.host_id = host_, .sequence = sequence, .heard_at = FromMicros(sequence)};
   }
   Status Change(const CommandUpdate& update) {
     ChangeSet changes;
@@ -172,7 +169,7 @@ TEST_P(ReportContract, FindsTheOldestOpenCommandOfEachNode) {
   EXPECT_FALSE(out.last_heard);
   EXPECT_EQ(Find(FromMicros(100), 1).commands.size(), 1u);
   // Once the create is taken the upgrade comes.
-  CommandUpdate taken{.id = CommandOf(a).id, .state = CommandState::kTaken, .ended_at = {}};
+  CommandUpdate taken{.id = CommandOf(a).id, .state = CommandState::kTaken};
   taken.taken_at = FromMicros(7);
   ASSERT_OK(Change(taken));
   EXPECT_EQ(CommandOf(a).kind, CommandKind::kUpgrade);
@@ -181,7 +178,7 @@ TEST_P(ReportContract, FindsTheOldestOpenCommandOfEachNode) {
 TEST_P(ReportContract, ACommandThatWaitsHoldsBackWhatComesAfterIt) {
   Node a = AddNode("a", host_);
   ASSERT_OK(Apply(store(), fleet_.Upgrade(a, fleet_.big)));
-  CommandUpdate hinted{.id = CommandOf(a).id, .state = CommandState::kOpen, .ended_at = {}};
+  CommandUpdate hinted{.id = CommandOf(a).id, .state = CommandState::kOpen};
   hinted.attempt = 2;
   hinted.not_before = FromMicros(50);
   hinted.outcome = "busy";
@@ -198,9 +195,9 @@ TEST_P(ReportContract, ACommandThatWaitsHoldsBackWhatComesAfterIt) {
 
 TEST_P(ReportContract, FindsWhatWasTakenTooLongAgo) {
   Node a = AddNode("a", host_), b = AddNode("b", host_);
-  CommandUpdate taken{.id = CommandOf(a).id, .state = CommandState::kTaken, .ended_at = {}};
+  CommandUpdate taken{.id = CommandOf(a).id, .state = CommandState::kTaken};
   taken.taken_at = FromMicros(20);
-  CommandUpdate earlier{.id = CommandOf(b).id, .state = CommandState::kTaken, .ended_at = {}};
+  CommandUpdate earlier{.id = CommandOf(b).id, .state = CommandState::kTaken};
   earlier.taken_at = FromMicros(10);
   ASSERT_OK(Change(taken));
   ASSERT_OK(Change(earlier));

@@ -11,6 +11,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+using namespace tallyman::store::sqlite;
+
 // A connection beside the store's.
 class Shell {
  public:

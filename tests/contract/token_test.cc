@@ -9,6 +9,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 using enum Code;
 
 class TokenContract : public StoreContract {

@@ -4,6 +4,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 using enum Code;
 
 class WriteContract : public StoreContract {};

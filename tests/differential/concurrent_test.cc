@@ -22,6 +22,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::api;
+
 constexpr int kThreads = 8;
 constexpr int kStepsPerRound = 25;
 constexpr int kHosts = 6;

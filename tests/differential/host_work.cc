@@ -36,7 +36,7 @@ void HostWork::Open(const std::set<std::string>& hosts, const std::vector<PlainN
   PlainFleet& fleet = p_.after;
   for (const std::string& name : hosts) {
     const PlainHost& host = fleet.hosts.at(name);
-    work_[name] = {.stored = host, .settled = host, .corrections = {}, .touched = false};
+    work_[name] = {.stored = host, .settled = host, .touched = false};
   }
   for (const PlainNode* node : at_hand) looks |= node->fields != node->config->needs;
   for (const std::string& name : hosts) {

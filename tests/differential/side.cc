@@ -6,6 +6,7 @@
 
 namespace tallyman {
 
+using namespace tallyman::api;
 using google::protobuf::Message;
 
 std::string Heard::ToText() const {
@@ -25,15 +26,17 @@ Side::Side(const BackendParameter& parameter, bool combine)
 }
 
 void Side::Restart(const PlainPolicies& policies) {
-  ControlOptions options;
+  control::ControlOptions options;
   options.combine = combine_;
   options.writers = writers_;
-  options.policies.drift = policies.abort_on_drift ? DriftPolicy::kAbort : DriftPolicy::kHeal;
+  options.policies.drift =
+      policies.abort_on_drift ? planner::DriftPolicy::kAbort : planner::DriftPolicy::kHeal;
   options.policies.capacity =
       policies.enforce_capacity ? CapacityPolicy::kEnforce : CapacityPolicy::kWarn;
   dispatcher_.reset();
   control_.reset();
-  control_ = std::make_unique<Control>(backend_->store(), clock_, random_, log_, metrics_, options);
+  control_ = std::make_unique<control::Control>(backend_->store(), clock_, random_, log_, metrics_,
+                                                options);
   dispatcher_ = std::make_unique<Dispatcher>(*control_);
 }
 
@@ -43,13 +46,8 @@ void Side::Begin(uint64_t step_seed) {
 }
 
 Heard Side::Send(const std::string& method, const Message& request, const PlainCaller& caller) {
-  Caller who{.actor = {.id = caller.id,
-                       .org_id = {},
-                       .role = caller.role,
-                       .host_id = HostId::Parse(caller.host_id)},
-             .address = {},
-             .deadline = {},
-             .cancelled = {}};
+  Caller who{
+      .actor = {.id = caller.id, .role = caller.role, .host_id = HostId::Parse(caller.host_id)}};
   if (!caller.org.empty()) {
     auto known = orgs_.find(caller.org);
     if (known == orgs_.end()) {

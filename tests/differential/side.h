@@ -70,8 +70,8 @@ class Side {
   NoLog log_;
   Metrics metrics_;
   std::map<std::string, OrgId> orgs_;
-  std::unique_ptr<Control> control_;
-  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<control::Control> control_;
+  std::unique_ptr<api::Dispatcher> dispatcher_;
 };
 
 }  // namespace tallyman

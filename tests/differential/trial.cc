@@ -12,6 +12,7 @@
 
 namespace tallyman {
 
+using namespace tallyman::api;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 

@@ -31,7 +31,7 @@ TEST_F(FleetTest, ThreeHostsAreUpgradedUpAndDown) {
     CheckBooksAndMachine();
     for (const std::string& node : nodes) {
       EXPECT_TRUE(Runs(node, version)) << node;
-      EXPECT_EQ(ReadFile(Data(node, "chain")).value_or(""), "genesis of " + node);
+      EXPECT_EQ(agent::ReadFile(Data(node, "chain")).value_or(""), "genesis of " + node);
     }
   }
 
@@ -59,7 +59,7 @@ TEST_F(FleetTest, WhatDoesNotWorkIsTakenBackOnTheMachineAndInTheBooks) {
     SCOPED_TRACE(node);
     EXPECT_EQ(LastCommandState(node), "REVERTED");
     EXPECT_TRUE(Runs(node, "1.0.0"));
-    EXPECT_EQ(ReadFile(Data(node, "chain")).value_or(""), "genesis");
+    EXPECT_EQ(agent::ReadFile(Data(node, "chain")).value_or(""), "genesis");
   }
 }
 

@@ -10,6 +10,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::agent;
+
 namespace json = boost::json;
 
 // What a limit file of a control group holds, of version 1 or 2; "" when there is none.
@@ -55,10 +57,11 @@ void EndToEndTest::SetUp() {
   database_ = std::make_unique<PostgresDatabase>();
   layout_ = std::make_unique<TestLayout>(Path("layout"));
   listen_ = parts_->server_address() + ":7480";
-  auto made = RunTool({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                       "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=e2e",
-                       "-addext", "subjectAltName=IP:" + parts_->server_address(), "-keyout",
-                       Path("key.pem"), "-out", Path("cert.pem")});
+  auto made =
+      agent::oci::RunTool({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                           "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj",
+                           "/CN=e2e", "-addext", "subjectAltName=IP:" + parts_->server_address(),
+                           "-keyout", Path("key.pem"), "-out", Path("cert.pem")});
   ASSERT_TRUE(made.has_value()) << made.error().message;
 }
 
@@ -240,7 +243,7 @@ void EndToEndTest::CheckBooksAndMachine() const {
     EXPECT_EQ(LimitsOf(id, home), books);
     EXPECT_EQ(Text(node, "nodeState"), "NODE_STATE_RUNNING");
     EXPECT_EQ(Text(node, "runningConfigId"), Text(node, "configId"));
-    auto state = RunTool({"runc", "--root", RuncRootOf(id).string(), "state", id});
+    auto state = agent::oci::RunTool({"runc", "--root", RuncRootOf(id).string(), "state", id});
     ASSERT_TRUE(state.has_value()) << state.error().message;
     const json::value container = json::parse(*state);
     EXPECT_EQ(container.at("status").as_string(), "running");

@@ -15,6 +15,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::agent::oci;
+
 constexpr const char* kPrefix = "tallyman-e2e-";
 
 void Must(const std::vector<std::string>& words) {

@@ -21,8 +21,8 @@ class ClockFaults : public testing::Test {
   }
 
   PostgresDatabase database;
-  Server server{PostgresStore::Open(database.dsn(), {}).value(), 7};
-  ClockCheck check{*server.control, server.metrics};
+  Server server{store::postgres::PostgresStore::Open(database.dsn(), {}).value(), 7};
+  control::ClockCheck check{*server.control, server.metrics};
 };
 
 TEST_F(ClockFaults, AServerWritesNothingWhileItsClockIsWrong) {

@@ -34,15 +34,15 @@ class ClusterRoom {
 
  private:
   std::unique_ptr<Server> Open(uint64_t seed, int writers, bool migrate) const {
-    PostgresStoreOptions options;
+    store::postgres::PostgresStoreOptions options;
     options.for_migration = migrate;
-    auto opened = PostgresStore::Open(dsn, options);
+    auto opened = store::postgres::PostgresStore::Open(dsn, options);
     EXPECT_TRUE(opened.has_value()) << (opened ? "" : opened.error().message);
     if (migrate) {
       auto migrated = (*opened)->Migrate();
       EXPECT_TRUE(migrated.has_value()) << (migrated ? "" : migrated.error().message);
     }
-    ControlOptions control;
+    control::ControlOptions control;
     control.writers = writers;
     return std::make_unique<Server>(*std::move(opened), seed, control);
   }

@@ -9,11 +9,13 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+
 const std::vector<std::string> kNodes = {"n-1", "n-2", "n-3"};
 
 // The bounds of these tests: long enough for a busy machine, short enough to wait for.
-PostgresStoreOptions Impatient() {
-  PostgresStoreOptions options;
+store::postgres::PostgresStoreOptions Impatient() {
+  store::postgres::PostgresStoreOptions options;
   options.connect_timeout_s = 2;
   options.statement_timeout_ms = options.read_timeout_ms = 2'000;
   options.silence_ms_max = 1'000;
@@ -96,8 +98,8 @@ TEST_F(Connection, ASwallowedCommitOfALotAnswersEachOfItsRequests) {
   auto start = [&](const std::string& node) {
     auto promise = std::make_shared<std::promise<Result<std::string>>>();
     answers.push_back(promise->get_future());
-    UpgradeNodesRequest request{.nodes = {node}, .selector = {}, .image = target, .plan = {}};
-    tallyman::Run(
+    UpgradeNodesRequest request{.nodes = {node}, .image = target};
+    control::Run(
         *server.control, server.As("NodeService/UpgradeNodes"), UpgradeNodes, request,
         [](const Changes& changes) { return changes.nodes.at(0).node; },
         [promise](Result<std::string> answer) { promise->set_value(std::move(answer)); });

@@ -18,6 +18,8 @@ extern char** environ;
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 constexpr int kNodes = 20;
 
 // Runs the writer until it has acknowledged `acks` requests, kills it, and returns all that it
@@ -81,7 +83,7 @@ TEST(Crash, LosesNothingThatWasAcknowledged) {
     uint64_t seed = first_seed + static_cast<uint64_t>(i);
     auto lines = WriteAndKill(path, seed, 1 + SeededRandom(seed).Next() % 60);
     acknowledged += lines.size();
-    auto store = SqliteStore::Open(path, {});
+    auto store = store::sqlite::SqliteStore::Open(path, {});
     ASSERT_TRUE(store.has_value()) << store.error().message;
     LockSet locks;
     for (const std::string& line : lines) locks.requests.push_back({OrgId{}, "crash", line});

@@ -19,13 +19,15 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+
 void Upgrade(Control& control, const std::string& node, const std::string& image,
              const std::string& request_id) {
   Call call;
-  call.actor = {.id = "crash", .org_id = {}, .role = Role::kAdmin};
+  call.actor = {.id = "crash", .role = Role::kAdmin};
   call.method = "NodeService/UpgradeNodes";
   call.request_id = request_id;
-  UpgradeNodesRequest request{.nodes = {node}, .selector = {}, .image = image, .plan = {}};
+  UpgradeNodesRequest request{.nodes = {node}, .image = image};
   std::promise<bool> promise;
   Run(
       control, call, UpgradeNodes, request, [](const Changes&) { return std::string("done"); },
@@ -37,7 +39,7 @@ void Upgrade(Control& control, const std::string& node, const std::string& image
 }
 
 int Main(const char* path, int nodes, int threads, uint64_t seed) {
-  auto store = SqliteStore::Open(path, {});
+  auto store = store::sqlite::SqliteStore::Open(path, {});
   if (!store) {
     std::fprintf(stderr, "%s\n", store.error().message.c_str());
     return 1;

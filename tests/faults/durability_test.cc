@@ -7,7 +7,7 @@ namespace tallyman {
 namespace {
 
 TEST(Durability, EveryCommitIsSyncedBeforeItIsAnswered) {
-  SqliteStoreOptions options;
+  store::sqlite::SqliteStoreOptions options;
   options.vfs = FaultVfs::Register();
   ControlRoom room({}, options);
   room.AddFleet(1);

@@ -17,12 +17,12 @@ namespace tallyman {
 // A fleet of two hosts with nodes n-1 to n-4 at chain/full@1.0.0 (2 cores); 2.0.0 needs 4.
 class GateRoom {
  public:
-  explicit GateRoom(PostgresStoreOptions options = {}) {
-    auto opened = PostgresStore::Open(DsnThrough(gate), options);
+  explicit GateRoom(store::postgres::PostgresStoreOptions options = {}) {
+    auto opened = store::postgres::PostgresStore::Open(DsnThrough(gate), options);
     EXPECT_TRUE(opened.has_value()) << (opened ? "" : opened.error().message);
     store = opened->get();
     server = std::make_unique<Server>(*std::move(opened), 1);
-    auto direct = PostgresStore::Open(database.dsn(), {});
+    auto direct = store::postgres::PostgresStore::Open(database.dsn(), {});
     EXPECT_TRUE(direct.has_value()) << (direct ? "" : direct.error().message);
     witness = std::make_unique<Server>(*std::move(direct), 2);
     server->AddFleet(2);
@@ -39,7 +39,7 @@ class GateRoom {
 
   PostgresDatabase database;
   TcpGate gate{static_cast<uint16_t>(std::stoi(database.Sql("SHOW port").front()))};
-  PostgresStore* store = nullptr;  // the server's
+  store::postgres::PostgresStore* store = nullptr;  // the server's
   std::unique_ptr<Server> server;
   std::unique_ptr<Server> witness;
 

@@ -29,7 +29,7 @@ std::vector<std::string> Backends(const std::string& dsn) {
 }
 
 TEST(ServerFaults, EndedConnectionsUnderLoadLoseNothing) {
-  PostgresCluster cluster({.durable = false, .settings = {}});
+  PostgresCluster cluster({.durable = false});
   ClusterRoom room(cluster);
   SeededRandom random(kSeed);
   Load load({room.a.get(), room.b.get()}, kClients, ClusterRoom::kNodes, kSeed);

@@ -42,9 +42,10 @@ class StandbyFaults : public testing::Test {
   }
 
   std::unique_ptr<Server> Open(uint64_t seed) {
-    auto store = PostgresStore::Open(cluster_.Dsn("postgres", PostgresCluster::kTcp), {});
+    auto store =
+        store::postgres::PostgresStore::Open(cluster_.Dsn("postgres", PostgresCluster::kTcp), {});
     EXPECT_TRUE(store.has_value()) << (store ? "" : store.error().message);
-    ControlOptions options;
+    control::ControlOptions options;
     options.patience = std::chrono::milliseconds(100);
     options.secrets = &secrets_;
     return std::make_unique<Server>(*std::move(store), seed, options);

@@ -31,7 +31,7 @@ class StatementFaults : public testing::TestWithParam<int> {};
 
 TEST_P(StatementFaults, AnUpgradeHappensWholeOrNotAtAll) {
   FailNth fault;
-  SqliteStoreOptions options;
+  store::sqlite::SqliteStoreOptions options;
   options.hook = [&](std::string_view sql) { return fault.Ask(sql); };
   ControlRoom room({}, options);
   room.AddFleet(2);
@@ -51,7 +51,7 @@ TEST_P(StatementFaults, AnUpgradeHappensWholeOrNotAtAll) {
     ASSERT_TRUE(audit->balanced()) << "statement " << nth;
     // What a reader sees is what was answered: upgrading again to the same image is refused only if
     // it happened.
-    auto again = room.Upgrade({"n-1", "n-2", "n-3"}, target, {.dry_run = true, .plan_token = {}});
+    auto again = room.Upgrade({"n-1", "n-2", "n-3"}, target, {.dry_run = true});
     EXPECT_EQ(changes.has_value(), !again.has_value()) << "statement " << nth;
     if (changes.has_value()) {
       std::swap(target, other);

@@ -17,7 +17,7 @@ struct Fault {
 class WriteFaults : public testing::TestWithParam<Fault> {};
 
 TEST_P(WriteFaults, AnUpgradeHappensWholeOrNotAtAll) {
-  SqliteStoreOptions options;
+  store::sqlite::SqliteStoreOptions options;
   options.vfs = FaultVfs::Register();
   options.wal_autocheckpoint_pages = 20;  // so that checkpoints are hit as well
   ControlRoom room({}, options);
@@ -39,7 +39,7 @@ TEST_P(WriteFaults, AnUpgradeHappensWholeOrNotAtAll) {
     auto audit = room.Audit();
     ASSERT_TRUE(audit.has_value()) << audit.error().message;
     ASSERT_TRUE(audit->balanced()) << "write " << nth;
-    auto again = room.Upgrade({"n-1", "n-2", "n-3"}, target, {.dry_run = true, .plan_token = {}});
+    auto again = room.Upgrade({"n-1", "n-2", "n-3"}, target, {.dry_run = true});
     EXPECT_EQ(changes.has_value(), !again.has_value()) << "write " << nth;
     if (changes.has_value()) {
       std::swap(target, other);

@@ -20,6 +20,7 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::rpc;
 using google::protobuf::Message;
 
 constexpr size_t kMessageMax = 1 << 16;

@@ -5,14 +5,14 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tallyman;
   const std::string_view text = TextOf(data, size);
-  if (auto table = ReadCsv("a.csv", text); !table) RequireGoodRefusal(table.error());
-  auto images = ReadImageRows("images.csv", text, "acme");
+  if (auto table = tallyman::cli::ReadCsv("a.csv", text); !table) RequireGoodRefusal(table.error());
+  auto images = tallyman::cli::ReadImageRows("images.csv", text, "acme");
   if (!images) {
     RequireGoodRefusal(images.error());
   } else {
     Require(images->specs.size() == images->rows.size());
   }
-  auto hosts = ReadHostRows("hosts.csv", text, "eu", 1'000'000);
+  auto hosts = tallyman::cli::ReadHostRows("hosts.csv", text, "eu", 1'000'000);
   if (!hosts) {
     RequireGoodRefusal(hosts.error());
   } else {

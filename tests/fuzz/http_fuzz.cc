@@ -14,21 +14,23 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::http;
+
 // Says how long the body was.
 class Echo final : public HttpHandler {
  public:
   std::optional<HttpResponse> Refuse(const HttpRequest& head) override {
     if (head.path() != "/refused") return std::nullopt;
-    return HttpResponse{.status = 404, .headers = {}, .body = "no"};
+    return HttpResponse{.status = 404, .body = "no"};
   }
   size_t BodyBytesMax(const HttpRequest&) override { return 2048; }
   void Admit(HttpRequest, std::shared_ptr<Exchange> exchange) override { exchange->Admitted(); }
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override {
-    exchange->Answer({.status = 200, .headers = {}, .body = std::to_string(request.body.size())});
+    exchange->Answer({.status = 200, .body = std::to_string(request.body.size())});
   }
   void PeerGone() override {}
   HttpResponse Malformed(PeerFault fault, std::string_view, std::string_view) override {
-    return {.status = 400, .headers = {}, .body = std::string(ToText(fault)), .close = true};
+    return {.status = 400, .body = std::string(ToText(fault)), .close = true};
   }
   void Cut(PeerFault, std::string_view) override {}
 };

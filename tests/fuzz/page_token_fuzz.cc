@@ -5,17 +5,19 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tallyman;
   const std::string text(TextOf(data, size));
-  if (auto cursor = ParsePageToken("nodes", text); !cursor) {
+  if (auto cursor = tallyman::control::ParsePageToken("nodes", text); !cursor) {
     RequireGoodRefusal(cursor.error());
   } else {
-    auto again = ParsePageToken("nodes", PageToken("nodes", *cursor));
+    auto again =
+        tallyman::control::ParsePageToken("nodes", tallyman::control::PageToken("nodes", *cursor));
     Require(again && again->value == cursor->value && again->key == cursor->key);
-    Require(!ParsePageToken("hosts", text));
+    Require(!tallyman::control::ParsePageToken("hosts", text));
   }
   // Whatever stands in a cursor comes back.
   const size_t half = size / 2;
-  const ListCursor made{.value = text.substr(0, half), .key = text.substr(half)};
-  auto read = ParsePageToken("nodes", PageToken("nodes", made));
+  const tallyman::store::ListCursor made{.value = text.substr(0, half), .key = text.substr(half)};
+  auto read =
+      tallyman::control::ParsePageToken("nodes", tallyman::control::PageToken("nodes", made));
   Require(read && read->value == made.value && read->key == made.key);
   return 0;
 }

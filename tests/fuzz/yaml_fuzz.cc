@@ -6,13 +6,14 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tallyman;
   const std::string text(TextOf(data, size));
-  if (auto fleet = ReadFleet("fleet.yaml", text); !fleet) RequireGoodRefusal(fleet.error());
-  auto config = ParseConfig("config.yaml", text);
+  if (auto fleet = tallyman::cli::ReadFleet("fleet.yaml", text); !fleet)
+    RequireGoodRefusal(fleet.error());
+  auto config = tallyman::cli::ParseConfig("config.yaml", text);
   if (!config) {
     RequireGoodRefusal(config.error());
     return 0;
   }
-  auto again = ParseConfig("again.yaml", FormatConfig(*config));
+  auto again = tallyman::cli::ParseConfig("again.yaml", tallyman::cli::FormatConfig(*config));
   Require(again && again->current == config->current &&
           again->contexts.size() == config->contexts.size());
   for (size_t i = 0; i < again->contexts.size(); ++i) {

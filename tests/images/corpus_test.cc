@@ -37,6 +37,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::agent;
+using namespace tallyman::agent::oci;
+
 namespace json = boost::json;
 
 constexpr int64_t kRoomBytes = 160 * kMebi;

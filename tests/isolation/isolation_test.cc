@@ -21,6 +21,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::agent;
+using namespace tallyman::agent::oci;
 using Answers = std::map<std::string, std::string>;
 
 // What nodes with user namespaces are told otherwise.

@@ -1,5 +1,6 @@
 #include "tests/layering/rules.h"
 
+#include <algorithm>
 #include <cctype>
 #include <map>
 #include <regex>
@@ -137,6 +138,30 @@ void CheckIncludes(std::string_view room, bool is_test, const SourceText& source
   }
 }
 
+// A room's namespace is its folder's path. The names of base and model are everybody's.
+std::string NamespaceOf(std::string_view room) {
+  if (room == "base" || room == "model") return "tallyman";
+  if (room == "main") return "tallyman::app";
+  if (room.starts_with("control/")) return "tallyman::control";
+  return "tallyman::" + std::regex_replace(std::string(room), std::regex("/"), "::");
+}
+
+// A file may open further namespaces: to declare a class of another room, or for what has to be
+// found there.
+void CheckNamespace(std::string_view room, const SourceText& source,
+                    std::vector<std::string>& out) {
+  static const std::regex kOpens(R"(\bnamespace\s+(tallyman[\w:]*)\s*\{)");
+  const std::string wanted = NamespaceOf(room);
+  const std::sregex_iterator begin(source.code.begin(), source.code.end(), kOpens);
+  const bool opens_own = std::any_of(begin, {}, [&](const std::smatch& match) {
+    const std::string name = match[1];
+    return name == wanted || (wanted != "tallyman" && name.starts_with(wanted + "::"));
+  });
+  if (begin != std::sregex_iterator() && !opens_own) {
+    out.push_back("the namespace of room " + std::string(room) + " is " + wanted);
+  }
+}
+
 }  // namespace
 
 std::string_view RoomOf(std::string_view path) {
@@ -156,6 +181,7 @@ std::vector<std::string> Violations(std::string_view path, std::string_view text
   const bool is_test = IsTest(path);
   std::vector<std::string> out;
   CheckIncludes(room, is_test, source, out);
+  CheckNamespace(room, source, out);
   if (room != "main" && path != kAmbientDoor && !is_test) {
     if (const std::string_view name = FindAmbient(source.code); !name.empty()) {
       out.push_back("below main, '" + std::string(name) + "' has to be handed in");

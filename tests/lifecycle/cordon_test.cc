@@ -16,7 +16,7 @@ class Claims : public Lifecycle {
   template <class Response, class Request>
   Result<Response> SendAs(const std::string& who, const std::string& method,
                           const Request& request) {
-    Actor actor{.id = who, .org_id = {}, .role = Role::kOperator};
+    Actor actor{.id = who, .role = Role::kOperator};
     std::swap(room.actor, actor);
     auto answer = room.Send<Response>("HostService/" + method, request);
     std::swap(room.actor, actor);
@@ -143,7 +143,7 @@ class Retire : public Claims {
   }
   void FallSilent() {
     room.clock.Advance(seconds(91));
-    ASSERT_OK(MarkSilentHosts(*room.control));
+    ASSERT_OK(control::MarkSilentHosts(*room.control));
   }
   Names Listed(bool retired) {
     v1::ListHostsRequest request;
@@ -246,7 +246,7 @@ TEST_F(Retire, DeletesNodesWhoseCreateFailedAsWell) {
   ASSERT_EQ(room.Node("m").node_state(), v1::NODE_STATE_FAILED);
   ASSERT_TRUE(room.Node("m").has_released_at());
   room.clock.Advance(seconds(91));
-  ASSERT_OK(MarkSilentHosts(*room.control));
+  ASSERT_OK(control::MarkSilentHosts(*room.control));
   v1::RetireHostRequest request;
   request.set_host("host-2");
   request.set_lost(true);

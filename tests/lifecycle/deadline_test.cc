@@ -7,6 +7,7 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
 using std::chrono::minutes;
 
 class Deadlines : public Lifecycle {

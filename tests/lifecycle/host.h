@@ -23,7 +23,7 @@ class TestHost {
   // A call with the host's token.
   template <class Response, class Request>
   Result<Response> Call(const std::string& method, const Request& request) {
-    Actor host{.id = actor_id(), .org_id = {}, .role = Role::kHost, .host_id = id_};
+    Actor host{.id = actor_id(), .role = Role::kHost, .host_id = id_};
     std::swap(room_.actor, host);
     auto answer = room_.Send<Response>("AgentService/" + method, request);
     std::swap(room_.actor, host);

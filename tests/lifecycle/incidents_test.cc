@@ -128,7 +128,7 @@ TEST_F(Incidents, CountFrom1AgainOnceTheHostHasJoinedAgain) {
   join.mutable_facts()->mutable_capacity()->set_cpu_cores(8);
   join.mutable_facts()->mutable_capacity()->set_memory_bytes(16 * kGiga);
   join.mutable_facts()->mutable_capacity()->set_disk_bytes(500 * kGiga);
-  Actor stranger{.id = "stranger", .org_id = {}, .role = Role::kJoin};
+  Actor stranger{.id = "stranger", .role = Role::kJoin};
   std::swap(room.actor, stranger);
   ASSERT_OK(room.Send<v1::JoinResponse>("AgentService/Join", join));
   std::swap(room.actor, stranger);

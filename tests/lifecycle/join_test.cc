@@ -9,6 +9,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::api;
+using namespace tallyman::control;
+
 class Join : public testing::Test {
  protected:
   void SetUp() override {
@@ -36,7 +39,7 @@ class Join : public testing::Test {
     facts.mutable_capacity()->set_cpu_cores(8);
     facts.mutable_capacity()->set_memory_bytes(16 * kGiga);
     facts.mutable_capacity()->set_disk_bytes(500 * kGiga);
-    Actor stranger{.id = "stranger", .org_id = {}, .role = Role::kJoin};
+    Actor stranger{.id = "stranger", .role = Role::kJoin};
     std::swap(room.actor, stranger);
     auto answer = room.Send<v1::JoinResponse>("AgentService/Join", request);
     std::swap(room.actor, stranger);
@@ -206,11 +209,7 @@ class Waking : public Lifecycle {
                                       const std::string& cursor = "") {
     v1::WatchCommandsRequest request;
     request.set_cursor(cursor);
-    Caller caller{
-        .actor = {.id = of.actor_id(), .org_id = {}, .role = Role::kHost, .host_id = of.id()},
-        .address = {},
-        .deadline = {},
-        .cancelled = {}};
+    Caller caller{.actor = {.id = of.actor_id(), .role = Role::kHost, .host_id = of.id()}};
     auto stream = dispatcher.OpenStream("tallyman.v1.AgentService/WatchCommands", request, caller,
                                         [this] { bell.Ring(); });
     EXPECT_TRUE(stream.has_value()) << (stream ? "" : stream.error().message);

@@ -6,6 +6,7 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::api;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -14,8 +15,7 @@ class Logs : public Lifecycle {
   Result<std::unique_ptr<MessageStream>> Ask(const v1::StreamNodeLogsRequest& request,
                                              const Actor& actor) {
     return dispatcher.OpenStream("tallyman.v1.NodeService/StreamNodeLogs", request,
-                                 {.actor = actor, .address = {}, .deadline = {}, .cancelled = {}},
-                                 [] {});
+                                 {.actor = actor}, [] {});
   }
   Result<std::unique_ptr<MessageStream>> Ask(bool follow = false) {
     v1::StreamNodeLogsRequest request;
@@ -32,10 +32,7 @@ class Logs : public Lifecycle {
     return stream ? *std::move(stream) : nullptr;
   }
   static Caller CallerOf(const TestHost& of) {
-    return {.actor = {.id = of.actor_id(), .org_id = {}, .role = Role::kHost, .host_id = of.id()},
-            .address = {},
-            .deadline = {},
-            .cancelled = {}};
+    return {.actor = {.id = of.actor_id(), .role = Role::kHost, .host_id = of.id()}};
   }
   std::vector<v1::LogRequest> Heard(MessageStream& stream) {
     std::vector<v1::LogRequest> requests;
@@ -129,8 +126,8 @@ TEST_F(Logs, OnlyTheNodesHostIsAskedAndMayAnswer) {
 TEST_F(Logs, AreForOperatorsOfTheNodesOrg) {
   v1::StreamNodeLogsRequest request;
   request.set_node("n");
-  EXPECT_REFUSED(Ask(request, {.id = "v", .org_id = {}, .role = Role::kViewer}),
-                 Code::kPermissionDenied, "NOT_PERMITTED");
+  EXPECT_REFUSED(Ask(request, {.id = "v", .role = Role::kViewer}), Code::kPermissionDenied,
+                 "NOT_PERMITTED");
   v1::CreateOrgRequest rival;
   rival.set_name("rival");
   auto created = room.Send<v1::CreateOrgResponse>("OrgService/CreateOrg", rival);

@@ -7,6 +7,7 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
@@ -203,7 +204,7 @@ TEST_F(Silence, ASilentHostThatIsNamedTakesTheNodeWithAWarning) {
 TEST_F(Silence, OfAHostWithWrongBooksWaitsForThemAndKeepsNoOtherAndNoReport) {
   TestHost second(room, "host-2");
   second.Report({});
-  room.Restart({.policies = {.drift = DriftPolicy::kAbort}});
+  room.Restart({.policies = {.drift = planner::DriftPolicy::kAbort}});
   room.Sql("UPDATE hosts SET node_count = node_count + 1 WHERE name = 'host-1'");
   room.clock.Advance(seconds(91));
   auto marked = MarkSilentHosts(*room.control);

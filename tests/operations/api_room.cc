@@ -5,6 +5,9 @@
 #include <stdexcept>
 
 namespace tallyman {
+
+using namespace tallyman::api;
+
 ApiRoom::ApiRoom() {
   room.AddFleet(4);
   room.AddImage("1.0.0", {2, 4 * kGiga, 100 * kGiga},
@@ -36,8 +39,7 @@ MessageResult ApiRoom::Call(std::string_view method, const Message& request,
                             const Actor& actor) const {
   std::promise<Result<Reply>> promise;
   auto future = promise.get_future();
-  dispatcher.Dispatch(fmt::format("tallyman.v1.{}", method), request,
-                      {.actor = actor, .address = {}, .deadline = {}, .cancelled = {}},
+  dispatcher.Dispatch(fmt::format("tallyman.v1.{}", method), request, {.actor = actor},
                       [&promise](Result<Reply> reply) { promise.set_value(std::move(reply)); });
   return ToMessage(future.get());
 }

@@ -42,8 +42,8 @@ class ApiRoom {
   bool IsBalanced();
 
   AnyRoom room;
-  Dispatcher dispatcher{*room.control};
-  Actor admin{.id = "tester", .org_id = {}, .role = Role::kAdmin};
+  api::Dispatcher dispatcher{*room.control};
+  Actor admin{.id = "tester", .role = Role::kAdmin};
 };
 
 inline std::string TextOf(const MessageResult& answer) {

@@ -18,6 +18,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+
 // A call about things of org acme. $HOST is the host of node n-1, $COMMAND a command of it.
 struct Case {
   const char* method;
@@ -111,13 +113,13 @@ struct World {
   }
 
   Actor ActorOf(Role role, Binding binding) const {
-    Actor actor{.id = "somebody", .org_id = {}, .role = role};
+    Actor actor{.id = "somebody", .role = role};
     if (role == Role::kHost) {
       actor.host_id = IdOf(binding == Binding::kOwn ? host
                            : host == "host-1"       ? "host-2"
                                                     : "host-1");
     } else if (binding != Binding::kAll) {
-      auto status = api.room.store->Read([&](ReadTx& tx) -> Status {
+      auto status = api.room.store->Read([&](store::ReadTx& tx) -> Status {
         ASSIGN_OR_RETURN(auto org, tx.FindOrg(binding == Binding::kOwn ? "acme" : "beta"));
         actor.org_id = org->id;
         return {};
@@ -129,7 +131,7 @@ struct World {
 
   HostId IdOf(const std::string& name) const {
     HostId id;
-    auto status = api.room.store->Read([&](ReadTx& tx) -> Status {
+    auto status = api.room.store->Read([&](store::ReadTx& tx) -> Status {
       ASSIGN_OR_RETURN(auto row, tx.FindHost(name));
       id = row->host.id;
       return {};
@@ -161,9 +163,8 @@ struct World {
       return answer->DebugString();
     }
     ASSIGN_OR_RETURN(const auto stream,
-                     api.dispatcher.OpenStream(
-                         "tallyman.v1." + std::string(method), *request,
-                         {.actor = actor, .address = {}, .deadline = {}, .cancelled = {}}, [] {}));
+                     api.dispatcher.OpenStream("tallyman.v1." + std::string(method), *request,
+                                               {.actor = actor}, [] {}));
     // No host answers: that it was opened is enough.
     if (method == "NodeService/StreamNodeLogs") return std::string();
     ASSIGN_OR_RETURN(const int64_t newest, NewestEvent(*api.room.control));
@@ -260,7 +261,7 @@ TEST(AuthorizationTable, OpensJoiningOnlyToWhoHasNoToken) {
 
 TEST(AuthorizationTable, RefusesWhatIsNotInIt) {
   Call call;
-  call.actor = {.id = "root", .org_id = {}, .role = Role::kAdmin};
+  call.actor = {.id = "root", .role = Role::kAdmin};
   call.method = "NodeService/Explode";
   Status status = MayCall(call);
   ASSERT_FALSE(status);

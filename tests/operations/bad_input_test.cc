@@ -308,20 +308,20 @@ class BadInput : public testing::TestWithParam<Case> {
     }
     dump_ = std::move(after);
   }
-  const tallyman::Method& Method() const {
+  const api::Method& Method() const {
     return api.dispatcher.methods().find(std::string("tallyman.v1.") + GetParam().method)->second;
   }
 
   // Somebody who may.
   Actor Caller() const {
     const std::string method = GetParam().method;
-    if (method == "AgentService/Join") return {.id = "stranger", .org_id = {}, .role = Role::kJoin};
+    if (method == "AgentService/Join") return {.id = "stranger", .role = Role::kJoin};
     if (!method.starts_with("AgentService/")) return api.admin;
-    return {.id = "agent.host-1", .org_id = {}, .role = Role::kHost, .host_id = host_};
+    return {.id = "agent.host-1", .role = Role::kHost, .host_id = host_};
   }
   HostId HostOne() const {
     HostId id;
-    Status status = api.room.store->Read([&](ReadTx& tx) -> Status {
+    Status status = api.room.store->Read([&](store::ReadTx& tx) -> Status {
       ASSIGN_OR_RETURN(auto row, tx.FindHost("host-1"));
       id = row->host.id;
       return {};

@@ -16,6 +16,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::control;
+using namespace tallyman::store;
+
 using namespace std::chrono_literals;
 
 class Tokens : public testing::Test {
@@ -38,7 +41,7 @@ class Tokens : public testing::Test {
     return answer ? "(done)" : answer.error().reason;
   }
   Actor AdminOf(const std::string& org) {
-    Actor actor{.id = "boss", .org_id = {}, .role = Role::kAdmin};
+    Actor actor{.id = "boss", .role = Role::kAdmin};
     EXPECT_TRUE(api.room.store->Read([&](ReadTx& tx) -> Status {
       ASSIGN_OR_RETURN(auto row, tx.FindOrg(org));
       actor.org_id = row->id;
@@ -223,7 +226,7 @@ class Joining : public Tokens {
     auto join = [&](const Authorized&, const JoinClaim&) -> Result<Proposal<MadeToken>> {
       return Proposal<MadeToken>{.solo = true, .decide = decide};
     };
-    tallyman::Run(
+    control::Run(
         control(), call, join, claim,
         [&](const MadeToken& answer) {
           if (!answer.text.empty()) made = answer;
@@ -368,12 +371,10 @@ TEST_F(Tokens, OfTheFirstStartIsMadeByOneOfTwoServers) {
 TEST_F(Tokens, StandInTheAuditTrailWithWhoAndWhereFrom) {
   auto request = api.Parse("OrgService/CreateOrg", R"(name: "gamma" request_id: "r-7")");
   std::promise<void> answered;
-  api.dispatcher.Dispatch("tallyman.v1.OrgService/CreateOrg", *request,
-                          {.actor = {.id = "ci", .org_id = {}, .role = Role::kAdmin},
-                           .address = "192.0.2.7:4711",
-                           .deadline = {},
-                           .cancelled = {}},
-                          [&](const Result<Reply>&) { answered.set_value(); });
+  api.dispatcher.Dispatch(
+      "tallyman.v1.OrgService/CreateOrg", *request,
+      {.actor = {.id = "ci", .role = Role::kAdmin}, .address = "192.0.2.7:4711"},
+      [&](const Result<api::Reply>&) { answered.set_value(); });
   answered.get_future().get();
   auto answer = api.Must("AuditService/ListRequests", R"(filter: "actor=ci")");
   const auto& list = static_cast<v1::ListRequestsResponse&>(*answer);

@@ -9,6 +9,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 class CopyTest : public testing::Test {
  protected:
   // Rows of every table, NULLs, quotes, bytes, large numbers, deleted nodes among them.

@@ -4,6 +4,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 class EventsTest : public PostgresTest {
  protected:
   // What a follower reads behind a cursor.

@@ -23,19 +23,21 @@ namespace tallyman {
 
 class PostgresTest : public testing::Test {
  protected:
-  std::unique_ptr<PostgresStore> Open(const PostgresStoreOptions& options = {}) {
-    auto opened = PostgresStore::Open(database.dsn(), options);
+  std::unique_ptr<store::postgres::PostgresStore> Open(
+      const store::postgres::PostgresStoreOptions& options = {}) {
+    auto opened = store::postgres::PostgresStore::Open(database.dsn(), options);
     EXPECT_TRUE(opened.has_value()) << (opened ? "" : opened.error().message);
     return opened ? std::move(*opened) : nullptr;
   }
-  Error OpenError(const std::string& dsn, const PostgresStoreOptions& options = {}) {
-    auto opened = PostgresStore::Open(dsn, options);
+  Error OpenError(const std::string& dsn,
+                  const store::postgres::PostgresStoreOptions& options = {}) {
+    auto opened = store::postgres::PostgresStore::Open(dsn, options);
     EXPECT_FALSE(opened.has_value());
     return opened ? Error() : opened.error();
   }
 
   // A catalogue, host rack-1 and a node on it.
-  void AddFleet(Store& store) {
+  void AddFleet(store::Store& store) {
     ASSERT_OK(Apply(store, fleet.Catalogue()));
     ASSERT_OK(Apply(store, fleet.CreateHost("rack-1", {10'000, 1'000'000'000, 1'000'000'000})));
     host = fleet.host_ids.at("rack-1");
@@ -48,8 +50,8 @@ class PostgresTest : public testing::Test {
     changes.new_orgs = {{fleet.ids.New<OrgId>(), name, fleet.Tick()}};
     return changes;
   }
-  LockSet Everything() const {
-    LockSet locks;
+  store::LockSet Everything() const {
+    store::LockSet locks;
     locks.nodes = {node.id};
     return locks;
   }

@@ -9,6 +9,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+using namespace tallyman::store::postgres;
+
 class StoreTest : public PostgresTest {
  protected:
   static PostgresStoreOptions ForMigration() {

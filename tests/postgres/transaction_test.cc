@@ -7,10 +7,13 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 class TransactionTest : public PostgresTest {
  protected:
   // One lot: locks these nodes, then writes an upgrade of each.
-  Status UpgradeAll(PostgresStore& store, std::vector<Node>& nodes, const Image& image) {
+  Status UpgradeAll(store::postgres::PostgresStore& store, std::vector<Node>& nodes,
+                    const Image& image) {
     return store.Write([&](WriteTx& tx) -> Status {
       LockSet locks;
       for (const Node& each : nodes) locks.nodes.push_back(each.id);
@@ -271,7 +274,7 @@ TEST_F(TransactionTest, AStatementThatFailedCannotBeOverlooked) {
 TEST_F(TransactionTest, UnderSerializableWritersOfOneHostAllGetThrough) {
   PostgresDatabase strict(
       PostgresDatabase::Settings{{"default_transaction_isolation", "serializable"}});
-  auto store = *PostgresStore::Open(strict.dsn(), {});
+  auto store = *store::postgres::PostgresStore::Open(strict.dsn(), {});
   AddFleet(*store);
   std::vector<std::thread> writers;
   for (int w = 0; w < 4; ++w) {

@@ -15,9 +15,9 @@ TEST(Deadlock, F9_TheLoserIsRunAgain) {
   // Whoever waits in a circle for so long is ended; the foreign sessions have more patience.
   const std::vector<std::pair<std::string, std::string>> settings = {{"deadlock_timeout", "50ms"}};
   const PostgresDatabase database(settings);
-  auto opened = PostgresStore::Open(database.dsn(), {});
+  auto opened = store::postgres::PostgresStore::Open(database.dsn(), {});
   ASSERT_OK(opened);
-  const PostgresStore& store = **opened;
+  const store::postgres::PostgresStore& store = **opened;
   Server server(*std::move(opened), 1);
   server.AddFleet(3);
   server.AddImage("1.0.0", Needs(2, 4, 100));

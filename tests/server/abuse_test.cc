@@ -25,6 +25,7 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::rpc;
 using std::chrono::seconds;
 using ::testing::AllOf;
 using ::testing::HasSubstr;

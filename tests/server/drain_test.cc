@@ -116,7 +116,7 @@ TEST_F(Drain, MoreCallsThanAreTakenAreRefusedAtOnceWithAHint) {
   ASSERT_TRUE(Until("tallyman_calls_in_flight 3"));
   PeerAnswer answer = Ask(PostOf("OrgService/ListOrgs", server.token(), "{}"));
   EXPECT_EQ(answer.status, 429);
-  Error error = ErrorFromResponse(answer.status, answer.body);
+  Error error = rpc::ErrorFromResponse(answer.status, answer.body);
   EXPECT_EQ(error.code, Code::kResourceExhausted);
   EXPECT_EQ(error.reason, "SERVER_BUSY");
   EXPECT_EQ(error.Fact("retry_after_ms"), "1000");
@@ -162,7 +162,7 @@ TEST_F(Drain, ADeadlineEndsACallThatWaits) {
   EXPECT_EQ(first.Receive().status, 200);
   PeerAnswer late = second.Receive();
   EXPECT_EQ(late.status, 504) << late.body;
-  EXPECT_EQ(ErrorFromResponse(late.status, late.body).code, Code::kDeadlineExceeded);
+  EXPECT_EQ(rpc::ErrorFromResponse(late.status, late.body).code, Code::kDeadlineExceeded);
 }
 
 TEST_F(Drain, LogsOneLinePerCallWithTheIdThatTheClientGot) {

@@ -52,7 +52,7 @@ class Strangers : public ::testing::Test {
                     method, authorization, length));
   }
   static Error ErrorOf(const PeerAnswer& answer) {
-    return ErrorFromResponse(answer.status, answer.body);
+    return rpc::ErrorFromResponse(answer.status, answer.body);
   }
 
   ServerProcess server;

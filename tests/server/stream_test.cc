@@ -17,6 +17,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::rpc;
+
 constexpr const char* kWatch = "EventService/WatchEvents";
 constexpr size_t kMessageMax = size_t{1} << 20;
 

@@ -21,6 +21,7 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::rpc;
 using ::testing::HasSubstr;
 using ::testing::Not;
 

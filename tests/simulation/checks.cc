@@ -10,6 +10,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::agent;
+using namespace tallyman::store;
+
 std::string TextOf(const Resources& r) {
   return fmt::format("{}/{}/{}", r.cpu_cores, r.memory_bytes, r.disk_bytes);
 }
@@ -57,7 +60,7 @@ std::string Simulation::CheckNow() {
     // Promise 1, and the ledger that explains it.
     ASSIGN_OR_RETURN(auto hosts, tx.AuditHosts(HostId(), 100));
     for (const HostAudit& audit : hosts) {
-      if (auto drifts = CompareHost(audit); !drifts.empty()) {
+      if (auto drifts = planner::CompareHost(audit); !drifts.empty()) {
         wrong = fmt::format("the books of {} are wrong: {} {}", audit.host.name,
                             ToText(drifts.front().kind), drifts.front().dimension);
       }

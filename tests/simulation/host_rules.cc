@@ -9,6 +9,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::agent;
+
 bool Contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }

@@ -5,6 +5,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::agent;
+
 constexpr int kSqliteFull = 13;
 
 // Short, so that a run does not only wait.

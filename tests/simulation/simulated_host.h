@@ -65,19 +65,19 @@ class Network {
                        google::protobuf::Message& response) = 0;
 };
 
-class SimulatedHost final : private Client {
+class SimulatedHost final : private client::Client {
  public:
   SimulatedHost(HostId id, std::string name, std::string journal, Network& network, Clock& clock,
                 Log& log, Chance& chance);
 
   const HostId& id() const { return id_; }
   const std::string& name() const { return name_; }
-  SimulatedRuntime& machine() { return machine_; }
+  agent::SimulatedRuntime& machine() { return machine_; }
   // What is really there.
-  std::vector<ObservedNode> Seen() const;
+  std::vector<agent::ObservedNode> Seen() const;
   bool HasWork() const;
   // What its agent remembers; nullptr: there is none now.
-  const JournalState* Remembered() const { return agent_ == nullptr ? nullptr : &memory_; }
+  const agent::JournalState* Remembered() const { return agent_ == nullptr ? nullptr : &memory_; }
   const HostRules& rules() const { return rules_; }
 
   // At random each ends with the agent's death; the next call starts it again.
@@ -88,7 +88,7 @@ class SimulatedHost final : private Client {
   void CutPower();
   // What was just started writes as much as it may, and does not become healthy.
   void SpoilAwaited();
-  bool IsAwaiting() const { return IsInStep(Stage::kAwait, Stage::kAwait); }
+  bool IsAwaiting() const { return IsInStep(agent::Stage::kAwait, agent::Stage::kAwait); }
   // Nodes that run write to their disks.
   void LetNodesWrite();
   // Its registry, or its disk, is of no use for a while.
@@ -102,11 +102,11 @@ class SimulatedHost final : private Client {
   void Start();
   // Looks at what the agent remembers, and at the rules.
   void Look();
-  bool IsInStep(Stage from, Stage to) const;
+  bool IsInStep(agent::Stage from, agent::Stage to) const;
   void Alive(const std::function<void()>& act);
   Status Call(std::string_view method, const google::protobuf::Message& request,
               google::protobuf::Message& response) override;
-  Status MayFail(RuntimeStep step);
+  Status MayFail(agent::RuntimeStep step);
 
   const HostId id_;
   const std::string name_;
@@ -118,11 +118,11 @@ class SimulatedHost final : private Client {
   SteadyTime disk_free_{};
   Log& log_;
   Chance& chance_;
-  mutable SimulatedRuntime machine_{{64, 256'000'000'000, 8'000'000'000'000}};
+  mutable agent::SimulatedRuntime machine_{{64, 256'000'000'000, 8'000'000'000'000}};
   HostRules rules_;
-  std::unique_ptr<SqliteJournal> journal_;
-  std::unique_ptr<AgentCore> agent_;
-  JournalState memory_;
+  std::unique_ptr<agent::SqliteJournal> journal_;
+  std::unique_ptr<agent::AgentCore> agent_;
+  agent::JournalState memory_;
   bool looking_ = false;  // the journal is read by us
 };
 

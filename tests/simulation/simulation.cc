@@ -13,6 +13,11 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::agent;
+using namespace tallyman::api;
+using namespace tallyman::store;
+using namespace tallyman::store::sqlite;
+
 constexpr int kHosts = 2;
 constexpr int kNodesFirst = 3;
 constexpr int kNodesMax = 5;
@@ -71,7 +76,7 @@ void Simulation::StartServer() {
   if (auto migrated = store_->Migrate(); !migrated)
     throw std::runtime_error(migrated.error().message);
   unsteady_ = std::make_unique<UnsteadyStore>(*store_, chance_);
-  control_ = std::make_unique<Control>(*unsteady_, clock_, random_, log_, metrics_);
+  control_ = std::make_unique<control::Control>(*unsteady_, clock_, random_, log_, metrics_);
   dispatcher_ = std::make_unique<Dispatcher>(*control_);
 }
 
@@ -132,8 +137,7 @@ Status Simulation::Serve(const Actor& actor, std::string_view method,
                          const google::protobuf::Message& request,
                          google::protobuf::Message* response) {
   std::promise<Result<Reply>> promise;
-  dispatcher_->Dispatch(method, request,
-                        {.actor = actor, .address = "", .deadline = {}, .cancelled = {}},
+  dispatcher_->Dispatch(method, request, {.actor = actor, .address = ""},
                         [&](Result<Reply> reply) { promise.set_value(std::move(reply)); });
   auto answer = ToMessage(promise.get_future().get());
   if (!answer) return Fail(answer.error());
@@ -144,7 +148,7 @@ Status Simulation::Serve(const Actor& actor, std::string_view method,
 Status Simulation::Carry(const HostId& host, std::string_view method,
                          const google::protobuf::Message& request,
                          google::protobuf::Message& response) {
-  const Actor actor{.id = "agent", .org_id = {}, .role = Role::kHost, .host_id = host};
+  const Actor actor{.id = "agent", .role = Role::kHost, .host_id = host};
   auto keep = [&] {
     std::unique_ptr<google::protobuf::Message> copy(request.New());
     copy->CopyFrom(request);
@@ -197,7 +201,7 @@ void Simulation::DeliverLate() {
   Letter letter = std::move(late_[static_cast<size_t>(at)]);
   late_.erase(late_.begin() + at);
   Note("late: " + letter.method);
-  const Actor actor{.id = "agent", .org_id = {}, .role = Role::kHost, .host_id = letter.host};
+  const Actor actor{.id = "agent", .role = Role::kHost, .host_id = letter.host};
   // Whoever sent it does not listen any more.
   auto response = dispatcher_->NewResponse(letter.method);
   if (!Serve(actor, letter.method, *letter.request, response.get())) return;
@@ -283,7 +287,7 @@ void Simulation::Operate() {
 }
 
 void Simulation::ExpireOverdue() {
-  (void)ExpireCommands(*control_, kDeadline).has_value();
+  (void)control::ExpireCommands(*control_, kDeadline).has_value();
   (void)store_->Read([&](ReadTx& tx) -> Status {
     CountCommands(tx);
     return {};

@@ -30,14 +30,16 @@
 namespace tallyman {
 
 // A store whose writes may come to nothing.
-class UnsteadyStore final : public Store {
+class UnsteadyStore final : public store::Store {
  public:
-  UnsteadyStore(Store& store, Chance& chance) : store_(store), chance_(chance) {}
-  Status Read(const std::function<Status(ReadTx&)>& body) override { return store_.Read(body); }
-  Status Write(const std::function<Status(WriteTx&)>& body) override;
+  UnsteadyStore(store::Store& store, Chance& chance) : store_(store), chance_(chance) {}
+  Status Read(const std::function<Status(store::ReadTx&)>& body) override {
+    return store_.Read(body);
+  }
+  Status Write(const std::function<Status(store::WriteTx&)>& body) override;
 
  private:
-  Store& store_;
+  store::Store& store_;
   Chance& chance_;
 };
 
@@ -75,7 +77,7 @@ class Simulation final : public Network {
   void Step();
   void BadNight(SimulatedHost& host);
   void SetClock(SimulatedHost& host);
-  void LetFail(SimulatedRuntime& machine, const ObservedNode& node);
+  void LetFail(agent::SimulatedRuntime& machine, const agent::ObservedNode& node);
   void EndJobs(SimulatedHost& host);
   void Operate();
   void CreateNode();
@@ -93,12 +95,12 @@ class Simulation final : public Network {
   // Checks: empty where all is well (checks.cc).
   std::string CheckNow();
   std::string CheckSettled();
-  std::string CheckMachine(ReadTx& tx, const SimulatedHost& host);
-  std::string CheckBegun(ReadTx& tx, const SimulatedHost& host);
-  std::string CheckNode(ReadTx& tx, const Node& node, const NodeSnapshot& snapshot);
-  std::string CheckTold(ReadTx& tx, const SimulatedHost& host);
-  std::string CheckIncidents(ReadTx& tx, const SimulatedHost& host);
-  void CountCommands(ReadTx& tx);
+  std::string CheckMachine(store::ReadTx& tx, const SimulatedHost& host);
+  std::string CheckBegun(store::ReadTx& tx, const SimulatedHost& host);
+  std::string CheckNode(store::ReadTx& tx, const Node& node, const NodeSnapshot& snapshot);
+  std::string CheckTold(store::ReadTx& tx, const SimulatedHost& host);
+  std::string CheckIncidents(store::ReadTx& tx, const SimulatedHost& host);
+  void CountCommands(store::ReadTx& tx);
 
   void Note(std::string line) { trace_.push_back(std::move(line)); }
   std::string Report(const std::string& what) const;
@@ -109,10 +111,10 @@ class Simulation final : public Network {
   SeededRandom random_;
   MemoryLog log_;
   Metrics metrics_;
-  std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<store::sqlite::SqliteStore> store_;
   std::unique_ptr<UnsteadyStore> unsteady_;
-  std::unique_ptr<Control> control_;
-  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<control::Control> control_;
+  std::unique_ptr<api::Dispatcher> dispatcher_;
   std::vector<std::unique_ptr<SimulatedHost>> hosts_;
   std::deque<Letter> late_;
   std::map<HostId, int64_t> ledger_seen_;
@@ -122,7 +124,7 @@ class Simulation final : public Network {
   std::string wrong_;  // on the network
   std::vector<std::string> trace_;
   int names_ = 0;
-  const Actor admin_{.id = "operator", .org_id = {}, .role = Role::kAdmin};
+  const Actor admin_{.id = "operator", .role = Role::kAdmin};
 };
 
 }  // namespace tallyman

@@ -17,6 +17,11 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::sqlite;
+using namespace tallyman::store;
+using namespace tallyman::store::postgres;
+using namespace tallyman::store::sqlite;
+
 struct PlannedRead {
   std::string name;
   std::string plan;
@@ -72,7 +77,7 @@ class SqlitePlanner final : public Planner {
     if (!opened) throw std::runtime_error(opened.error().message);
     store_ = std::move(*opened);
     EXPECT_TRUE(store_->Migrate().has_value());
-    auto shell = SqliteConnection::Open(path_, {.vfs = "", .hook = {}});
+    auto shell = SqliteConnection::Open(path_, {.vfs = ""});
     if (!shell) throw std::runtime_error(shell.error().message);
     shell_ = std::move(*shell);
   }

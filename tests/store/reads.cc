@@ -7,6 +7,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store;
+
 template <class T>
 Status Ignore(const Result<T>& result) {
   if (!result) return Fail(result.error());

@@ -11,7 +11,7 @@ namespace tallyman {
 
 struct NamedRead {
   std::string name;
-  std::function<Status(ReadTx&)> run;
+  std::function<Status(store::ReadTx&)> run;
 };
 
 // Lists in each order and under each condition.

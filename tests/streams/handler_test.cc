@@ -17,6 +17,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::api;
+using namespace tallyman::http;
+using namespace tallyman::store;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -78,7 +81,7 @@ class OneToken final : public Authenticator {
                              ReadTx*) override {
     ++asked;
     if (is_revoked) return Fail(Error(Code::kUnauthenticated, "TOKEN_REVOKED", "it was revoked"));
-    return Actor{.id = "watcher", .org_id = {}, .role = role};
+    return Actor{.id = "watcher", .role = role};
   }
   Status Permit(const Actor&, std::string_view) override {
     if (may_call) return {};
@@ -102,9 +105,8 @@ class StreamCalls : public testing::Test {
     HttpRequest request{.verb = "POST",
                         .target = "/tallyman.v1." + method,
                         .headers = {{"Content-Type", "application/connect+json"}},
-                        .body = {},
                         .address = "192.0.2.1"};
-    AppendEnvelope(request.body, 0, body);
+    rpc::AppendEnvelope(request.body, 0, body);
     auto peer = std::make_shared<Peer>();
     EXPECT_FALSE(handler.Refuse(request));
     handler.Handle(std::move(request), peer);
@@ -165,12 +167,8 @@ class LogCalls : public StreamCalls {
   }
   Caller Host() {
     return {.actor = {.id = "agent.host-1",
-                      .org_id = {},
                       .role = Role::kHost,
-                      .host_id = HostId::Parse(room.Host("host-1").id())},
-            .address = {},
-            .deadline = {},
-            .cancelled = {}};
+                      .host_id = HostId::Parse(room.Host("host-1").id())}};
   }
   // What the host hears of the request, as its agent would.
   std::string RequestId() {

@@ -10,6 +10,9 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::api;
+using namespace tallyman::store;
+
 constexpr const char* kWatch = "tallyman.v1.EventService/WatchEvents";
 
 // A stream and what it gave, as one reader would see it.
@@ -20,12 +23,11 @@ class Watching {
     v1::WatchEventsRequest request;
     request.set_filter(filter);
     request.set_after(after);
-    auto opened = dispatcher.OpenStream(
-        kWatch, request, {.actor = actor, .address = "", .deadline = {}, .cancelled = {}}, [this] {
-          std::lock_guard lock(mutex_);
-          ready_ = true;
-          changed_.notify_one();
-        });
+    auto opened = dispatcher.OpenStream(kWatch, request, {.actor = actor, .address = ""}, [this] {
+      std::lock_guard lock(mutex_);
+      ready_ = true;
+      changed_.notify_one();
+    });
     if (!opened) {
       error = opened.error();
       return;
@@ -122,8 +124,7 @@ class Watch : public ::testing::Test {
   template <class Response, class Request>
   void Must(const std::string& method, const Request& request) {
     std::promise<Result<Reply>> promise;
-    dispatcher->Dispatch("tallyman.v1." + method, request,
-                         {.actor = room.actor, .address = "", .deadline = {}, .cancelled = {}},
+    dispatcher->Dispatch("tallyman.v1." + method, request, {.actor = room.actor, .address = ""},
                          [&](Result<Reply> reply) { promise.set_value(std::move(reply)); });
     ASSERT_OK(promise.get_future().get());
   }
@@ -231,7 +232,7 @@ TEST_F(Watch, GoesOnAfterAReadThatThrew) {
   FaultyStore store(*room.store);
   SeededRandom random{7};
   MemoryLog log;
-  Control control(store, room.clock, random, log, room.metrics);
+  control::Control control(store, room.clock, random, log, room.metrics);
   const Dispatcher faulty(control, {.poll = std::chrono::milliseconds(1)});
   Watching watching(faulty, room.actor, "kind=node_created", "");
   ASSERT_TRUE(watching.Greeted());

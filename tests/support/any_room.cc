@@ -7,6 +7,8 @@
 
 namespace tallyman {
 
+using namespace tallyman::control;
+
 BackendParameter ChosenBackend() {
   const char* chosen = std::getenv("TALLYMAN_TEST_BACKEND");
   const std::string name = chosen == nullptr ? "sqlite" : chosen;

@@ -18,18 +18,18 @@ namespace tallyman {
 BackendParameter ChosenBackend();
 
 // A store between control and the real store, such as a gate.
-using StoreWrapper = std::function<std::unique_ptr<Store>(Store&)>;
+using StoreWrapper = std::function<std::unique_ptr<store::Store>(store::Store&)>;
 
 // One database, one control, a stopped clock and a fixed seed. Not thread-safe itself; Run() may be
 // used from many threads.
 class AnyRoom : public ControlCalls {
  public:
-  explicit AnyRoom(ControlOptions options = {}, const StoreWrapper& wrap = {});
+  explicit AnyRoom(control::ControlOptions options = {}, const StoreWrapper& wrap = {});
   ~AnyRoom() override;
 
   // A new control on the same store: other policies, say.
-  void Restart(ControlOptions options);
-  Control& Behind() override { return *control; }
+  void Restart(control::ControlOptions options);
+  control::Control& Behind() override { return *control; }
 
   // Damages the database as a person with a shell could: foreign keys off, CHECKs ignored. Fails
   // the test when that changes nothing.
@@ -43,11 +43,11 @@ class AnyRoom : public ControlCalls {
   MemoryLog log;
   Metrics metrics;
   std::unique_ptr<StoreBackend> backend;
-  Store* store = nullptr;  // as control has it
-  std::unique_ptr<Control> control;
+  store::Store* store = nullptr;  // as control has it
+  std::unique_ptr<control::Control> control;
 
  private:
-  std::unique_ptr<Store> wrapped_;
+  std::unique_ptr<store::Store> wrapped_;
 };
 
 }  // namespace tallyman

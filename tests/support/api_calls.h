@@ -44,12 +44,11 @@ class ApiCalls : public Room {
   // A call as `caller` (an admin of all orgs unless it is set).
   template <class Response, class Request>
   Result<Response> Send(const std::string& method, const Request& request) {
-    Dispatcher dispatcher(this->Behind());
-    std::promise<Result<Reply>> promise;
-    dispatcher.Dispatch("tallyman.v1." + method, request,
-                        {.actor = actor, .address = "", .deadline = {}, .cancelled = {}},
-                        [&](Result<Reply> reply) { promise.set_value(std::move(reply)); });
-    auto answer = ToMessage(promise.get_future().get());
+    api::Dispatcher dispatcher(this->Behind());
+    std::promise<Result<api::Reply>> promise;
+    dispatcher.Dispatch("tallyman.v1." + method, request, {.actor = actor, .address = ""},
+                        [&](Result<api::Reply> reply) { promise.set_value(std::move(reply)); });
+    auto answer = api::ToMessage(promise.get_future().get());
     if (!answer) return Fail(answer.error());
     return static_cast<Response&>(**answer);
   }
@@ -164,10 +163,8 @@ class ApiCalls : public Room {
   template <class Response, class Request>
   Result<Response> SendAsHost(const std::string& host, const std::string& method,
                               const Request& request) {
-    Actor speaker{.id = "agent." + host,
-                  .org_id = {},
-                  .role = Role::kHost,
-                  .host_id = HostId::Parse(Host(host).id())};
+    Actor speaker{
+        .id = "agent." + host, .role = Role::kHost, .host_id = HostId::Parse(Host(host).id())};
     std::swap(actor, speaker);
     auto answer = Send<Response>("AgentService/" + method, request);
     std::swap(actor, speaker);
@@ -184,7 +181,7 @@ class ApiCalls : public Room {
                                                         v1::FetchCommandsRequest());
     EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
     if (!answer) return {};
-    Told told{.command = {}, .next_sequence = answer->next_sequence()};
+    Told told{.next_sequence = answer->next_sequence()};
     for (const v1::HandedCommand& command : answer->commands())
       if (command.node_id() == node.id()) told.command = command;
     return told;
@@ -232,7 +229,7 @@ class ApiCalls : public Room {
     EXPECT_GT(audit.host_count(), 0);
   }
 
-  Actor actor{.id = "tester", .org_id = {}, .role = Role::kAdmin};
+  Actor actor{.id = "tester", .role = Role::kAdmin};
 };
 
 // What an Error is expected to be; prints it when it is not.

@@ -23,23 +23,24 @@ class ControlCalls {
  public:
   virtual ~ControlCalls() = default;
   // The control room that is meant.
-  virtual Control& Behind() = 0;
+  virtual control::Control& Behind() = 0;
 
-  struct Call As(std::string method) const {
-    struct Call call;
-    call.actor = {.id = "tester", .org_id = {}, .role = Role::kAdmin};
+  struct control::Call As(std::string method) const {
+    struct control::Call call;
+    call.actor = {.id = "tester", .role = Role::kAdmin};
     call.method = std::move(method);
     return call;
   }
 
   // Runs an operation and waits for its answer. A replay gives an empty answer.
   template <class Request, class Answer>
-  Result<Answer> Run(Result<Proposal<Answer>> (*operation)(const Authorized&, const Request&),
-                     struct Call call, const std::type_identity_t<Request>& request) {
+  Result<Answer> Run(Result<control::Proposal<Answer>> (*operation)(const control::Authorized&,
+                                                                    const Request&),
+                     struct control::Call call, const std::type_identity_t<Request>& request) {
     auto answer = std::make_shared<Answer>();
     std::promise<Result<std::string>> promise;
     auto future = promise.get_future();
-    tallyman::Run(
+    control::Run(
         Behind(), std::move(call), operation, request,
         [answer](const Answer& a) {
           *answer = a;
@@ -51,38 +52,42 @@ class ControlCalls {
     return *answer;
   }
 
-  Result<Changes> Upgrade(std::vector<std::string> nodes, const std::string& image,
-                          PlanOptions plan = {}) {
-    UpgradeNodesRequest request{
-        .nodes = std::move(nodes), .selector = {}, .image = image, .plan = std::move(plan)};
-    return Run<UpgradeNodesRequest, Changes>(UpgradeNodes, As("NodeService/UpgradeNodes"), request);
+  Result<control::Changes> Upgrade(std::vector<std::string> nodes, const std::string& image,
+                                   control::PlanOptions plan = {}) {
+    control::UpgradeNodesRequest request{
+        .nodes = std::move(nodes), .image = image, .plan = std::move(plan)};
+    return Run<control::UpgradeNodesRequest, control::Changes>(
+        control::UpgradeNodes, As("NodeService/UpgradeNodes"), request);
   }
 
-  Result<AuditAnswer> Audit() {
-    return Read(Behind(), As("AuditService/RunAudit"), RunAudit, AuditRequest());
+  Result<control::AuditAnswer> Audit() {
+    return control::Read(Behind(), As("AuditService/RunAudit"), control::RunAudit,
+                         control::AuditRequest());
   }
 
   // An org "acme", a region "eu", hosts host-1.. of 64 cores, 256 GB, 10 TB.
   void AddFleet(int hosts) {
-    ASSERT_TRUE((Run<std::string, Org>(CreateOrg, As("OrgService/CreateOrg"), "acme")).has_value());
-    ASSERT_TRUE((Run<std::string, Region>(CreateRegion, As("RegionService/CreateRegion"), "eu"))
+    ASSERT_TRUE((Run<std::string, Org>(control::CreateOrg, As("OrgService/CreateOrg"), "acme"))
                     .has_value());
-    CreateHostsRequest request;
+    ASSERT_TRUE(
+        (Run<std::string, Region>(control::CreateRegion, As("RegionService/CreateRegion"), "eu"))
+            .has_value());
+    control::CreateHostsRequest request;
     for (int i = 1; i <= hosts; ++i) {
       request.hosts.push_back(
           {"host-" + std::to_string(i), "eu", {64, 256 * kGiga, 10'000 * kGiga}, {}});
     }
-    auto created =
-        Run<CreateHostsRequest, CreatedHosts>(CreateHosts, As("HostService/CreateHosts"), request);
+    auto created = Run<control::CreateHostsRequest, control::CreatedHosts>(
+        control::CreateHosts, As("HostService/CreateHosts"), request);
     ASSERT_TRUE(created.has_value()) << created.error().message;
   }
 
   // chain/full@VERSION with these needs.
   void AddImage(const std::string& version, const Resources& minimum,
                 std::vector<Property> properties = {}) {
-    CreateImagesRequest request;
+    control::CreateImagesRequest request;
     request.create_missing = true;
-    ImageSpec& spec = request.images.emplace_back();
+    control::ImageSpec& spec = request.images.emplace_back();
     spec.protocol = "chain";
     spec.variant = "full";
     spec.semantic_version = version;
@@ -90,19 +95,21 @@ class ControlCalls {
     spec.committed_at = FromMicros(++published_ * 1'000'000);
     spec.minimum = minimum;
     spec.properties = std::move(properties);
-    auto created = Run<CreateImagesRequest, CreatedImages>(
-        CreateImages, As("CatalogService/CreateImages"), request);
+    auto created = Run<control::CreateImagesRequest, control::CreatedImages>(
+        control::CreateImages, As("CatalogService/CreateImages"), request);
     ASSERT_TRUE(created.has_value()) << created.error().message;
   }
 
-  Result<Changes> AddNodes(const std::string& version, const std::string& prefix, int64_t count) {
-    CreateNodesRequest request;
+  Result<control::Changes> AddNodes(const std::string& version, const std::string& prefix,
+                                    int64_t count) {
+    control::CreateNodesRequest request;
     request.image = "chain/full@" + version;
     request.org = "acme";
     request.name_prefix = prefix;
     request.count = count;
     request.region = "eu";
-    return Run<CreateNodesRequest, Changes>(CreateNodes, As("NodeService/CreateNodes"), request);
+    return Run<control::CreateNodesRequest, control::Changes>(
+        control::CreateNodes, As("NodeService/CreateNodes"), request);
   }
 
  private:

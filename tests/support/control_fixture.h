@@ -19,10 +19,11 @@ namespace tallyman {
 // used from many threads.
 class ControlRoom : public ControlCalls {
  public:
-  explicit ControlRoom(ControlOptions options = {}, SqliteStoreOptions store_options = {}) {
+  explicit ControlRoom(control::ControlOptions options = {},
+                       store::sqlite::SqliteStoreOptions store_options = {}) {
     store_options.create_if_missing = true;
     store_options.for_migration = true;
-    auto opened = SqliteStore::Open(path(), store_options);
+    auto opened = store::sqlite::SqliteStore::Open(path(), store_options);
     EXPECT_TRUE(opened.has_value()) << (opened ? "" : opened.error().message);
     store = std::move(*opened);
     auto migrated = store->Migrate();
@@ -31,15 +32,15 @@ class ControlRoom : public ControlCalls {
   }
 
   // A new control on the same store: other policies, say.
-  void Restart(ControlOptions options) {
+  void Restart(control::ControlOptions options) {
     control.reset();
     options.secrets = &secrets;
-    control = std::make_unique<Control>(*store, clock, random, log, metrics, options);
+    control = std::make_unique<control::Control>(*store, clock, random, log, metrics, options);
   }
 
   std::string path() const { return (dir.path() / "fleet.db").string(); }
 
-  Control& Behind() override { return *control; }
+  control::Control& Behind() override { return *control; }
 
   TempDir dir;
   ManualClock clock{FromMicros(1'800'000'000'000'000)};
@@ -47,8 +48,8 @@ class ControlRoom : public ControlCalls {
   SystemSecrets secrets;
   MemoryLog log;
   Metrics metrics;
-  std::unique_ptr<SqliteStore> store;
-  std::unique_ptr<Control> control;
+  std::unique_ptr<store::sqlite::SqliteStore> store;
+  std::unique_ptr<control::Control> control;
 };
 
 }  // namespace tallyman

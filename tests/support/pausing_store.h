@@ -12,13 +12,15 @@
 namespace tallyman {
 
 // Owns the store behind it. Thread-safe.
-class PausingStore final : public Store {
+class PausingStore final : public store::Store {
  public:
-  explicit PausingStore(std::unique_ptr<Store> store) : store_(std::move(store)) {}
+  explicit PausingStore(std::unique_ptr<store::Store> store) : store_(std::move(store)) {}
 
-  Status Read(const std::function<Status(ReadTx&)>& body) override { return store_->Read(body); }
-  Status Write(const std::function<Status(WriteTx&)>& body) override {
-    return store_->Write([&](WriteTx& tx) -> Status {
+  Status Read(const std::function<Status(store::ReadTx&)>& body) override {
+    return store_->Read(body);
+  }
+  Status Write(const std::function<Status(store::WriteTx&)>& body) override {
+    return store_->Write([&](store::WriteTx& tx) -> Status {
       RETURN_IF_ERROR(body(tx));
       Pause();
       return {};
@@ -42,7 +44,7 @@ class PausingStore final : public Store {
     std::lock_guard lock(mutex_);
     return decided_;
   }
-  Store& behind() { return *store_; }
+  store::Store& behind() { return *store_; }
 
  private:
   void Pause() {
@@ -51,7 +53,7 @@ class PausingStore final : public Store {
     changed_.wait(lock, [&] { return !shut_; });
   }
 
-  std::unique_ptr<Store> store_;
+  std::unique_ptr<store::Store> store_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool shut_ = false;

@@ -245,7 +245,7 @@ std::string SharedClusterDsn(const std::string& database) {
   if (file >> keeper >> port >> directory && ::kill(keeper, 0) == 0) {
     return DsnOf(directory, port, database);
   }
-  static PostgresCluster own({.durable = false, .settings = {}});
+  static PostgresCluster own({.durable = false});
   return own.Dsn(database);
 }
 

@@ -34,10 +34,10 @@ void MakeTemplate() {
     return;
   }
   {
-    PostgresStoreOptions options;
+    store::postgres::PostgresStoreOptions options;
     options.for_migration = true;
-    auto store =
-        PostgresStore::Open(SharedClusterDsn(fmt::format("{}_in_the_making", kTemplate)), options);
+    auto store = store::postgres::PostgresStore::Open(
+        SharedClusterDsn(fmt::format("{}_in_the_making", kTemplate)), options);
     if (!store) throw std::runtime_error(store.error().message);
     if (auto migrated = (*store)->Migrate(); !migrated) {
       throw std::runtime_error(migrated.error().message);

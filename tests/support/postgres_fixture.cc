@@ -46,7 +46,7 @@ int Keep(const std::string& file, int watched, int ready) {
   sigaddset(&signals, SIGTERM);
   const int terminated = ::signalfd(-1, &signals, SFD_CLOEXEC);
   try {
-    PostgresCluster cluster({.durable = false, .settings = {}});
+    PostgresCluster cluster({.durable = false});
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
     std::ofstream(file + ".new") << ::getpid() << ' ' << cluster.port() << ' '
                                  << cluster.directory().string() << '\n';

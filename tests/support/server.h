@@ -16,23 +16,23 @@ namespace tallyman {
 class Server : public ApiCalls<ControlCalls> {
  public:
   // `seed`: of the ids that it makes; no two servers of one database may have the same.
-  Server(std::unique_ptr<Store> way_in, uint64_t seed, ControlOptions options = {})
+  Server(std::unique_ptr<store::Store> way_in, uint64_t seed, control::ControlOptions options = {})
       : store(std::move(way_in)), random(seed) {
     Restart(options);
   }
 
-  void Restart(ControlOptions options) {
+  void Restart(control::ControlOptions options) {
     control.reset();
-    control = std::make_unique<Control>(store, clock, random, log, metrics, options);
+    control = std::make_unique<control::Control>(store, clock, random, log, metrics, options);
   }
-  Control& Behind() override { return *control; }
+  control::Control& Behind() override { return *control; }
 
   PausingStore store;
   ManualClock clock{FromMicros(1'800'000'000'000'000)};
   SeededRandom random;
   MemoryLog log;
   Metrics metrics;
-  std::unique_ptr<Control> control;
+  std::unique_ptr<control::Control> control;
 };
 
 }  // namespace tallyman

@@ -21,7 +21,7 @@ class SharedDatabase {
  public:
   virtual ~SharedDatabase() = default;
   // A server's own store. Must be destroyed before the database.
-  virtual std::unique_ptr<Store> Open() = 0;
+  virtual std::unique_ptr<store::Store> Open() = 0;
   // How many transactions wait now for a lock that another one holds.
   virtual int64_t Waiting() = 0;
   // How many other processes wait for such a lock; if that is not visible, how many have reached

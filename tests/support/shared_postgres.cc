@@ -24,10 +24,10 @@ class PostgresShared final : public SharedDatabase {
  public:
   explicit PostgresShared(Settings settings) : database_(WithoutDeadlocks(std::move(settings))) {}
 
-  std::unique_ptr<Store> Open() override {
-    PostgresStoreOptions options;
+  std::unique_ptr<store::Store> Open() override {
+    store::postgres::PostgresStoreOptions options;
     options.lock_timeout_ms = 10'000;
-    auto opened = PostgresStore::Open(database_.dsn(), options);
+    auto opened = store::postgres::PostgresStore::Open(database_.dsn(), options);
     EXPECT_TRUE(opened.has_value()) << (opened ? "" : opened.error().message);
     return *std::move(opened);
   }

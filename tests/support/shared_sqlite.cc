@@ -14,6 +14,8 @@
 namespace tallyman {
 namespace {
 
+using namespace tallyman::store::sqlite;
+
 namespace fs = std::filesystem;
 
 // Which threads have asked for the write lock and were not heard of since.
@@ -80,7 +82,7 @@ class SqliteDatabase final : public SharedDatabase {
     EXPECT_TRUE(migrated.has_value()) << (migrated ? "" : migrated.error().message);
   }
 
-  std::unique_ptr<Store> Open() override {
+  std::unique_ptr<store::Store> Open() override {
     SqliteStoreOptions options;
     // A race is no matter of power cuts, and waits as long as the test does.
     options.synchronous = SqliteSynchronous::kOff;

@@ -69,7 +69,7 @@ class TestLayout {
  private:
   std::string Name(const std::string& tag) const { return directory_.string() + ":" + tag; }
   static void Must(const std::vector<std::string>& arguments) {
-    auto result = RunTool(arguments);
+    auto result = agent::oci::RunTool(arguments);
     ASSERT_TRUE(result.has_value()) << result.error().message;
   }
 

@@ -9,7 +9,7 @@
 #include "agent/monitor/monitor.h"
 
 int main(int count, char** words) {
-  tallyman::MonitorOptions options;
+  tallyman::agent::monitor::MonitorOptions options;
   int i = 1;
   for (; i + 1 < count && std::string_view(words[i]) != "--"; i += 2) {
     const std::string_view name = words[i];
@@ -32,5 +32,5 @@ int main(int count, char** words) {
   }
   // Not the command's, until it is.
   if (options.lock >= 0) ::fcntl(options.lock, F_SETFD, FD_CLOEXEC);
-  return tallyman::RunMonitor(options);
+  return tallyman::agent::monitor::RunMonitor(options);
 }

@@ -23,7 +23,7 @@
 
 extern char** environ;
 
-namespace tallyman {
+namespace tallyman::agent::monitor {
 namespace {
 
 constexpr int kCannot = 100;
@@ -309,4 +309,4 @@ int RunMonitor(const MonitorOptions& options) {
   return 0;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::monitor

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-namespace tallyman {
+namespace tallyman::agent::monitor {
 
 struct MonitorOptions {
   std::string directory;
@@ -43,4 +43,4 @@ struct MonitorOptions {
 // that of the command, or 100 with a message on standard error.
 int RunMonitor(const MonitorOptions& options);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::monitor

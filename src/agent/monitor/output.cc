@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <ctime>
 
-namespace tallyman {
+namespace tallyman::agent::monitor {
 namespace {
 
 constexpr size_t kReadBytes = 64 << 10;
@@ -124,4 +124,4 @@ void Output::KeepPace(size_t bytes) {
   burst_bytes_ = 0;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::monitor

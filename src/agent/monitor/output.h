@@ -9,7 +9,7 @@
 
 #include "agent/monitor/ring.h"
 
-namespace tallyman {
+namespace tallyman::agent::monitor {
 
 class Output {
  public:
@@ -56,4 +56,4 @@ class Output {
   int64_t burst_began_ = 0;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::monitor

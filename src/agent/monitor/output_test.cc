@@ -7,7 +7,7 @@
 
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent::monitor {
 namespace {
 
 class OutputTest : public testing::Test {
@@ -57,4 +57,4 @@ TEST_F(OutputTest, ALineWithoutEndIsCut) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::monitor

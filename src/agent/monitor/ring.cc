@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace tallyman {
+namespace tallyman::agent::monitor {
 namespace {
 
 constexpr size_t kHeaderBytes = sizeof(RingHeader);
@@ -185,4 +185,4 @@ int AllocateRing(const std::string& directory, size_t segment_bytes) {
   return 0;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::monitor

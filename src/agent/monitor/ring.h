@@ -20,7 +20,7 @@
 #include <string>
 #include <string_view>
 
-namespace tallyman {
+namespace tallyman::agent::monitor {
 
 inline constexpr size_t kRingLineBytesMax = 16 << 10;
 inline constexpr uint64_t kRingMagic = 0x31474F4C4D594C54;  // "TLYMLOG1"
@@ -79,4 +79,4 @@ class RingWriter {
 // Creates the two files and allocates them. Returns 0 or the system's error number.
 int AllocateRing(const std::string& directory, size_t segment_bytes);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::monitor

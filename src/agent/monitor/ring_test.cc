@@ -10,7 +10,7 @@
 
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent::monitor {
 namespace {
 
 constexpr size_t kSegment = 64 << 10;
@@ -138,4 +138,4 @@ TEST_F(RingTest, RecordsAreReadBackwards) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::monitor

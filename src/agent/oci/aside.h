@@ -11,7 +11,7 @@
 #include "agent/oci/job.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // Destroying the job asks `work` to stop and waits for it, so `work` must check its stop token
 // often.
@@ -34,4 +34,4 @@ inline Error WorkStopped() {
                "it was stopped because nobody waits for its result");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -11,7 +11,7 @@
 #include "base/json_text.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -138,9 +138,7 @@ Result<InstalledNode> FromAnnotations(const json::object& annotations) {
                           .config_id = *config,
                           .image_id = *image,
                           .image_uri = text("image_uri"),
-                          .resources = {*cores, *memory, *disk},
-                          .health_command = {},
-                          .volume_names = {}};
+                          .resources = {*cores, *memory, *disk}};
   ASSIGN_OR_RETURN(installed.health_command, WordsOf(text("health")));
   ASSIGN_OR_RETURN(installed.volume_names, WordsOf(text("volumes")));
   if (std::string signal = text("stop_signal"); !signal.empty()) installed.stop_signal = signal;
@@ -230,4 +228,4 @@ std::string RenderNodeInfo(const NodeSpec& spec) {
   return out;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -16,7 +16,7 @@
 #include "agent/runtime.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // Where the parts of a node are on this host, and how its container is limited.
 struct BundlePlaces {
@@ -64,4 +64,4 @@ Result<InstalledNode> ReadInstalled(std::string_view config_json);
 // The content of /tallyman/node.json, for the node itself.
 std::string RenderNodeInfo(const NodeSpec& spec);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

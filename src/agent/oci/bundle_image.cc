@@ -9,7 +9,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -136,4 +136,4 @@ Result<std::vector<std::string>> PlanVolumes(json::object& config,
   return names;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // The user of a container's first process, who should own what it may write.
 struct DataOwner {
@@ -59,4 +59,4 @@ Result<std::vector<std::string>> PlanVolumes(boost::json::object& config,
                                              const std::filesystem::path& directory,
                                              const std::vector<std::string>& used);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -4,7 +4,7 @@
 
 #include <boost/json.hpp>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -216,7 +216,7 @@ TEST(ReadInstalled, SaysWhenAConfigIsDamagedOrNotOurs) {
 TEST(RenderNodeInfo, IsJsonOfWhatTheNodeMayKnow) {
   NodeSpec spec = Spec();
   spec.values = {{"a", "quote \" and \n"}, {"b", ""}};
-  spec.firewall_rules = {{.key = "p2p", .ips = {}, .ports = {30303}}};
+  spec.firewall_rules = {{.key = "p2p", .ports = {30303}}};
   json::value info = json::parse(RenderNodeInfo(spec));
   EXPECT_EQ(info.at("values").at("a"), "quote \" and \n");
   EXPECT_EQ(info.at("resources").at("cpu_cores").as_int64(), 4);
@@ -224,4 +224,4 @@ TEST(RenderNodeInfo, IsJsonOfWhatTheNodeMayKnow) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -13,7 +13,7 @@
 #include "agent/file.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 // Version 1's "no limit" for memory: the largest number of whole pages.
@@ -216,4 +216,4 @@ Status CheckCgroups(std::string_view parent, const std::vector<MountPoint>& moun
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -13,7 +13,7 @@
 #include "base/result.h"
 #include "model/resources.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // Where the files of a controller ("cpu", "memory") are for a process; `version` is 1 or 2.
 struct CgroupDirectory {
@@ -39,4 +39,4 @@ Status CheckCgroups(std::string_view parent);
 // The same, with the given mounted hierarchies.
 Status CheckCgroups(std::string_view parent, const std::vector<MountPoint>& mounts);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

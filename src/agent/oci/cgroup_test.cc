@@ -8,7 +8,7 @@
 
 #include "agent/file.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr std::string_view kVersion1Mounts =
@@ -145,4 +145,4 @@ TEST_F(CheckCgroupsTest, MakesTheGroupOfAllNodesOnARealKernel) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -9,7 +9,7 @@
 #include "agent/file.h"
 #include "agent/oci/testing_oci.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 using testing::HasSubstr;
@@ -192,4 +192,4 @@ TEST_F(ContainerLifeTest, AFailedHealthCommandSaysWhy) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -14,7 +14,7 @@
 #include "agent/oci/mounts.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain(10);
@@ -137,4 +137,4 @@ void KillInGroup(pid_t pid, const std::string& part) {
     ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -15,7 +15,7 @@
 #include "agent/oci/job.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 class ControlGroup {
  public:
@@ -48,4 +48,4 @@ class ControlGroup {
 // checked.
 void KillInGroup(pid_t pid, const std::string& part);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -47,4 +47,4 @@ void PlanEnvironment(json::array& environment, const NodeSpec& spec) {
   Set(environment, "TALLYMAN_NODE_NAME", spec.name);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

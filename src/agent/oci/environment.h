@@ -8,7 +8,7 @@
 
 #include "agent/runtime.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // The value network-id is NETWORK_ID.
 std::string VariableName(std::string_view key);
@@ -21,4 +21,4 @@ bool IsReservedVariable(std::string_view name);
 // `environment` has NAME=VALUE lines; a value replaces the image's variable of the same name.
 void PlanEnvironment(boost::json::array& environment, const NodeSpec& spec);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -4,7 +4,7 @@
 
 #include <boost/json.hpp>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -37,4 +37,4 @@ TEST(PlanEnvironment, NoValueDecidesWhichProgramsRunAndWhatIsLoadedIntoThem) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -8,7 +8,7 @@
 #include "agent/file.h"
 #include "agent/system_error.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 // Offsets in the superblock, which begins at byte 1024; all numbers are little-endian
@@ -53,4 +53,4 @@ Result<std::optional<Ext4State>> ReadExt4State(const std::filesystem::path& file
                             number(kErrorCount, 4) == 0};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

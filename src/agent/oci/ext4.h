@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct Ext4State {
   int64_t bytes = 0;  // the size of the file system, not of the file
@@ -18,4 +18,4 @@ struct Ext4State {
 // nullopt: there is no ext4 file system in it. INTERNAL FILE_NOT_READ.
 Result<std::optional<Ext4State>> ReadExt4State(const std::filesystem::path& file);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kShownBytesMax = 500;
@@ -38,4 +38,4 @@ std::string DescribeFailedProbe(const std::vector<std::string>& command,
                      said.empty() ? " and printed nothing" : ": " + said);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

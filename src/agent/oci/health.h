@@ -6,11 +6,11 @@
 
 #include "agent/oci/process.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // Pure. Says whether it failed, is missing in the image, or the image has no shell for it; with the
 // end of its output, valid UTF-8, a few hundred bytes.
 std::string DescribeFailedProbe(const std::vector<std::string>& command,
                                 const ProcessResult& result);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

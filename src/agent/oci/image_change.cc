@@ -7,7 +7,7 @@
 #include "agent/oci/image_volumes.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -103,4 +103,4 @@ Status CheckImageChange(std::string_view image_config, const NodeSpec& spec, con
           .With("data_user", ToText(*use.owner)));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -15,7 +15,7 @@
 #include "agent/runtime.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // What is known about a node's data.
 struct DataUse {
@@ -32,4 +32,4 @@ Status CheckImageChange(std::string_view image_config, const NodeSpec& spec, con
 // Whether the image or the node permits changing the owner of the data to `to`.
 bool MayChown(const boost::json::object& image_config, const NodeSpec& spec, const DataOwner& to);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kSaidBytesMax = 300;
@@ -212,4 +212,4 @@ Error StartFailed(const Error& cause) {
                   message.substr(at + kSign.size())));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

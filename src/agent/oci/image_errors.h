@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // The essence of a tool's output: its last message without time stamps, quotes and traces, cut to
 // 300 bytes.
@@ -36,4 +36,4 @@ Error UnpackFailed(const std::string& uri, const Error& cause);
 // missing or not executable; all others are unchanged.
 Error StartFailed(const Error& cause);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 Error ToolSaid(const std::string& text) {
@@ -85,4 +85,4 @@ TEST(StartFailed, SaysWhichCommandIsMissing) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -11,7 +11,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -248,4 +248,4 @@ std::string RenderRuntimeConfig(const ImageFacts& facts, const ContainerUser& us
   return json::serialize(config);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

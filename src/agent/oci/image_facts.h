@@ -15,7 +15,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // docker's HEALTHCHECK.
 struct ImageHealth {
@@ -74,4 +74,4 @@ inline constexpr std::string_view kHealthAnnotation = "tallyman.image_health";
 
 Error ImageNotSupported(std::string message);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -10,7 +10,7 @@
 #include "base/digest.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -113,4 +113,4 @@ Status WriteLayout(const std::filesystem::path& layout, const ImageFacts& facts,
   return WriteFileAtomically(layout / "oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -15,7 +15,7 @@
 #include "agent/oci/layer_scan.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct ImageManifest {
   std::string config;               // hexadecimal digest, also the name of its file
@@ -37,4 +37,4 @@ struct UnpackedLayer {
 Status WriteLayout(const std::filesystem::path& layout, const ImageFacts& facts,
                    const std::vector<UnpackedLayer>& layers);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

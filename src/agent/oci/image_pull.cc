@@ -21,7 +21,7 @@
 #include "base/digest.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kManifestBytesMax = 8 << 20;
@@ -334,4 +334,4 @@ Result<ImageRecord> ReadImageRecord(const std::filesystem::path& place) {
                      .bytes = bytes->as_int64()};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -16,7 +16,7 @@
 #include "agent/oci/registry_options.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct PullLimits {
   size_t layers_max = 500;
@@ -63,4 +63,4 @@ Job<void> PullImage(PullRequest request);
 // The record of the image in `place`; NOT_FOUND FILE_MISSING; DATA_LOSS IMAGE_UNREADABLE.
 Result<ImageRecord> ReadImageRecord(const std::filesystem::path& place);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

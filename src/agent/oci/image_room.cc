@@ -15,7 +15,7 @@
 #include "base/bytes.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr std::chrono::minutes kLockPatience(10);
@@ -113,4 +113,4 @@ Job<std::string> ImageRoom::OpenAlone() {
   co_return life;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -15,7 +15,7 @@
 #include "agent/oci/job.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 class ImageRoom {
  public:
@@ -48,4 +48,4 @@ class ImageRoom {
   std::string life_;  // empty: not opened by this process yet
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -7,7 +7,7 @@
 
 #include "agent/oci/testing_oci.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr int64_t kBytes = 32 * kMebi;
@@ -96,4 +96,4 @@ TEST(ImageRoomDefault, IsAShareOfTheDiskWithBounds) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -8,7 +8,7 @@
 #include "agent/oci/aside.h"
 #include "agent/oci/tree_sum.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kChecksAtOnce = 2;
@@ -212,4 +212,4 @@ Status ImageStore::DropAllExcept(const std::set<ImageId>& kept) {
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

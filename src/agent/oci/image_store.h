@@ -27,7 +27,7 @@
 #include "base/result.h"
 #include "model/ids.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct ImageStoreOptions {
   std::filesystem::path directory;
@@ -81,4 +81,4 @@ class ImageStore {
   uint64_t arrivals_ = 0;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

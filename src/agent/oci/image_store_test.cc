@@ -15,7 +15,7 @@
 #include "tests/support/test_registry.h"
 #include "tests/support/wait.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 class ImageStoreTest : public testing::Test {
@@ -265,4 +265,4 @@ TEST_F(ImageStoreTest, AnImageBeyondItsBoundsIsRefusedBeforeItIsUnpacked) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

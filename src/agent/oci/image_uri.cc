@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kUriBytesMax = 1000;
@@ -55,4 +55,4 @@ std::string SourceOf(const ImageUri& uri) {
   return (has_tag ? uri.name.substr(0, colon) : uri.name) + "@" + uri.digest;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct ImageUri {
   std::string name;    // without the digest
@@ -20,4 +20,4 @@ std::optional<ImageUri> SplitImageUri(std::string_view uri);
 // verifies; a tag beside it is for people.
 std::string SourceOf(const ImageUri& uri);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

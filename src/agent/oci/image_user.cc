@@ -10,7 +10,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr int64_t kIdMax = (int64_t{1} << 31) - 1;
@@ -114,4 +114,4 @@ Result<ContainerUser> ResolveUser(const std::string& user, const std::filesystem
   return found;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

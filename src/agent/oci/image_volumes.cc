@@ -7,7 +7,7 @@
 #include "agent/oci/image_facts.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kVolumesMax = 32;
@@ -107,4 +107,4 @@ std::optional<std::string> VolumePathOf(std::string_view name) {
   return path;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

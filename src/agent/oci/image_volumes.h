@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // An absolute path without "//", "." and "..", cleaned as docker does; "" is "/".
 std::string CleanPath(std::string_view path);
@@ -27,4 +27,4 @@ std::string VolumeNameOf(std::string_view path);
 // The inverse. nullopt: not such a name.
 std::optional<std::string> VolumePathOf(std::string_view name);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -12,7 +12,7 @@
 #include "agent/oci/seccomp.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -227,4 +227,4 @@ Result<IsolatedConfig> Isolate(std::string_view config_json, const NodePlaces& p
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -12,7 +12,7 @@
 #include "agent/oci/user_ranges.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // The host's totals of which nodes get a share.
 struct HostBounds {
@@ -41,4 +41,4 @@ struct IsolatedConfig {
 Result<IsolatedConfig> Isolate(std::string_view config_json, const NodePlaces& places,
                                const HostBounds& host, std::optional<UserRange> users = {});
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -8,7 +8,7 @@
 #include "agent/oci/bundle.h"
 #include "agent/oci/seccomp.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -162,8 +162,8 @@ TEST(TasksMax, IsAShareByCoresOfWhatTheHostCanNumber) {
   EXPECT_EQ(TasksMax(8, Host()), 24'576);
   // More cores than the host has are all of them; what is very little is too little to run.
   EXPECT_EQ(TasksMax(100, Host()), 24'576);
-  EXPECT_EQ(TasksMax(1, {.cpu_cores = 256, .tasks_max = 32'768, .machine = {}}), 512);
-  EXPECT_EQ(TasksMax(1, {.cpu_cores = 1, .tasks_max = 400, .machine = {}}), 300);
+  EXPECT_EQ(TasksMax(1, {.cpu_cores = 256, .tasks_max = 32'768}), 512);
+  EXPECT_EQ(TasksMax(1, {.cpu_cores = 1, .tasks_max = 400}), 300);
 }
 
 TEST(ReadHostBounds, FindsThoseOfThisHost) {
@@ -220,4 +220,4 @@ TEST(SeccompProfile, IsForTheKindOfTheHost) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -25,7 +25,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // The condition for which a job waits.
 class Awaited {
@@ -146,7 +146,7 @@ inline auto Pause(std::chrono::milliseconds how_long) {
   return Await([until] { return std::chrono::steady_clock::now() >= until; });
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci
 
 // RETURN_IF_ERROR and ASSIGN_OR_RETURN of coroutines.
 #define CO_RETURN_IF_ERROR(expr)                                                  \

@@ -8,7 +8,7 @@
 #include "agent/oci/process.h"
 #include "tests/support/wait.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 Job<int> Twice(int value, bool& open) {
@@ -87,4 +87,4 @@ TEST(JobTest, APauseEndsByItself) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

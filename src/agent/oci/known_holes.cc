@@ -8,7 +8,7 @@
 #include "agent/oci/process.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 // Major, minor and patch.
@@ -122,4 +122,4 @@ std::vector<std::string> FindKnownHoles() {
   return found;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

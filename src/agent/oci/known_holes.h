@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // Pure. One sentence for a person that names each vulnerability and the way out; empty: none is
 // known. `version` is the output of `tool --version`. A vulnerability that `changelog` names counts
@@ -16,4 +16,4 @@ std::string DescribeHoles(std::string_view tool, std::string_view version,
 // One sentence for each tool of this host that has known vulnerabilities.
 std::vector<std::string> FindKnownHoles();
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

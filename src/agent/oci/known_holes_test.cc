@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 bool Has(std::string_view version, std::string_view hole, std::string_view changelog = "") {
@@ -48,4 +48,4 @@ TEST(FindKnownHoles, ReadsWhatIsInstalledHere) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -16,7 +16,7 @@
 #include "agent/system_error.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kBlock = 512;
@@ -238,4 +238,4 @@ Result<LayerSize> CountLayer(const std::filesystem::path& blob, LayerForm form,
   return Counter(reader, bounds, stop).Count();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 enum class LayerForm { kTar, kGzip, kZstd, kUnknown };
 
@@ -28,4 +28,4 @@ struct LayerSize {
 Result<LayerSize> CountLayer(const std::filesystem::path& blob, LayerForm form,
                              const LayerSize& bounds, const std::stop_token& stop);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -8,7 +8,7 @@
 
 #include "agent/system_error.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 // Another process may take the free device between the two calls.
@@ -27,7 +27,7 @@ Error Unavailable(std::string_view what) {
 Result<std::optional<LoopDevice>> TryAttach(int control, int file) {
   int number = ::ioctl(control, LOOP_CTL_GET_FREE);
   if (number < 0) return Fail(Unavailable("asking for a free loop device"));
-  LoopDevice loop{.path = fmt::format("/dev/loop{}", number), .device = {}};
+  LoopDevice loop{.path = fmt::format("/dev/loop{}", number)};
   loop.device = FileDescriptor(::open(loop.path.c_str(), O_RDWR | O_CLOEXEC));
   if (!loop.device.is_open()) return Fail(Unavailable("opening " + loop.path));
   loop_config config{};
@@ -49,7 +49,7 @@ Result<std::optional<LoopDevice>> FindLoop(const std::filesystem::path& file) {
     // A device that is not attached has no such directory; opening it would be harmless but slow.
     if (!name.starts_with("loop") || !std::filesystem::exists(entry.path() / "loop", error))
       continue;
-    LoopDevice loop{.path = "/dev/" + name, .device = {}};
+    LoopDevice loop{.path = "/dev/" + name};
     loop.device = FileDescriptor(::open(loop.path.c_str(), O_RDWR | O_CLOEXEC));
     loop_info64 info{};
     if (!loop.device.is_open() || ::ioctl(loop.device.get(), LOOP_GET_STATUS64, &info) != 0)
@@ -83,4 +83,4 @@ Status RefreshLoopSize(const LoopDevice& device) {
   return Fail(SystemError("LOOP_NOT_RESIZED", device.path));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

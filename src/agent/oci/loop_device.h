@@ -12,7 +12,7 @@
 #include "agent/file.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // An open loop device. The kernel detaches it when the last user (this object, a mount) is gone.
 struct LoopDevice {
@@ -28,4 +28,4 @@ Result<std::optional<LoopDevice>> FindLoop(const std::filesystem::path& file);
 // Makes the device use its file's new size.
 Status RefreshLoopSize(const LoopDevice& device);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

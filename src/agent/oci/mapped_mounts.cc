@@ -19,7 +19,7 @@
 #include "agent/oci/mounts.h"
 #include "agent/system_error.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 std::string Because(const std::string& what, int error = errno) {
@@ -174,4 +174,4 @@ Error UserNamespacesUnavailable(std::string missing) {
       .With("missing", missing);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -14,7 +14,7 @@
 #include "agent/oci/user_ranges.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // The image, the node's disk, the root file system of both, and a read-only copy of /sys, which
 // nobody can mount in a user namespace on the host's network. `layer` is what places.layers() has
@@ -30,4 +30,4 @@ Job<void> UnmountRoot(NodePlaces places, std::chrono::milliseconds patience);
 // The host cannot do it: what is missing, and the way out.
 Error UserNamespacesUnavailable(std::string missing);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -15,7 +15,7 @@
 #include "agent/system_error.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kMountInfoBytesMax = 16 << 20;
@@ -141,7 +141,7 @@ std::vector<OtherMount> FindOtherMounts(const std::string& source) {
     if (!pid) continue;
     const std::string names = std::filesystem::read_symlink(process / "ns" / "mnt", error).string();
     if (error || !seen.insert(names).second) continue;
-    OtherMount other{.pid = static_cast<pid_t>(*pid), .process_name = {}, .paths = {}};
+    OtherMount other{.pid = static_cast<pid_t>(*pid)};
     auto text = ReadFile(process / "mountinfo", kMountInfoBytesMax);
     for (MountPoint& mount : ParseMountInfo(text.value_or(""))) {
       // An overlay holds the file systems of its layers.
@@ -186,4 +186,4 @@ bool UnmountThere(const OtherMount& other) {
   return child > 0 && status == 0;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -15,7 +15,7 @@
 #include "agent/oci/job.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct MountPoint {
   std::string root;  // which part of the file system is seen here
@@ -69,4 +69,4 @@ std::string DescribeOtherMounts(const std::vector<OtherMount>& others);
 // unmounted.
 bool UnmountThere(const OtherMount& other);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

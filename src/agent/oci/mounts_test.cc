@@ -10,7 +10,7 @@
 #include "agent/oci/process.h"
 #include "agent/oci/testing_oci.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 TEST(MountJob, WaitsUntilTheDeviceIsFree) {
@@ -47,4 +47,4 @@ TEST(MountJob, WaitsUntilTheDeviceIsFree) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -9,7 +9,7 @@
 #include "agent/file.h"
 #include "agent/system_error.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 // Concurrent readers see whole lines: the new text is written in one piece, with empty lines over
@@ -63,4 +63,4 @@ void RenewResolvConf(const std::filesystem::path& info, const std::filesystem::p
   if (auto resolvers = HostsResolvConf(resolv_conf)) std::ignore = RewriteInPlace(copy, *resolvers);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

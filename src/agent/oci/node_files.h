@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // localhost, and the node's own name at the loopback address that Debian uses for it.
 std::string RenderHosts(std::string_view host_name);
@@ -27,4 +27,4 @@ Status WriteNodeFiles(const std::filesystem::path& info, std::string_view host_n
 void RenewResolvConf(const std::filesystem::path& info,
                      const std::filesystem::path& resolv_conf = "/etc/resolv.conf");
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -9,7 +9,7 @@
 #include "agent/file.h"
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 class NodeFilesTest : public testing::Test {
@@ -72,4 +72,4 @@ TEST_F(NodeFilesTest, ANodeThatHasNoCopyIsLeftAlone) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -11,7 +11,7 @@
 #include "agent/system_error.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain(20);
@@ -81,4 +81,4 @@ Job<FileDescriptor> SeizeNodeJob(std::filesystem::path path) {
   co_return std::move(lock);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

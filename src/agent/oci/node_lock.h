@@ -8,11 +8,11 @@
 #include "agent/file.h"
 #include "agent/oci/job.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // UNAVAILABLE NODE_BUSY after `patience`.
 Job<FileDescriptor> LockNodeJob(std::filesystem::path lock, std::chrono::milliseconds patience);
 // The same, but kills the processes that hold it.
 Job<FileDescriptor> SeizeNodeJob(std::filesystem::path lock);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -11,7 +11,7 @@
 #include "agent/system_error.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kPartBytesMax = 1 << 20;
@@ -27,17 +27,17 @@ struct Segment {
   uint64_t end() const { return start + used; }
 };
 
-std::optional<RingHeader> ReadHeader(int fd) {
-  RingHeader header;
+std::optional<monitor::RingHeader> ReadHeader(int fd) {
+  monitor::RingHeader header;
   const bool whole =
       ::pread(fd, &header, sizeof(header), 0) == static_cast<ssize_t>(sizeof(header));
-  return whole && header.magic == kRingMagic ? std::optional(header) : std::nullopt;
+  return whole && header.magic == monitor::kRingMagic ? std::optional(header) : std::nullopt;
 }
 
 // The older one first.
 std::vector<Segment> OpenSegments(const std::filesystem::path& directory) {
   std::vector<Segment> segments;
-  for (const char* name : kRingSegments) {
+  for (const char* name : monitor::kRingSegments) {
     Segment segment;
     segment.file =
         FileDescriptor(::open((directory / name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -56,14 +56,14 @@ std::vector<Segment> OpenSegments(const std::filesystem::path& directory) {
 std::optional<std::string> ReadRecords(const Segment& segment, uint64_t at, uint64_t bytes) {
   std::string records(std::min<uint64_t>(bytes, segment.end() - at), '\0');
   const ssize_t got = ::pread(segment.file.get(), records.data(), records.size(),
-                              static_cast<off_t>(sizeof(RingHeader) + at - segment.start));
+                              static_cast<off_t>(sizeof(monitor::RingHeader) + at - segment.start));
   records.resize(got > 0 ? static_cast<size_t>(got) : 0);
   auto header = ReadHeader(segment.file.get());
   if (!header || header->start != segment.start) return std::nullopt;
   return records;
 }
 
-NodeLogLine LineOf(const RingRecord& record) {
+NodeLogLine LineOf(const monitor::RingRecord& record) {
   return {.at = Time(std::chrono::microseconds(record.at)),
           .is_error = record.is_error,
           .text = ValidUtf8(record.text)};
@@ -88,9 +88,9 @@ bool ReadPart(const std::filesystem::path& directory, uint64_t from, size_t line
       auto records = ReadRecords(segment, at, kPartBytesMax);
       if (!records) return false;
       size_t done = 0;
-      RingRecord record;
+      monitor::RingRecord record;
       while (part.lines.size() < lines_max && bytes < kPartBytesMax &&
-             ReadRingRecord(*records, done, record)) {
+             monitor::ReadRingRecord(*records, done, record)) {
         part.lines.push_back(LineOf(record));
         bytes += record.bytes;
         done += record.bytes;
@@ -116,7 +116,7 @@ std::optional<uint64_t> TailBytes(const Segment& segment, int64_t& lines) {
     if (!records) return std::nullopt;
     size_t end = records->size();
     for (size_t length = 1; lines > 0 && length > 0;) {
-      length = RingRecordBefore(*records, end);
+      length = monitor::RingRecordBefore(*records, end);
       end -= length;
       if (length > 0) --lines;
     }
@@ -157,4 +157,4 @@ Result<LogPosition> FindNodeLogTail(const std::filesystem::path& directory, int6
                     "the node prints faster than its log can be read: ask for fewer lines"));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

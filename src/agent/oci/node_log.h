@@ -9,7 +9,7 @@
 #include "agent/runtime.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // The next lines after `from`, at most `lines_max` and about a megabyte of them; none if there is
 // no ring.
@@ -18,4 +18,4 @@ Result<LogPart> ReadNodeLog(const std::filesystem::path& directory, const LogPos
 // The position at which the last `lines` lines begin.
 Result<LogPosition> FindNodeLogTail(const std::filesystem::path& directory, int64_t lines);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -8,7 +8,7 @@
 #include "agent/monitor/ring.h"
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr size_t kSegment = 64 << 10;
@@ -28,7 +28,7 @@ class NodeLogTest : public testing::Test {
   LogPosition Tail(int64_t lines) { return FindNodeLogTail(dir_.path(), lines).value(); }
 
   TempDir dir_;
-  RingWriter ring_;
+  monitor::RingWriter ring_;
 };
 
 TEST_F(NodeLogTest, GoesOnWhereItWasLeft) {
@@ -117,4 +117,4 @@ TEST_F(NodeLogTest, IsReadWhileTheRingGoesRound) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -5,7 +5,7 @@
 
 #include "model/ids.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct NodePlaces {
   NodePlaces(const std::filesystem::path& data, const std::filesystem::path& boot, const NodeId& id)
@@ -47,4 +47,4 @@ struct NodePlaces {
   std::filesystem::path mapped;  // what it sees with a user namespace: mapped_mounts.h
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

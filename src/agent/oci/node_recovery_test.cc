@@ -11,7 +11,7 @@
 #include "agent/oci/node_lock.h"
 #include "agent/oci/testing_oci.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 using std::chrono::milliseconds;
@@ -210,4 +210,4 @@ TEST_F(NodeRecoveryTest, AnotherCallEndsTheOneUnderWay) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -25,7 +25,7 @@
 #include "agent/system_error.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr std::chrono::minutes kLockPatience(10);
@@ -136,7 +136,8 @@ Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> unbroken) {
   const std::filesystem::path needed[] = {places.disk, places.root, places.bundle, places.output,
                                           places.info / "jobs"};
   for (const auto& path : needed) CO_RETURN_IF_ERROR(MakeDirectories(path));
-  if (int error = AllocateRing(places.output.string(), static_cast<size_t>(options_.log_bytes / 2));
+  if (int error = monitor::AllocateRing(places.output.string(),
+                                        static_cast<size_t>(options_.log_bytes / 2));
       error != 0)
     co_return Fail(SystemError(error == ENOSPC ? "HOST_DISK_FULL" : "FILE_NOT_WRITTEN",
                                "reserving space for the node's output in " + places.output.string(),
@@ -328,4 +329,4 @@ Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
   co_return report;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -18,7 +18,7 @@
 #include "agent/oci/volume.h"
 #include "agent/runtime.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 class NodeSteps {
  public:
@@ -62,4 +62,4 @@ class NodeSteps {
   UserRanges user_ranges_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

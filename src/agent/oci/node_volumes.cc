@@ -13,7 +13,7 @@
 #include "agent/system_error.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 // Enough for disks of many terabytes and millions of files.
@@ -197,4 +197,4 @@ Job<void> HandOver(std::filesystem::path disk, std::optional<DataOwner> now, Dat
   co_return WriteHandover(disk, handover);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

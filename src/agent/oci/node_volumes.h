@@ -12,7 +12,7 @@
 #include "agent/oci/job.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct VolumesToMake {
   std::filesystem::path disk;        // the node's, mounted
@@ -55,4 +55,4 @@ Result<std::optional<Handover>> ReadHandover(const std::filesystem::path& disk);
 Job<void> HandOver(std::filesystem::path disk, std::optional<DataOwner> now, DataOwner to,
                    int lock);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

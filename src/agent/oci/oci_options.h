@@ -9,7 +9,7 @@
 
 #include "agent/oci/registry_options.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct OciRuntimeOptions {
   std::filesystem::path data_directory;  // absolute
@@ -40,4 +40,4 @@ struct OciRuntimeOptions {
 // The directory of this boot for a data directory.
 std::filesystem::path BootDirectory(const OciRuntimeOptions& options);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

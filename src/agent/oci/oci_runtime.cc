@@ -20,7 +20,7 @@
 #include "base/digest.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 using std::chrono::milliseconds;
@@ -111,7 +111,7 @@ milliseconds LookAgainAfter(std::chrono::steady_clock::duration so_far) {
 }
 
 HealthReport NotRunning(const std::optional<ReportedEnd>& end) {
-  HealthReport report{.health = NodeHealth::kNotRunning, .message = {}, .end = end};
+  HealthReport report{.health = NodeHealth::kNotRunning, .end = end};
   report.message = end ? DescribeEnd(*end) : "how its container ended is not known";
   return report;
 }
@@ -387,4 +387,4 @@ Result<LogPosition> OciRuntime::FindLogTail(const NodeId& node_id, int64_t lines
   return FindNodeLogTail(steps_.PlacesOf(node_id).output, lines);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

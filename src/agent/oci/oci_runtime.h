@@ -33,7 +33,7 @@
 #include "agent/oci/runc.h"
 #include "agent/runtime.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // Thread-safe as Runtime says.
 class OciRuntime final : public Runtime {
@@ -96,4 +96,4 @@ class OciRuntime final : public Runtime {
   std::map<NodeId, std::shared_ptr<Work>> works_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

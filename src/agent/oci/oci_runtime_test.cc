@@ -12,7 +12,7 @@
 #include "agent/oci/testing_oci.h"
 #include "tests/support/test_registry.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 TEST_F(OciRuntimeTest, TheKernelEnforcesWhatTheConfigAsksFor) {
@@ -366,4 +366,4 @@ TEST_F(OciRuntimeTest, ADataDirectoryThatCannotBeQuotedIsRefused) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -16,7 +16,7 @@
 #include "agent/system_error.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 using Steady = std::chrono::steady_clock;
@@ -265,4 +265,4 @@ Result<std::string> RunTool(const std::vector<std::string>& arguments,
   return std::move(result.out);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -13,7 +13,7 @@
 #include "agent/oci/job.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct ProcessOptions {
   std::chrono::milliseconds timeout = std::chrono::seconds(60);
@@ -94,4 +94,4 @@ Result<std::string> RunTool(const std::vector<std::string>& arguments,
 // Makes TOOL_FAILED, for callers that handle some statuses themselves.
 Error ToolFailed(const std::vector<std::string>& arguments, const ProcessResult& result);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

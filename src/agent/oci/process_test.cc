@@ -12,7 +12,7 @@
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 using std::chrono::milliseconds;
@@ -137,4 +137,4 @@ TEST(RunProcess, HandsAFileOnForLeftBehindProcessesToWriteTo) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 struct RegistryOptions {
   // Credentials, as "skopeo login --authfile" writes them; empty: none.
@@ -34,4 +34,4 @@ inline bool IsPlainHttp(const RegistryOptions& options, std::string_view uri) {
   return options.all_plain_http || options.plain_http.contains(std::string(RegistryOf(uri)));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -10,7 +10,7 @@
 
 #include "agent/system_error.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr std::string_view kMark = ".removed-";
@@ -63,4 +63,4 @@ void Remover::Run(const std::stop_token& stop) {
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

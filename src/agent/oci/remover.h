@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 class Remover {
  public:
@@ -37,4 +37,4 @@ class Remover {
   std::jthread thread_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -15,7 +15,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -112,8 +112,7 @@ Result<Runc::Record> Runc::ReadRecord(const std::string& text) const {
       object == nullptr ? nullptr : object->if_contains("init_process_start");
   if (pid == nullptr || started == nullptr || !pid->is_int64() || !started->is_int64())
     return Fail(Unreadable(text.empty() ? "it is empty" : "it is not what runc writes"));
-  Record record{.first = {static_cast<pid_t>(pid->as_int64()), started->as_int64()},
-                .made_from = {}};
+  Record record{.first = {static_cast<pid_t>(pid->as_int64()), started->as_int64()}};
   // The annotations are labels there, each KEY=VALUE.
   json::object annotations;
   const json::value* labels = parsed.find_pointer("/config/labels", error);
@@ -135,7 +134,7 @@ Result<std::optional<Container>> Runc::Find(const NodeId& id, const NodePlaces& 
   struct stat info{};
   if (::stat((directory / "state.json").c_str(), &info) != 0) return std::nullopt;
   const int64_t changed = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
-  Container container{.node_id = id, .first = {}, .running = false, .made_from = {}};
+  Container container{.node_id = id, .running = false};
   {
     std::lock_guard lock(mutex_);
     auto known = cache_.find(id);
@@ -295,7 +294,7 @@ Job<ProcessResult> Runc::Exec(NodeId id, std::vector<std::string> command,
 
 Status TakeOverRecords(const std::filesystem::path& old_root, const std::filesystem::path& root) {
   if (!Exists(old_root)) return {};
-  const Runc old({.root = old_root, .cgroup_parent = {}, .monitor_program = {}});
+  const Runc old({.root = old_root});
   for (const NodeId& id : old.List()) {
     auto container = old.Find(id, NodePlaces(old_root, old_root, id));
     if (!container || !*container || !(*container)->running || Exists(root / id.ToString()))
@@ -311,4 +310,4 @@ Status TakeOverRecords(const std::filesystem::path& old_root, const std::filesys
   return RemoveTree(old_root);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -26,7 +26,7 @@
 #include "base/result.h"
 #include "model/ids.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // A process and its start time in the kernel's measure, because a pid may be reused later.
 struct ProcessMark {
@@ -109,4 +109,4 @@ class Runc {
   mutable std::map<NodeId, Cached> cache_;  // records are written once and read often
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -152,4 +152,4 @@ json::object SeccompProfile(std::string_view machine) {
           {"syscalls", std::move(calls)}};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -5,11 +5,11 @@
 #include <boost/json/fwd.hpp>
 #include <string_view>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // linux.seccomp of a config.json. `machine` is the host's machine name from uname(2): 64-bit and
 // 32-bit programs are known for "x86_64" (x32 is neither) and "aarch64"; elsewhere only those of
 // the host's own kind.
 boost::json::object SeccompProfile(std::string_view machine);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -7,7 +7,7 @@
 
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 // Numbered as in a container: this process's C library reserves the first real-time signals and
@@ -41,4 +41,4 @@ std::optional<int> ParseSignal(std::string_view text) {
   return std::nullopt;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

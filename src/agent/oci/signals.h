@@ -4,10 +4,10 @@
 #include <optional>
 #include <string_view>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // "TERM", "SIGTERM", "15", "RTMIN+3", "SIGRTMAX-2", in either case. nullopt: there is no such
 // signal.
 std::optional<int> ParseSignal(std::string_view text);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -4,7 +4,7 @@
 
 #include <csignal>
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 TEST(ParseSignal, KnowsNamesNumbersAndRealTimeSignals) {
@@ -25,4 +25,4 @@ TEST(ParseSignal, KnowsWhatIsNone) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

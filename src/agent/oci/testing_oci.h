@@ -40,7 +40,7 @@
     EXPECT_TRUE(done_.has_value()) << done_.error().message; \
   } while (false)
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 inline constexpr Resources kSmall{
     .cpu_cores = 1, .memory_bytes = 64 * kMebi, .disk_bytes = 32 * kMebi};
@@ -226,4 +226,4 @@ class OciRuntimeTest : public testing::Test {
   std::unique_ptr<OciRuntime> runtime_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

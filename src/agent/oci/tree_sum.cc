@@ -20,7 +20,7 @@
 #include "agent/system_error.h"
 #include "base/bytes.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 class Sum {
@@ -118,4 +118,4 @@ Result<std::string> SumOfTree(const std::filesystem::path& root, const std::stop
   return sum.Hex();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

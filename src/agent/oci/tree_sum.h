@@ -10,9 +10,9 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // 64 hexadecimal digits. Times do not count. INTERNAL FILE_NOT_READ; CANCELED.
 Result<std::string> SumOfTree(const std::filesystem::path& root, const std::stop_token& stop);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

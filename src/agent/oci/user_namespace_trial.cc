@@ -17,7 +17,7 @@
 #include "agent/oci/volume.h"
 #include "base/bytes.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -126,4 +126,4 @@ Status TryUserNamespaces(const OciRuntimeOptions& options) {
                                         tried.error().message));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

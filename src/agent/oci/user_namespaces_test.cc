@@ -10,7 +10,7 @@
 #include "agent/oci/testing_oci.h"
 #include "agent/oci/user_ranges.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 // Who owns a file, as the host sees it.
@@ -254,4 +254,4 @@ TEST_F(UserNamespacesTest, TheAgentSaysWhatAHostIsMissing) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -17,7 +17,7 @@
 #include "base/checked.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 namespace json = boost::json;
@@ -128,4 +128,4 @@ Status CheckOwnersFit(const std::filesystem::path& tree, const std::string& whos
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

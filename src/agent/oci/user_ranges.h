@@ -18,7 +18,7 @@
 #include "base/result.h"
 #include "model/ids.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 inline constexpr uint32_t kUserRangeIds = 65'536;
 
@@ -64,4 +64,4 @@ Status CheckUserFits(std::string_view image_config, const std::string& whose);
 Status CheckOwnersFit(const std::filesystem::path& tree, const std::string& whose,
                       const std::stop_token& stop);
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -10,7 +10,7 @@
 #include "base/system.h"
 #include "tests/support/temp_dir.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 class UserRangesTest : public testing::Test {
@@ -102,4 +102,4 @@ TEST(CheckOwnersFit, NamesTheFileAndItsOwner) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -18,7 +18,7 @@
 #include "agent/system_error.h"
 #include "base/checked.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 constexpr int64_t kBlockBytes = 4096;
@@ -101,8 +101,7 @@ std::optional<VolumeState> Volume::Look(const std::vector<MountPoint>& mounts) c
   const auto block = static_cast<int64_t>(info.f_frsize);
   // Mounted with minixdf, the file system reports its full size: all blocks, including metadata.
   VolumeState state{.bytes = static_cast<int64_t>(info.f_blocks) * block,
-                    .used_bytes = static_cast<int64_t>(info.f_blocks - info.f_bfree) * block,
-                    .problem = {}};
+                    .used_bytes = static_cast<int64_t>(info.f_blocks - info.f_bfree) * block};
   if (auto file = Bytes(); file && *file / kBlockBytes * kBlockBytes == state.bytes)
     state.bytes = *file;
   // Kernels since 6.14 use another word after an error.
@@ -309,7 +308,7 @@ Job<void> Volume::Mount() {
   co_return Status();
 }
 
-Status Volume::Unmount() { return tallyman::Unmount(mount_point_); }
+Status Volume::Unmount() { return oci::Unmount(mount_point_); }
 
 Job<void> Volume::SyncAndUnmount() {
   CO_ASSIGN_OR_RETURN(bool mounted, IsMounted(mount_point_));
@@ -322,4 +321,4 @@ Job<void> Volume::SyncAndUnmount() {
   co_return co_await UnmountJob(mount_point_, kBusyPatience);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -25,7 +25,7 @@
 #include "agent/oci/process.h"
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // How long writing out a file system may take.
 inline constexpr std::chrono::minutes kSyncTimeout(60);
@@ -103,4 +103,4 @@ class Volume {
   VolumeOptions options_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -13,7 +13,7 @@
 #include "agent/oci/volume.h"
 #include "agent/system_error.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 // What is allocated at once, between two looks at anything else.
@@ -109,4 +109,4 @@ void Volume::GiveBack(int64_t bytes) const {
   if (loop && *loop) (void)RefreshLoopSize(**loop);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

@@ -13,7 +13,7 @@
 #include "agent/oci/loop_device.h"
 #include "agent/oci/testing_oci.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 namespace {
 
 using testing::HasSubstr;
@@ -227,4 +227,4 @@ TEST_F(VolumeTest, WhoHoldsABusyDiskIsNamed) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

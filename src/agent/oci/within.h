@@ -11,7 +11,7 @@
 
 #include "agent/file.h"
 
-namespace tallyman {
+namespace tallyman::agent::oci {
 
 // Like open() for a process whose root is `root`; on failure the result is not open, and errno is
 // set. `flags` besides O_CLOEXEC; `path` with or without a slash in front.
@@ -25,4 +25,4 @@ inline FileDescriptor OpenWithin(const std::filesystem::path& root, const std::s
       static_cast<int>(::syscall(SYS_openat2, directory.get(), path.c_str(), &how, sizeof how)));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::agent::oci

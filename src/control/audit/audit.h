@@ -8,7 +8,7 @@
 #include "planner/audit.h"
 #include "planner/machine.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 struct AuditRequest {
   std::vector<std::string> hosts;  // empty: all
@@ -36,7 +36,7 @@ struct AuditAnswer {
 };
 
 // Reads one consistent state of the database in bounded memory; changes nothing.
-Result<AuditAnswer> RunAudit(const Authorized& by, ReadTx& tx, const AuditRequest& request);
+Result<AuditAnswer> RunAudit(const Authorized& by, store::ReadTx& tx, const AuditRequest& request);
 
 struct RepairRequest {
   std::vector<std::string> hosts;  // empty: all that are wrong
@@ -53,7 +53,7 @@ struct RepairAnswer {
   int64_t hosts = 0;
   // What is wrong on machines, which no repair of the books mends: each says what does.
   std::vector<MachineFinding> machine;
-  std::vector<Warning> warnings;
+  std::vector<planner::Warning> warnings;
   std::string plan_token;
   bool applied = false;
 
@@ -62,11 +62,11 @@ struct RepairAnswer {
 };
 
 // The machines' side of an audit of these hosts; empty: all. At most `findings_max` are listed.
-Result<MachineAnswer> CompareMachines(ReadTx& tx, const Actor& actor,
+Result<MachineAnswer> CompareMachines(store::ReadTx& tx, const Actor& actor,
                                       const std::vector<HostId>& hosts, int64_t findings_max);
 
 // Host by host under the host's lock: node fields from their configs first, then the holds from the
 // transitions, then the sums; every correction in the ledger. Safe beside live traffic.
 Result<Proposal<RepairAnswer>> RepairDrift(const Authorized& by, const RepairRequest& request);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -4,7 +4,7 @@
 #include "control/audit/audit.h"
 #include "control/authorize.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr int64_t kMachineRows = 100;
@@ -22,7 +22,7 @@ void Hide(const Actor& actor, MachineFinding& finding) {
 
 void Take(const MachineAudit& audit, const Actor& actor, int64_t findings_max,
           MachineAnswer& answer) {
-  MachineComparison comparison = CompareMachine(audit);
+  planner::MachineComparison comparison = planner::CompareMachine(audit);
   ++answer.hosts;
   answer.compared += comparison.compared;
   answer.unsettled += comparison.unsettled;
@@ -36,7 +36,7 @@ void Take(const MachineAudit& audit, const Actor& actor, int64_t findings_max,
 
 }  // namespace
 
-Result<MachineAnswer> CompareMachines(ReadTx& tx, const Actor& actor,
+Result<MachineAnswer> CompareMachines(store::ReadTx& tx, const Actor& actor,
                                       const std::vector<HostId>& hosts, int64_t findings_max) {
   MachineAnswer answer;
   for (const HostId& host : hosts) {
@@ -52,4 +52,4 @@ Result<MachineAnswer> CompareMachines(ReadTx& tx, const Actor& actor,
   return answer;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -13,7 +13,7 @@
 #include "control/reads/resolve.h"
 #include "planner/hold.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 // The hosts that are wrong, or those named; at most this many in one transaction, so that a repair
@@ -21,17 +21,17 @@ namespace {
 constexpr size_t kHostsMax = 1000;
 constexpr int64_t kFindingsMax = 1000;
 
-Result<std::vector<HostId>> FindHosts(ReadTx& tx, const Actor& actor,
+Result<std::vector<HostId>> FindHosts(store::ReadTx& tx, const Actor& actor,
                                       const std::vector<std::string>& names) {
   std::set<HostId> hosts;
   for (const std::string& name : names) {
-    ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, actor, name));
+    ASSIGN_OR_RETURN(store::HostRow row, ResolveHost(tx, actor, name));
     hosts.insert(row.host.id);
   }
   for (HostId after; names.empty();) {
     ASSIGN_OR_RETURN(auto page, tx.AuditHosts(after, 1000));
     for (const HostAudit& host : page) {
-      if (!CompareHost(host).empty()) hosts.insert(host.host.id);
+      if (!planner::CompareHost(host).empty()) hosts.insert(host.host.id);
     }
     if (page.size() < 1000) break;
     after = page.back().host.id;
@@ -47,7 +47,7 @@ Result<std::vector<HostId>> FindHosts(ReadTx& tx, const Actor& actor,
 
 class Repair {
  public:
-  Repair(Cause cause, ReadTx& tx) : cause_(std::move(cause)), tx_(tx) {}
+  Repair(planner::Cause cause, store::ReadTx& tx) : cause_(std::move(cause)), tx_(tx) {}
 
   Status Mend(const Host& locked) {
     ASSIGN_OR_RETURN(auto audit, tx_.AuditHost(locked.id));
@@ -56,11 +56,11 @@ class Repair {
     std::vector<Drift> drifts;
     for (const NodeAudit& node : nodes) {
       RETURN_IF_ERROR(MendNode(node, audit->sums));
-      auto found = CompareNode(node);
+      auto found = planner::CompareNode(node);
       drifts.insert(drifts.end(), found.begin(), found.end());
     }
     // The sums are those over the mended nodes from here on.
-    auto found = CompareHost(*audit);
+    auto found = planner::CompareHost(*audit);
     drifts.insert(drifts.end(), found.begin(), found.end());
     if (drifts.empty()) return {};
     return MendHost(*audit, std::move(drifts));
@@ -139,8 +139,8 @@ class Repair {
     return {};
   }
 
-  const Cause cause_;
-  ReadTx& tx_;
+  const planner::Cause cause_;
+  store::ReadTx& tx_;
   Decided<RepairAnswer> decision_;
 };
 
@@ -151,7 +151,8 @@ struct Wrong {
   std::vector<MachineFinding> machine;
 };
 
-Result<Wrong> FindWrong(ReadTx& tx, const Actor& actor, const std::vector<std::string>& names) {
+Result<Wrong> FindWrong(store::ReadTx& tx, const Actor& actor,
+                        const std::vector<std::string>& names) {
   Wrong wrong;
   ASSIGN_OR_RETURN(wrong.hosts, FindHosts(tx, actor, names));
   const auto compared = names.empty() ? std::vector<HostId>() : wrong.hosts;
@@ -163,7 +164,7 @@ Result<Wrong> FindWrong(ReadTx& tx, const Actor& actor, const std::vector<std::s
 }
 
 Result<Decided<RepairAnswer>> DecideRepair(const Authorized& by, const Wrong& wrong,
-                                           const Snapshot& snapshot, ReadTx& tx) {
+                                           const store::Snapshot& snapshot, store::ReadTx& tx) {
   Repair repair(by.cause(), tx);
   for (const HostId& id : wrong.hosts) {
     auto host = snapshot.hosts.find(id);
@@ -191,18 +192,18 @@ void RepairAnswer::ForgetNewIds() {
 }
 
 Result<Proposal<RepairAnswer>> RepairDrift(const Authorized& by, const RepairRequest& request) {
-  ASSIGN_OR_RETURN(Wrong wrong, ReadOnce(by.control(), [&](ReadTx& tx) {
+  ASSIGN_OR_RETURN(Wrong wrong, ReadOnce(by.control(), [&](store::ReadTx& tx) {
                      by.control().KeepToDeadline(by.call(), tx);
                      return FindWrong(tx, by.actor(), request.hosts);
                    }));
   Proposal<RepairAnswer> proposal{.solo = true, .plan = request.plan, .audits_hosts = true};
   proposal.locks.hosts = wrong.hosts;
   proposal.decide = [wrong = std::move(wrong), dry_run = request.plan.dry_run](
-                        const Authorized& as, const Snapshot& snapshot, ReadTx& tx) {
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
     if (dry_run) as.control().KeepToDeadline(as.call(), tx);
     return DecideRepair(as, wrong, snapshot, tx);
   };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -4,19 +4,19 @@
 #include "control/read_once.h"
 #include "control/run_internal.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 // Under the locks: what is overdue now, whoever else looked for it.
 Result<Decided<Changes>> DecideExpiry(const Authorized& by, const std::vector<NodeId>& ids,
-                                      Time before, const Snapshot& snapshot) {
+                                      Time before, const store::Snapshot& snapshot) {
   NodeWriter writer(by);
   std::vector<const NodeSnapshot*> nodes;
-  std::vector<NodeLifecycle> lives;
+  std::vector<planner::NodeLifecycle> lives;
   for (const NodeId& id : ids) {
     auto found = snapshot.nodes.find(id);
     if (found == snapshot.nodes.end()) continue;
-    NodeLifecycle life(found->second, writer.cause().now);
+    planner::NodeLifecycle life(found->second, writer.cause().now);
     for (const Transition& command : found->second.transitions) {
       if (command.taken_at && *command.taken_at < before) life.Expire(command.id);
     }
@@ -24,7 +24,7 @@ Result<Decided<Changes>> DecideExpiry(const Authorized& by, const std::vector<No
     nodes.push_back(&found->second);
     lives.push_back(std::move(life));
   }
-  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
+  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, nodes));
   for (size_t i = 0; i < nodes.size(); ++i)
     RETURN_IF_ERROR(WriteStep(writer, books, *nodes[i], lives[i]));
   return writer.Finish(books);
@@ -34,16 +34,18 @@ Result<Decided<Changes>> DecideExpiry(const Authorized& by, const std::vector<No
 
 Result<bool> ExpireCommands(Control& control, std::chrono::microseconds deadline, int64_t limit) {
   const Time before = control.clock().Now() - deadline;
-  ASSIGN_OR_RETURN(auto overdue,
-                   ReadOnce(control, [&](ReadTx& tx) { return tx.FindOverdue(before, limit); }));
+  ASSIGN_OR_RETURN(auto overdue, ReadOnce(control, [&](store::ReadTx& tx) {
+                     return tx.FindOverdue(before, limit);
+                   }));
   if (overdue.empty()) return false;
   std::vector<NodeId> nodes;
-  for (const CommandOfNode& command : overdue) nodes.push_back(command.node_id);
+  for (const store::CommandOfNode& command : overdue) nodes.push_back(command.node_id);
   auto expire = [before](const Authorized&,
                          const std::vector<NodeId>& ids) -> Result<Proposal<Changes>> {
     Proposal<Changes> proposal = ProposalFor(ids, {});
     proposal.locks.with_history = true;
-    proposal.decide = [ids, before](const Authorized& by, const Snapshot& snapshot, ReadTx&) {
+    proposal.decide = [ids, before](const Authorized& by, const store::Snapshot& snapshot,
+                                    store::ReadTx&) {
       return DecideExpiry(by, ids, before, snapshot);
     };
     return proposal;
@@ -53,4 +55,4 @@ Result<bool> ExpireCommands(Control& control, std::chrono::microseconds deadline
   return std::ssize(overdue) == limit;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

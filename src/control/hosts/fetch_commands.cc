@@ -8,19 +8,19 @@
 #include "control/nodes/node_writer.h"
 #include "control/read_once.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr int64_t kCommandsDefault = 100;
 constexpr int64_t kCommandsMax = 1000;
 constexpr size_t kPayloadBytesMax = size_t{4} * 1024 * 1024;
 
-HandedCommands AnswerOf(HandOut found, int64_t limit, Time now) {
+HandedCommands AnswerOf(store::HandOut found, int64_t limit, Time now) {
   HandedCommands answer;
   if (found.last_heard) answer.next_sequence = found.last_heard->sequence + 1;
   if (found.next_at) answer.retry_after = std::max(*found.next_at - now, Time::duration(0));
   size_t bytes = 0;
-  for (HandOut::Entry& entry : found.commands) {
+  for (store::HandOut::Entry& entry : found.commands) {
     bytes += entry.command.payload.size();
     const bool full = std::ssize(answer.commands) == limit || bytes > kPayloadBytesMax;
     if (full && !answer.commands.empty()) {
@@ -41,7 +41,7 @@ bool IsStillOpen(const NodeSnapshot& node, const Command& command) {
 
 // Marks the nodes; what was withdrawn since it was read is left out of the answer.
 Result<Decided<HandedCommands>> Mark(const Authorized& by, const std::vector<NodeId>& ids,
-                                     HandedCommands answer, const Snapshot& snapshot) {
+                                     HandedCommands answer, const store::Snapshot& snapshot) {
   NodeWriter writer(by);
   std::vector<const NodeSnapshot*> nodes;
   for (const NodeId& id : ids) {
@@ -53,7 +53,7 @@ Result<Decided<HandedCommands>> Mark(const Authorized& by, const std::vector<Nod
     });
     if (node.node.IsLive() && !node.node.handed_out) nodes.push_back(&node);
   }
-  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
+  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, nodes));
   for (const NodeSnapshot* node : nodes) writer.Update(*node).handed_out = true;
   Decided<Changes> decided = writer.Finish(books);
   decided.leaves_trail = false;
@@ -78,21 +78,21 @@ Result<Proposal<HandedCommands>> FetchCommands(const Authorized& by, int64_t max
   }
   const int64_t limit = max_commands == 0 ? kCommandsDefault : std::min(max_commands, kCommandsMax);
   const Time now = by.control().clock().Now();
-  ASSIGN_OR_RETURN(HandOut found, ReadOnce(by.control(), [&](ReadTx& tx) {
+  ASSIGN_OR_RETURN(store::HandOut found, ReadOnce(by.control(), [&](store::ReadTx& tx) {
                      return tx.FindCommandsFor({.host_id = host, .now = now, .limit = limit + 1});
                    }));
   std::vector<NodeId> unmarked;
-  for (const HandOut::Entry& entry : found.commands)
+  for (const store::HandOut::Entry& entry : found.commands)
     if (!entry.handed_out) unmarked.push_back(entry.command.node_id);
   HandedCommands answer = AnswerOf(std::move(found), limit, now);
   if (unmarked.empty()) return Proposal<HandedCommands>{.answer = std::move(answer)};
   Proposal<HandedCommands> proposal{.rows = std::ssize(unmarked)};
   proposal.locks.nodes = unmarked;
   proposal.decide = [unmarked = std::move(unmarked), answer = std::move(answer)](
-                        const Authorized& as, const Snapshot& snapshot, ReadTx&) {
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
     return Mark(as, unmarked, answer, snapshot);
   };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

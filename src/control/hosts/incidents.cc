@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "base/time.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr size_t kIncidentsMax = 1000;
@@ -113,7 +113,7 @@ void BoundTold(ReportRequest& request) {
   }
 }
 
-Event EventOf(const Incident& incident, const Cause& cause, const HostId& host,
+Event EventOf(const Incident& incident, const planner::Cause& cause, const HostId& host,
               std::optional<OrgId> org_id) {
   Event event;
   event.kind = KindOf(incident.kind);
@@ -137,4 +137,4 @@ Event EventOf(const Incident& incident, const Cause& cause, const HostId& host,
   return event;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -9,7 +9,7 @@
 #include "model/event.h"
 #include "model/request.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // INVALID_ARGUMENT INVALID_REPORT of a field of a report.
 Error OutOfBounds(std::string field, const std::string& what);
@@ -22,7 +22,7 @@ Status CheckTold(const NodeReport& node);
 void BoundTold(ReportRequest& request);
 
 // The event that tells of an incident; `org_id` is that of its node.
-Event EventOf(const Incident& incident, const Cause& cause, const HostId& host,
+Event EventOf(const Incident& incident, const planner::Cause& cause, const HostId& host,
               std::optional<OrgId> org_id);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

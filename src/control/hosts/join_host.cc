@@ -8,11 +8,11 @@
 #include "control/tokens/token_writer.h"
 #include "planner/capacity.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
-Result<RegionRow> OnlyRegion(ReadTx& tx) {
-  ListQuery query;
+Result<store::RegionRow> OnlyRegion(store::ReadTx& tx) {
+  store::ListQuery query;
   query.order_by = "name";
   query.limit = 2;
   ASSIGN_OR_RETURN(auto regions, tx.ListRegions(query));
@@ -24,8 +24,8 @@ Result<RegionRow> OnlyRegion(ReadTx& tx) {
                   regions.empty() ? "is no region" : "are several regions")));
 }
 
-Result<Host> NewHost(Control& control, const Cause& cause, const JoinHostRequest& request,
-                     ReadTx& tx, ChangeSet& rows) {
+Result<Host> NewHost(Control& control, const planner::Cause& cause, const JoinHostRequest& request,
+                     store::ReadTx& tx, ChangeSet& rows) {
   ASSIGN_OR_RETURN(auto existing, tx.FindHost(request.hostname));
   if (existing) {
     return Fail(
@@ -36,7 +36,7 @@ Result<Host> NewHost(Control& control, const Cause& cause, const JoinHostRequest
                 request.hostname, request.hostname))
             .About("host " + request.hostname));
   }
-  ASSIGN_OR_RETURN(const RegionRow region, OnlyRegion(tx));
+  ASSIGN_OR_RETURN(const store::RegionRow region, OnlyRegion(tx));
   Host host;
   host.id = control.ids().New<HostId>();
   host.name = request.hostname;
@@ -52,11 +52,11 @@ Result<Host> NewHost(Control& control, const Cause& cause, const JoinHostRequest
 }
 
 Result<Decided<JoinedHost>> DecideJoin(const Authorized& by, const JoinHostRequest& request,
-                                       ReadTx& tx) {
-  const Cause cause = by.cause();
+                                       store::ReadTx& tx) {
+  const planner::Cause cause = by.cause();
   const JoinClaim claim{
       .token_text = request.join_token, .nonce = request.nonce, .known_as = request.known_as};
-  ASSIGN_OR_RETURN(const TokenRow join, FindJoinToken(tx, claim, cause.now));
+  ASSIGN_OR_RETURN(const store::TokenRow join, FindJoinToken(tx, claim, cause.now));
   Decided<JoinedHost> decision;
   Host host;
   const bool is_new = !join.token.host_id;
@@ -83,7 +83,7 @@ Status CheckJoin(const JoinHostRequest& request) {
     return Fail(InvalidArgument("INVALID_NAME", "facts.hostname has the form of an id")
                     .With("field", "facts.hostname"));
   }
-  Status capacity = CheckCapacityAmounts(request.capacity);
+  Status capacity = planner::CheckCapacityAmounts(request.capacity);
   if (capacity) return {};
   Error error = std::move(capacity).error();
   std::string field = "facts.capacity." + std::string(error.Fact("dimension"));
@@ -94,12 +94,12 @@ Status CheckJoin(const JoinHostRequest& request) {
 
 Result<Proposal<JoinedHost>> JoinHost(const Authorized& by, const JoinHostRequest& request) {
   RETURN_IF_ERROR(CheckJoin(request));
-  ASSIGN_OR_RETURN(const TokenRow join, ReadOnce(by.control(), [&](ReadTx& tx) {
+  ASSIGN_OR_RETURN(const store::TokenRow join, ReadOnce(by.control(), [&](store::ReadTx& tx) {
                      return FindJoinToken(
                          tx, {.token_text = request.join_token, .nonce = request.nonce},
                          by.control().clock().Now());
                    }));
-  auto decide = [request](const Authorized& as, const Snapshot&, ReadTx& tx) {
+  auto decide = [request](const Authorized& as, const store::Snapshot&, store::ReadTx& tx) {
     return DecideJoin(as, request, tx);
   };
   // The trail tells whose token it was.
@@ -108,4 +108,4 @@ Result<Proposal<JoinedHost>> JoinHost(const Authorized& by, const JoinHostReques
                               .decide = std::move(decide)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

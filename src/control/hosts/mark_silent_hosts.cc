@@ -7,7 +7,7 @@
 #include "control/read_once.h"
 #include "control/run_internal.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 struct SilenceMark {
@@ -16,7 +16,7 @@ struct SilenceMark {
 
 // Under the locks of report and host: what is so now, whoever else looked.
 Result<Decided<SilenceMark>> DecideMark(const Authorized& by, const HostId& id, Time before,
-                                        const Snapshot& snapshot) {
+                                        const store::Snapshot& snapshot) {
   ASSIGN_OR_RETURN(const HostSnapshot* stored, RequireRow(snapshot.hosts, "host", id));
   ASSIGN_OR_RETURN(const HostReport* report, RequireRow(snapshot.host_reports, "report", id));
   const Time heard_at = report->heard_at;
@@ -25,9 +25,10 @@ Result<Decided<SilenceMark>> DecideMark(const Authorized& by, const HostId& id, 
   decision.leaves_trail = false;
   const bool is_silent = heard_at < before;
   if (is_silent == stored->host.silent_since.has_value()) return decision;
-  const Cause cause = by.cause();
+  const planner::Cause cause = by.cause();
   const HostSnapshot* hosts[] = {stored};
-  ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
+  ASSIGN_OR_RETURN(planner::BooksPlan books,
+                   planner::BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
   decision.rows.ledger = books.ledger();
   decision.healed = books.drifts();
   Host& host = ChangedHost(books, id, cause, decision);
@@ -44,15 +45,15 @@ Result<Decided<SilenceMark>> DecideMark(const Authorized& by, const HostId& id, 
 
 Result<bool> MarkSilentHosts(Control& control, int64_t limit) {
   const Time before = control.clock().Now() - control.policies().host_silent;
-  ASSIGN_OR_RETURN(
-      auto hosts, ReadOnce(control, [&](ReadTx& tx) { return tx.FindHostsToMark(before, limit); }));
+  ASSIGN_OR_RETURN(auto hosts, ReadOnce(control, [&](store::ReadTx& tx) {
+                     return tx.FindHostsToMark(before, limit);
+                   }));
   auto mark = [before](const Authorized&, const HostId& id) -> Result<Proposal<SilenceMark>> {
     Proposal<SilenceMark> proposal;
     proposal.locks.hosts = {id};
     proposal.locks.report_hosts = {id};
-    proposal.decide = [id, before](const Authorized& by, const Snapshot& snapshot, ReadTx&) {
-      return DecideMark(by, id, before, snapshot);
-    };
+    proposal.decide = [id, before](const Authorized& by, const store::Snapshot& snapshot,
+                                   store::ReadTx&) { return DecideMark(by, id, before, snapshot); };
     return proposal;
   };
   // One for each: they share lots, and one that fails keeps no other from being marked.
@@ -66,4 +67,4 @@ Result<bool> MarkSilentHosts(Control& control, int64_t limit) {
   return std::ssize(hosts) == limit;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

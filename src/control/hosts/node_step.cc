@@ -2,26 +2,25 @@
 
 #include <cassert>
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
-Status MoveBooks(BooksPlan& books, const NodeSnapshot& node, const NodeLifecycle& life,
-                 const Resources& held) {
+Status MoveBooks(planner::BooksPlan& books, const NodeSnapshot& node,
+                 const planner::NodeLifecycle& life, const Resources& held) {
   if (!node.node.IsLive()) return {};
   if (!life.released() && !life.moved())
     return books.SetHold(node.node.host_id, node.node.held, held);
-  BooksMove move{.host_id = node.node.host_id,
-                 .node_id = node.node.id,
-                 .kind = life.released() ? LedgerKind::kRelease : LedgerKind::kRevert,
-                 .before = {1, BooksPlan::ChargedBy(node)},
-                 .after = {},
-                 .held_before = node.node.held,
-                 .held_after = held};
+  planner::BooksMove move{.host_id = node.node.host_id,
+                          .node_id = node.node.id,
+                          .kind = life.released() ? LedgerKind::kRelease : LedgerKind::kRevert,
+                          .before = {1, planner::BooksPlan::ChargedBy(node)},
+                          .held_before = node.node.held,
+                          .held_after = held};
   if (!life.released()) move.after = {1, life.charged()};
   return books.Move(move);
 }
 
-std::string DetailOf(const LifecycleEvent& event, const NodeSnapshot& node) {
+std::string DetailOf(const planner::LifecycleEvent& event, const NodeSnapshot& node) {
   std::string id = event.command_id.is_nil() ? std::string() : event.command_id.ToString();
   if (id.empty()) return Detail({{"image", node.image->Reference()}});
   const std::string_view kind = ToText(event.command);
@@ -35,8 +34,8 @@ std::string DetailOf(const LifecycleEvent& event, const NodeSnapshot& node) {
 
 }  // namespace
 
-Status WriteStep(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node,
-                 const NodeLifecycle& life) {
+Status WriteStep(NodeWriter& writer, planner::BooksPlan& books, const NodeSnapshot& node,
+                 const planner::NodeLifecycle& life) {
   assert(life.changed());
   assert(books.hosts().contains(node.node.host_id));
   const Resources held = life.held();
@@ -48,9 +47,9 @@ Status WriteStep(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node,
   after.version = stamped.version;
   after.updated_at = stamped.updated_at;
   for (CommandUpdate& update : life.updates()) writer.ChangeCommand(std::move(update));
-  for (const LifecycleEvent& event : life.events())
+  for (const planner::LifecycleEvent& event : life.events())
     writer.AddEvent(event.kind, node.node, DetailOf(event, node));
   return MoveBooks(books, node, life, held);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

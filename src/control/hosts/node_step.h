@@ -4,11 +4,11 @@
 #include "control/nodes/node_writer.h"
 #include "planner/lifecycle.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Node, commands, events, and the books: what the node is charged and held for afterwards. Capacity
 // refuses nothing of it. REQUIRES: `life` changed something; the plan holds the node's host.
-Status WriteStep(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node,
-                 const NodeLifecycle& life);
+Status WriteStep(NodeWriter& writer, planner::BooksPlan& books, const NodeSnapshot& node,
+                 const planner::NodeLifecycle& life);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

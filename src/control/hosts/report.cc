@@ -15,7 +15,7 @@
 #include "control/liveness.h"
 #include "control/lots/decide.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr size_t kEntriesMax = 1000;
@@ -69,18 +69,18 @@ class Report {
 
   // Looks, without locks, what there is to do.
   Status Prepare(Control& control) {
-    return control.store().Read([&](ReadTx& tx) -> Status {
+    return control.store().Read([&](store::ReadTx& tx) -> Status {
       locks_ = {};
       warnings_.clear();
       said_.clear();
       locks_.report_hosts = {host_};
       for (const auto& ack : request_.acks) locks_.commands.push_back(ack.id);
       for (const auto& outcome : request_.outcomes) locks_.commands.push_back(outcome.id);
-      LockSet wanted;
+      store::LockSet wanted;
       wanted.commands = locks_.commands;
       // What was last heard comes with the larger of the reads.
       if (!request_.status) wanted.report_hosts = {host_};
-      ASSIGN_OR_RETURN(Snapshot places, tx.Load(wanted));
+      ASSIGN_OR_RETURN(store::Snapshot places, tx.Load(wanted));
       if (!request_.status) LookAtSilence(control, places);
       for (const auto& [id, place] : places.commands) {
         if (place.host_id == host_) locks_.nodes.push_back(place.node_id);
@@ -104,9 +104,10 @@ class Report {
     });
   }
 
-  const LockSet& locks() const { return locks_; }
+  const store::LockSet& locks() const { return locks_; }
 
-  Result<Decided<ReportAnswer>> Decide(const Authorized& by, const Snapshot& snapshot) const {
+  Result<Decided<ReportAnswer>> Decide(const Authorized& by,
+                                       const store::Snapshot& snapshot) const {
     const Time now = by.control().clock().Now();
     ReportAnswer answer;
     auto last = snapshot.host_reports.find(host_);
@@ -125,10 +126,10 @@ class Report {
     }
     answer.next_sequence = request_.sequence + 1;
     answer.warnings = warnings_;
-    std::map<NodeId, NodeLifecycle> lives;
+    std::map<NodeId, planner::NodeLifecycle> lives;
     for (const NodeId& id : locks_.nodes) {
       if (auto node = snapshot.nodes.find(id); node != snapshot.nodes.end())
-        lives.emplace(id, NodeLifecycle(node->second, now));
+        lives.emplace(id, planner::NodeLifecycle(node->second, now));
     }
     Apply(snapshot, lives, answer);
     ASSIGN_OR_RETURN(Writes writes, Write(by, snapshot, lives));
@@ -141,7 +142,7 @@ class Report {
 
  private:
   // A host that is heard for the first time, or may have been marked as silent, is locked for it.
-  void LookAtSilence(Control& control, const Snapshot& snapshot) {
+  void LookAtSilence(Control& control, const store::Snapshot& snapshot) {
     auto last = snapshot.host_reports.find(host_);
     const Time marked_before = control.clock().Now() - control.policies().host_silent;
     if (last == snapshot.host_reports.end() || last->second.heard_at < marked_before)
@@ -149,9 +150,9 @@ class Report {
   }
 
   // Adds those nodes to the locks of which the status says something new.
-  Status LookAtNodes(Control& control, ReadTx& tx) {
+  Status LookAtNodes(Control& control, store::ReadTx& tx) {
     const Time now = control.clock().Now();
-    LockSet wanted;
+    store::LockSet wanted;
     wanted.with_history = true;
     for (const NodeReport& node : request_.status->nodes) {
       said_[node.node_id] = node;
@@ -168,7 +169,7 @@ class Report {
       }
     }
     wanted.report_hosts = {host_};
-    ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+    ASSIGN_OR_RETURN(const store::Snapshot snapshot, tx.Load(wanted));
     LookAtSilence(control, snapshot);
     for (const NodeId& id : wanted.nodes) {
       auto found = snapshot.nodes.find(id);
@@ -178,7 +179,7 @@ class Report {
         continue;
       }
       const NodeSnapshot& node = found->second;
-      NodeLifecycle life(node, now);
+      planner::NodeLifecycle life(node, now);
       if (std::string_view reason = life.Status(said_.at(id)); !reason.empty()) {
         Warn(reason, fmt::format("node {} has never had the config that the host reports in place",
                                  node.node.name));
@@ -192,14 +193,14 @@ class Report {
 
   // Whose the nodes are that something happened to. An org that changes before the report is
   // written does not matter: it was of this one when it was told of.
-  Status LookAtIncidents(ReadTx& tx) {
+  Status LookAtIncidents(store::ReadTx& tx) {
     incident_orgs_.clear();
-    LockSet wanted;
+    store::LockSet wanted;
     for (const Incident& incident : request_.incidents)
       if (incident.node_id) wanted.nodes.push_back(*incident.node_id);
     if (wanted.nodes.empty()) return {};
     wanted.nodes = SortedUnique(std::move(wanted.nodes));
-    ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+    ASSIGN_OR_RETURN(const store::Snapshot snapshot, tx.Load(wanted));
     for (const NodeId& id : wanted.nodes) {
       auto found = snapshot.nodes.find(id);
       if (found != snapshot.nodes.end() && found->second.node.host_id == host_) {
@@ -213,7 +214,7 @@ class Report {
   }
 
   // Adds the events of what is beyond `processed`, and moves it on.
-  void TellIncidents(const Cause& cause, int64_t& processed, Writes& writes) const {
+  void TellIncidents(const planner::Cause& cause, int64_t& processed, Writes& writes) const {
     std::map<std::pair<NodeId, ReportedIncident>, int64_t> counts;
     for (const Incident& incident : request_.incidents) {
       if (incident.number <= processed) continue;
@@ -239,29 +240,28 @@ class Report {
     warnings_.push_back({std::string(reason), std::move(message), host_, {}, {}});
   }
 
-  void Apply(const Snapshot& snapshot, std::map<NodeId, NodeLifecycle>& lives,
+  void Apply(const store::Snapshot& snapshot, std::map<NodeId, planner::NodeLifecycle>& lives,
              ReportAnswer& answer) const {
     // Those of other hosts are not among the nodes.
-    auto life_of = [&](const CommandId& id) -> NodeLifecycle* {
+    auto life_of = [&](const CommandId& id) -> planner::NodeLifecycle* {
       auto place = snapshot.commands.find(id);
       if (place == snapshot.commands.end()) return nullptr;
       auto life = lives.find(place->second.node_id);
       return life == lives.end() ? nullptr : &life->second;
     };
     for (const auto& ack : request_.acks) {
-      NodeLifecycle* life = life_of(ack.id);
+      planner::NodeLifecycle* life = life_of(ack.id);
       answer.acks.push_back(
           {.id = ack.id,
            .attempt = ack.attempt,
-           .state = {},
-           .reason = life == nullptr ? kCommandUnknown : life->Ack(ack.id, ack.attempt)});
+           .reason = life == nullptr ? planner::kCommandUnknown : life->Ack(ack.id, ack.attempt)});
     }
     for (const auto& outcome : request_.outcomes) {
-      NodeLifecycle* life = life_of(outcome.id);
+      planner::NodeLifecycle* life = life_of(outcome.id);
       ReportAnswer::Verdict& verdict = answer.outcomes.emplace_back();
       verdict.id = outcome.id;
       verdict.attempt = outcome.attempt;
-      verdict.reason = kCommandUnknown;
+      verdict.reason = planner::kCommandUnknown;
       if (life == nullptr) continue;
       verdict.reason = life->Outcome(outcome.id, outcome.attempt, outcome.outcome);
       verdict.state = life->StateOf(outcome.id);
@@ -274,8 +274,8 @@ class Report {
   }
 
   // Rows for the nodes that changed, and for the host where it was not heard.
-  Result<Writes> Write(const Authorized& by, const Snapshot& snapshot,
-                       const std::map<NodeId, NodeLifecycle>& lives) const {
+  Result<Writes> Write(const Authorized& by, const store::Snapshot& snapshot,
+                       const std::map<NodeId, planner::NodeLifecycle>& lives) const {
     NodeWriter writer(by);
     std::vector<const NodeSnapshot*> nodes;
     for (const auto& [id, life] : lives)
@@ -284,8 +284,9 @@ class Report {
     ASSIGN_OR_RETURN(const HostSnapshot* unheard, Unheard(by.control().policies(), snapshot));
     if (unheard != nullptr && std::ranges::find(hosts, unheard) == hosts.end())
       hosts.push_back(unheard);
-    ASSIGN_OR_RETURN(BooksPlan books,
-                     BooksPlan::Begin(hosts, nodes, by.control().policies(), writer.cause()));
+    ASSIGN_OR_RETURN(
+        planner::BooksPlan books,
+        planner::BooksPlan::Begin(hosts, nodes, by.control().policies(), writer.cause()));
     for (const NodeSnapshot* node : nodes)
       RETURN_IF_ERROR(WriteStep(writer, books, *node, lives.at(node->node.id)));
     Decided<Changes> decided = writer.Finish(books);
@@ -296,13 +297,14 @@ class Report {
   }
 
   // The host itself, where this report changes what is known of it; else null.
-  Result<const HostSnapshot*> Unheard(const Policies& policies, const Snapshot& snapshot) const {
+  Result<const HostSnapshot*> Unheard(const planner::Policies& policies,
+                                      const store::Snapshot& snapshot) const {
     if (locks_.hosts.empty()) return nullptr;
     ASSIGN_OR_RETURN(const HostSnapshot* host, RequireRow(snapshot.hosts, "host", host_));
     if (LivenessOf(host->host) == Liveness::kLive) return nullptr;
     // Books that nobody may heal do not make a host unheard of: its mark waits for them.
-    const bool may_heal = policies.drift == DriftPolicy::kHeal;
-    return may_heal || FindDrift(*host, {}).empty() ? host : nullptr;
+    const bool may_heal = policies.drift == planner::DriftPolicy::kHeal;
+    return may_heal || planner::FindDrift(*host, {}).empty() ? host : nullptr;
   }
 
   void AddReports(Time now, int64_t incident_number, ChangeSet& changes) const {
@@ -326,10 +328,10 @@ class Report {
 
   const HostId host_;
   const ReportRequest request_;
-  LockSet locks_;
+  store::LockSet locks_;
   std::map<NodeId, NodeReport> said_;      // of our nodes on this host, by the status
   std::map<NodeId, OrgId> incident_orgs_;  // of our nodes on this host that something happened to
-  std::vector<Warning> warnings_;
+  std::vector<planner::Warning> warnings_;
 };
 
 }  // namespace
@@ -344,10 +346,9 @@ Result<Proposal<ReportAnswer>> ReportOfHost(const Authorized& by, ReportRequest 
   RETURN_IF_ERROR(report->Prepare(by.control()));
   Proposal<ReportAnswer> proposal{.locks = report->locks()};
   proposal.rows = std::max<int64_t>(1, std::ssize(report->locks().nodes));
-  proposal.decide = [report](const Authorized& as, const Snapshot& snapshot, ReadTx&) {
-    return report->Decide(as, snapshot);
-  };
+  proposal.decide = [report](const Authorized& as, const store::Snapshot& snapshot,
+                             store::ReadTx&) { return report->Decide(as, snapshot); };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -13,7 +13,7 @@
 #include "control/operation.h"
 #include "model/report.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 struct JoinHostRequest {
   std::string join_token;
@@ -85,7 +85,7 @@ struct ReportAnswer {
   int64_t next_sequence = 1;
   std::vector<Verdict> acks;
   std::vector<Verdict> outcomes;
-  std::vector<Warning> warnings;
+  std::vector<planner::Warning> warnings;
   int64_t incidents_processed = 0;  // up to this number
 };
 // Acknowledgements, outcomes and status are worked off in this order; a number that is not beyond
@@ -106,4 +106,4 @@ Result<bool> MarkSilentHosts(Control& control, int64_t limit = 500);
 // The host that the actor speaks for. PERMISSION_DENIED NOT_A_HOST.
 Result<HostId> HostOf(const Actor& actor);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -12,7 +12,7 @@
 #include "control/reads/resolve.h"
 #include "control/tokens/token_writer.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr int64_t kNodesOfHostMax = 100'000;
@@ -24,14 +24,14 @@ struct LostHost {
   std::vector<NodeId> nodes;  // all but those that are deleted
 };
 
-Result<LostHost> ResolveLost(ReadTx& tx, const Actor& actor, const std::string& name) {
-  ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, actor, name));
-  LostHost lost{.host = std::move(row.host), .nodes = {}};
-  ListQuery query;
-  query.conditions = {{"host", Comparison::kEqual, lost.host.name}};
+Result<LostHost> ResolveLost(store::ReadTx& tx, const Actor& actor, const std::string& name) {
+  ASSIGN_OR_RETURN(store::HostRow row, ResolveHost(tx, actor, name));
+  LostHost lost{.host = std::move(row.host)};
+  store::ListQuery query;
+  query.conditions = {{"host", store::Comparison::kEqual, lost.host.name}};
   query.limit = kNodesOfHostMax;
   ASSIGN_OR_RETURN(const auto nodes, tx.ListNodes(query));
-  for (const NodeRow& node : nodes) lost.nodes.push_back(node.node.id);
+  for (const store::NodeRow& node : nodes) lost.nodes.push_back(node.node.id);
   return lost;
 }
 
@@ -47,7 +47,7 @@ Status CheckRetirable(const Host& host) {
 }
 
 // Nobody has put a node there since the nodes were looked up.
-Status CheckSameNodes(ReadTx& tx, const Host& host, const Snapshot& snapshot) {
+Status CheckSameNodes(store::ReadTx& tx, const Host& host, const store::Snapshot& snapshot) {
   ASSIGN_OR_RETURN(const auto live, tx.LiveNodesOf(host.id));
   if (std::ranges::all_of(live, [&](const NodeId& id) { return snapshot.nodes.contains(id); }))
     return {};
@@ -62,40 +62,38 @@ std::string RetiredName(const Host& host) {
   return host.name.substr(0, kRetiredNameBytesMax - suffix.size()) + suffix;
 }
 
-Warning LostWarning(const Host& host, size_t nodes) {
+planner::Warning LostWarning(const Host& host, size_t nodes) {
   return {
       .reason = "HOST_LOST",
       .message = fmt::format("what {} node{} kept on host {} is given up; if that machine still "
                              "runs, so do they, beside whatever takes their place",
                              nodes, nodes == 1 ? "" : "s", host.name),
       .host_id = host.id,
-      .host_name = host.name,
-      .dimension = {}};
+      .host_name = host.name};
 }
 
 // The host as it is afterwards, in the rows and among the hosts that the answer shows.
-void WriteRetired(const BooksPlan& books, const HostId& id, const Cause& cause,
+void WriteRetired(const planner::BooksPlan& books, const HostId& id, const planner::Cause& cause,
                   Decided<Changes>& decision) {
   Host& after = ChangedHost(books, id, cause, decision);
   after.name = RetiredName(after);
   after.cordoned = true;
   after.retired_at = cause.now;
   // One that carried nothing is not shown yet.
-  std::vector<HostChange>& shown = decision.answer.hosts;
+  std::vector<planner::HostChange>& shown = decision.answer.hosts;
   if (shown.empty()) shown.push_back(books.hosts().at(id));
   shown.front().after = after;
   decision.rows.ended_claims = {{.host_id = id, .owner = cause.actor_id}};
   decision.rows.new_claims = {{.host_id = id,
                                .owner = cause.actor_id,
                                .kind = ClaimKind::kRetired,
-                               .reason = {},
                                .created_by = cause.actor_id,
                                .created_at = cause.now}};
 }
 
 Result<Decided<Changes>> DecideRetire(const Authorized& by, const HostId& id,
-                                      const std::vector<NodeId>& ids, const Snapshot& snapshot,
-                                      ReadTx& tx) {
+                                      const std::vector<NodeId>& ids,
+                                      const store::Snapshot& snapshot, store::ReadTx& tx) {
   ASSIGN_OR_RETURN(const HostSnapshot* stored, RequireRow(snapshot.hosts, "host", id));
   const Host& host = stored->host;
   RETURN_IF_ERROR(CheckRetirable(host));
@@ -107,9 +105,10 @@ Result<Decided<Changes>> DecideRetire(const Authorized& by, const HostId& id,
       nodes.push_back(&found->second);
   }
   NodeWriter writer(by);
-  const Cause& cause = writer.cause();
+  const planner::Cause& cause = writer.cause();
   const HostSnapshot* hosts[] = {stored};
-  ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, nodes, by.control().policies(), cause));
+  ASSIGN_OR_RETURN(planner::BooksPlan books,
+                   planner::BooksPlan::Begin(hosts, nodes, by.control().policies(), cause));
   for (const NodeSnapshot* node : nodes) {
     if (node->node.IsLive()) {
       RETURN_IF_ERROR(Release(writer, books, *node, host, kLost));
@@ -141,7 +140,7 @@ Status CheckLost(const RetireHostRequest& request) {
 
 Result<Proposal<Changes>> RetireHost(const Authorized& by, const RetireHostRequest& request) {
   RETURN_IF_ERROR(CheckLost(request));
-  ASSIGN_OR_RETURN(LostHost lost, ReadOnce(by.control(), [&](ReadTx& tx) {
+  ASSIGN_OR_RETURN(LostHost lost, ReadOnce(by.control(), [&](store::ReadTx& tx) {
                      return ResolveLost(tx, by.actor(), request.host);
                    }));
   Proposal<Changes> proposal{
@@ -149,10 +148,10 @@ Result<Proposal<Changes>> RetireHost(const Authorized& by, const RetireHostReque
   proposal.locks.hosts = {lost.host.id};
   proposal.locks.nodes = lost.nodes;
   proposal.decide = [id = lost.host.id, nodes = std::move(lost.nodes)](
-                        const Authorized& as, const Snapshot& snapshot, ReadTx& tx) {
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
     return DecideRetire(as, id, nodes, snapshot, tx);
   };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -6,7 +6,7 @@
 #include "control/nodes/changes.h"
 #include "control/operation.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 struct RetireHostRequest {
   std::string host;
@@ -22,4 +22,4 @@ struct RetireHostRequest {
 // HOST_RETIRED; ABORTED HOST_CHANGED when it got a node meanwhile.
 Result<Proposal<Changes>> RetireHost(const Authorized& by, const RetireHostRequest& request);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

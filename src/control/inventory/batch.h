@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // The error says which item of a batch it is about.
 inline Error InItem(Error error, std::string_view list, size_t index, std::string_view field) {
@@ -28,4 +28,4 @@ inline Status CheckBatch(std::string_view list, size_t size) {
           .With("field", std::string(list)));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -11,7 +11,7 @@
 #include "control/read_once.h"
 #include "control/reads/resolve.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr size_t kReasonBytesMax = 1000;
@@ -22,9 +22,10 @@ using ClaimDecision = Decided<ClaimedHost>;
 // looks at this host too, so its drift is settled here as anywhere.
 Status WriteClaimed(const Authorized& by, const HostSnapshot& host, EventKind kind,
                     std::string detail, ClaimDecision& decision) {
-  const Cause cause = by.cause();
+  const planner::Cause cause = by.cause();
   const HostSnapshot* hosts[] = {&host};
-  ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
+  ASSIGN_OR_RETURN(planner::BooksPlan books,
+                   planner::BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
   decision.rows.ledger = books.ledger();
   decision.healed = books.drifts();
   Host& after = ChangedHost(books, host.host.id, cause, decision);
@@ -38,7 +39,8 @@ Status WriteClaimed(const Authorized& by, const HostSnapshot& host, EventKind ki
 }
 
 // The answer while nothing has changed.
-Result<ClaimDecision> Unchanged(const HostSnapshot& host, const HostRow& row, ReadTx& tx) {
+Result<ClaimDecision> Unchanged(const HostSnapshot& host, const store::HostRow& row,
+                                store::ReadTx& tx) {
   RETURN_IF_ERROR(CheckNotRetired(host.host));
   ClaimDecision decision;
   decision.answer.host = host.host;
@@ -51,14 +53,14 @@ const std::string& OwnerOf(const Authorized& by, const std::string& named) {
   return named.empty() ? by.actor().id : named;
 }
 
-Result<ClaimDecision> DecideCordon(const Authorized& by, const HostRow& row,
+Result<ClaimDecision> DecideCordon(const Authorized& by, const store::HostRow& row,
                                    const CordonHostRequest& request, const HostSnapshot& host,
-                                   ReadTx& tx) {
+                                   store::ReadTx& tx) {
   ASSIGN_OR_RETURN(ClaimDecision decision, Unchanged(host, row, tx));
   std::vector<HostClaim>& claims = decision.answer.claims;
   const std::string& owner = OwnerOf(by, request.owner);
   if (std::ranges::find(claims, owner, &HostClaim::owner) != claims.end()) return decision;
-  const Cause cause = by.cause();
+  const planner::Cause cause = by.cause();
   const HostClaim claim{.host_id = host.host.id,
                         .owner = owner,
                         .kind = ClaimKind::kCordon,
@@ -87,9 +89,9 @@ Error ClaimOfAnother(const Host& host, const std::vector<HostClaim>& claims,
       .With("owners", all);
 }
 
-Result<ClaimDecision> DecideUncordon(const Authorized& by, const HostRow& row,
+Result<ClaimDecision> DecideUncordon(const Authorized& by, const store::HostRow& row,
                                      const UncordonHostRequest& request, const HostSnapshot& host,
-                                     ReadTx& tx) {
+                                     store::ReadTx& tx) {
   ASSIGN_OR_RETURN(ClaimDecision decision, Unchanged(host, row, tx));
   std::vector<HostClaim>& claims = decision.answer.claims;
   const std::string& owner = OwnerOf(by, request.owner);
@@ -113,14 +115,14 @@ Status CheckClaimOwner(const std::string& owner) {
 template <class Request, class Decide>
 Result<Proposal<ClaimedHost>> ProposeOnHost(const Authorized& by, const Request& request,
                                             Decide decide) {
-  ASSIGN_OR_RETURN(HostRow row, ReadOnce(by.control(), [&](ReadTx& tx) {
+  ASSIGN_OR_RETURN(store::HostRow row, ReadOnce(by.control(), [&](store::ReadTx& tx) {
                      return ResolveHost(tx, by.actor(), request.host);
                    }));
   Proposal<ClaimedHost> proposal{.solo = true};
   proposal.locks.hosts = {row.host.id};
-  proposal.decide = [request, decide, row = std::move(row)](const Authorized& as,
-                                                            const Snapshot& snapshot,
-                                                            ReadTx& tx) -> Result<ClaimDecision> {
+  proposal.decide = [request, decide, row = std::move(row)](
+                        const Authorized& as, const store::Snapshot& snapshot,
+                        store::ReadTx& tx) -> Result<ClaimDecision> {
     ASSIGN_OR_RETURN(const HostSnapshot* host, RequireRow(snapshot.hosts, "host", row.host.id));
     return decide(as, row, request, *host, tx);
   };
@@ -141,4 +143,4 @@ Result<Proposal<ClaimedHost>> UncordonHost(const Authorized& by,
   return ProposeOnHost(by, request, DecideUncordon);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -7,7 +7,7 @@
 #include "control/reads/resolve.h"
 #include "planner/capacity.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 Status CheckHosts(const std::vector<HostSpec>& hosts) {
@@ -30,7 +30,7 @@ Status CheckHosts(const std::vector<HostSpec>& hosts) {
                                              spec.name, first->second)),
                  "hosts", i, "name"));
     }
-    if (Status status = CheckCapacityAmounts(spec.capacity); !status) {
+    if (Status status = planner::CheckCapacityAmounts(spec.capacity); !status) {
       std::string field(status.error().Fact("dimension"));
       return Fail(InItem(std::move(status.error()), "hosts", i, "capacity." + field));
     }
@@ -39,7 +39,7 @@ Status CheckHosts(const std::vector<HostSpec>& hosts) {
 }
 
 // What differs between the host that is there and the one that is asked for; "" when nothing does.
-std::string HostDifference(const HostRow& row, const HostSpec& spec) {
+std::string HostDifference(const store::HostRow& row, const HostSpec& spec) {
   if (row.region != spec.region && row.host.region_id.ToString() != spec.region) return "region";
   for (Dimension d : kDimensions) {
     if (row.host.capacity.get(d) != spec.capacity.get(d))
@@ -62,13 +62,13 @@ class HostBatch {
   HostBatch(const Authorized& by, const CreateHostsRequest& request)
       : ids_(by.control().ids()), request_(request), cause_(by.cause()) {}
 
-  Result<Decided<CreatedHosts>> Decide(ReadTx& tx) {
+  Result<Decided<CreatedHosts>> Decide(store::ReadTx& tx) {
     for (size_t i = 0; i < request_.hosts.size(); ++i) RETURN_IF_ERROR(Take(tx, i));
     return std::move(decision_);
   }
 
  private:
-  Status Take(ReadTx& tx, size_t index) {
+  Status Take(store::ReadTx& tx, size_t index) {
     const HostSpec& spec = request_.hosts[index];
     ASSIGN_OR_RETURN(auto existing, tx.FindHost(spec.name));
     if (existing) {
@@ -98,7 +98,7 @@ class HostBatch {
     return {};
   }
 
-  Result<RegionId> RegionOf(ReadTx& tx, const std::string& name) {
+  Result<RegionId> RegionOf(store::ReadTx& tx, const std::string& name) {
     auto known = regions_.find(name);
     if (known != regions_.end()) return known->second;
     ASSIGN_OR_RETURN(Region region, ResolveRegion(tx, name));
@@ -108,7 +108,7 @@ class HostBatch {
 
   IdSource& ids_;
   const CreateHostsRequest& request_;
-  Cause cause_;
+  planner::Cause cause_;
   std::map<std::string, RegionId> regions_;
   Decided<CreatedHosts> decision_;
 };
@@ -122,12 +122,11 @@ void CreatedHosts::ForgetNewIds() {
 
 Result<Proposal<CreatedHosts>> CreateHosts(const Authorized&, const CreateHostsRequest& request) {
   RETURN_IF_ERROR(CheckHosts(request.hosts));
-  auto decide = [request](const Authorized& by, const Snapshot&, ReadTx& tx) {
+  auto decide = [request](const Authorized& by, const store::Snapshot&, store::ReadTx& tx) {
     return HostBatch(by, request).Decide(tx);
   };
-  return Proposal<CreatedHosts>{.solo = true,
-                                .plan = {.dry_run = request.dry_run, .plan_token = {}},
-                                .decide = std::move(decide)};
+  return Proposal<CreatedHosts>{
+      .solo = true, .plan = {.dry_run = request.dry_run}, .decide = std::move(decide)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

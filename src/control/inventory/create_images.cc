@@ -12,7 +12,7 @@
 #include "control/reads/resolve.h"
 #include "model/firewall.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 Status CheckAmounts(std::string_view what, const Resources& amounts) {
@@ -87,7 +87,7 @@ class ImageBatch {
   ImageBatch(const Authorized& by, const CreateImagesRequest& request)
       : by_(by), ids_(by.control().ids()), request_(request), cause_(by.cause()) {}
 
-  Result<Decided<CreatedImages>> Decide(ReadTx& tx) {
+  Result<Decided<CreatedImages>> Decide(store::ReadTx& tx) {
     decision_.answer.items.resize(request_.images.size());
     // Builds are counted by publication, whatever the order of the request.
     std::vector<size_t> order(request_.images.size());
@@ -109,7 +109,7 @@ class ImageBatch {
     std::vector<std::shared_ptr<const Image>> builds;
   };
 
-  Status Take(ReadTx& tx, size_t index) {
+  Status Take(store::ReadTx& tx, size_t index) {
     ImageSpec spec = request_.images[index];
     std::ranges::sort(spec.properties, {}, &Property::key);
     std::ranges::sort(spec.firewall_rules, {}, &FirewallRule::key);
@@ -177,7 +177,7 @@ class ImageBatch {
     decision_.rows.new_images.push_back(std::move(image));
   }
 
-  Result<Protocol*> ProtocolOf(ReadTx& tx, const ImageSpec& spec) {
+  Result<Protocol*> ProtocolOf(store::ReadTx& tx, const ImageSpec& spec) {
     auto known = protocols_.find(spec.protocol);
     if (known != protocols_.end()) return &known->second;
     auto found = ResolveProtocol(tx, by_.actor(), spec.protocol);
@@ -191,7 +191,7 @@ class ImageBatch {
     return &protocols_.emplace(spec.protocol, *std::move(found)).first->second;
   }
 
-  Result<Version*> VersionOf(ReadTx& tx, const Protocol& protocol, const ImageSpec& spec) {
+  Result<Version*> VersionOf(store::ReadTx& tx, const Protocol& protocol, const ImageSpec& spec) {
     std::string key = fmt::format("{}/{}@{}", protocol.key, spec.variant, spec.semantic_version);
     auto known = versions_.find(key);
     if (known != versions_.end()) return &known->second;
@@ -213,7 +213,7 @@ class ImageBatch {
   const Authorized& by_;
   IdSource& ids_;
   const CreateImagesRequest& request_;
-  Cause cause_;
+  planner::Cause cause_;
   std::map<std::string, Protocol> protocols_;
   std::map<std::string, Version> versions_;
   Decided<CreatedImages> decision_;
@@ -240,12 +240,11 @@ void CreatedImages::ForgetNewIds() {
 Result<Proposal<CreatedImages>> CreateImages(const Authorized&,
                                              const CreateImagesRequest& request) {
   RETURN_IF_ERROR(CheckImages(request.images));
-  auto decide = [request](const Authorized& by, const Snapshot&, ReadTx& tx) {
+  auto decide = [request](const Authorized& by, const store::Snapshot&, store::ReadTx& tx) {
     return ImageBatch(by, request).Decide(tx);
   };
-  return Proposal<CreatedImages>{.solo = true,
-                                 .plan = {.dry_run = request.dry_run, .plan_token = {}},
-                                 .decide = std::move(decide)};
+  return Proposal<CreatedImages>{
+      .solo = true, .plan = {.dry_run = request.dry_run}, .decide = std::move(decide)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -6,7 +6,7 @@
 #include "control/new_event.h"
 #include "control/reads/resolve.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 Error Taken(std::string_view kind, std::string reason, const std::string& name) {
@@ -30,10 +30,11 @@ Status CheckNewName(std::string_view field, const std::string& name) {
 
 Result<Proposal<Org>> CreateOrg(const Authorized&, const std::string& name) {
   RETURN_IF_ERROR(CheckNewName("name", name));
-  auto decide = [name](const Authorized& by, const Snapshot&, ReadTx& tx) -> Result<Decided<Org>> {
+  auto decide = [name](const Authorized& by, const store::Snapshot&,
+                       store::ReadTx& tx) -> Result<Decided<Org>> {
     ASSIGN_OR_RETURN(auto existing, tx.FindOrg(name));
     if (existing) return Fail(Taken("org", "ORG_NAME_TAKEN", name));
-    const Cause cause = by.cause();
+    const planner::Cause cause = by.cause();
     Decided<Org> decision;
     decision.answer = {by.control().ids().New<OrgId>(), name, cause.now};
     decision.rows.new_orgs = {decision.answer};
@@ -46,11 +47,11 @@ Result<Proposal<Org>> CreateOrg(const Authorized&, const std::string& name) {
 
 Result<Proposal<Region>> CreateRegion(const Authorized&, const std::string& name) {
   RETURN_IF_ERROR(CheckNewName("name", name));
-  auto decide = [name](const Authorized& by, const Snapshot&,
-                       ReadTx& tx) -> Result<Decided<Region>> {
+  auto decide = [name](const Authorized& by, const store::Snapshot&,
+                       store::ReadTx& tx) -> Result<Decided<Region>> {
     ASSIGN_OR_RETURN(auto existing, tx.FindRegion(name));
     if (existing) return Fail(Taken("region", "REGION_NAME_TAKEN", name));
-    const Cause cause = by.cause();
+    const planner::Cause cause = by.cause();
     Decided<Region> decision;
     decision.answer = {by.control().ids().New<RegionId>(), name, cause.now};
     decision.rows.new_regions = {decision.answer};
@@ -64,11 +65,11 @@ Result<Proposal<CreatedProtocol>> CreateProtocol(const Authorized&,
                                                  const CreateProtocolRequest& request) {
   RETURN_IF_ERROR(CheckNewName("key", request.key));
   RETURN_IF_ERROR(CheckText("name", request.name, 200));
-  auto decide = [request](const Authorized& by, const Snapshot&,
-                          ReadTx& tx) -> Result<Decided<CreatedProtocol>> {
+  auto decide = [request](const Authorized& by, const store::Snapshot&,
+                          store::ReadTx& tx) -> Result<Decided<CreatedProtocol>> {
     ASSIGN_OR_RETURN(auto existing, tx.FindProtocol(request.key));
     if (existing) return Fail(Taken("protocol", "PROTOCOL_KEY_TAKEN", request.key));
-    const Cause cause = by.cause();
+    const planner::Cause cause = by.cause();
     Decided<CreatedProtocol> decision;
     Protocol& protocol = decision.answer.protocol;
     protocol = {by.control().ids().New<ProtocolId>(),
@@ -90,4 +91,4 @@ Result<Proposal<CreatedProtocol>> CreateProtocol(const Authorized&,
   return Proposal<CreatedProtocol>{.solo = true, .decide = std::move(decide)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

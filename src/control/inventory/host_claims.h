@@ -10,7 +10,7 @@
 
 #include "control/operation.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 struct ClaimedHost {
   Host host;
@@ -36,4 +36,4 @@ struct UncordonHostRequest {
 Result<Proposal<ClaimedHost>> UncordonHost(const Authorized& by,
                                            const UncordonHostRequest& request);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -9,7 +9,7 @@
 
 #include "control/operation.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 Result<Proposal<Org>> CreateOrg(const Authorized& by, const std::string& name);
 Result<Proposal<Region>> CreateRegion(const Authorized& by, const std::string& name);
@@ -62,7 +62,7 @@ struct UpdatedHost {
   Host before;
   Host after;
   std::string region;
-  std::vector<Warning> warnings;
+  std::vector<planner::Warning> warnings;
   std::string plan_token;
   bool applied = false;
 
@@ -99,4 +99,4 @@ struct CreatedImages {
 Result<Proposal<CreatedImages>> CreateImages(const Authorized& by,
                                              const CreateImagesRequest& request);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -9,13 +9,13 @@
 #include "control/reads/resolve.h"
 #include "planner/capacity.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 Result<Decided<UpdatedHost>> DecideUpdate(const Authorized& by, const HostId& id,
                                           const std::string& region,
                                           const UpdateHostRequest& request,
-                                          const Snapshot& snapshot) {
+                                          const store::Snapshot& snapshot) {
   auto found = snapshot.hosts.find(id);
   if (found == snapshot.hosts.end())
     return Fail(NotFound("HOST_NOT_FOUND", "host " + id.ToString() + " is gone"));
@@ -27,13 +27,14 @@ Result<Decided<UpdatedHost>> DecideUpdate(const Authorized& by, const HostId& id
                     .With("field", "expected_version")
                     .With("version", std::to_string(before.version)));
   }
-  const Cause cause = by.cause();
+  const planner::Cause cause = by.cause();
   Decided<UpdatedHost> decision;
   UpdatedHost& update = decision.answer;
   update.before = before;
   // The proof before the commit looks at this host too, so its drift is settled here as anywhere.
   const HostSnapshot* hosts[] = {&found->second};
-  ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
+  ASSIGN_OR_RETURN(planner::BooksPlan books,
+                   planner::BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
   decision.rows.ledger = books.ledger();
   decision.healed = books.drifts();
   update.after = books.hosts().at(id).after;
@@ -42,7 +43,7 @@ Result<Decided<UpdatedHost>> DecideUpdate(const Authorized& by, const HostId& id
   update.after.version = before.version + 1;
   update.after.updated_at = cause.now;
   update.region = region;
-  update.warnings = OverCapacity(update.after);
+  update.warnings = planner::OverCapacity(update.after);
   decision.hosts = {update.after};
   Event event = NewEvent(cause, EventKind::kHostUpdated, Detail({}));
   event.host_id = id;
@@ -56,7 +57,7 @@ Status CheckHostUpdate(const UpdateHostRequest& request) {
                                 "the request changes nothing: set capacity or capacity_policy")
                     .With("field", "capacity"));
   }
-  return request.capacity ? CheckCapacityAmounts(*request.capacity) : Status();
+  return request.capacity ? planner::CheckCapacityAmounts(*request.capacity) : Status();
 }
 
 }  // namespace
@@ -79,16 +80,16 @@ std::string UpdatedHost::PlanToken() const {
 
 Result<Proposal<UpdatedHost>> UpdateHost(const Authorized& by, const UpdateHostRequest& request) {
   RETURN_IF_ERROR(CheckHostUpdate(request));
-  ASSIGN_OR_RETURN(HostRow row, ReadOnce(by.control(), [&](ReadTx& tx) {
+  ASSIGN_OR_RETURN(store::HostRow row, ReadOnce(by.control(), [&](store::ReadTx& tx) {
                      return ResolveHost(tx, by.actor(), request.host);
                    }));
   Proposal<UpdatedHost> proposal{.solo = true, .plan = request.plan};
   proposal.locks.hosts = {row.host.id};
   proposal.decide = [request, id = row.host.id, region = row.region](
-                        const Authorized& as, const Snapshot& snapshot, ReadTx&) {
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
     return DecideUpdate(as, id, region, request, snapshot);
   };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

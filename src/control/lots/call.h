@@ -9,9 +9,11 @@
 #include "base/clock.h"
 #include "model/request.h"
 
-namespace tallyman {
-
+namespace tallyman::store {
 class ReadTx;
+}  // namespace tallyman::store
+
+namespace tallyman::control {
 
 struct Call {
   Actor actor;
@@ -25,7 +27,7 @@ struct Call {
   // Set to true by the caller to withdraw the call while it still waits; may be null.
   std::shared_ptr<std::atomic<bool>> cancelled;
   // The transaction that the actor's token was read in; what only reads goes on in it. May be null.
-  ReadTx* tx = nullptr;
+  store::ReadTx* tx = nullptr;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 Error ShuttingDown() {
@@ -29,7 +29,7 @@ constexpr int kPassedOverMax = 64;
 
 }  // namespace
 
-void Combiner::Claims::Add(const LockSet& locks) {
+void Combiner::Claims::Add(const store::LockSet& locks) {
   nodes.insert(locks.nodes.begin(), locks.nodes.end());
   reporters.insert(locks.report_hosts.begin(), locks.report_hosts.end());
   keys.insert(locks.requests.begin(), locks.requests.end());
@@ -49,7 +49,7 @@ void Combiner::Claims::Remove(const Claims& other) {
   for (const HostId& host : other.hosts) hosts.erase(hosts.find(host));
 }
 
-bool Combiner::Claims::Meet(const LockSet& locks) const {
+bool Combiner::Claims::Meet(const store::LockSet& locks) const {
   auto are_in = [](const auto& claimed, const auto& wanted) {
     return std::ranges::any_of(wanted, [&](const auto& one) { return claimed.contains(one); });
   };
@@ -83,7 +83,7 @@ void Combiner::Submit(Mutation mutation, Done done) {
   if (options_.writers > 1 && !mutation.locks.nodes.empty()) {
     hosts = hosts_.Of(mutation.locks.nodes);
     mutation.decide = [this, nodes = mutation.locks.nodes, decide = std::move(mutation.decide)](
-                          const Snapshot& snapshot, ReadTx& tx) {
+                          const store::Snapshot& snapshot, store::ReadTx& tx) {
       hosts_.Learn(nodes, snapshot);
       return decide(snapshot, tx);
     };
@@ -178,4 +178,4 @@ void Combiner::RunLot(std::vector<Waiting> lot) {
   for (size_t i = 0; i < dones.size(); ++i) (*dones[i])(std::move(answers[i]));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -25,7 +25,7 @@
 #include "control/lots/lot.h"
 #include "control/lots/node_hosts.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 struct CombinerOptions {
   int64_t lot_rows_max = 1024;
@@ -55,10 +55,10 @@ class Combiner {
     std::multiset<RequestKey> keys;
     std::unordered_multiset<HostId> hosts;
 
-    void Add(const LockSet& locks);
+    void Add(const store::LockSet& locks);
     void Add(const Claims& other);
     void Remove(const Claims& other);
-    bool Meet(const LockSet& locks) const;
+    bool Meet(const store::LockSet& locks) const;
     bool MeetHosts(const std::vector<HostId>& hosts) const;
   };
   void Work();
@@ -77,4 +77,4 @@ class Combiner {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::control

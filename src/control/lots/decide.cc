@@ -1,6 +1,6 @@
 #include "control/lots/decide.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 std::unexpected<Error> Failed(const Mutation& mutation, Error error, Log& log) {
@@ -13,7 +13,8 @@ std::unexpected<Error> Failed(const Mutation& mutation, Error error, Log& log) {
 
 }  // namespace
 
-Result<Decision> Decide(const Mutation& mutation, const Snapshot& snapshot, ReadTx& tx, Log& log) {
+Result<Decision> Decide(const Mutation& mutation, const store::Snapshot& snapshot,
+                        store::ReadTx& tx, Log& log) {
   try {
     Result<Decision> decided = mutation.decide(snapshot, tx);
     if (decided || decided.error().reason != kRowMissing) return decided;
@@ -36,4 +37,4 @@ Error RowMissing(std::string_view kind, std::string_view id) {
                               kind, id));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -9,14 +9,15 @@
 #include "base/log.h"
 #include "control/lots/mutation.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // The reason of RequireRow().
 inline constexpr std::string_view kRowMissing = "ROW_MISSING";
 
 // Runs the mutation's decision. A fault of this program in it ends one request, with INTERNAL
 // DECISION_FAILED, and never the server; it and a missing row are logged.
-Result<Decision> Decide(const Mutation& mutation, const Snapshot& snapshot, ReadTx& tx, Log& log);
+Result<Decision> Decide(const Mutation& mutation, const store::Snapshot& snapshot,
+                        store::ReadTx& tx, Log& log);
 
 // INTERNAL: what to say of an exception that nobody foresaw.
 Error FaultOfServer(std::string reason, const std::exception& e);
@@ -32,4 +33,4 @@ Result<const typename Rows::mapped_type*> RequireRow(const Rows& rows, std::stri
   return Fail(RowMissing(kind, id.ToString()));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

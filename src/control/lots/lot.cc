@@ -14,20 +14,20 @@
 #include "planner/books_plan.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 
 // Only a mutation that runs alone asks for a placement.
-LockSet UnionOf(std::span<const Mutation* const> lot) {
-  LockSet all;
+store::LockSet UnionOf(std::span<const Mutation* const> lot) {
+  store::LockSet all;
   for (const Mutation* mutation : lot) all.Add(mutation->locks);
   return all;
 }
 
 // The answer that this request was given before, if it was.
-std::optional<Result<std::string>> Replay(const Mutation& mutation, const Snapshot& snapshot,
+std::optional<Result<std::string>> Replay(const Mutation& mutation, const store::Snapshot& snapshot,
                                           Time now) {
   auto found = snapshot.requests.find(KeyOf(mutation.call));
   if (found == snapshot.requests.end()) return std::nullopt;
@@ -36,24 +36,29 @@ std::optional<Result<std::string>> Replay(const Mutation& mutation, const Snapsh
 
 // Counters that may be wrong decide nothing, not even that a host is full.
 bool RestsOnCounters(const Error& error) {
-  return error.reason == kDriftSuspected || error.reason == kHostCapacityExceeded;
+  return error.reason == planner::kDriftSuspected || error.reason == planner::kHostCapacityExceeded;
 }
 
 bool WantsSums(const Error& error) {
-  return RestsOnCounters(error) || error.reason == kBooksMismatch;
+  return RestsOnCounters(error) || error.reason == store::kBooksMismatch;
 }
 
 // Trying each request alone would only wait as often for the same thing.
 bool IsOfTheWholeDatabase(const Error& error) {
-  constexpr std::string_view kReasons[] = {kDatabaseBusy,      kDatabaseUnreachable,
-                                           kDatabaseQueueFull, kDatabaseQueueTimeout,
-                                           kDatabaseReadOnly,  kCommitUnknown};
+  constexpr std::string_view kReasons[] = {kDatabaseBusy,
+                                           store::kDatabaseUnreachable,
+                                           store::kDatabaseQueueFull,
+                                           store::kDatabaseQueueTimeout,
+                                           kDatabaseReadOnly,
+                                           store::kCommitUnknown};
   return std::ranges::find(kReasons, error.reason) != std::end(kReasons);
 }
 
 // Whether the lot, or a request of it, is done already can be told by its request ids.
-bool IsUnknown(const Error& error) { return error.reason == kCommitUnknown; }
-bool MayBeAnswered(const Error& error) { return IsUnknown(error) || error.reason == kRequestRaced; }
+bool IsUnknown(const Error& error) { return error.reason == store::kCommitUnknown; }
+bool MayBeAnswered(const Error& error) {
+  return IsUnknown(error) || error.reason == store::kRequestRaced;
+}
 
 // Whether a write that failed so came to no decision about its requests. After a commit of unknown
 // outcome such a failure leaves the outcome as unknown as it was.
@@ -66,7 +71,8 @@ bool SaysNothing(const Error& error) {
     case Code::kDataLoss:
       return true;
     default:
-      return error.reason == kDatabaseAccessDenied || error.reason == kDatabaseMissing;
+      return error.reason == store::kDatabaseAccessDenied ||
+             error.reason == store::kDatabaseMissing;
   }
 }
 
@@ -94,11 +100,11 @@ struct LotRunner::Attempt {
   std::vector<Drift> reported;  // already in the log
 };
 
-void LotRunner::ReportFound(const Snapshot& snapshot, std::vector<Drift>& reported) {
+void LotRunner::ReportFound(const store::Snapshot& snapshot, std::vector<Drift>& reported) {
   std::vector<const NodeSnapshot*> nodes;
   for (const auto& [id, node] : snapshot.nodes) nodes.push_back(&node);
   for (const auto& [id, host] : snapshot.hosts) {
-    for (const Drift& drift : FindDrift(host, nodes)) {
+    for (const Drift& drift : planner::FindDrift(host, nodes)) {
       if (std::ranges::find(reported, drift) != reported.end()) continue;
       reported.push_back(drift);
       ++metrics_.drift_found;
@@ -121,14 +127,14 @@ void LotRunner::ReportDone(const Attempt& attempt) {
     metrics_.drift_healed += static_cast<int64_t>(decision.healed.size());
     for (const auto& [kind, count] : decision.incidents)
       metrics_.incidents[static_cast<size_t>(kind)] += count;
-    for (const Warning& warning : decision.warnings) {
+    for (const planner::Warning& warning : decision.warnings) {
       log_.Write(
           {LogLevel::kWarning, warning.reason, warning.message, {{"host", warning.host_name}}});
     }
   }
 }
 
-Status LotRunner::GuardedBody(Attempt& attempt, WriteTx& tx) {
+Status LotRunner::GuardedBody(Attempt& attempt, store::WriteTx& tx) {
   try {
     return Body(attempt, tx);
   } catch (const std::exception& e) {
@@ -137,16 +143,16 @@ Status LotRunner::GuardedBody(Attempt& attempt, WriteTx& tx) {
   }
 }
 
-Status LotRunner::Body(Attempt& attempt, WriteTx& tx) {
+Status LotRunner::Body(Attempt& attempt, store::WriteTx& tx) {
   attempt.answers.clear();
   attempt.decisions.clear();
-  LockSet locks = UnionOf(attempt.lot);
+  store::LockSet locks = UnionOf(attempt.lot);
   locks.with_sums = locks.with_sums || attempt.with_sums;
   if (attempt.with_requests) {
     locks.requests.clear();
     for (const Mutation* mutation : attempt.lot) locks.requests.push_back(KeyOf(mutation->call));
   }
-  ASSIGN_OR_RETURN(Snapshot snapshot, tx.Lock(locks));
+  ASSIGN_OR_RETURN(store::Snapshot snapshot, tx.Lock(locks));
   if (locks.with_sums) ReportFound(snapshot, attempt.reported);
 
   ChangeSet changes;
@@ -158,7 +164,7 @@ Status LotRunner::Body(Attempt& attempt, WriteTx& tx) {
     }
     Result<Decision> decided = Decide(*mutation, snapshot, tx, log_);
     if (!decided) {
-      if (decided.error().reason == kDriftSuspected ||
+      if (decided.error().reason == planner::kDriftSuspected ||
           (!locks.with_sums && RestsOnCounters(decided.error()))) {
         return Fail(decided.error());
       }
@@ -204,7 +210,7 @@ void LotRunner::RunOnce(Attempt& attempt) {
   for (size_t i = 0; waited <= patience_; ++i) {
     const auto pause = kPauses[std::min(i, std::size(kPauses) - 1)];
     if (pause.count() > 0) std::this_thread::sleep_for(pause);
-    attempt.committed = store_.Write([&](WriteTx& tx) { return GuardedBody(attempt, tx); });
+    attempt.committed = store_.Write([&](store::WriteTx& tx) { return GuardedBody(attempt, tx); });
     if (attempt.committed) return attempt.unknown.reset();
     const Error& error = attempt.committed.error();
     if (IsUnknown(error)) attempt.unknown = error;
@@ -221,8 +227,7 @@ void LotRunner::RunOnce(Attempt& attempt) {
 std::vector<Result<std::string>> LotRunner::Run(std::span<const Mutation* const> lot) {
   assert(std::ranges::none_of(
       lot, [](const Mutation* mutation) { return mutation->call.request_id.empty(); }));
-  Attempt attempt{
-      .lot = lot, .committed = {}, .unknown = {}, .answers = {}, .decisions = {}, .reported = {}};
+  Attempt attempt{.lot = lot};
   // In this order: whoever sees the lot sees its requests.
   metrics_.lot_requests += static_cast<int64_t>(lot.size());
   ++metrics_.lots;
@@ -236,9 +241,9 @@ std::vector<Result<std::string>> LotRunner::Run(std::span<const Mutation* const>
       attempt.committed = Fail(*attempt.unknown);
     } else if (!attempt.committed && WantsSums(attempt.committed.error())) {
       // The second run rests on the true sums: a mismatch now is a fault of this program.
-      attempt.committed = Fail(
-          Internal(kBooksMismatch, "the books do not balance although they were just settled: " +
-                                       attempt.committed.error().message));
+      attempt.committed = Fail(Internal(
+          store::kBooksMismatch, "the books do not balance although they were just settled: " +
+                                     attempt.committed.error().message));
     }
   }
   if (attempt.committed) {
@@ -260,4 +265,4 @@ std::vector<Result<std::string>> LotRunner::Run(std::span<const Mutation* const>
   return answers;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

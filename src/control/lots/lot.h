@@ -16,14 +16,14 @@
 #include "control/lots/mutation.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Thread-safe: keeps no state between lots. Owns none of its parts.
 class LotRunner {
  public:
   // `patience`: how long a commit of unknown outcome is asked after. A failover takes seconds.
-  LotRunner(Store& store, Clock& clock, Log& log, Metrics& metrics, const Policies& policies,
-            std::chrono::milliseconds patience)
+  LotRunner(store::Store& store, Clock& clock, Log& log, Metrics& metrics,
+            const planner::Policies& policies, std::chrono::milliseconds patience)
       : store_(store),
         clock_(clock),
         log_(log),
@@ -40,19 +40,19 @@ class LotRunner {
   struct Attempt;
   void RunOnce(Attempt& attempt);
   // A fault of this program ends one lot with an error, and never the server.
-  Status GuardedBody(Attempt& attempt, WriteTx& tx);
-  Status Body(Attempt& attempt, WriteTx& tx);
-  void ReportFound(const Snapshot& snapshot, std::vector<Drift>& reported);
+  Status GuardedBody(Attempt& attempt, store::WriteTx& tx);
+  Status Body(Attempt& attempt, store::WriteTx& tx);
+  void ReportFound(const store::Snapshot& snapshot, std::vector<Drift>& reported);
   void ReportDone(const Attempt& attempt);
 
-  Store& store_;
+  store::Store& store_;
   Clock& clock_;
   Log& log_;
   Metrics& metrics_;
-  Policies policies_;
+  planner::Policies policies_;
   std::chrono::milliseconds patience_;
 };
 
 RequestKey KeyOf(const Call& call);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

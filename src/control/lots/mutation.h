@@ -12,7 +12,7 @@
 #include "planner/policy.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // What a decision writes. Host rows stand in `hosts`, not in `rows`: several requests of one lot
 // may change the same host, and the lot writes each host once.
@@ -21,7 +21,7 @@ struct Writes {
   std::vector<Host> hosts = {};  // as they are afterwards
   std::vector<Drift> healed = {};
   std::map<ReportedIncident, int64_t> incidents = {};  // to be counted
-  std::vector<Warning> warnings = {};
+  std::vector<planner::Warning> warnings = {};
   // It changed something that the audit trail tells of; a heartbeat does not.
   bool leaves_trail = true;
 };
@@ -36,14 +36,14 @@ using Decision = Decided<std::string>;
 
 struct Mutation {
   Call call;
-  LockSet locks;
+  store::LockSet locks;
   // Runs alone: it names hosts or keys only once it has read.
   bool solo = false;
   // How many rows it is about; a lot is bounded by their sum.
   int64_t rows = 1;
   // Pure but for the ids it makes: it may run more than once, and only its last run is written.
   // Reads through the transaction are for rare operations; they come before anything is written.
-  std::function<Result<Decision>(const Snapshot&, ReadTx&)> decide;
+  std::function<Result<Decision>(const store::Snapshot&, store::ReadTx&)> decide;
 };
 
 // Hears the answer, exactly once, on any thread. It must not block.
@@ -53,4 +53,4 @@ using Done = std::function<void(Result<std::string>)>;
 template <class Answer>
 using Encode = std::function<std::string(const Answer&)>;
 
-}  // namespace tallyman
+}  // namespace tallyman::control

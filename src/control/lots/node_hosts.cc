@@ -1,8 +1,8 @@
 #include "control/lots/node_hosts.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
-void NodeHosts::Learn(std::span<const NodeId> nodes, const Snapshot& snapshot) {
+void NodeHosts::Learn(std::span<const NodeId> nodes, const store::Snapshot& snapshot) {
   std::lock_guard lock(mutex_);
   for (const NodeId& id : nodes) {
     auto node = snapshot.nodes.find(id);
@@ -21,4 +21,4 @@ std::vector<HostId> NodeHosts::Of(std::span<const NodeId> nodes) const {
   return hosts;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

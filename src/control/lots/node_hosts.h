@@ -12,14 +12,14 @@
 
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 class NodeHosts {
  public:
   explicit NodeHosts(size_t nodes_max = 200'000) : nodes_max_(nodes_max) {}
 
   // What a snapshot says of these nodes.
-  void Learn(std::span<const NodeId> nodes, const Snapshot& snapshot);
+  void Learn(std::span<const NodeId> nodes, const store::Snapshot& snapshot);
   // The hosts of those nodes that are known.
   std::vector<HostId> Of(std::span<const NodeId> nodes) const;
 
@@ -29,4 +29,4 @@ class NodeHosts {
   std::unordered_map<NodeId, HostId> hosts_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::control

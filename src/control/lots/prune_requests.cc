@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr double kShareOfAnHour = 0.01;
@@ -15,7 +15,7 @@ Status RequestPruner::Refill() {
   const std::chrono::duration<double, std::ratio<3600>> hours = now - refilled_at_.value_or(now);
   refilled_at_ = now;
   int64_t count = 0;
-  RETURN_IF_ERROR(store_.Read([&](ReadTx& tx) -> Status {
+  RETURN_IF_ERROR(store_.Read([&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(count, tx.CountRequests());
     return {};
   }));
@@ -29,7 +29,7 @@ Status RequestPruner::Refill() {
 Result<RequestPruner::Report> RequestPruner::Run(int pieces_max) {
   RETURN_IF_ERROR(Refill());
   const Time now = clock_.Now();
-  PruneQuery query;
+  store::PruneQuery query;
   query.answers_before = now - retention_.answers;
   query.rows_before = now - std::max(retention_.answers, retention_.trail);
   if (answers_until_ == Time()) answers_until_ = query.answers_before - std::chrono::days(7);
@@ -39,10 +39,10 @@ Result<RequestPruner::Report> RequestPruner::Run(int pieces_max) {
       report.done = true;
       break;
     }
-    query.limit = std::min(PruneQuery().limit, static_cast<int64_t>(allowance_));
+    query.limit = std::min(store::PruneQuery().limit, static_cast<int64_t>(allowance_));
     query.answers_after = answers_until_;
-    Pruned pruned;
-    RETURN_IF_ERROR(store_.Write([&](WriteTx& tx) -> Status {
+    store::Pruned pruned;
+    RETURN_IF_ERROR(store_.Write([&](store::WriteTx& tx) -> Status {
       ASSIGN_OR_RETURN(pruned, tx.PruneRequests(query));
       return {};
     }));
@@ -55,4 +55,4 @@ Result<RequestPruner::Report> RequestPruner::Run(int pieces_max) {
   return report;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

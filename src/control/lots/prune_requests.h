@@ -8,7 +8,7 @@
 #include "control/lots/replay.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 struct RequestRetention {
   // Answers go when no request id is answered with them any more.
@@ -26,7 +26,7 @@ struct RequestRetention {
 // needs a quarter of a percent in a day.
 class RequestPruner {
  public:
-  RequestPruner(Store& store, Clock& clock, RequestRetention retention)
+  RequestPruner(store::Store& store, Clock& clock, RequestRetention retention)
       : store_(store), clock_(clock), retention_(retention) {}
 
   struct Report {
@@ -40,7 +40,7 @@ class RequestPruner {
  private:
   Status Refill();
 
-  Store& store_;
+  store::Store& store_;
   Clock& clock_;
   RequestRetention retention_;
   Time answers_until_{};  // 0: not begun
@@ -48,4 +48,4 @@ class RequestPruner {
   double allowance_ = 0;  // rows that may go now
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::control

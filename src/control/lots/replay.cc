@@ -5,7 +5,7 @@
 #include "base/time.h"
 #include "control/lots/lot.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Time now) {
   if (now - record.created_at >= kAnswersKept) {
@@ -27,14 +27,14 @@ Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Ti
                   .With("value", record.key.request_id));
 }
 
-std::optional<Result<std::string>> Recall(Store& store, const Call& call, Time now) {
+std::optional<Result<std::string>> Recall(store::Store& store, const Call& call, Time now) {
   if (call.request_id.empty()) return std::nullopt;
   std::optional<Result<std::string>> answer;
-  LockSet wanted;
+  store::LockSet wanted;
   wanted.requests = {KeyOf(call)};
   // For writing, although nothing is written: what is answered has to be as durable as it was.
-  Status read = store.Write([&](WriteTx& tx) -> Status {
-    ASSIGN_OR_RETURN(Snapshot snapshot, tx.Lock(wanted));
+  Status read = store.Write([&](store::WriteTx& tx) -> Status {
+    ASSIGN_OR_RETURN(store::Snapshot snapshot, tx.Lock(wanted));
     auto found = snapshot.requests.find(KeyOf(call));
     if (found != snapshot.requests.end()) answer = AnswerFrom(found->second, call, now);
     return {};
@@ -43,4 +43,4 @@ std::optional<Result<std::string>> Recall(Store& store, const Call& call, Time n
   return read ? answer : std::nullopt;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -9,7 +9,7 @@
 #include "control/lots/call.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // How long answers are kept; the record itself stays longer, as the audit trail.
 inline constexpr std::chrono::hours kAnswersKept{7 * 24};
@@ -21,6 +21,6 @@ Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Ti
 // Looks for an answer without a lock; nullopt: none was given. For a request that fails before it
 // is queued: its names may be gone because it was carried out. (A queued one is looked up under the
 // lock.)
-std::optional<Result<std::string>> Recall(Store& store, const Call& call, Time now);
+std::optional<Result<std::string>> Recall(store::Store& store, const Call& call, Time now);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -6,7 +6,7 @@
 
 #include "base/digest.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 void Append(std::string& text, const Resources& r) {
@@ -34,7 +34,7 @@ std::string Changes::PlanToken() const {
     for (const CommandId& id : node.withdrawn) text += id.ToString() + ";";
     text += '\n';
   }
-  for (const HostChange& host : hosts) {
+  for (const planner::HostChange& host : hosts) {
     fmt::format_to(std::back_inserter(text), "host {} ", host.stored.name);
     Append(text, host.stored);
     Append(text, host.after);
@@ -45,7 +45,7 @@ std::string Changes::PlanToken() const {
                      drift.node_name, drift.dimension, drift.stored, drift.true_value);
     }
   }
-  for (const Warning& warning : warnings) {
+  for (const planner::Warning& warning : warnings) {
     fmt::format_to(std::back_inserter(text), "warning {} {} {}\n", warning.reason,
                    warning.host_name, warning.message);
   }
@@ -60,4 +60,4 @@ void Changes::ForgetNewIds() {
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -11,7 +11,7 @@
 #include "planner/books_plan.h"
 #include "planner/policy.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 struct NodeChange {
   NodeId node_id;
@@ -34,8 +34,8 @@ struct NodeChange {
 
 struct Changes {
   std::vector<NodeChange> nodes;
-  std::vector<HostChange> hosts;
-  std::vector<Warning> warnings;
+  std::vector<planner::HostChange> hosts;
+  std::vector<planner::Warning> warnings;
   std::string plan_token;  // of a plan, and of what was applied by one; else empty
   bool applied = false;
   int64_t same_image_count = 0;  // left out by a selector
@@ -47,4 +47,4 @@ struct Changes {
   void ForgetNewIds();
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::control

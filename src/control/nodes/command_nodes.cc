@@ -1,7 +1,7 @@
 #include "control/nodes/node_writer.h"
 #include "control/nodes/nodes.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 struct Instruction {
@@ -16,13 +16,13 @@ Instruction InstructionFor(CommandKind kind) {
 }
 
 Result<Decided<Changes>> DecideCommand(const Authorized& by, const std::vector<NodeId>& ids,
-                                       CommandKind kind, const Snapshot& snapshot) {
+                                       CommandKind kind, const store::Snapshot& snapshot) {
   ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), ids));
   NodeWriter writer(by);
-  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
+  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, nodes));
   Instruction instruction = InstructionFor(kind);
   for (const NodeSnapshot* node : nodes) {
-    RETURN_IF_ERROR(CheckChangeable(*node));
+    RETURN_IF_ERROR(planner::CheckChangeable(*node));
     writer.Instruct(*node, snapshot.hosts.at(node->node.host_id).host, kind, instruction.next,
                     instruction.event);
   }
@@ -34,11 +34,11 @@ Result<Decided<Changes>> DecideCommand(const Authorized& by, const std::vector<N
 Result<Proposal<Changes>> CommandNodes(const Authorized& by, const NodeCommandRequest& request) {
   ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, request.nodes));
   Proposal<Changes> proposal = ProposalFor(ids, request.plan);
-  proposal.decide = [ids = std::move(ids), kind = request.kind](const Authorized& as,
-                                                                const Snapshot& snapshot, ReadTx&) {
+  proposal.decide = [ids = std::move(ids), kind = request.kind](
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
     return DecideCommand(as, ids, kind, snapshot);
   };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

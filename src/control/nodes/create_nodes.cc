@@ -12,7 +12,7 @@
 #include "model/firewall.h"
 #include "planner/placement.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr int64_t kCreatedMax = 100'000;
@@ -86,10 +86,10 @@ Status CheckCreate(const CreateNodesRequest& request) {
   return {};
 }
 
-Status ResolveHosts(ReadTx& tx, const Actor& actor, const CreateNodesRequest& request,
+Status ResolveHosts(store::ReadTx& tx, const Actor& actor, const CreateNodesRequest& request,
                     CreateTargets& targets) {
   for (const auto& [name, count] : request.by_hosts) {
-    ASSIGN_OR_RETURN(HostRow row, ResolveHost(tx, actor, name));
+    ASSIGN_OR_RETURN(store::HostRow row, ResolveHost(tx, actor, name));
     auto known =
         std::ranges::find(targets.by_hosts, row.host.id, &std::pair<HostId, int64_t>::first);
     if (known == targets.by_hosts.end()) {
@@ -102,8 +102,8 @@ Status ResolveHosts(ReadTx& tx, const Actor& actor, const CreateNodesRequest& re
 }
 
 // Rules that are named replace the image's of the same key; the others stay.
-ConfigEdit EditOf(const Image& image, const ConfigEdit& asked) {
-  ConfigEdit edit = asked;
+planner::ConfigEdit EditOf(const Image& image, const planner::ConfigEdit& asked) {
+  planner::ConfigEdit edit = asked;
   if (!edit.firewall_rules) return edit;
   for (const FirewallRule& rule : image.firewall_rules) {
     if (std::ranges::find(*edit.firewall_rules, rule.key, &FirewallRule::key) ==
@@ -114,15 +114,15 @@ ConfigEdit EditOf(const Image& image, const ConfigEdit& asked) {
   return edit;
 }
 
-Result<CreateTargets> ResolveCreate(ReadTx& tx, const Authorized& by,
+Result<CreateTargets> ResolveCreate(store::ReadTx& tx, const Authorized& by,
                                     const CreateNodesRequest& request) {
   CreateTargets targets;
   ASSIGN_OR_RETURN(targets.image, ResolveImage(tx, by.actor(), request.image));
   ASSIGN_OR_RETURN(targets.org, ResolveOrg(tx, by.actor(), request.org));
   if (!IsVisibleTo(*targets.image, targets.org.id)) return Fail(ImageNotFound(request.image));
-  ASSIGN_OR_RETURN(
-      targets.config,
-      ResolveNew(*targets.image, EditOf(*targets.image, request.config), by.control().policies()));
+  ASSIGN_OR_RETURN(targets.config,
+                   planner::ResolveNew(*targets.image, EditOf(*targets.image, request.config),
+                                       by.control().policies()));
   if (request.by_hosts.empty()) {
     ASSIGN_OR_RETURN(targets.region, ResolveRegion(tx, request.region));
   } else {
@@ -152,13 +152,13 @@ Error Cordoned(const Host& host) {
 
 // On books whose drift is settled, so that a wrong counter neither turns a node away nor lets one
 // in.
-Result<std::vector<HostId>> Place(const CreateTargets& targets, const Snapshot& snapshot,
-                                  const BooksPlan& books) {
+Result<std::vector<HostId>> Place(const CreateTargets& targets, const store::Snapshot& snapshot,
+                                  const planner::BooksPlan& books) {
   if (targets.by_hosts.empty()) {
     std::vector<const Host*> candidates;
     for (const HostId& id : snapshot.candidates) candidates.push_back(&books.hosts().at(id).before);
-    return PlaceInRegion(candidates, targets.config.resources, targets.count, targets.strategy,
-                         targets.region->name);
+    return planner::PlaceInRegion(candidates, targets.config.resources, targets.count,
+                                  targets.strategy, targets.region->name);
   }
   std::vector<HostId> placed;
   for (const auto& [id, count] : targets.by_hosts) {
@@ -166,9 +166,10 @@ Result<std::vector<HostId>> Place(const CreateTargets& targets, const Snapshot& 
     if (change == books.hosts().end())
       return Fail(NotFound("HOST_NOT_FOUND", "host " + id.ToString() + " is gone"));
     if (change->second.before.cordoned) return Fail(Cordoned(change->second.before));
-    Status fits = CheckFits(change->second.before, targets.config.resources, count);
+    Status fits = planner::CheckFits(change->second.before, targets.config.resources, count);
     if (!fits && !snapshot.hosts.at(id).sums) {
-      return Fail(FailedPrecondition(kDriftSuspected, "the counters say that it does not fit"));
+      return Fail(
+          FailedPrecondition(planner::kDriftSuspected, "the counters say that it does not fit"));
     }
     RETURN_IF_ERROR(fits);
     placed.insert(placed.end(), static_cast<size_t>(count), id);
@@ -177,8 +178,8 @@ Result<std::vector<HostId>> Place(const CreateTargets& targets, const Snapshot& 
 }
 
 // PREFIX-1, PREFIX-2, ...: the first numbers that are free.
-Result<std::vector<std::string>> NamesOf(const CreateTargets& targets, const Snapshot& snapshot,
-                                         ReadTx& tx) {
+Result<std::vector<std::string>> NamesOf(const CreateTargets& targets,
+                                         const store::Snapshot& snapshot, store::ReadTx& tx) {
   std::vector<std::string> names = targets.names;
   if (!names.empty()) {
     if (!snapshot.taken_names.contains(names.front())) return names;
@@ -197,17 +198,17 @@ Result<std::vector<std::string>> NamesOf(const CreateTargets& targets, const Sna
 }
 
 Result<Decided<Changes>> DecideCreate(const Authorized& by, const CreateTargets& targets,
-                                      const Snapshot& snapshot, ReadTx& tx) {
+                                      const store::Snapshot& snapshot, store::ReadTx& tx) {
   ASSIGN_OR_RETURN(auto names, NamesOf(targets, snapshot, tx));
   std::vector<const HostSnapshot*> hosts;
   for (const auto& [id, host] : snapshot.hosts) hosts.push_back(&host);
   // Whichever store read them: of several drifts the same is named.
   std::ranges::sort(hosts, {}, [](const HostSnapshot* host) { return host->host.id; });
   NodeWriter writer(by);
-  ASSIGN_OR_RETURN(BooksPlan books,
-                   BooksPlan::Begin(hosts, {}, by.control().policies(), writer.cause()));
+  ASSIGN_OR_RETURN(planner::BooksPlan books,
+                   planner::BooksPlan::Begin(hosts, {}, by.control().policies(), writer.cause()));
   ASSIGN_OR_RETURN(auto placed, Place(targets, snapshot, books));
-  ASSIGN_OR_RETURN(std::vector<Warning> unheard, WarnOfUnheard(placed, snapshot, tx));
+  ASSIGN_OR_RETURN(std::vector<planner::Warning> unheard, WarnOfUnheard(placed, snapshot, tx));
   for (size_t i = 0; i < placed.size(); ++i) {
     const Host& host = snapshot.hosts.at(placed[i]).host;
     Node node;
@@ -220,10 +221,7 @@ Result<Decided<Changes>> DecideCreate(const Authorized& by, const CreateTargets&
     RETURN_IF_ERROR(books.Move({.host_id = host.id,
                                 .node_id = id,
                                 .kind = LedgerKind::kCreate,
-                                .before = {},
-                                .after = {1, targets.config.resources},
-                                .held_before = {},
-                                .held_after = {}}));
+                                .after = {1, targets.config.resources}}));
   }
   Decided<Changes> decision = writer.Finish(books);
   std::ranges::copy(unheard, std::back_inserter(decision.warnings));
@@ -235,23 +233,23 @@ Result<Decided<Changes>> DecideCreate(const Authorized& by, const CreateTargets&
 
 Result<Proposal<Changes>> CreateNodes(const Authorized& by, const CreateNodesRequest& request) {
   RETURN_IF_ERROR(CheckCreate(request));
-  ASSIGN_OR_RETURN(CreateTargets targets, ReadOnce(by.control(), [&](ReadTx& tx) {
+  ASSIGN_OR_RETURN(CreateTargets targets, ReadOnce(by.control(), [&](store::ReadTx& tx) {
                      return ResolveCreate(tx, by, request);
                    }));
   Proposal<Changes> proposal{.solo = true, .rows = targets.count, .plan = request.plan};
   proposal.locks.node_names = targets.names;
   for (const auto& [id, count] : targets.by_hosts) proposal.locks.hosts.push_back(id);
   if (targets.region) {
-    proposal.locks.placement = PlacementQuery{.region_id = targets.region->id,
-                                              .need = targets.config.resources,
-                                              .strategy = targets.strategy,
-                                              .limit = targets.count};
+    proposal.locks.placement = store::PlacementQuery{.region_id = targets.region->id,
+                                                     .need = targets.config.resources,
+                                                     .strategy = targets.strategy,
+                                                     .limit = targets.count};
   }
-  proposal.decide = [targets = std::move(targets)](const Authorized& as, const Snapshot& snapshot,
-                                                   ReadTx& tx) {
+  proposal.decide = [targets = std::move(targets)](
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
     return DecideCreate(as, targets, snapshot, tx);
   };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

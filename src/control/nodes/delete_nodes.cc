@@ -5,7 +5,7 @@
 #include "control/nodes/node_release.h"
 #include "control/nodes/nodes.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 Status CheckDeletable(const NodeSnapshot& node) {
@@ -17,10 +17,10 @@ Status CheckDeletable(const NodeSnapshot& node) {
 }
 
 Result<Decided<Changes>> DecideDelete(const Authorized& by, const std::vector<NodeId>& ids,
-                                      const Snapshot& snapshot) {
+                                      const store::Snapshot& snapshot) {
   ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), ids));
   NodeWriter writer(by);
-  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
+  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, nodes));
   for (const NodeSnapshot* node : nodes) {
     RETURN_IF_ERROR(CheckDeletable(*node));
     const Host& host = snapshot.hosts.at(node->node.host_id).host;
@@ -48,9 +48,11 @@ Result<Decided<Changes>> DecideDelete(const Authorized& by, const std::vector<No
 Result<Proposal<Changes>> DeleteNodes(const Authorized& by, const DeleteNodesRequest& request) {
   ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, request.nodes));
   Proposal<Changes> proposal = ProposalFor(ids, request.plan);
-  proposal.decide = [ids = std::move(ids)](const Authorized& as, const Snapshot& snapshot,
-                                           ReadTx&) { return DecideDelete(as, ids, snapshot); };
+  proposal.decide = [ids = std::move(ids)](const Authorized& as, const store::Snapshot& snapshot,
+                                           store::ReadTx&) {
+    return DecideDelete(as, ids, snapshot);
+  };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

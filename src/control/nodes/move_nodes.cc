@@ -5,7 +5,7 @@
 #include "control/read_once.h"
 #include "control/reads/resolve.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 struct MoveTargets {
@@ -14,7 +14,7 @@ struct MoveTargets {
 };
 
 Status CheckMovable(const NodeSnapshot& node, const Org& to) {
-  RETURN_IF_ERROR(CheckChangeable(node));
+  RETURN_IF_ERROR(planner::CheckChangeable(node));
   for (const Transition& transition : node.transitions) {
     if (!IsTransition(transition.kind) || !IsPending(transition.state)) continue;
     return Fail(
@@ -34,10 +34,10 @@ Status CheckMovable(const NodeSnapshot& node, const Org& to) {
 }
 
 Result<Decided<Changes>> DecideMove(const Authorized& by, const MoveTargets& targets,
-                                    const Snapshot& snapshot) {
+                                    const store::Snapshot& snapshot) {
   ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), targets.nodes));
   NodeWriter writer(by);
-  ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
+  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, nodes));
   for (const NodeSnapshot* node : nodes) {
     RETURN_IF_ERROR(CheckMovable(*node, targets.org));
     writer.Update(*node).org_id = targets.org.id;
@@ -53,7 +53,7 @@ Result<Decided<Changes>> DecideMove(const Authorized& by, const MoveTargets& tar
 }  // namespace
 
 Result<Proposal<Changes>> MoveNodes(const Authorized& by, const MoveNodesRequest& request) {
-  auto resolve = [&](ReadTx& tx) -> Result<MoveTargets> {
+  auto resolve = [&](store::ReadTx& tx) -> Result<MoveTargets> {
     MoveTargets found;
     ASSIGN_OR_RETURN(found.nodes, ResolveNodes(tx, by.actor(), request.nodes));
     ASSIGN_OR_RETURN(found.org, ResolveOrg(tx, by.actor(), request.org));
@@ -61,11 +61,11 @@ Result<Proposal<Changes>> MoveNodes(const Authorized& by, const MoveNodesRequest
   };
   ASSIGN_OR_RETURN(MoveTargets targets, ReadOnce(by.control(), resolve));
   Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
-  proposal.decide = [targets = std::move(targets)](const Authorized& as, const Snapshot& snapshot,
-                                                   ReadTx&) {
+  proposal.decide = [targets = std::move(targets)](
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
     return DecideMove(as, targets, snapshot);
   };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -4,9 +4,10 @@
 
 #include "planner/hold.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
-Result<Withdrawal> WithdrawUntaken(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node) {
+Result<Withdrawal> WithdrawUntaken(NodeWriter& writer, planner::BooksPlan& books,
+                                   const NodeSnapshot& node) {
   Withdrawal withdrawal;
   std::vector<Transition> staying;
   for (const Transition& transition : node.transitions) {
@@ -17,7 +18,7 @@ Result<Withdrawal> WithdrawUntaken(NodeWriter& writer, BooksPlan& books, const N
       staying.push_back(transition);
     }
   }
-  withdrawal.held = HoldFor(BooksPlan::ChargedBy(node), node.running, staying);
+  withdrawal.held = planner::HoldFor(planner::BooksPlan::ChargedBy(node), node.running, staying);
   RETURN_IF_ERROR(books.SetHold(node.node.host_id, node.node.held, withdrawal.held));
   return withdrawal;
 }
@@ -44,17 +45,15 @@ void Forget(NodeWriter& writer, const NodeSnapshot& node, const Host& host, std:
   writer.AddEvent(EventKind::kNodeDeleted, after, DeletedDetail(change, why));
 }
 
-Status Release(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node, const Host& host,
-               std::string_view why) {
+Status Release(NodeWriter& writer, planner::BooksPlan& books, const NodeSnapshot& node,
+               const Host& host, std::string_view why) {
   assert(node.node.IsLive());
-  Resources charged = BooksPlan::ChargedBy(node);
+  Resources charged = planner::BooksPlan::ChargedBy(node);
   RETURN_IF_ERROR(books.Move({.host_id = host.id,
                               .node_id = node.node.id,
                               .kind = LedgerKind::kRelease,
                               .before = {1, charged},
-                              .after = {},
-                              .held_before = node.node.held,
-                              .held_after = {}}));
+                              .held_before = node.node.held}));
   NodeChange& change = writer.Show(node, host);
   for (const Transition& transition : node.transitions) {
     if (!IsPending(transition.state)) continue;
@@ -77,4 +76,4 @@ Status Release(NodeWriter& writer, BooksPlan& books, const NodeSnapshot& node, c
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

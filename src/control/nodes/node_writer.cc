@@ -10,19 +10,19 @@
 #include "control/read_once.h"
 #include "control/reads/resolve.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
-Result<BooksPlan> NodeWriter::BeginBooks(const Snapshot& snapshot,
-                                         const std::vector<const NodeSnapshot*>& nodes) const {
+Result<planner::BooksPlan> NodeWriter::BeginBooks(
+    const store::Snapshot& snapshot, const std::vector<const NodeSnapshot*>& nodes) const {
   ASSIGN_OR_RETURN(auto hosts, HostsOf(snapshot, nodes));
-  return BooksPlan::Begin(hosts, nodes, policies_, cause_);
+  return planner::BooksPlan::Begin(hosts, nodes, policies_, cause_);
 }
 
 Node& NodeWriter::Update(const NodeSnapshot& node) {
   NodeUpdate& update = decision_.rows.node_updates.emplace_back();
   update.version_before = node.node.version;
   update.after = node.node;
-  update.after.resources = BooksPlan::ChargedBy(node);
+  update.after.resources = planner::BooksPlan::ChargedBy(node);
   update.after.version += 1;
   update.after.updated_at = cause_.now;
   return update.after;
@@ -69,7 +69,7 @@ NodeChange& NodeWriter::Show(const NodeSnapshot& node, const Host& host) {
   change.org = node.org_name;
   change.from_image = node.image->Reference();
   change.to_image = change.from_image;
-  change.before = BooksPlan::ChargedBy(node);
+  change.before = planner::BooksPlan::ChargedBy(node);
   change.after = change.before;
   change.held = node.node.held;
   change.from_config = node.node.config_id;
@@ -77,7 +77,7 @@ NodeChange& NodeWriter::Show(const NodeSnapshot& node, const Host& host) {
   return change;
 }
 
-void NodeWriter::ReplaceConfig(const NodePlan& plan, const Image& image, const Host& host,
+void NodeWriter::ReplaceConfig(const planner::NodePlan& plan, const Image& image, const Host& host,
                                CommandKind kind) {
   const NodeSnapshot& before = *plan.before;
   NodeConfig& config = decision_.rows.new_configs.emplace_back(plan.config);
@@ -150,7 +150,7 @@ Node& NodeWriter::Instruct(const NodeSnapshot& before, const Host& host, Command
   return node;
 }
 
-Decided<Changes> NodeWriter::Finish(const BooksPlan& books) {
+Decided<Changes> NodeWriter::Finish(const planner::BooksPlan& books) {
   Changes& changes = decision_.answer;
   decision_.rows.ledger = books.ledger();
   changes.warnings = books.warnings();
@@ -158,8 +158,9 @@ Decided<Changes> NodeWriter::Finish(const BooksPlan& books) {
   for (const auto& [id, change] : books.hosts()) {
     if (change.after != change.stored) changes.hosts.push_back(change);
   }
-  std::ranges::sort(changes.hosts, {}, [](const HostChange& change) { return change.after.name; });
-  for (const HostChange& host : changes.hosts) {
+  std::ranges::sort(changes.hosts, {},
+                    [](const planner::HostChange& change) { return change.after.name; });
+  for (const planner::HostChange& host : changes.hosts) {
     decision_.hosts.push_back(host.after);
     decision_.healed.insert(decision_.healed.end(), host.drifts.begin(), host.drifts.end());
   }
@@ -167,7 +168,8 @@ Decided<Changes> NodeWriter::Finish(const BooksPlan& books) {
 }
 
 Result<std::vector<NodeId>> FindNodeIds(const Authorized& by, std::span<const std::string> names) {
-  return ReadOnce(by.control(), [&](ReadTx& tx) { return ResolveNodes(tx, by.actor(), names); });
+  return ReadOnce(by.control(),
+                  [&](store::ReadTx& tx) { return ResolveNodes(tx, by.actor(), names); });
 }
 
 Proposal<Changes> ProposalFor(std::vector<NodeId> nodes, const PlanOptions& plan) {
@@ -176,7 +178,8 @@ Proposal<Changes> ProposalFor(std::vector<NodeId> nodes, const PlanOptions& plan
   return proposal;
 }
 
-Result<std::vector<const NodeSnapshot*>> FindNodes(const Snapshot& snapshot, const Actor& actor,
+Result<std::vector<const NodeSnapshot*>> FindNodes(const store::Snapshot& snapshot,
+                                                   const Actor& actor,
                                                    const std::vector<NodeId>& ids) {
   std::vector<const NodeSnapshot*> nodes;
   nodes.reserve(ids.size());
@@ -191,7 +194,7 @@ Result<std::vector<const NodeSnapshot*>> FindNodes(const Snapshot& snapshot, con
   return nodes;
 }
 
-Result<std::vector<const HostSnapshot*>> HostsOf(const Snapshot& snapshot,
+Result<std::vector<const HostSnapshot*>> HostsOf(const store::Snapshot& snapshot,
                                                  const std::vector<const NodeSnapshot*>& nodes) {
   std::vector<const HostSnapshot*> hosts;
   for (const NodeSnapshot* node : nodes) {
@@ -213,4 +216,4 @@ Status CheckVersion(const Node& node, int64_t expected) {
                   .With("version", std::to_string(node.version)));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -12,7 +12,7 @@
 #include "control/operation.h"
 #include "planner/upgrade.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Collects rows for one request. Every row is stamped with the same cause. Belongs to one decision.
 class NodeWriter {
@@ -20,15 +20,16 @@ class NodeWriter {
   explicit NodeWriter(const Authorized& by)
       : ids_(by.control().ids()), policies_(by.control().policies()), cause_(by.cause()) {}
 
-  const Cause& cause() const { return cause_; }
+  const planner::Cause& cause() const { return cause_; }
 
   // The books of these nodes' hosts. Errors of BooksPlan::Begin(), and ROW_MISSING.
-  Result<BooksPlan> BeginBooks(const Snapshot& snapshot,
-                               const std::vector<const NodeSnapshot*>& nodes) const;
+  Result<planner::BooksPlan> BeginBooks(const store::Snapshot& snapshot,
+                                        const std::vector<const NodeSnapshot*>& nodes) const;
 
   // The node gets a new config, and perhaps a new image: config, node, command, event. `kind` is
   // kUpgrade or kUpdate.
-  void ReplaceConfig(const NodePlan& plan, const Image& image, const Host& host, CommandKind kind);
+  void ReplaceConfig(const planner::NodePlan& plan, const Image& image, const Host& host,
+                     CommandKind kind);
   // A new node with its config, its create command and its event.
   NodeId Create(Node node, NodeConfig config, const Image& image, const Host& host,
                 std::string_view org);
@@ -49,7 +50,7 @@ class NodeWriter {
   }
 
   // Takes over the hosts' side, the hosts that changed only, and gives up everything collected.
-  Decided<Changes> Finish(const BooksPlan& books);
+  Decided<Changes> Finish(const planner::BooksPlan& books);
 
  private:
   CommandId AddCommand(const Node& node, const NodeConfig& config, const Image& image,
@@ -57,8 +58,8 @@ class NodeWriter {
                        std::optional<ConfigId> to);
 
   IdSource& ids_;
-  const Policies& policies_;
-  Cause cause_;
+  const planner::Policies& policies_;
+  planner::Cause cause_;
   Decided<Changes> decision_;
 };
 
@@ -69,12 +70,13 @@ Proposal<Changes> ProposalFor(std::vector<NodeId> nodes, const PlanOptions& plan
 
 // The nodes as they are under the locks, in the order of `ids`. NOT_FOUND NODE_NOT_FOUND for one
 // that is not there, is deleted, or is of an org that the caller does not see.
-Result<std::vector<const NodeSnapshot*>> FindNodes(const Snapshot& snapshot, const Actor& actor,
+Result<std::vector<const NodeSnapshot*>> FindNodes(const store::Snapshot& snapshot,
+                                                   const Actor& actor,
                                                    const std::vector<NodeId>& ids);
 // Their hosts, each once. DATA_LOSS ROW_MISSING.
-Result<std::vector<const HostSnapshot*>> HostsOf(const Snapshot& snapshot,
+Result<std::vector<const HostSnapshot*>> HostsOf(const store::Snapshot& snapshot,
                                                  const std::vector<const NodeSnapshot*>& nodes);
 // ABORTED VERSION_MISMATCH unless `expected` is 0 or the node's version.
 Status CheckVersion(const Node& node, int64_t expected);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -14,7 +14,7 @@
 #include "model/placement.h"
 #include "planner/config.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Which nodes an upgrade means when it names none: all that match, but for those that have the
 // image already or are being deleted.
@@ -50,7 +50,7 @@ struct CreateNodesRequest {
   std::vector<std::pair<std::string, int64_t>> by_hosts;  // host and how many
   std::string region;                                     // used when by_hosts is empty
   PlacementStrategy strategy = PlacementStrategy::kSpread;
-  ConfigEdit config;
+  planner::ConfigEdit config;
   bool auto_upgrade = false;
   PlanOptions plan;
 };
@@ -89,4 +89,4 @@ struct DeleteNodesRequest {
 };
 Result<Proposal<Changes>> DeleteNodes(const Authorized& by, const DeleteNodesRequest& request);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -8,7 +8,7 @@
 #include "control/nodes/nodes.h"
 #include "model/firewall.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 bool ChangesConfig(const UpdateNodeRequest& request) {
@@ -34,15 +34,16 @@ std::vector<FirewallRule> EditRules(const Image& image, std::vector<FirewallRule
 }
 
 Result<Decided<Changes>> DecideUpdate(const Authorized& by, const NodeId& id,
-                                      const UpdateNodeRequest& request, const Snapshot& snapshot) {
+                                      const UpdateNodeRequest& request,
+                                      const store::Snapshot& snapshot) {
   ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), {id}));
   const NodeSnapshot& node = *nodes.front();
   RETURN_IF_ERROR(CheckVersion(node.node, request.expected_version));
-  RETURN_IF_ERROR(CheckChangeable(node));
+  RETURN_IF_ERROR(planner::CheckChangeable(node));
   ASSIGN_OR_RETURN(const HostSnapshot* host, RequireRow(snapshot.hosts, "host", node.node.host_id));
   NodeWriter writer(by);
   if (!ChangesConfig(request)) {
-    ASSIGN_OR_RETURN(BooksPlan books, writer.BeginBooks(snapshot, nodes));
+    ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, nodes));
     writer.Update(node).auto_upgrade = request.auto_upgrade.value_or(node.node.auto_upgrade);
     writer.AddEvent(
         EventKind::kNodeUpdated, node.node,
@@ -50,13 +51,13 @@ Result<Decided<Changes>> DecideUpdate(const Authorized& by, const NodeId& id,
     writer.Show(node, host->host);
     return writer.Finish(books);
   }
-  ConfigEdit edit{.set = request.set_values, .reset = request.reset_values, .firewall_rules = {}};
+  planner::ConfigEdit edit{.set = request.set_values, .reset = request.reset_values};
   edit.firewall_rules = EditRules(*node.image, node.config->firewall_rules, request);
   ASSIGN_OR_RETURN(NodeConfig config,
-                   ResolveEdit(*node.image, *node.config, edit, by.control().policies()));
-  ASSIGN_OR_RETURN(UpgradePlan plan,
-                   PlanConfigChange(node, *host, std::move(config), CommandKind::kUpdate,
-                                    by.control().policies(), writer.cause()));
+                   planner::ResolveEdit(*node.image, *node.config, edit, by.control().policies()));
+  ASSIGN_OR_RETURN(planner::UpgradePlan plan,
+                   planner::PlanConfigChange(node, *host, std::move(config), CommandKind::kUpdate,
+                                             by.control().policies(), writer.cause()));
   writer.ReplaceConfig(plan.nodes.front(), *node.image, host->host, CommandKind::kUpdate);
   Decided<Changes> decision = writer.Finish(plan.books);
   if (request.auto_upgrade)
@@ -80,11 +81,11 @@ Result<Proposal<Changes>> UpdateNode(const Authorized& by, const UpdateNodeReque
   RETURN_IF_ERROR(CheckUpdate(request));
   ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, std::span(&request.node, 1)));
   Proposal<Changes> proposal = ProposalFor(ids, request.plan);
-  proposal.decide = [id = ids.front(), request](const Authorized& as, const Snapshot& snapshot,
-                                                ReadTx&) {
+  proposal.decide = [id = ids.front(), request](const Authorized& as,
+                                                const store::Snapshot& snapshot, store::ReadTx&) {
     return DecideUpdate(as, id, request, snapshot);
   };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

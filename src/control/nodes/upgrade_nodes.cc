@@ -9,7 +9,7 @@
 #include "control/reads/query_tools.h"
 #include "control/reads/resolve.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 struct UpgradeTargets {
@@ -20,11 +20,11 @@ struct UpgradeTargets {
   int64_t deleting_count = 0;
 };
 
-Result<ListQuery> QueryOf(const NodeSelector& selector, const Actor& actor) {
-  ListQuery query{
-      .conditions = {}, .order_by = "name", .descending = false, .after = {}, .limit = 1000};
+Result<store::ListQuery> QueryOf(const NodeSelector& selector, const Actor& actor) {
+  store::ListQuery query{.order_by = "name", .descending = false, .limit = 1000};
   auto require = [&](std::string field, const std::string& value) {
-    if (!value.empty()) query.conditions.push_back({std::move(field), Comparison::kEqual, value});
+    if (!value.empty())
+      query.conditions.push_back({std::move(field), store::Comparison::kEqual, value});
   };
   if (selector.protocol.empty()) {
     return Fail(InvalidArgument("INCOMPLETE_SELECTOR", "a selector must name at least a protocol")
@@ -44,13 +44,13 @@ Result<ListQuery> QueryOf(const NodeSelector& selector, const Actor& actor) {
   return query;
 }
 
-Status SelectNodes(ReadTx& tx, const Actor& actor, const NodeSelector& selector,
+Status SelectNodes(store::ReadTx& tx, const Actor& actor, const NodeSelector& selector,
                    UpgradeTargets& targets) {
-  ASSIGN_OR_RETURN(ListQuery query, QueryOf(selector, actor));
+  ASSIGN_OR_RETURN(store::ListQuery query, QueryOf(selector, actor));
   RETURN_IF_ERROR(ResolveConditions(tx, actor, query));
   while (true) {
     ASSIGN_OR_RETURN(auto rows, tx.ListNodes(query));
-    for (const NodeRow& row : rows) {
+    for (const store::NodeRow& row : rows) {
       if (row.node.image_id == targets.image) {
         ++targets.same_image_count;
       } else if (row.node.IsBeingDeleted() || !row.node.IsLive()) {
@@ -73,7 +73,7 @@ Status SelectNodes(ReadTx& tx, const Actor& actor, const NodeSelector& selector,
 }
 
 // What was chosen before the lock must still be what it was under it.
-Status CheckSelection(const Snapshot& snapshot, const UpgradeTargets& targets) {
+Status CheckSelection(const store::Snapshot& snapshot, const UpgradeTargets& targets) {
   for (size_t i = 0; i < targets.selected_at.size(); ++i) {
     auto found = snapshot.nodes.find(targets.nodes[i]);
     if (found != snapshot.nodes.end() && !found->second.node.IsBeingDeleted() &&
@@ -89,7 +89,7 @@ Status CheckSelection(const Snapshot& snapshot, const UpgradeTargets& targets) {
   return {};
 }
 
-Result<UpgradeTargets> ResolveUpgrade(ReadTx& tx, const Actor& actor,
+Result<UpgradeTargets> ResolveUpgrade(store::ReadTx& tx, const Actor& actor,
                                       const UpgradeNodesRequest& request) {
   UpgradeTargets targets;
   ASSIGN_OR_RETURN(auto image, ResolveImage(tx, actor, request.image));
@@ -108,7 +108,7 @@ std::optional<UpgradeTargets> AllIds(const UpgradeNodesRequest& request) {
   if (!image || request.selector || request.nodes.size() != 1) return std::nullopt;
   auto node = NodeId::Parse(request.nodes.front());
   if (!node) return std::nullopt;
-  return UpgradeTargets{.nodes = {*node}, .image = *image, .selected_at = {}};
+  return UpgradeTargets{.nodes = {*node}, .image = *image};
 }
 
 Result<UpgradeTargets> FindTargets(const Authorized& by, const UpgradeNodesRequest& request) {
@@ -118,14 +118,14 @@ Result<UpgradeTargets> FindTargets(const Authorized& by, const UpgradeNodesReque
                     .With("field", "selector"));
   }
   if (auto targets = AllIds(request)) return *targets;
-  return ReadOnce(by.control(), [&](ReadTx& tx) {
+  return ReadOnce(by.control(), [&](store::ReadTx& tx) {
     by.control().KeepToDeadline(by.call(), tx);
     return ResolveUpgrade(tx, by.actor(), request);
   });
 }
 
 Result<Decided<Changes>> DecideUpgrade(const Authorized& by, const UpgradeTargets& targets,
-                                       const Snapshot& snapshot) {
+                                       const store::Snapshot& snapshot) {
   auto image = snapshot.images.find(targets.image);
   if (image == snapshot.images.end() ||
       (by.actor().org_id && !IsVisibleTo(*image->second, *by.actor().org_id))) {
@@ -135,9 +135,10 @@ Result<Decided<Changes>> DecideUpgrade(const Authorized& by, const UpgradeTarget
   ASSIGN_OR_RETURN(auto nodes, FindNodes(snapshot, by.actor(), targets.nodes));
   ASSIGN_OR_RETURN(auto hosts, HostsOf(snapshot, nodes));
   NodeWriter writer(by);
-  ASSIGN_OR_RETURN(UpgradePlan plan, PlanUpgrade(nodes, hosts, *image->second,
-                                                 by.control().policies(), writer.cause()));
-  for (const NodePlan& node : plan.nodes) {
+  ASSIGN_OR_RETURN(
+      planner::UpgradePlan plan,
+      planner::PlanUpgrade(nodes, hosts, *image->second, by.control().policies(), writer.cause()));
+  for (const planner::NodePlan& node : plan.nodes) {
     const Host& host = snapshot.hosts.at(node.before->node.host_id).host;
     writer.ReplaceConfig(node, *image->second, host, CommandKind::kUpgrade);
   }
@@ -153,11 +154,11 @@ Result<Proposal<Changes>> UpgradeNodes(const Authorized& by, const UpgradeNodesR
   ASSIGN_OR_RETURN(UpgradeTargets targets, FindTargets(by, request));
   Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
   proposal.locks.images = {targets.image};
-  proposal.decide = [targets = std::move(targets)](const Authorized& as, const Snapshot& snapshot,
-                                                   ReadTx&) {
+  proposal.decide = [targets = std::move(targets)](
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
     return DecideUpgrade(as, targets, snapshot);
   };
   return proposal;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <map>
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr int64_t kTotalsRows = 1000;
@@ -20,12 +20,12 @@ void Add(TotalAmounts& total, const Resources& amounts) {
   total.disk_bytes += static_cast<double>(amounts.disk_bytes);
 }
 
-Status ReadHosts(ReadTx& tx, FleetTotals& totals) {
+Status ReadHosts(store::ReadTx& tx, FleetTotals& totals) {
   std::map<std::string, RegionTotals> regions;
-  ListQuery query{.conditions = {}, .order_by = "name", .after = {}, .limit = kTotalsRows};
+  store::ListQuery query{.order_by = "name", .limit = kTotalsRows};
   while (true) {
     ASSIGN_OR_RETURN(auto rows, tx.ListHosts(query));
-    for (const HostRow& row : rows) {
+    for (const store::HostRow& row : rows) {
       RegionTotals& region = regions[row.region];
       ++region.hosts;
       region.silent_hosts += LivenessOf(row.host) == Liveness::kSilent ? 1 : 0;
@@ -45,15 +45,15 @@ Status ReadHosts(ReadTx& tx, FleetTotals& totals) {
   return {};
 }
 
-Status ReadTransitions(ReadTx& tx, CommandState state, Time now, FleetTotals& totals) {
+Status ReadTransitions(store::ReadTx& tx, CommandState state, Time now, FleetTotals& totals) {
   OpenTransitions transitions{.state = state};
-  ListQuery query{.conditions = {{"state", Comparison::kEqual, std::string(ToText(state))}},
-                  .order_by = "id",
-                  .after = {},
-                  .limit = kTotalsRows};
+  store::ListQuery query{
+      .conditions = {{"state", store::Comparison::kEqual, std::string(ToText(state))}},
+      .order_by = "id",
+      .limit = kTotalsRows};
   while (true) {
     ASSIGN_OR_RETURN(auto rows, tx.ListCommands(query));
-    for (const CommandRow& row : rows) {
+    for (const store::CommandRow& row : rows) {
       auto age = now - row.command.created_at;
       auto older = std::ranges::upper_bound(kAges, age);
       ++transitions.by_age[static_cast<size_t>(older - kAges.begin())];
@@ -70,7 +70,7 @@ Status ReadTransitions(ReadTx& tx, CommandState state, Time now, FleetTotals& to
 Result<FleetTotals> ReadFleetTotals(Control& control) {
   FleetTotals totals;
   const Time now = control.clock().Now();
-  auto read = [&](ReadTx& tx) -> Status {
+  auto read = [&](store::ReadTx& tx) -> Status {
     totals = {};
     RETURN_IF_ERROR(ReadHosts(tx, totals));
     for (CommandState state : kNotEnded) RETURN_IF_ERROR(ReadTransitions(tx, state, now, totals));
@@ -81,4 +81,4 @@ Result<FleetTotals> ReadFleetTotals(Control& control) {
   return totals;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

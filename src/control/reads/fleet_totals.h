@@ -9,7 +9,7 @@
 #include "control/control.h"
 #include "model/command.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Sums over a whole fleet are for looking at, not for deciding: they are not exact beyond 2^53.
 struct TotalAmounts {
@@ -47,4 +47,4 @@ struct FleetTotals {
 // Time that grows with the hosts and the open commands, memory that does not.
 Result<FleetTotals> ReadFleetTotals(Control& control);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -12,7 +12,7 @@
 #include "base/time.h"
 #include "control/reads/page_token.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr size_t kConditionsMax = 32;
@@ -24,26 +24,26 @@ std::string Join(const Words& words) {
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
-std::string NamesOf(std::span<const ListField> fields) {
+std::string NamesOf(std::span<const store::ListField> fields) {
   std::vector<std::string_view> names;
-  for (const ListField& field : fields) names.push_back(field.name);
+  for (const store::ListField& field : fields) names.push_back(field.name);
   return Join(names);
 }
 
-const ListField* Find(std::span<const ListField> fields, std::string_view name) {
-  auto found = std::ranges::find(fields, name, &ListField::name);
+const store::ListField* Find(std::span<const store::ListField> fields, std::string_view name) {
+  auto found = std::ranges::find(fields, name, &store::ListField::name);
   return found == fields.end() ? nullptr : &*found;
 }
 
 // What a filter may name: the store's fields, and for nodes the image by reference or id.
-std::vector<ListField> FilterFieldsOf(Listing listing) {
-  std::span<const ListField> stored = FieldsOf(listing);
-  std::vector<ListField> fields(stored.begin(), stored.end());
-  if (listing == Listing::kNodes) fields.push_back({kImageField, FieldType::kText});
+std::vector<store::ListField> FilterFieldsOf(store::Listing listing) {
+  std::span<const store::ListField> stored = store::FieldsOf(listing);
+  std::vector<store::ListField> fields(stored.begin(), stored.end());
+  if (listing == store::Listing::kNodes) fields.push_back({kImageField, store::FieldType::kText});
   return fields;
 }
 
-std::string_view WordOf(Listing listing) {
+std::string_view WordOf(store::Listing listing) {
   static constexpr std::array<std::string_view, 11> kWords = {
       "orgs",  "regions",  "hosts",  "protocols", "versions", "images",
       "nodes", "commands", "events", "tokens",    "requests"};
@@ -53,21 +53,21 @@ std::string_view WordOf(Listing listing) {
 // A piece of a filter as it was typed.
 struct Term {
   std::string_view field;
-  Comparison comparison = Comparison::kEqual;
+  store::Comparison comparison = store::Comparison::kEqual;
   std::string value;
 };
 
 struct Operator {
   std::string_view text;
-  Comparison comparison;
+  store::Comparison comparison;
 };
 // Longer ones first, so that "<=" is not read as "<".
-constexpr Operator kOperators[] = {{"!=", Comparison::kNotEqual},
-                                   {"<=", Comparison::kLessOrEqual},
-                                   {">=", Comparison::kGreaterOrEqual},
-                                   {"=", Comparison::kEqual},
-                                   {"<", Comparison::kLess},
-                                   {">", Comparison::kGreater}};
+constexpr Operator kOperators[] = {{"!=", store::Comparison::kNotEqual},
+                                   {"<=", store::Comparison::kLessOrEqual},
+                                   {">=", store::Comparison::kGreaterOrEqual},
+                                   {"=", store::Comparison::kEqual},
+                                   {"<", store::Comparison::kLess},
+                                   {">", store::Comparison::kGreater}};
 
 // Takes a value in quotes from the front of `rest`; false: the quote is never closed.
 bool TakeQuoted(std::string_view& rest, std::string& value) {
@@ -113,21 +113,22 @@ Result<Term> TakeTerm(std::string_view filter, std::string_view& rest) {
   return term;
 }
 
-Result<Condition> ConditionOf(std::string_view what, std::span<const ListField> fields,
-                              std::string_view filter, Term term) {
+Result<store::Condition> ConditionOf(std::string_view what,
+                                     std::span<const store::ListField> fields,
+                                     std::string_view filter, Term term) {
   auto refuse = [&](std::string_view why, const std::string& allowed) {
     return RefuseListField("INVALID_FILTER", "filter", filter, why, allowed);
   };
-  const ListField* field = Find(fields, term.field);
+  const store::ListField* field = Find(fields, term.field);
   if (field == nullptr) {
     std::string names = NamesOf(fields);
     return refuse(fmt::format("{} have no field {}; there is: {}", what, Quote(term.field), names),
                   names);
   }
-  Condition condition{
-      .field = std::string(field->name), .comparison = term.comparison, .value = {}};
-  if (field->type == FieldType::kText) {
-    if (term.comparison != Comparison::kEqual && term.comparison != Comparison::kNotEqual) {
+  store::Condition condition{.field = std::string(field->name), .comparison = term.comparison};
+  if (field->type == store::FieldType::kText) {
+    if (term.comparison != store::Comparison::kEqual &&
+        term.comparison != store::Comparison::kNotEqual) {
       return refuse(fmt::format("{} is a text and only accepts = or !=", field->name), "=, !=");
     }
     condition.value = std::move(term.value);
@@ -157,27 +158,28 @@ std::optional<std::string> RefusedWord(const std::string& word) {
 
 // The words that the field takes, when `condition` has another one. The kinds of commands may be
 // given without "node_", as the API's own enum has them.
-std::optional<std::string> NormalizeWord(Listing listing, Condition& condition) {
+std::optional<std::string> NormalizeWord(store::Listing listing, store::Condition& condition) {
   auto* word = std::get_if<std::string>(&condition.value);
   if (word == nullptr) return std::nullopt;
-  if (listing == Listing::kNodes && condition.field == "node_state")
+  if (listing == store::Listing::kNodes && condition.field == "node_state")
     return RefusedWord<NodeState>(*word);
-  if (listing == Listing::kNodes && condition.field == "next_state")
+  if (listing == store::Listing::kNodes && condition.field == "next_state")
     return RefusedWord<NextState>(*word);
-  if (listing == Listing::kHosts && condition.field == "liveness")
+  if (listing == store::Listing::kHosts && condition.field == "liveness")
     return RefusedWord<Liveness>(*word);
-  if (listing == Listing::kTokens && condition.field == "role") return RefusedWord<Role>(*word);
-  if (listing == Listing::kCommands && condition.field == "state")
+  if (listing == store::Listing::kTokens && condition.field == "role")
+    return RefusedWord<Role>(*word);
+  if (listing == store::Listing::kCommands && condition.field == "state")
     return RefusedWord<CommandState>(*word);
-  if (listing == Listing::kCommands && condition.field == "kind") {
+  if (listing == store::Listing::kCommands && condition.field == "kind") {
     if (!word->starts_with("node_")) *word = "node_" + *word;
     return RefusedWord<CommandKind>(*word);
   }
   return std::nullopt;
 }
 
-Status ParseOrder(Listing listing, std::string_view order_by, ListQuery& query) {
-  std::span<const ListField> fields = FieldsOf(listing);
+Status ParseOrder(store::Listing listing, std::string_view order_by, store::ListQuery& query) {
+  std::span<const store::ListField> fields = store::FieldsOf(listing);
   query.order_by = fields.front().name;
   if (order_by.empty()) return {};
   auto refuse = [&](std::string_view why) {
@@ -186,8 +188,8 @@ Status ParseOrder(Listing listing, std::string_view order_by, ListQuery& query) 
   size_t space = order_by.find(' ');
   std::string_view name = order_by.substr(0, space);
   // Events are read in the order of their cursor, which is what people call their time.
-  if (listing == Listing::kEvents && name == "time") name = "cursor";
-  const ListField* field = Find(fields, name);
+  if (listing == store::Listing::kEvents && name == "time") name = "cursor";
+  const store::ListField* field = Find(fields, name);
   if (field == nullptr) {
     return refuse(fmt::format("{} have no field {}; there is: {}", WordOf(listing), Quote(name),
                               NamesOf(fields)));
@@ -201,7 +203,7 @@ Status ParseOrder(Listing listing, std::string_view order_by, ListQuery& query) 
   return {};
 }
 
-std::string ScopeOf(Listing listing, const ListRequest& request) {
+std::string ScopeOf(store::Listing listing, const ListRequest& request) {
   return fmt::format("{}\n{}\n{}\n{}", WordOf(listing), request.filter, request.order_by,
                      request.with_deleted);
 }
@@ -219,9 +221,10 @@ Result<int64_t> PageSize(int64_t page_size) {
   return page_size == 0 ? kPageSizeDefault : std::min(page_size, kPageSizeMax);
 }
 
-Result<std::vector<Condition>> ParseFilter(std::string_view what, std::span<const ListField> fields,
-                                           std::string_view filter) {
-  std::vector<Condition> conditions;
+Result<std::vector<store::Condition>> ParseFilter(std::string_view what,
+                                                  std::span<const store::ListField> fields,
+                                                  std::string_view filter) {
+  std::vector<store::Condition> conditions;
   std::string_view rest = filter;
   while (true) {
     rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
@@ -231,17 +234,18 @@ Result<std::vector<Condition>> ParseFilter(std::string_view what, std::span<cons
                              fmt::format("it has more than {} conditions", kConditionsMax));
     }
     ASSIGN_OR_RETURN(Term term, TakeTerm(filter, rest));
-    ASSIGN_OR_RETURN(Condition condition, ConditionOf(what, fields, filter, std::move(term)));
+    ASSIGN_OR_RETURN(store::Condition condition,
+                     ConditionOf(what, fields, filter, std::move(term)));
     conditions.push_back(std::move(condition));
   }
 }
 
-Result<ListQuery> ParseList(Listing listing, const ListRequest& request) {
-  ListQuery query;
+Result<store::ListQuery> ParseList(store::Listing listing, const ListRequest& request) {
+  store::ListQuery query;
   ASSIGN_OR_RETURN(query.limit, PageSize(request.page_size));
   ASSIGN_OR_RETURN(query.conditions,
                    ParseFilter(WordOf(listing), FilterFieldsOf(listing), request.filter));
-  for (Condition& condition : query.conditions) {
+  for (store::Condition& condition : query.conditions) {
     if (auto allowed = NormalizeWord(listing, condition)) {
       return RefuseListField("INVALID_FILTER", "filter", request.filter,
                              fmt::format("{} is one of: {}", condition.field, *allowed), *allowed);
@@ -252,15 +256,17 @@ Result<ListQuery> ParseList(Listing listing, const ListRequest& request) {
   if (request.page_token.empty()) return query;
   ASSIGN_OR_RETURN(query.after, ParsePageToken(ScopeOf(listing, request), request.page_token));
   bool is_text = std::holds_alternative<std::string>(query.after->value);
-  if (is_text != (Find(FieldsOf(listing), query.order_by)->type == FieldType::kText)) {
+  if (is_text !=
+      (Find(store::FieldsOf(listing), query.order_by)->type == store::FieldType::kText)) {
     return RefuseListField("INVALID_PAGE_TOKEN", "page_token", request.page_token,
                            "it was not made by this server");
   }
   return query;
 }
 
-std::string PageToken(Listing listing, const ListRequest& request, const ListCursor& cursor) {
+std::string PageToken(store::Listing listing, const ListRequest& request,
+                      const store::ListCursor& cursor) {
   return PageToken(ScopeOf(listing, request), cursor);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -16,7 +16,7 @@
 #include "control/reads/page_token.h"
 #include "store/list.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 struct ListRequest {
   int64_t page_size = 0;  // 0: 100; more than 1,000 counts as 1,000
@@ -33,15 +33,17 @@ inline constexpr std::string_view kImageField = "image";
 // INVALID_ARGUMENT, reason INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN, INVALID_FILTER or
 // INVALID_ORDER_BY, with the facts "field" (of the request), "value" and, where it helps,
 // "allowed". The limit is the page's size.
-Result<ListQuery> ParseList(Listing listing, const ListRequest& request);
+Result<store::ListQuery> ParseList(store::Listing listing, const ListRequest& request);
 
 // The token of the page that begins behind `cursor`.
-std::string PageToken(Listing listing, const ListRequest& request, const ListCursor& cursor);
+std::string PageToken(store::Listing listing, const ListRequest& request,
+                      const store::ListCursor& cursor);
 
 // Only the filter: its conditions, fields checked against `fields`.
-Result<std::vector<Condition>> ParseFilter(std::string_view what, std::span<const ListField> fields,
-                                           std::string_view filter);
+Result<std::vector<store::Condition>> ParseFilter(std::string_view what,
+                                                  std::span<const store::ListField> fields,
+                                                  std::string_view filter);
 // How many rows a page has. INVALID_PAGE_SIZE for a negative one.
 Result<int64_t> PageSize(int64_t page_size);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

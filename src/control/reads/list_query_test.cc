@@ -3,12 +3,13 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
+using namespace tallyman::store;
+
 std::vector<Condition> Parse(Listing listing, const std::string& filter) {
-  auto query =
-      ParseList(listing, {.page_size = 0, .page_token = {}, .filter = filter, .order_by = {}});
+  auto query = ParseList(listing, {.page_size = 0, .filter = filter});
   return query ? query->conditions : std::vector<Condition>{};
 }
 
@@ -18,7 +19,7 @@ Error Refusal(Listing listing, const ListRequest& request) {
 }
 
 Error FilterRefusal(Listing listing, const std::string& filter) {
-  return Refusal(listing, {.page_size = 0, .page_token = {}, .filter = filter, .order_by = {}});
+  return Refusal(listing, {.page_size = 0, .filter = filter});
 }
 
 TEST(ParseList, TakesTheDefaultsOfAnEmptyRequest) {
@@ -98,14 +99,11 @@ TEST(ParseFilter, BoundsTheConditions) {
 }
 
 TEST(ParseList, TakesAnOrder) {
-  auto query =
-      ParseList(Listing::kHosts,
-                {.page_size = 0, .page_token = {}, .filter = {}, .order_by = "cpu_cores desc"});
+  auto query = ParseList(Listing::kHosts, {.page_size = 0, .order_by = "cpu_cores desc"});
   ASSERT_TRUE(query);
   EXPECT_EQ(query->order_by, "cpu_cores");
   EXPECT_TRUE(query->descending);
-  query = ParseList(Listing::kEvents,
-                    {.page_size = 0, .page_token = {}, .filter = {}, .order_by = "time"});
+  query = ParseList(Listing::kEvents, {.page_size = 0, .order_by = "time"});
   ASSERT_TRUE(query);
   EXPECT_EQ(query->order_by, "cursor");
 }
@@ -113,8 +111,7 @@ TEST(ParseList, TakesAnOrder) {
 TEST(ParseList, RefusesAnOrderThatIsNone) {
   for (const char* order :
        {"colour", "name down", "name desc desc", " name", "name, org", "image"}) {
-    Error error = Refusal(Listing::kNodes,
-                          {.page_size = 0, .page_token = {}, .filter = {}, .order_by = order});
+    Error error = Refusal(Listing::kNodes, {.page_size = 0, .order_by = order});
     EXPECT_EQ(error.reason, "INVALID_ORDER_BY") << order;
     EXPECT_EQ(error.Fact("field"), "order_by") << order;
   }
@@ -122,11 +119,9 @@ TEST(ParseList, RefusesAnOrderThatIsNone) {
 
 RC_GTEST_PROP(PageToken, GivesBackItsCursor,
               (const std::string& key, const std::string& text, int64_t number, bool is_text)) {
-  ListRequest request{.page_size = 3,
-                      .page_token = {},
-                      .filter = "name=x",
-                      .order_by = is_text ? "name" : "cpu_cores"};
-  ListCursor cursor{.value = {}, .key = key};
+  ListRequest request{
+      .page_size = 3, .filter = "name=x", .order_by = is_text ? "name" : "cpu_cores"};
+  ListCursor cursor{.key = key};
   if (is_text) {
     cursor.value = text;
   } else {
@@ -141,7 +136,7 @@ RC_GTEST_PROP(PageToken, GivesBackItsCursor,
 }
 
 TEST(PageToken, IsRefusedWithAnotherListFilterOrOrder) {
-  ListRequest request{.page_size = 0, .page_token = {}, .filter = "name=x", .order_by = "name"};
+  ListRequest request{.page_size = 0, .filter = "name=x", .order_by = "name"};
   request.page_token = PageToken(Listing::kNodes, request, {.value = std::string("n"), .key = "k"});
   EXPECT_TRUE(ParseList(Listing::kNodes, request));
   auto refused = [&](Listing listing, auto&& change) {
@@ -176,4 +171,4 @@ TEST(PageToken, IsRefusedWhenItsValueIsOfAnotherType) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::control

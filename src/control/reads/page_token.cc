@@ -7,7 +7,7 @@
 #include "base/digest.h"
 #include "base/text.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 // 64 bits are plenty: this finds mistakes, not attackers.
@@ -30,14 +30,15 @@ std::optional<std::string> FromHex(std::string_view text) {
 }
 
 // What stands in a token behind the digest: i or t, the length of the value, the value, the key.
-std::optional<ListCursor> CursorOf(std::string_view body) {
+std::optional<store::ListCursor> CursorOf(std::string_view body) {
   size_t colon = body.find(':');
   if (body.empty() || colon == std::string_view::npos) return std::nullopt;
   auto length = ParseInt64(body.substr(1, colon - 1));
   std::string_view rest = body.substr(colon + 1);
   if (!length || *length < 0 || static_cast<size_t>(*length) > rest.size()) return std::nullopt;
   std::string_view value = rest.substr(0, static_cast<size_t>(*length));
-  ListCursor cursor{.value = std::string(value), .key = std::string(rest.substr(value.size()))};
+  store::ListCursor cursor{.value = std::string(value),
+                           .key = std::string(rest.substr(value.size()))};
   if (body[0] == 't') return cursor;
   auto number = ParseInt64(value);
   if (body[0] != 'i' || !number) return std::nullopt;
@@ -58,7 +59,7 @@ std::unexpected<Error> RefuseListField(std::string reason, std::string_view fiel
   return Fail(std::move(error));
 }
 
-std::string PageToken(std::string_view scope, const ListCursor& cursor) {
+std::string PageToken(std::string_view scope, const store::ListCursor& cursor) {
   const auto* number = std::get_if<int64_t>(&cursor.value);
   std::string value =
       number != nullptr ? std::to_string(*number) : std::get<std::string>(cursor.value);
@@ -66,7 +67,7 @@ std::string PageToken(std::string_view scope, const ListCursor& cursor) {
                            value.size(), value, cursor.key));
 }
 
-Result<ListCursor> ParsePageToken(std::string_view scope, std::string_view token) {
+Result<store::ListCursor> ParsePageToken(std::string_view scope, std::string_view token) {
   auto refuse = [&](std::string_view why) {
     return RefuseListField("INVALID_PAGE_TOKEN", "page_token", token, why);
   };
@@ -83,4 +84,4 @@ Result<ListCursor> ParsePageToken(std::string_view scope, std::string_view token
   return *std::move(cursor);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

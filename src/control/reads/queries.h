@@ -14,7 +14,7 @@
 #include "control/operation.h"
 #include "control/reads/list_query.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 template <class Row>
 struct Page {
@@ -26,73 +26,81 @@ struct OrgView {
   Org org;
   Books usage;  // of its live nodes, summed up for this answer
 };
-Result<OrgView> GetOrg(const Authorized& by, ReadTx& tx, const std::string& org);
-Result<Page<OrgRow>> ListOrgs(const Authorized& by, ReadTx& tx, const ListRequest& request);
-Result<Page<RegionRow>> ListRegions(const Authorized& by, ReadTx& tx, const ListRequest& request);
+Result<OrgView> GetOrg(const Authorized& by, store::ReadTx& tx, const std::string& org);
+Result<Page<store::OrgRow>> ListOrgs(const Authorized& by, store::ReadTx& tx,
+                                     const ListRequest& request);
+Result<Page<store::RegionRow>> ListRegions(const Authorized& by, store::ReadTx& tx,
+                                           const ListRequest& request);
 
 struct HostView {
-  HostRow row;
-  std::optional<Resources> free;  // empty: beyond 64 bits, as only broken books are
-  std::vector<Warning> warnings;  // OVER_CAPACITY, one per dimension
+  store::HostRow row;
+  std::optional<Resources> free;           // empty: beyond 64 bits, as only broken books are
+  std::vector<planner::Warning> warnings;  // OVER_CAPACITY, one per dimension
   std::optional<HostReport> reported;
   std::vector<HostClaim> claims;  // of GetHost only
 };
-Result<HostView> GetHost(const Authorized& by, ReadTx& tx, const std::string& host);
-Result<Page<HostView>> ListHosts(const Authorized& by, ReadTx& tx, const ListRequest& request);
+Result<HostView> GetHost(const Authorized& by, store::ReadTx& tx, const std::string& host);
+Result<Page<HostView>> ListHosts(const Authorized& by, store::ReadTx& tx,
+                                 const ListRequest& request);
 
 struct ProtocolView {
   Protocol protocol;
   std::string org;  // "" when public
 };
 struct VersionView {
-  VersionRow row;
+  store::VersionRow row;
   int64_t build_count = 0;  // that the actor sees
 };
 struct ImageView {
   std::shared_ptr<const Image> image;
   std::string org;  // "" when public
 };
-Result<Page<ProtocolView>> ListProtocols(const Authorized& by, ReadTx& tx,
+Result<Page<ProtocolView>> ListProtocols(const Authorized& by, store::ReadTx& tx,
                                          const ListRequest& request);
-Result<Page<VersionView>> ListVersions(const Authorized& by, ReadTx& tx,
+Result<Page<VersionView>> ListVersions(const Authorized& by, store::ReadTx& tx,
                                        const ListRequest& request);
 // By reference or id.
-Result<ImageView> GetImage(const Authorized& by, ReadTx& tx, const std::string& image);
-Result<Page<ImageView>> ListImages(const Authorized& by, ReadTx& tx, const ListRequest& request);
+Result<ImageView> GetImage(const Authorized& by, store::ReadTx& tx, const std::string& image);
+Result<Page<ImageView>> ListImages(const Authorized& by, store::ReadTx& tx,
+                                   const ListRequest& request);
 
 struct NodeView {
-  NodeRow row;
+  store::NodeRow row;
   std::string running_image;         // "" when nothing runs
   std::optional<NodeConfig> config;  // of GetNode only
   // What its host said of it: all of it in GetNode, in short in ListNodes.
   std::optional<ReportedNode> reported;
   std::optional<NodeCondition> condition;
 };
-Result<NodeView> GetNode(const Authorized& by, ReadTx& tx, const std::string& node);
+Result<NodeView> GetNode(const Authorized& by, store::ReadTx& tx, const std::string& node);
 // Where what the node prints is, for whoever may read it.
 struct NodeLogs {
-  NodeRow node;
+  store::NodeRow node;
   std::optional<Time> heard_at;  // when its host was heard from
 };
-Result<NodeLogs> FindNodeLogs(const Authorized& by, ReadTx& tx, const std::string& node);
-Result<Page<NodeView>> ListNodes(const Authorized& by, ReadTx& tx, const ListRequest& request);
+Result<NodeLogs> FindNodeLogs(const Authorized& by, store::ReadTx& tx, const std::string& node);
+Result<Page<NodeView>> ListNodes(const Authorized& by, store::ReadTx& tx,
+                                 const ListRequest& request);
 
 struct CommandView {
-  CommandRow row;
+  store::CommandRow row;
   std::string from_image;
   std::string to_image;
   // The request that made it and who sent it; of GetCommand only.
   std::string request_id;
   std::string actor_id;
 };
-Result<CommandView> GetCommand(const Authorized& by, ReadTx& tx, const std::string& command_id);
-Result<Page<CommandView>> ListCommands(const Authorized& by, ReadTx& tx,
+Result<CommandView> GetCommand(const Authorized& by, store::ReadTx& tx,
+                               const std::string& command_id);
+Result<Page<CommandView>> ListCommands(const Authorized& by, store::ReadTx& tx,
                                        const ListRequest& request);
 
-Result<Page<TokenRow>> ListTokens(const Authorized& by, ReadTx& tx, const ListRequest& request);
+Result<Page<store::TokenRow>> ListTokens(const Authorized& by, store::ReadTx& tx,
+                                         const ListRequest& request);
 
 // The audit trail: who asked for which change, when and from where. Without the answers.
-Result<Page<RequestRow>> ListRequests(const Authorized& by, ReadTx& tx, const ListRequest& request);
+Result<Page<store::RequestRow>> ListRequests(const Authorized& by, store::ReadTx& tx,
+                                             const ListRequest& request);
 
 // `after` is a cursor of an earlier answer: only what came after it; "" from the start.
 struct ListEventsRequest {
@@ -100,10 +108,11 @@ struct ListEventsRequest {
   std::string after;
 };
 struct EventPage {
-  Page<EventRow> page;
+  Page<store::EventRow> page;
   std::string cursor;  // where the page ends; "" when the newest came first
 };
-Result<EventPage> ListEvents(const Authorized& by, ReadTx& tx, const ListEventsRequest& request);
+Result<EventPage> ListEvents(const Authorized& by, store::ReadTx& tx,
+                             const ListEventsRequest& request);
 
 // Exactly one of host and node is given. The filter takes the field kind, the order seq only.
 struct ListLedgerRequest {
@@ -123,6 +132,7 @@ struct LedgerPage {
   Books total;              // the sum of all deltas, whatever the filter
   int64_t entry_count = 0;  // how many entries that are
 };
-Result<LedgerPage> ListLedger(const Authorized& by, ReadTx& tx, const ListLedgerRequest& request);
+Result<LedgerPage> ListLedger(const Authorized& by, store::ReadTx& tx,
+                              const ListLedgerRequest& request);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -6,14 +6,14 @@
 #include "base/text.h"
 #include "control/reads/query_tools.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
-constexpr ListField kLedgerFields[] = {{"kind", FieldType::kText}};
+constexpr store::ListField kLedgerFields[] = {{"kind", store::FieldType::kText}};
 constexpr int64_t kLedgerBatch = 1000;
 
 // Only what came after a cursor of an earlier answer.
-Status AddAfter(const ListEventsRequest& request, ListQuery& query) {
+Status AddAfter(const ListEventsRequest& request, store::ListQuery& query) {
   if (request.after.empty()) return {};
   auto cursor = ParseInt64(request.after);
   if (!cursor || *cursor < 0) {
@@ -24,14 +24,14 @@ Status AddAfter(const ListEventsRequest& request, ListQuery& query) {
     return RefuseListField("INVALID_ORDER_BY", "order_by", request.list.order_by,
                            "events after a cursor come oldest first");
   }
-  query.conditions.push_back({"cursor", Comparison::kGreater, *cursor});
+  query.conditions.push_back({"cursor", store::Comparison::kGreater, *cursor});
   return {};
 }
 
 // Whose ledger, and which of its entries are on the page.
 struct LedgerScope {
-  std::optional<HostRow> host;
-  std::optional<NodeRow> node;
+  std::optional<store::HostRow> host;
+  std::optional<store::NodeRow> node;
   std::vector<LedgerKind> kinds;  // that the filter lets through
   size_t page_size = 0;
   int64_t after_seq = 0;
@@ -44,7 +44,7 @@ Result<std::vector<LedgerKind>> KindsOf(const std::string& filter) {
   std::vector<LedgerKind> kinds;
   for (size_t i = 0; i < EnumText<LedgerKind>::kWords.size(); ++i)
     kinds.push_back(static_cast<LedgerKind>(i));
-  for (const Condition& condition : conditions) {
+  for (const store::Condition& condition : conditions) {
     const auto& word = std::get<std::string>(condition.value);
     auto kind = FromText<LedgerKind>(word);
     if (!kind) {
@@ -52,13 +52,14 @@ Result<std::vector<LedgerKind>> KindsOf(const std::string& filter) {
           "INVALID_FILTER", "filter", filter,
           "kind is one of: create, upgrade, update, release, revert, drift_correction");
     }
-    bool wanted = condition.comparison == Comparison::kEqual;
+    bool wanted = condition.comparison == store::Comparison::kEqual;
     std::erase_if(kinds, [&](LedgerKind k) { return (k == *kind) != wanted; });
   }
   return kinds;
 }
 
-Result<LedgerScope> ScopeOf(ReadTx& tx, const Actor& actor, const ListLedgerRequest& request) {
+Result<LedgerScope> ScopeOf(store::ReadTx& tx, const Actor& actor,
+                            const ListLedgerRequest& request) {
   LedgerScope scope;
   if (request.host.empty() == request.node.empty()) {
     return Fail(
@@ -77,7 +78,7 @@ Result<LedgerScope> ScopeOf(ReadTx& tx, const Actor& actor, const ListLedgerRequ
   scope.token_scope =
       fmt::format("ledger\n{}\n{}\n{}\n{}", request.host, request.node, list.filter, list.order_by);
   if (!list.page_token.empty()) {
-    ASSIGN_OR_RETURN(ListCursor cursor, ParsePageToken(scope.token_scope, list.page_token));
+    ASSIGN_OR_RETURN(store::ListCursor cursor, ParsePageToken(scope.token_scope, list.page_token));
     const auto* seq = std::get_if<int64_t>(&cursor.value);
     if (seq == nullptr || *seq < 0) {
       return RefuseListField("INVALID_PAGE_TOKEN", "page_token", list.page_token,
@@ -99,7 +100,7 @@ Result<LedgerScope> ScopeOf(ReadTx& tx, const Actor& actor, const ListLedgerRequ
 Status Redact(Names& names, const Actor& actor, LedgerView& view) {
   LedgerEntry& entry = view.entry;
   if (entry.node_id) {
-    ASSIGN_OR_RETURN(const NodeRow* node, names.NodeOf(*entry.node_id));
+    ASSIGN_OR_RETURN(const store::NodeRow* node, names.NodeOf(*entry.node_id));
     if (node == nullptr || !Sees(actor, node->node.org_id)) {
       entry.node_id.reset();
       entry.request_id.clear();
@@ -110,7 +111,7 @@ Status Redact(Names& names, const Actor& actor, LedgerView& view) {
   }
   for (Drift& drift : entry.corrections) {
     if (!drift.node_id || !actor.org_id) continue;
-    ASSIGN_OR_RETURN(const NodeRow* node, names.NodeOf(*drift.node_id));
+    ASSIGN_OR_RETURN(const store::NodeRow* node, names.NodeOf(*drift.node_id));
     if (node != nullptr && Sees(actor, node->node.org_id)) continue;
     drift.node_id.reset();
     drift.node_name.clear();
@@ -120,7 +121,8 @@ Status Redact(Names& names, const Actor& actor, LedgerView& view) {
 
 // Feeds the subject's entries behind `after_seq` to `take` until it says false.
 template <class Take>
-Status ForEachEntry(ReadTx& tx, const LedgerScope& scope, int64_t after_seq, const Take& take) {
+Status ForEachEntry(store::ReadTx& tx, const LedgerScope& scope, int64_t after_seq,
+                    const Take& take) {
   while (true) {
     auto entries = scope.host ? tx.HostLedger(scope.host->host.id, after_seq, kLedgerBatch)
                               : tx.NodeLedger(scope.node->node.id, after_seq, kLedgerBatch);
@@ -144,12 +146,11 @@ bool TakeEntry(const LedgerScope& scope, LedgerEntry entry, std::optional<Books>
         PageToken(scope.token_scope, {.value = page.rows.back().entry.seq, .key = ""});
     return false;
   }
-  page.rows.push_back(
-      {.entry = std::move(entry), .host = {}, .node = {}, .node_balance = node_balance});
+  page.rows.push_back({.entry = std::move(entry), .node_balance = node_balance});
   return true;
 }
 
-Status ReadHostLedger(ReadTx& tx, const LedgerScope& scope, LedgerPage& answer) {
+Status ReadHostLedger(store::ReadTx& tx, const LedgerScope& scope, LedgerPage& answer) {
   answer.books = scope.host->host.books;
   ASSIGN_OR_RETURN(auto audit, tx.AuditHost(scope.host->host.id));
   if (audit) {
@@ -163,7 +164,7 @@ Status ReadHostLedger(ReadTx& tx, const LedgerScope& scope, LedgerPage& answer) 
 
 // A node has few entries, so its whole ledger is read: for the sum, and for the balances on the
 // page.
-Status ReadNodeLedger(ReadTx& tx, const LedgerScope& scope, LedgerPage& answer) {
+Status ReadNodeLedger(store::ReadTx& tx, const LedgerScope& scope, LedgerPage& answer) {
   const Node& node = scope.node->node;
   if (node.IsLive()) answer.books = {1, node.resources};
   bool full = false;
@@ -178,16 +179,18 @@ Status ReadNodeLedger(ReadTx& tx, const LedgerScope& scope, LedgerPage& answer) 
 
 }  // namespace
 
-Result<EventPage> ListEvents(const Authorized& by, ReadTx& tx, const ListEventsRequest& request) {
-  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kEvents, request.list));
+Result<EventPage> ListEvents(const Authorized& by, store::ReadTx& tx,
+                             const ListEventsRequest& request) {
+  ASSIGN_OR_RETURN(store::ListQuery query,
+                   PrepareList(tx, by.actor(), store::Listing::kEvents, request.list));
   RETURN_IF_ERROR(AddAfter(request, query));
   RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
   bool newest_first = query.descending;
   EventPage answer;
-  ASSIGN_OR_RETURN(answer.page, ReadPage<EventRow>(
-                                    Listing::kEvents, request.list, std::move(query),
-                                    [&](const ListQuery& q) { return tx.ListEvents(q); },
-                                    [&](const EventRow& row) {
+  ASSIGN_OR_RETURN(answer.page, ReadPage<store::EventRow>(
+                                    store::Listing::kEvents, request.list, std::move(query),
+                                    [&](const store::ListQuery& q) { return tx.ListEvents(q); },
+                                    [&](const store::EventRow& row) {
                                       return Sees(by.actor(), row.event.org_id) &&
                                              (by.actor().role != Role::kHost ||
                                               row.event.host_id == by.actor().host_id);
@@ -199,7 +202,8 @@ Result<EventPage> ListEvents(const Authorized& by, ReadTx& tx, const ListEventsR
   return answer;
 }
 
-Result<LedgerPage> ListLedger(const Authorized& by, ReadTx& tx, const ListLedgerRequest& request) {
+Result<LedgerPage> ListLedger(const Authorized& by, store::ReadTx& tx,
+                              const ListLedgerRequest& request) {
   ASSIGN_OR_RETURN(LedgerScope scope, ScopeOf(tx, by.actor(), request));
   LedgerPage answer;
   RETURN_IF_ERROR(scope.host ? ReadHostLedger(tx, scope, answer)
@@ -212,4 +216,4 @@ Result<LedgerPage> ListLedger(const Authorized& by, ReadTx& tx, const ListLedger
   return answer;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -3,10 +3,10 @@
 #include "base/text.h"
 #include "control/reads/query_tools.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
-Result<NodeView> ViewOf(Names& names, NodeRow row) {
+Result<NodeView> ViewOf(Names& names, store::NodeRow row) {
   NodeView view;
   // Of most nodes what runs is what should run.
   if (row.node.running_config_id == row.node.config_id) {
@@ -18,7 +18,7 @@ Result<NodeView> ViewOf(Names& names, NodeRow row) {
   return view;
 }
 
-Result<CommandView> ViewOf(Names& names, CommandRow row) {
+Result<CommandView> ViewOf(Names& names, store::CommandRow row) {
   CommandView view;
   ASSIGN_OR_RETURN(view.from_image, names.ImageOfConfig(row.command.from_config_id));
   ASSIGN_OR_RETURN(view.to_image, names.ImageOfConfig(row.command.to_config_id));
@@ -49,15 +49,15 @@ bool Tells(EventKind event, CommandKind command) {
 
 // A command does not keep its cause. The event that was written with it does, and bears the same
 // time: all rows of a request are stamped alike.
-Status FindCause(ReadTx& tx, CommandView& view) {
+Status FindCause(store::ReadTx& tx, CommandView& view) {
   const Command& command = view.row.command;
-  ListQuery query;
+  store::ListQuery query;
   query.order_by = "cursor";
   query.limit = 1000;
-  query.conditions = {{"node_id", Comparison::kEqual, command.node_id.ToString()}};
+  query.conditions = {{"node_id", store::Comparison::kEqual, command.node_id.ToString()}};
   while (true) {
     ASSIGN_OR_RETURN(auto rows, tx.ListEvents(query));
-    for (const EventRow& row : rows) {
+    for (const store::EventRow& row : rows) {
       query.after = row.cursor;
       if (row.event.created_at != command.created_at || !Tells(row.event.kind, command.kind))
         continue;
@@ -78,7 +78,7 @@ Error CommandNotFound(std::string_view id) {
 
 }  // namespace
 
-Result<NodeView> GetNode(const Authorized& by, ReadTx& tx, const std::string& name) {
+Result<NodeView> GetNode(const Authorized& by, store::ReadTx& tx, const std::string& name) {
   ASSIGN_OR_RETURN(auto found, tx.FindNodeAndConfig(name));
   if (!found || !SeesNode(by.actor(), found->row.node)) return Fail(NodeNotFound(name));
   const Node& node = found->row.node;
@@ -86,38 +86,39 @@ Result<NodeView> GetNode(const Authorized& by, ReadTx& tx, const std::string& na
   return NodeView{.row = std::move(found->row),
                   .running_image = std::move(found->running_image),
                   .config = std::move(found->config),
-                  .reported = std::move(reported),
-                  .condition = {}};
+                  .reported = std::move(reported)};
 }
 
-Result<NodeLogs> FindNodeLogs(const Authorized& by, ReadTx& tx, const std::string& name) {
+Result<NodeLogs> FindNodeLogs(const Authorized& by, store::ReadTx& tx, const std::string& name) {
   ASSIGN_OR_RETURN(auto found, tx.FindNode(name));
   if (!found || !SeesNode(by.actor(), found->node)) return Fail(NodeNotFound(name));
-  LockSet wanted;
+  store::LockSet wanted;
   wanted.report_hosts = {found->node.host_id};
-  ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
-  NodeLogs logs{.node = *std::move(found), .heard_at = {}};
+  ASSIGN_OR_RETURN(const store::Snapshot snapshot, tx.Load(wanted));
+  NodeLogs logs{.node = *std::move(found)};
   if (auto heard = snapshot.host_reports.find(logs.node.node.host_id);
       heard != snapshot.host_reports.end())
     logs.heard_at = heard->second.heard_at;
   return logs;
 }
 
-Result<Page<NodeView>> ListNodes(const Authorized& by, ReadTx& tx, const ListRequest& request) {
-  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kNodes, request));
+Result<Page<NodeView>> ListNodes(const Authorized& by, store::ReadTx& tx,
+                                 const ListRequest& request) {
+  ASSIGN_OR_RETURN(store::ListQuery query,
+                   PrepareList(tx, by.actor(), store::Listing::kNodes, request));
   RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
   ASSIGN_OR_RETURN(auto rows,
-                   ReadPage<NodeRow>(
-                       Listing::kNodes, request, std::move(query),
-                       [&](const ListQuery& q) { return tx.ListNodes(q); },
-                       [&](const NodeRow& row) { return SeesNode(by.actor(), row.node); }));
-  Page<NodeView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
+                   ReadPage<store::NodeRow>(
+                       store::Listing::kNodes, request, std::move(query),
+                       [&](const store::ListQuery& q) { return tx.ListNodes(q); },
+                       [&](const store::NodeRow& row) { return SeesNode(by.actor(), row.node); }));
+  Page<NodeView> page{.next_page_token = std::move(rows.next_page_token)};
   Names names(tx);
-  std::vector<NodePlace> places;
-  for (const NodeRow& row : rows.rows)
+  std::vector<store::NodePlace> places;
+  for (const store::NodeRow& row : rows.rows)
     places.push_back({.host_id = row.node.host_id, .node_id = row.node.id});
   ASSIGN_OR_RETURN(auto conditions, tx.FindConditions(places));
-  for (NodeRow& row : rows.rows) {
+  for (store::NodeRow& row : rows.rows) {
     ASSIGN_OR_RETURN(NodeView view, ViewOf(names, std::move(row)));
     if (auto said = conditions.find(view.row.node.id); said != conditions.end())
       view.condition = std::move(said->second);
@@ -126,7 +127,7 @@ Result<Page<NodeView>> ListNodes(const Authorized& by, ReadTx& tx, const ListReq
   return page;
 }
 
-Result<CommandView> GetCommand(const Authorized& by, ReadTx& tx, const std::string& text) {
+Result<CommandView> GetCommand(const Authorized& by, store::ReadTx& tx, const std::string& text) {
   auto id = CommandId::Parse(text);
   if (!id) {
     return Fail(
@@ -140,31 +141,32 @@ Result<CommandView> GetCommand(const Authorized& by, ReadTx& tx, const std::stri
   ASSIGN_OR_RETURN(auto row, tx.FindCommand(*id));
   if (!row) return Fail(CommandNotFound(text));
   Names names(tx);
-  ASSIGN_OR_RETURN(const NodeRow* node, names.NodeOf(row->command.node_id));
+  ASSIGN_OR_RETURN(const store::NodeRow* node, names.NodeOf(row->command.node_id));
   if (node == nullptr || !SeesNode(by.actor(), node->node)) return Fail(CommandNotFound(text));
   ASSIGN_OR_RETURN(CommandView view, ViewOf(names, *std::move(row)));
   RETURN_IF_ERROR(FindCause(tx, view));
   return view;
 }
 
-Result<Page<CommandView>> ListCommands(const Authorized& by, ReadTx& tx,
+Result<Page<CommandView>> ListCommands(const Authorized& by, store::ReadTx& tx,
                                        const ListRequest& request) {
-  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kCommands, request));
+  ASSIGN_OR_RETURN(store::ListQuery query,
+                   PrepareList(tx, by.actor(), store::Listing::kCommands, request));
   RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
   // The row does not carry its org; LimitToActor has seen to it.
-  ASSIGN_OR_RETURN(auto rows, ReadPage<CommandRow>(
-                                  Listing::kCommands, request, std::move(query),
-                                  [&](const ListQuery& q) { return tx.ListCommands(q); },
-                                  [&](const CommandRow& row) {
+  ASSIGN_OR_RETURN(auto rows, ReadPage<store::CommandRow>(
+                                  store::Listing::kCommands, request, std::move(query),
+                                  [&](const store::ListQuery& q) { return tx.ListCommands(q); },
+                                  [&](const store::CommandRow& row) {
                                     return SeesHost(by.actor(), row.command.host_id);
                                   }));
-  Page<CommandView> page{.rows = {}, .next_page_token = std::move(rows.next_page_token)};
+  Page<CommandView> page{.next_page_token = std::move(rows.next_page_token)};
   Names names(tx);
-  for (CommandRow& row : rows.rows) {
+  for (store::CommandRow& row : rows.rows) {
     ASSIGN_OR_RETURN(CommandView view, ViewOf(names, std::move(row)));
     page.rows.push_back(std::move(view));
   }
   return page;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

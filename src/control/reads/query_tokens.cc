@@ -1,29 +1,32 @@
 // Lists for admins: tokens, and the audit trail.
 #include "control/reads/query_tools.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
-Result<Page<TokenRow>> ListTokens(const Authorized& by, ReadTx& tx, const ListRequest& request) {
-  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kTokens, request));
+Result<Page<store::TokenRow>> ListTokens(const Authorized& by, store::ReadTx& tx,
+                                         const ListRequest& request) {
+  ASSIGN_OR_RETURN(store::ListQuery query,
+                   PrepareList(tx, by.actor(), store::Listing::kTokens, request));
   RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
-  return ReadPage<TokenRow>(
-      Listing::kTokens, request, std::move(query),
-      [&](const ListQuery& q) { return tx.ListTokens(q); },
-      [&](const TokenRow& row) {
+  return ReadPage<store::TokenRow>(
+      store::Listing::kTokens, request, std::move(query),
+      [&](const store::ListQuery& q) { return tx.ListTokens(q); },
+      [&](const store::TokenRow& row) {
         return !by.actor().org_id || row.token.org_id == by.actor().org_id;
       });
 }
 
-Result<Page<RequestRow>> ListRequests(const Authorized& by, ReadTx& tx,
-                                      const ListRequest& request) {
-  ASSIGN_OR_RETURN(ListQuery query, PrepareList(tx, by.actor(), Listing::kRequests, request));
+Result<Page<store::RequestRow>> ListRequests(const Authorized& by, store::ReadTx& tx,
+                                             const ListRequest& request) {
+  ASSIGN_OR_RETURN(store::ListQuery query,
+                   PrepareList(tx, by.actor(), store::Listing::kRequests, request));
   RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
-  return ReadPage<RequestRow>(
-      Listing::kRequests, request, std::move(query),
-      [&](const ListQuery& q) { return tx.ListRequests(q); },
-      [&](const RequestRow& row) {
+  return ReadPage<store::RequestRow>(
+      store::Listing::kRequests, request, std::move(query),
+      [&](const store::ListQuery& q) { return tx.ListRequests(q); },
+      [&](const store::RequestRow& row) {
         return !by.actor().org_id || row.record.key.org_id == *by.actor().org_id;
       });
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -1,10 +1,10 @@
 #include "control/reads/query_tools.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 // The name behind an id that stands where a name may stand; nullopt: leave the text as it is.
-Result<std::optional<std::string>> NameOf(ReadTx& tx, const std::string& field,
+Result<std::optional<std::string>> NameOf(store::ReadTx& tx, const std::string& field,
                                           const std::string& id) {
   std::optional<std::string> name;
   if (field == "org") {
@@ -25,8 +25,8 @@ Result<std::optional<std::string>> NameOf(ReadTx& tx, const std::string& field,
 
 }  // namespace
 
-Status ResolveConditions(ReadTx& tx, const Actor& actor, ListQuery& query) {
-  for (Condition& condition : query.conditions) {
+Status ResolveConditions(store::ReadTx& tx, const Actor& actor, store::ListQuery& query) {
+  for (store::Condition& condition : query.conditions) {
     auto* text = std::get_if<std::string>(&condition.value);
     if (text == nullptr) continue;
     if (condition.field == kImageField) {
@@ -49,14 +49,15 @@ Status ResolveConditions(ReadTx& tx, const Actor& actor, ListQuery& query) {
   return {};
 }
 
-Result<ListQuery> PrepareList(ReadTx& tx, const Actor& actor, Listing listing,
-                              const ListRequest& request) {
-  ASSIGN_OR_RETURN(ListQuery query, ParseList(listing, request));
+Result<store::ListQuery> PrepareList(store::ReadTx& tx, const Actor& actor, store::Listing listing,
+                                     const ListRequest& request) {
+  ASSIGN_OR_RETURN(store::ListQuery query, ParseList(listing, request));
   RETURN_IF_ERROR(ResolveConditions(tx, actor, query));
   return query;
 }
 
-Status LimitToActor(ReadTx& tx, const Actor& actor, ListQuery& query, std::string_view host_field) {
+Status LimitToActor(store::ReadTx& tx, const Actor& actor, store::ListQuery& query,
+                    std::string_view host_field) {
   if (actor.role == Role::kHost) {
     // A host that is not there any more has no rows; nor has a name that none can have.
     std::string name;
@@ -64,12 +65,12 @@ Status LimitToActor(ReadTx& tx, const Actor& actor, ListQuery& query, std::strin
       ASSIGN_OR_RETURN(auto host, tx.FindHost(actor.host_id->ToString()));
       if (host) name = host->host.name;
     }
-    query.conditions.push_back({std::string(host_field), Comparison::kEqual,
+    query.conditions.push_back({std::string(host_field), store::Comparison::kEqual,
                                 name.empty() ? std::string("\x7f") : std::move(name)});
   }
   if (!actor.org_id) return {};
   ASSIGN_OR_RETURN(std::string org, Names(tx).OrgName(actor.org_id));
-  query.conditions.push_back({"org", Comparison::kEqual, std::move(org)});
+  query.conditions.push_back({"org", store::Comparison::kEqual, std::move(org)});
   return {};
 }
 
@@ -92,7 +93,7 @@ Result<std::string> Names::ImageOfConfig(const std::optional<ConfigId>& id) {
   return images_.emplace(*id, std::move(reference)).first->second;
 }
 
-Result<const NodeRow*> Names::NodeOf(const NodeId& id) {
+Result<const store::NodeRow*> Names::NodeOf(const NodeId& id) {
   auto known = nodes_.find(id);
   if (known == nodes_.end()) {
     ASSIGN_OR_RETURN(auto row, tx_.FindNode(id.ToString()));
@@ -101,4 +102,4 @@ Result<const NodeRow*> Names::NodeOf(const NodeId& id) {
   return known->second ? &*known->second : nullptr;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -8,7 +8,7 @@
 #include "control/authorize.h"
 #include "model/reference.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 Error Missing(std::string_view kind, std::string_view reason, std::string_view name,
@@ -30,7 +30,7 @@ Error ImageNotFound(std::string_view reference_or_id) {
   return Missing("image", "IMAGE_NOT_FOUND", reference_or_id, "image list");
 }
 
-Result<std::vector<NodeId>> ResolveNodes(ReadTx& tx, const Actor& actor,
+Result<std::vector<NodeId>> ResolveNodes(store::ReadTx& tx, const Actor& actor,
                                          std::span<const std::string> names) {
   if (names.empty()) {
     return Fail(InvalidArgument("NO_NODES", "nodes is empty: name at least one node")
@@ -51,7 +51,7 @@ Result<std::vector<NodeId>> ResolveNodes(ReadTx& tx, const Actor& actor,
   return ids;
 }
 
-Result<std::shared_ptr<const Image>> ResolveImage(ReadTx& tx, const Actor& actor,
+Result<std::shared_ptr<const Image>> ResolveImage(store::ReadTx& tx, const Actor& actor,
                                                   std::string_view text) {
   if (text.empty()) {
     return Fail(InvalidArgument("NO_IMAGE", "image is empty: name one as PROTOCOL/VARIANT@VERSION")
@@ -83,27 +83,29 @@ Result<std::shared_ptr<const Image>> ResolveImage(ReadTx& tx, const Actor& actor
                   .With("builds", list));
 }
 
-Result<Org> ResolveOrg(ReadTx& tx, const Actor& actor, std::string_view name_or_id) {
+Result<Org> ResolveOrg(store::ReadTx& tx, const Actor& actor, std::string_view name_or_id) {
   ASSIGN_OR_RETURN(auto org, tx.FindOrg(name_or_id));
   if (!org || !Sees(actor, org->id))
     return Fail(Missing("org", "ORG_NOT_FOUND", name_or_id, "org list"));
   return *std::move(org);
 }
 
-Result<Region> ResolveRegion(ReadTx& tx, std::string_view name_or_id) {
+Result<Region> ResolveRegion(store::ReadTx& tx, std::string_view name_or_id) {
   ASSIGN_OR_RETURN(auto region, tx.FindRegion(name_or_id));
   if (!region) return Fail(Missing("region", "REGION_NOT_FOUND", name_or_id, "region list"));
   return *std::move(region);
 }
 
-Result<HostRow> ResolveHost(ReadTx& tx, const Actor& actor, std::string_view name_or_id) {
+Result<store::HostRow> ResolveHost(store::ReadTx& tx, const Actor& actor,
+                                   std::string_view name_or_id) {
   ASSIGN_OR_RETURN(auto host, tx.FindHost(name_or_id));
   if (!host || !SeesHost(actor, host->host.id))
     return Fail(Missing("host", "HOST_NOT_FOUND", name_or_id, "host list"));
   return *std::move(host);
 }
 
-Result<Protocol> ResolveProtocol(ReadTx& tx, const Actor& actor, std::string_view key_or_id) {
+Result<Protocol> ResolveProtocol(store::ReadTx& tx, const Actor& actor,
+                                 std::string_view key_or_id) {
   ASSIGN_OR_RETURN(auto protocol, tx.FindProtocol(key_or_id));
   if (!protocol || !Sees(actor, protocol->org_id)) {
     return Fail(Missing("protocol", "PROTOCOL_NOT_FOUND", key_or_id, "protocol list"));
@@ -111,4 +113,4 @@ Result<Protocol> ResolveProtocol(ReadTx& tx, const Actor& actor, std::string_vie
   return *std::move(protocol);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -12,26 +12,27 @@
 #include "model/image.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Ids of the nodes, in the order given, each once. INVALID_ARGUMENT NO_NODES for an empty list,
 // INVALID_ARGUMENT INVALID_NAME for what is neither name nor id, NOT_FOUND NODE_NOT_FOUND.
-Result<std::vector<NodeId>> ResolveNodes(ReadTx& tx, const Actor& actor,
+Result<std::vector<NodeId>> ResolveNodes(store::ReadTx& tx, const Actor& actor,
                                          std::span<const std::string> names);
 
 // By id or reference. NOT_FOUND IMAGE_NOT_FOUND when there is none that the actor sees,
 // INVALID_ARGUMENT AMBIGUOUS_IMAGE lists the builds when the reference leaves several.
-Result<std::shared_ptr<const Image>> ResolveImage(ReadTx& tx, const Actor& actor,
+Result<std::shared_ptr<const Image>> ResolveImage(store::ReadTx& tx, const Actor& actor,
                                                   std::string_view reference_or_id);
 
 // NOT_FOUND ORG_NOT_FOUND, REGION_NOT_FOUND, HOST_NOT_FOUND, PROTOCOL_NOT_FOUND.
-Result<Org> ResolveOrg(ReadTx& tx, const Actor& actor, std::string_view name_or_id);
-Result<Region> ResolveRegion(ReadTx& tx, std::string_view name_or_id);
-Result<HostRow> ResolveHost(ReadTx& tx, const Actor& actor, std::string_view name_or_id);
-Result<Protocol> ResolveProtocol(ReadTx& tx, const Actor& actor, std::string_view key_or_id);
+Result<Org> ResolveOrg(store::ReadTx& tx, const Actor& actor, std::string_view name_or_id);
+Result<Region> ResolveRegion(store::ReadTx& tx, std::string_view name_or_id);
+Result<store::HostRow> ResolveHost(store::ReadTx& tx, const Actor& actor,
+                                   std::string_view name_or_id);
+Result<Protocol> ResolveProtocol(store::ReadTx& tx, const Actor& actor, std::string_view key_or_id);
 
 // NOT_FOUND NODE_NOT_FOUND, as it is said everywhere.
 Error NodeNotFound(std::string_view name_or_id);
 Error ImageNotFound(std::string_view reference_or_id);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

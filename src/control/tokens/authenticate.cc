@@ -3,20 +3,20 @@
 #include "control/read_once.h"
 #include "control/tokens/token_writer.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 Result<Actor> AuthenticateCall(Control& control, std::string_view method,
-                               const std::optional<std::string>& token_text, ReadTx* tx) {
+                               const std::optional<std::string>& token_text, store::ReadTx* tx) {
   if (token_text) return Authenticate(control, *token_text, tx);
   if (IsOpen(method)) return Stranger();
   return Fail(Error(Code::kUnauthenticated, "NO_TOKEN",
                     "the call has no token: send one as \"Authorization: Bearer TOKEN\""));
 }
 
-Result<Actor> Authenticate(Control& control, std::string_view token_text, ReadTx* tx) {
+Result<Actor> Authenticate(Control& control, std::string_view token_text, store::ReadTx* tx) {
   const auto text = ParseTokenText(token_text);
   if (!text) return Fail(InvalidToken());
-  ASSIGN_OR_RETURN(auto row, ReadIn(control, tx, [&](ReadTx& token_tx) {
+  ASSIGN_OR_RETURN(auto row, ReadIn(control, tx, [&](store::ReadTx& token_tx) {
                      return token_tx.FindToken(text->id.ToString());
                    }));
   if (!row || !HasSecret(row->token, text->secret)) return Fail(InvalidToken());
@@ -29,4 +29,4 @@ Result<Actor> Authenticate(Control& control, std::string_view token_text, ReadTx
                .token_id = token.id};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -7,7 +7,7 @@
 #include "control/tokens/token_writer.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 using std::chrono::microseconds;
@@ -82,11 +82,11 @@ Status CheckGrant(const Actor& actor, Role role) {
 }
 
 Result<Decided<MadeToken>> DecideToken(const Authorized& by, const CreateTokenRequest& request,
-                                       ReadTx& tx) {
-  const Cause cause = by.cause();
+                                       store::ReadTx& tx) {
+  const planner::Cause cause = by.cause();
   ASSIGN_OR_RETURN(auto taken, tx.FindToken(request.name));
   if (taken) {
-    return Fail(AlreadyExists(kTokenNameTaken,
+    return Fail(AlreadyExists(store::kTokenNameTaken,
                               fmt::format("there is a token {} already: choose another name, or "
                                           "revoke that one",
                                           request.name))
@@ -95,7 +95,7 @@ Result<Decided<MadeToken>> DecideToken(const Authorized& by, const CreateTokenRe
   }
   Decided<MadeToken> decision;
   ASSIGN_OR_RETURN(decision.answer, NewToken(by.control(), cause, request.name, *request.role));
-  TokenRow& row = decision.answer.row;
+  store::TokenRow& row = decision.answer.row;
   std::string org = request.org;
   if (org.empty() && by.actor().org_id) org = by.actor().org_id->ToString();
   if (!org.empty()) {
@@ -104,7 +104,7 @@ Result<Decided<MadeToken>> DecideToken(const Authorized& by, const CreateTokenRe
     row.org = found.name;
   }
   if (!request.host.empty()) {
-    ASSIGN_OR_RETURN(HostRow found, ResolveHost(tx, by.actor(), request.host));
+    ASSIGN_OR_RETURN(store::HostRow found, ResolveHost(tx, by.actor(), request.host));
     row.token.host_id = found.host.id;
     row.host = found.host.name;
   }
@@ -131,10 +131,10 @@ Status CheckToken(const Actor& actor, const CreateTokenRequest& request) {
 
 Result<Proposal<MadeToken>> CreateToken(const Authorized& by, const CreateTokenRequest& request) {
   RETURN_IF_ERROR(CheckToken(by.actor(), request));
-  auto decide = [request](const Authorized& as, const Snapshot&, ReadTx& tx) {
+  auto decide = [request](const Authorized& as, const store::Snapshot&, store::ReadTx& tx) {
     return DecideToken(as, request, tx);
   };
   return Proposal<MadeToken>{.solo = true, .decide = std::move(decide)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

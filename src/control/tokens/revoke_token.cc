@@ -5,7 +5,7 @@
 #include "control/reads/resolve.h"
 #include "control/tokens/token_writer.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr int64_t kTokensOfHostMax = 100'000;
@@ -25,7 +25,7 @@ bool SeesToken(const Actor& actor, const Token& token) {
 }
 
 // The token as it is afterwards.
-TokenRow Revoke(const Cause& cause, TokenRow row, ChangeSet& rows) {
+store::TokenRow Revoke(const planner::Cause& cause, store::TokenRow row, ChangeSet& rows) {
   // A join token that was used can be shown again by the machine that used it, until it is revoked.
   rows.token_updates.push_back({.id = row.token.id,
                                 .revoked_at = cause.now,
@@ -37,8 +37,8 @@ TokenRow Revoke(const Cause& cause, TokenRow row, ChangeSet& rows) {
 }
 
 Result<Decided<RevokedTokens>> RevokeOne(const Authorized& by, const std::string& name,
-                                         ReadTx& tx) {
-  const Cause cause = by.cause();
+                                         store::ReadTx& tx) {
+  const planner::Cause cause = by.cause();
   ASSIGN_OR_RETURN(auto row, tx.FindToken(name));
   if (!row || !SeesToken(by.actor(), row->token)) return Fail(TokenNotFound(name));
   const Token& token = row->token;
@@ -53,8 +53,8 @@ Result<Decided<RevokedTokens>> RevokeOne(const Authorized& by, const std::string
 }
 
 Result<Decided<RevokedTokens>> RevokeAllOf(const Authorized& by, const std::string& name,
-                                           ReadTx& tx) {
-  ASSIGN_OR_RETURN(const HostRow host, ResolveHost(tx, by.actor(), name));
+                                           store::ReadTx& tx) {
+  ASSIGN_OR_RETURN(const store::HostRow host, ResolveHost(tx, by.actor(), name));
   Decided<RevokedTokens> decision;
   ASSIGN_OR_RETURN(decision.answer.tokens, RevokeTokensOf(by, host.host, tx, decision.rows));
   if (!decision.answer.tokens.empty()) return decision;
@@ -77,17 +77,17 @@ Status CheckRevocation(const RevokeTokenRequest& request) {
 
 }  // namespace
 
-Result<std::vector<TokenRow>> RevokeTokensOf(const Authorized& by, const Host& host, ReadTx& tx,
-                                             ChangeSet& rows) {
-  ListQuery query;
-  query.conditions = {{"host", Comparison::kEqual, host.name},
-                      {"revoked_at", Comparison::kEqual, int64_t{0}}};
+Result<std::vector<store::TokenRow>> RevokeTokensOf(const Authorized& by, const Host& host,
+                                                    store::ReadTx& tx, ChangeSet& rows) {
+  store::ListQuery query;
+  query.conditions = {{"host", store::Comparison::kEqual, host.name},
+                      {"revoked_at", store::Comparison::kEqual, int64_t{0}}};
   query.order_by = "name";
   query.limit = kTokensOfHostMax;
   ASSIGN_OR_RETURN(auto tokens, tx.ListTokens(query));
-  const Cause cause = by.cause();
-  std::vector<TokenRow> revoked;
-  for (TokenRow& row : tokens) {
+  const planner::Cause cause = by.cause();
+  std::vector<store::TokenRow> revoked;
+  for (store::TokenRow& row : tokens) {
     if (SeesToken(by.actor(), row.token)) revoked.push_back(Revoke(cause, std::move(row), rows));
   }
   return revoked;
@@ -97,11 +97,11 @@ Result<Proposal<RevokedTokens>> RevokeToken(const Authorized&, const RevokeToken
   RETURN_IF_ERROR(CheckRevocation(request));
   // Somebody who pastes the whole token must not find it in a log or in an answer.
   if (ParseTokenText(request.token)) return Fail(TokenNotFound("(a secret)"));
-  auto decide = [request](const Authorized& by, const Snapshot&, ReadTx& tx) {
+  auto decide = [request](const Authorized& by, const store::Snapshot&, store::ReadTx& tx) {
     return request.host.empty() ? RevokeOne(by, request.token, tx)
                                 : RevokeAllOf(by, request.host, tx);
   };
   return Proposal<RevokedTokens>{.solo = true, .decide = std::move(decide)};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

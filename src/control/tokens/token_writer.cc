@@ -7,7 +7,7 @@
 #include "base/time.h"
 #include "control/new_event.h"
 
-namespace tallyman {
+namespace tallyman::control {
 namespace {
 
 constexpr size_t kNonceBytesMin = 16;
@@ -22,14 +22,14 @@ Error Unauthenticated(std::string reason, std::string message) {
 // Whether the machine that used a join token is given another token for it: only for a short time,
 // and only as long as the first one is in force and has never been used. After that a copy of the
 // join token and its nonce admits nobody, and revoking a host's token is final.
-Result<bool> MayAskAgain(ReadTx& tx, const TokenRow& join, Time now) {
+Result<bool> MayAskAgain(store::ReadTx& tx, const store::TokenRow& join, Time now) {
   const Token& token = join.token;
   if (!token.used_at || !token.host_id || now - *token.used_at > kAnsweredAgain) return false;
   ASSIGN_OR_RETURN(auto given, tx.FindToken(std::string(kHostTokenPrefix) + join.host));
   if (!given || given->token.revoked_at) return false;
-  LockSet wanted;
+  store::LockSet wanted;
   wanted.report_hosts = {*token.host_id};
-  ASSIGN_OR_RETURN(const Snapshot snapshot, tx.Load(wanted));
+  ASSIGN_OR_RETURN(const store::Snapshot snapshot, tx.Load(wanted));
   auto report = snapshot.host_reports.find(*token.host_id);
   return report == snapshot.host_reports.end() || report->second.heard_at < *token.used_at;
 }
@@ -53,7 +53,8 @@ Status CheckDirectory(const JoinClaim& claim, const Host& host) {
 
 }  // namespace
 
-Result<MadeToken> NewToken(Control& control, const Cause& cause, std::string name, Role role) {
+Result<MadeToken> NewToken(Control& control, const planner::Cause& cause, std::string name,
+                           Role role) {
   if (control.secrets() == nullptr)
     return Fail(Internal("NO_SECRETS", "there is no source of randomness for a token"));
   TokenText text{.id = control.ids().New<TokenId>(),
@@ -70,7 +71,7 @@ Result<MadeToken> NewToken(Control& control, const Cause& cause, std::string nam
   return made;
 }
 
-Event TokenEvent(const Cause& cause, EventKind kind, const Token& token) {
+Event TokenEvent(const planner::Cause& cause, EventKind kind, const Token& token) {
   Event event = NewEvent(
       cause, kind,
       Detail({{"token", token.name}, {"id", token.id.ToString()}, {"role", ToText(token.role)}}));
@@ -110,7 +111,7 @@ Error InvalidToken() {
                          "or ask an admin for one");
 }
 
-Result<TokenRow> FindJoinToken(ReadTx& tx, const JoinClaim& claim, Time now) {
+Result<store::TokenRow> FindJoinToken(store::ReadTx& tx, const JoinClaim& claim, Time now) {
   if (claim.nonce.size() < kNonceBytesMin || claim.nonce.size() > kNonceBytesMax) {
     return Fail(InvalidArgument("INVALID_NONCE",
                                 fmt::format("nonce has {} bytes: send {} to {} random ones",
@@ -136,10 +137,10 @@ Result<TokenRow> FindJoinToken(ReadTx& tx, const JoinClaim& claim, Time now) {
   return *std::move(row);
 }
 
-Result<MadeToken> ExchangeJoinToken(Control& control, const Cause& cause, ReadTx& tx,
-                                    const JoinClaim& claim, const Host& host, bool is_new,
-                                    ChangeSet& rows) {
-  ASSIGN_OR_RETURN(const TokenRow join, FindJoinToken(tx, claim, cause.now));
+Result<MadeToken> ExchangeJoinToken(Control& control, const planner::Cause& cause,
+                                    store::ReadTx& tx, const JoinClaim& claim, const Host& host,
+                                    bool is_new, ChangeSet& rows) {
+  ASSIGN_OR_RETURN(const store::TokenRow join, FindJoinToken(tx, claim, cause.now));
   RETURN_IF_ERROR(CheckDirectory(claim, host));
   const std::string name = std::string(kHostTokenPrefix) + host.name;
   ASSIGN_OR_RETURN(auto former, tx.FindToken(name));
@@ -169,4 +170,4 @@ Result<MadeToken> ExchangeJoinToken(Control& control, const Cause& cause, ReadTx
   return made;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -11,20 +11,22 @@
 
 #include "control/operation.h"
 
-namespace tallyman {
+namespace tallyman::control {
 
 // Who calls a method ("AgentService/Join"), from the text of the token that came with the call, if
 // one did. Without one, and without need of one, it is Stranger(). UNAUTHENTICATED NO_TOKEN.
 // `tx` as for Authenticate().
 Result<Actor> AuthenticateCall(Control& control, std::string_view method,
-                               const std::optional<std::string>& token_text, ReadTx* tx = nullptr);
+                               const std::optional<std::string>& token_text,
+                               store::ReadTx* tx = nullptr);
 
 // Who shows this text. One indexed read, made anew for every call, so that a revocation counts from
 // the next call on, on every server; a stream asks again from time to time. UNAUTHENTICATED with
 // reason INVALID_TOKEN, TOKEN_EXPIRED, TOKEN_REVOKED or TOKEN_USED; the last three only to who has
 // the right secret. Blocks for the database. `tx`: where to read, null for a transaction of its
 // own.
-Result<Actor> Authenticate(Control& control, std::string_view token_text, ReadTx* tx = nullptr);
+Result<Actor> Authenticate(Control& control, std::string_view token_text,
+                           store::ReadTx* tx = nullptr);
 
 struct CreateTokenRequest {
   std::string name;
@@ -34,7 +36,7 @@ struct CreateTokenRequest {
   std::optional<std::chrono::microseconds> lifetime;  // empty: for ever; of role join: a day
 };
 struct MadeToken {
-  TokenRow row;
+  store::TokenRow row;
   std::string text;  // "": it was shown before
 
   void HideSecret() { text.clear(); }
@@ -49,7 +51,7 @@ struct RevokeTokenRequest {
   std::string host;   // by name or id: all that is in force and admits it
 };
 struct RevokedTokens {
-  std::vector<TokenRow> tokens;
+  std::vector<store::TokenRow> tokens;
 };
 // NOT_FOUND TOKEN_NOT_FOUND, HOST_NOT_FOUND; FAILED_PRECONDITION TOKEN_REVOKED; INVALID_ARGUMENT
 // TOKEN_OR_HOST.
@@ -68,4 +70,4 @@ class SecretKeeper {
 // token counts, so that none is ever in force that nobody has. True: one was made.
 Result<bool> EnsureAdminToken(Control& control, SecretKeeper& keeper);
 
-}  // namespace tallyman
+}  // namespace tallyman::control

@@ -5,7 +5,7 @@
 #include "store/postgres/postgres_store.h"
 #include "store/postgres/schema.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 // Each foreign key as a query that counts the rows that refer to nothing. The database builds them
@@ -94,4 +94,4 @@ Result<std::vector<std::string>> PostgresStore::CheckIntegrity() {
   return faults;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -11,7 +11,7 @@
 #include "store/postgres/transaction.h"
 #include "store/proof.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 constexpr char kAuditedHosts[] =
@@ -208,4 +208,4 @@ Result<std::vector<NodeAudit>> PgTransaction::AuditNodesOf(const HostId& host) {
   return CheckNodes(ids);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -12,7 +12,7 @@
 #include "store/proof.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 // One array per column.
@@ -351,4 +351,4 @@ Error PendingChanges::Explain(const PgFailure& failure, Error error) const {
   return ExplainConstraint(failure, std::move(error));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

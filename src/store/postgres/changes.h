@@ -9,7 +9,7 @@
 #include "model/change_set.h"
 #include "store/postgres/connection.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 // Must live until the batch that writes them is answered. Not thread-safe.
 class PendingChanges {
@@ -46,4 +46,4 @@ class PendingChanges {
   std::vector<HostId> joined_hosts_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 constexpr char kSession[] =
@@ -258,4 +258,4 @@ bool PgConnection::IsAlive() {
   return false;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -22,7 +22,7 @@
 #include "store/postgres/failure.h"
 #include "store/postgres/values.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 struct PgConnectOptions {
   std::string dsn;                // in libpq's format, with TLS, several hosts and so on
@@ -128,4 +128,4 @@ class PgConnection {
   bool broken_ = false;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 // A unique key of the schema, and the error when it is taken.
@@ -61,4 +61,4 @@ Error ExplainConstraint(const PgFailure& failure, Error error) {
       .With("constraint", failure.constraint);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -3,10 +3,10 @@
 
 #include "store/postgres/failure.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 // ALREADY_EXISTS with its own reason for a taken unique key; any failure other than a constraint
 // returns `error` unchanged.
 Error ExplainConstraint(const PgFailure& failure, Error error);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -5,7 +5,7 @@
 
 #include "store/postgres/postgres_store.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 constexpr int64_t kRowsAtOnce = 500;
@@ -231,4 +231,4 @@ Status PostgresStore::CopyIn(const std::function<Status(CopyTarget&, ReadTx&)>& 
   return transaction.Finish();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -6,7 +6,7 @@
 #include "store/copy.h"
 #include "store/postgres/transaction.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 // The tables of the current schema, except the one that holds its version.
 Result<std::vector<CopyTable>> ReadCopyTables(PgTransaction& transaction);
@@ -40,4 +40,4 @@ class PgCopyTarget final : public CopyTarget {
   std::unordered_map<std::string, std::unordered_map<std::string, PgType>> types_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 std::vector<std::string> Split(std::string_view text) {
@@ -64,4 +64,4 @@ Result<std::string> ShownDsn(const std::string& dsn) {
   return shown + '/' + database;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -5,11 +5,11 @@
 
 #include "base/result.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 // postgres://USER@HOST:PORT/DATABASE: the database's name in messages, without passwords and other
 // parameters. INVALID_ARGUMENT INVALID_DATABASE, without any part of the string, when libpq cannot
 // read it.
 Result<std::string> ShownDsn(const std::string& dsn);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -5,7 +5,7 @@
 #include "base/reasons.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 // The meaning of an SQLSTATE, or of a class of them (PostgreSQL 15, appendix A).
@@ -92,4 +92,4 @@ Error ErrorOf(const PgFailure& failure, std::string_view database) {
       .With("sqlstate", failure.sqlstate);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

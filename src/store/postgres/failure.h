@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 struct PgFailure {
   std::string sqlstate;  // empty: the connection failed, not a statement
@@ -43,4 +43,4 @@ bool IsConflict(const PgFailure& failure);
 //   INTERNAL CONSTRAINT_FAILED / DATABASE_ERROR
 Error ErrorOf(const PgFailure& failure, std::string_view database);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

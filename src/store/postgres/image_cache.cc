@@ -6,7 +6,7 @@
 #include "model/config.h"
 #include "store/postgres/rows.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 constexpr char kImages[] =
@@ -61,4 +61,4 @@ Status PgImageCache::Take(const PgResult& images, const PgResult& properties) {
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -12,7 +12,7 @@
 #include "model/image.h"
 #include "store/postgres/connection.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 using ImagePointer = std::shared_ptr<const Image>;
 
@@ -33,4 +33,4 @@ class PgImageCache {
   std::unordered_map<ImageId, ImagePointer> images_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -5,7 +5,7 @@
 #include "store/postgres/rows.h"
 #include "store/postgres/transaction.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 constexpr char kReporters[] =
@@ -84,4 +84,4 @@ Result<std::optional<MachineAudit>> PgTransaction::AuditMachine(const HostId& ho
   return audit;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -5,8 +5,8 @@
 
 #include "store/migration.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 std::span<const Migration> PostgresMigrations();
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

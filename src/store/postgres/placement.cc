@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <tuple>
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 // The hosts of one walk, as the partial indexes have them.
 #define TALLYMAN_PLACEABLE(heard) \
   "WHERE NOT h.cordoned AND h.silent_since IS NULL AND h.region_id = $1 AND " heard " "
 
-// Both strategies walk an index in the order of the strategy: from one value of its leading column to the
-// next, and within a value over the hosts with enough free resources. The walk ends with the last
-// host that is requested, so that a large fleet costs no more than a small one.
+// Both strategies walk an index in the order of the strategy: from one value of its leading column
+// to the next, and within a value over the hosts with enough free resources. The walk ends with the
+// last host that is requested, so that a large fleet costs no more than a small one.
 #define TALLYMAN_SPREAD(heard) \
   "(WITH RECURSIVE steps (node_count) AS ("                                                  \
   "(SELECT h.node_count FROM hosts h " TALLYMAN_PLACEABLE(heard)                             \
@@ -78,4 +78,4 @@ bool SortByPlacement(const PlacementQuery& wanted, Snapshot& snapshot) {
   return snapshot.candidates.size() == found;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -3,7 +3,7 @@
 
 #include "store/postgres/transaction.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 // Reads without locks.
 Result<std::vector<HostId>> FindCandidates(PgTransaction& transaction,
@@ -13,4 +13,4 @@ Result<std::vector<HostId>> FindCandidates(PgTransaction& transaction,
 // meantime. False: some were dropped, so there may be better ones now.
 bool SortByPlacement(const PlacementQuery& wanted, Snapshot& snapshot);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -4,7 +4,7 @@
 
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 Error QueueFull(const std::string& database) {
@@ -65,4 +65,4 @@ void PgPool::Return(std::unique_ptr<PgConnection> connection) {
   changed_.notify_one();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -13,7 +13,7 @@
 
 #include "store/postgres/connection.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 struct PgPoolOptions {
   int64_t connections_max = 4;
@@ -62,4 +62,4 @@ class PgPool {
   int64_t waiting_ = 0;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

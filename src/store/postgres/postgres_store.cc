@@ -12,7 +12,7 @@
 #include "store/postgres/transaction.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 constexpr char kRollback[] = "ROLLBACK";
@@ -163,4 +163,4 @@ Result<std::optional<Time>> PostgresStore::Now() {
   return now;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

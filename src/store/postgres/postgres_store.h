@@ -17,7 +17,7 @@
 #include "store/postgres/image_cache.h"
 #include "store/postgres/pool.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 struct PostgresStoreOptions {
   // Opens an empty or older database, which Migrate() has to bring up before it is read or written.
@@ -91,4 +91,4 @@ class PostgresStore final : public Store, public StoreAdmin, public CopyableStor
   PgPool writers_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -4,7 +4,7 @@
 
 #include "store/postgres/transaction.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 constexpr char kDeleteRows[] =
@@ -42,4 +42,4 @@ Result<Pruned> PgTransaction::PruneRequests(const PruneQuery& wanted) {
   return pruned;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

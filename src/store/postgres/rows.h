@@ -8,7 +8,9 @@
 #define TALLYMAN_HOSTS_WANTED \
   "SELECT unnest($1::uuid[]) UNION SELECT m.host_id FROM nodes m WHERE m.id = ANY ($2::uuid[])"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
+
+using store::ReadValue;  // of rows that say their fields
 
 // Five columns that are all null or all set.
 inline bool ReadValue(PgRow& row, std::optional<ReportedEnd>& value) {
@@ -33,4 +35,4 @@ void AppendValue(PgSink& sink, const Row& row) {
   std::apply([&](const auto&... fields) { (AppendValue(sink, fields), ...); }, Fields(row));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

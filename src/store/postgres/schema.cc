@@ -4,7 +4,7 @@
 
 #include "store/postgres/migrations.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 // "TLYM"; the same number marks SQLite files.
@@ -81,4 +81,4 @@ Result<SchemaState> MigrateSchema(PgConnection& connection) {
   return ReadSchema(connection);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

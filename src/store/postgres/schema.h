@@ -5,7 +5,7 @@
 #include "store/migration.h"
 #include "store/postgres/connection.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 // FAILED_PRECONDITION NOT_A_DATABASE when the tables belong to another program.
 Result<SchemaState> ReadSchema(PgConnection& connection);
@@ -14,4 +14,4 @@ Result<SchemaState> ReadSchema(PgConnection& connection);
 // transaction.
 Result<SchemaState> MigrateSchema(PgConnection& connection);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

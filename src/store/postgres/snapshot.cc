@@ -12,7 +12,7 @@
 #include "store/postgres/transaction.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 const char kTransitions[] =
     "SELECT c.node_id, " TALLYMAN_TRANSITION_COLUMNS
@@ -349,4 +349,4 @@ Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
   return snapshot;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

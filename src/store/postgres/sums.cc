@@ -3,7 +3,7 @@
 #include "store/postgres/rows.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 const char kHostSums[] = "SELECT " TALLYMAN_SUM_COLUMNS
                          " FROM hosts h LEFT JOIN nodes n "
@@ -49,4 +49,4 @@ Status TakeSums(const PgResult& sums, const PgResult& balances, Snapshot& snapsh
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

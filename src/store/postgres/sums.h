@@ -4,7 +4,7 @@
 #include "store/postgres/values.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 // The sum of a column as bigint; NULL where it needs more than 64 bits.
 #define TALLYMAN_SUM(column)                                                             \
@@ -27,4 +27,4 @@ Status TakeSum(PgRow row, HostId& host, HostSums& sums);
 // Stores both results in the snapshot's hosts.
 Status TakeSums(const PgResult& sums, const PgResult& balances, Snapshot& snapshot);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

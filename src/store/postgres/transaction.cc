@@ -11,7 +11,7 @@
 #include "store/refusals.h"
 #include "store/sql_reads_definitions.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 constexpr char kBeginRead[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -49,7 +49,15 @@ Error OverTime(const std::string& database) {
 }  // namespace
 
 constexpr ReadSql PgTransaction::kReadSql = TALLYMAN_READ_SQL(kLists, TALLYMAN_BY_INDEX);
-template class SqlReads<PgTransaction>;
+}  // namespace tallyman::store::postgres
+
+namespace tallyman::store {
+
+template class SqlReads<postgres::PgTransaction>;
+
+}  // namespace tallyman::store
+
+namespace tallyman::store::postgres {
 
 void PgTransaction::LimitTime(std::chrono::milliseconds left) {
   deadline_ = std::chrono::steady_clock::now() + left;
@@ -194,4 +202,4 @@ Result<std::unordered_map<NodeId, NodeCondition>> PgTransaction::FindConditions(
   return conditions;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -14,7 +14,7 @@
 #include "store/postgres/image_cache.h"
 #include "store/sql_reads.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 enum class PgAccess {
   kRead,   // one snapshot throughout
@@ -115,6 +115,10 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   bool lost_a_race_ = false;
 };
 
-extern template class SqlReads<PgTransaction>;
+}  // namespace tallyman::store::postgres
 
-}  // namespace tallyman
+namespace tallyman::store {
+
+extern template class SqlReads<postgres::PgTransaction>;
+
+}  // namespace tallyman::store

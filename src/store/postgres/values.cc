@@ -4,7 +4,7 @@
 
 #include <array>
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 namespace {
 
 template <class Integer>
@@ -148,4 +148,4 @@ bool ReadValue(PgRow& row, Time& time) {
   return true;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

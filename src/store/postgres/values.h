@@ -23,7 +23,7 @@
 #include "base/result.h"
 #include "model/resources.h"
 
-namespace tallyman {
+namespace tallyman::store::postgres {
 
 // Object ids of the types, the same on every server.
 enum class PgType : Oid { kBool = 16, kBytea = 17, kInt8 = 20, kText = 25, kUuid = 2950 };
@@ -320,4 +320,4 @@ class PgRows {
   PgRow row_{nullptr, 0};
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store::postgres

@@ -10,7 +10,10 @@
 #include "store/sqlite/schema.h"
 #include "store/sqlite/sqlite_store.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteQuery;
+
 namespace {
 
 // Creates the file, so that no existing file is overwritten.
@@ -35,7 +38,7 @@ Status CreateTarget(const std::string& path) {
 Status CopyInto(SqliteConnection& source, const std::string& to, const std::string& vfs,
                 const std::function<void(int64_t, int64_t)>& progress) {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> target,
-                   SqliteConnection::Open(to, {.vfs = vfs, .hook = {}}));
+                   SqliteConnection::Open(to, {.vfs = vfs}));
   // A transaction pins the snapshot, so that writers do not make the copy start over.
   RETURN_IF_ERROR(source.Execute("BEGIN; SELECT count(*) FROM sqlite_schema"));
   Status copied = source.CopyTo(*target, progress);
@@ -96,4 +99,4 @@ Result<std::vector<std::string>> SqliteStore::CheckIntegrity() {
   return lines;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

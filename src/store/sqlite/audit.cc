@@ -12,7 +12,7 @@
 #include "store/sqlite/sums.h"
 #include "store/sqlite/transaction.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 namespace {
 
 constexpr char kHosts[] =
@@ -209,4 +209,4 @@ Result<std::vector<NodeAudit>> SqliteTransaction::AuditNodesOf(const HostId& hos
   }
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -11,7 +11,11 @@
 #include "store/sqlite/reports.h"
 #include "store/sqlite/rows.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteBlob;
+using tallyman::sqlite::SqliteQuery;
+
 namespace {
 
 using Insert = InsertSql<"VALUES">;
@@ -262,4 +266,4 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -5,7 +5,7 @@
 #include "base/reasons.h"
 #include "store/refusals.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 namespace {
 
 // A unique key as SQLite names it, and the error when it is taken.
@@ -51,4 +51,4 @@ Error ExplainConstraint(Error error, std::string_view subject) {
   return std::move(explained).About(std::string(subject));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

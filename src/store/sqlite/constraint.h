@@ -5,10 +5,10 @@
 
 #include "base/error.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 
 // Any other error is returned unchanged. `subject` names the row being written, such as host
 // "rack-1".
 Error ExplainConstraint(Error error, std::string_view subject);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -7,7 +7,10 @@
 #include "store/sqlite/sqlite_store.h"
 #include "store/sqlite/transaction.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteType;
+
 namespace {
 
 constexpr size_t kRowsAtOnce = 500;
@@ -165,4 +168,4 @@ Status SqliteStore::CopyIn(const std::function<Status(CopyTarget&, ReadTx&)>& bo
   return status;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

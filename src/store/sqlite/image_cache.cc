@@ -5,7 +5,10 @@
 #include "model/config.h"
 #include "store/sqlite/rows.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteQuery;
+
 namespace {
 
 constexpr char kImage[] =
@@ -50,4 +53,4 @@ Result<std::shared_ptr<const Image>> ImageCache::Get(SqliteConnection& connectio
   return image;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -11,7 +11,9 @@
 #include "model/image.h"
 #include "sqlite/connection.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteConnection;
 
 class ImageCache {
  public:
@@ -23,4 +25,4 @@ class ImageCache {
   std::unordered_map<ImageId, std::shared_ptr<const Image>> images_;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

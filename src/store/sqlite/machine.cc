@@ -2,7 +2,7 @@
 #include "store/sqlite/rows.h"
 #include "store/sqlite/transaction.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 namespace {
 
 constexpr char kReporters[] =
@@ -80,4 +80,4 @@ Result<std::optional<MachineAudit>> SqliteTransaction::AuditMachine(const HostId
   return audit;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

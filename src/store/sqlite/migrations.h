@@ -5,8 +5,8 @@
 
 #include "store/migration.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 
 std::span<const Migration> SqliteMigrations();
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -2,7 +2,10 @@
 
 #include "store/sqlite/rows.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteQuery;
+
 namespace {
 
 // One strategy: how to step to the next value of its first column, and the hosts of one value in
@@ -78,4 +81,4 @@ Result<std::vector<HostId>> FindCandidates(SqliteConnection& connection,
   return candidates;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -7,9 +7,11 @@
 #include "sqlite/connection.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteConnection;
 
 Result<std::vector<HostId>> FindCandidates(SqliteConnection& connection,
                                            const PlacementQuery& wanted);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

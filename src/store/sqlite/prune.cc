@@ -3,7 +3,7 @@
 
 #include "store/sqlite/transaction.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 namespace {
 
 constexpr char kDeleteRows[] =
@@ -48,4 +48,4 @@ Result<Pruned> SqliteTransaction::PruneRequests(const PruneQuery& wanted) {
   return pruned;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -6,7 +6,10 @@
 #include "store/refusals.h"
 #include "store/sqlite/rows.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteQuery;
+
 namespace {
 
 constexpr char kHostReport[] =
@@ -172,4 +175,4 @@ Status WriteReport(SqliteConnection& connection, const StatusReport& report) {
   return {};
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

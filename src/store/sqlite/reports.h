@@ -4,7 +4,7 @@
 #include "store/sqlite/image_cache.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 
 // The parts of a snapshot that only reports need. REQUIRES: its nodes were read.
 Status ReadForReports(SqliteConnection& connection, ImageCache& images, const LockSet& wanted,
@@ -15,4 +15,4 @@ Status WriteReport(SqliteConnection& connection, const StatusReport& report);
 Status WriteIncidents(SqliteConnection& connection, const NodeIncidents& incidents);
 Status WriteJoined(SqliteConnection& connection, const HostId& host);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -4,10 +4,16 @@
 #include "sqlite/query.h"
 #include "store/row_shapes.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 
 inline constexpr char kHostRow[] =
     "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id = ?1";
+
+}  // namespace tallyman::store::sqlite
+
+namespace tallyman::sqlite {
+
+using store::ReadValue;  // of rows that say their fields
 
 inline void BindValue(SqliteQuery& query, const Resources& value) {
   query.BindInteger(value.cpu_cores);
@@ -49,15 +55,16 @@ inline bool ReadValue(SqliteQuery& query, std::optional<ReportedEnd>& value) {
 }
 inline void BindValue(SqliteQuery& query, const std::optional<ReportedEnd>& value) {
   if (value) {
-    std::apply([&](const auto&... fields) { (BindValue(query, fields), ...); }, Fields(*value));
+    std::apply([&](const auto&... fields) { (BindValue(query, fields), ...); },
+               store::Fields(*value));
     return;
   }
   for (int i = 0; i < 5; ++i) query.BindNull();
 }
 
-template <HasFields Row>
+template <store::HasFields Row>
 void BindValue(SqliteQuery& query, const Row& row) {
-  std::apply([&](const auto&... fields) { (BindValue(query, fields), ...); }, Fields(row));
+  std::apply([&](const auto&... fields) { (BindValue(query, fields), ...); }, store::Fields(row));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::sqlite

@@ -4,7 +4,10 @@
 
 #include "store/sqlite/migrations.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteQuery;
+
 namespace {
 
 // "TLYM", in the file's header: PRAGMA application_id.
@@ -61,4 +64,4 @@ Result<SchemaState> MigrateSchema(SqliteConnection& connection) {
   return ReadSchema(connection);
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -5,7 +5,9 @@
 #include "store/migration.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteConnection;
 
 int64_t NewestSchemaVersion();
 
@@ -15,4 +17,4 @@ Result<SchemaState> ReadSchema(SqliteConnection& connection);
 // Each migration is one transaction; another process that migrates at the same time waits.
 Result<SchemaState> MigrateSchema(SqliteConnection& connection);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

@@ -7,7 +7,10 @@
 #include "store/sqlite/rows.h"
 #include "store/sqlite/sums.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteQuery;
+
 namespace {
 
 constexpr char kNode[] =
@@ -168,4 +171,4 @@ Result<Snapshot> ReadSnapshot(SqliteConnection& connection, ImageCache& images,
   return snapshot;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

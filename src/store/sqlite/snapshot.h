@@ -4,7 +4,7 @@
 #include "store/sqlite/image_cache.h"
 #include "store/store.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 
 // Under BEGIN IMMEDIATE the whole database is locked, so the order of the reads does not matter.
 Result<Snapshot> ReadSnapshot(SqliteConnection& connection, ImageCache& images,
@@ -14,4 +14,4 @@ Result<Snapshot> ReadSnapshot(SqliteConnection& connection, ImageCache& images,
 // the node settled or reverted.
 Result<std::vector<Transition>> ReadTransitions(SqliteConnection& connection, const NodeId& node);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

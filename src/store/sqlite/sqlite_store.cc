@@ -9,7 +9,7 @@
 #include "store/sqlite/schema.h"
 #include "store/sqlite/transaction.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 namespace {
 
 constexpr std::string_view SynchronousWord(SqliteSynchronous value) {
@@ -187,4 +187,4 @@ Status SqliteStore::Write(const std::function<Status(WriteTx&)>& body) {
   return scope.Commit();
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

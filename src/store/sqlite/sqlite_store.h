@@ -16,7 +16,9 @@
 #include "store/copy.h"
 #include "store/sqlite/image_cache.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::StatementHook;
 
 enum class SqliteSynchronous { kOff, kNormal, kFull };
 
@@ -80,4 +82,4 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   int64_t leased_ = 0;
 };
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

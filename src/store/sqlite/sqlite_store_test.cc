@@ -12,7 +12,7 @@
 
 #include "store/sqlite/migrations.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 namespace {
 
 namespace fs = std::filesystem;
@@ -352,4 +352,4 @@ TEST_F(SqliteStoreTest, ADamagedPageIsFoundByTheIntegrityCheck) {
 }
 
 }  // namespace
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

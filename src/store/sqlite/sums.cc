@@ -6,7 +6,10 @@
 #include "store/refusals.h"
 #include "store/sqlite/rows.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteQuery;
+
 namespace {
 
 #define TALLYMAN_SUMS                                                          \
@@ -100,4 +103,4 @@ Status ProveBooks(SqliteConnection& connection, std::span<const HostId> hosts) {
   return Fail(BooksMismatch(wrong, *first, name, why));
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

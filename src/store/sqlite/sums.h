@@ -6,7 +6,9 @@
 #include "model/snapshot.h"
 #include "sqlite/connection.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteConnection;
 
 // OUT_OF_RANGE RESOURCE_OVERFLOW when a sum is beyond 64 bits.
 Result<HostSums> SumNodes(SqliteConnection& connection, const HostId& host);
@@ -16,4 +18,4 @@ Result<HostSums> SumNodes(SqliteConnection& connection, const HostId& host);
 // facts describe the first one.
 Status ProveBooks(SqliteConnection& connection, std::span<const HostId> hosts);
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

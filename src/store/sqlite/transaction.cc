@@ -7,7 +7,7 @@
 #include "store/sqlite/snapshot.h"
 #include "store/sqlite/sums.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
 namespace {
 
 constexpr char kCondition[] =
@@ -29,7 +29,15 @@ constexpr ListDialect kLists = {
 }  // namespace
 
 constexpr ReadSql SqliteTransaction::kReadSql = TALLYMAN_READ_SQL(kLists, TALLYMAN_BY_INDEX);
-template class SqlReads<SqliteTransaction>;
+}  // namespace tallyman::store::sqlite
+
+namespace tallyman::store {
+
+template class SqlReads<sqlite::SqliteTransaction>;
+
+}  // namespace tallyman::store
+
+namespace tallyman::store::sqlite {
 
 Result<Snapshot> SqliteTransaction::Load(const LockSet& wanted) {
   RETURN_IF_ERROR(CheckReadable());
@@ -92,4 +100,4 @@ Result<std::unordered_map<NodeId, NodeCondition>> SqliteTransaction::FindConditi
   return conditions;
 }
 
-}  // namespace tallyman
+}  // namespace tallyman::store::sqlite

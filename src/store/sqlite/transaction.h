@@ -12,7 +12,9 @@
 #include "store/sqlite/image_cache.h"
 #include "store/sqlite/rows.h"
 
-namespace tallyman {
+namespace tallyman::store::sqlite {
+
+using tallyman::sqlite::SqliteQuery;
 
 class SqliteTransaction final : public SqlReads<SqliteTransaction> {
  public:
@@ -73,6 +75,10 @@ class SqliteTransaction final : public SqlReads<SqliteTransaction> {
   bool has_pruned_ = false;
 };
 
-extern template class SqlReads<SqliteTransaction>;
+}  // namespace tallyman::store::sqlite
 
-}  // namespace tallyman
+namespace tallyman::store {
+
+extern template class SqlReads<sqlite::SqliteTransaction>;
+
+}  // namespace tallyman::store
