@@ -15,11 +15,10 @@ namespace {
 constexpr size_t kQuotedBytesMax = 600;
 
 std::string HowItEnded(const ReportedEnd& end) {
-  if (end.out_of_memory)
-    return "the kernel ended it because it had used all the memory that it is given";
+  if (end.out_of_memory) return "the kernel killed it because it exceeded its memory limit";
   if (end.signal != 0) {
     const char* name = ::sigabbrev_np(static_cast<int>(end.signal));
-    return fmt::format("it was ended by signal {}{}", end.signal,
+    return fmt::format("it was terminated by signal {}{}", end.signal,
                        name == nullptr ? "" : fmt::format(" (SIG{})", name));
   }
   return fmt::format("it exited with code {}", end.exit_code);

@@ -12,13 +12,11 @@ Result<Authorized> Authorize(Control& control, const Call& call) {
 
 Status CheckPlanToken(const std::string& token, const std::string& now) {
   if (token.empty() || token == now) return {};
-  return Fail(
-      Error(Code::kAborted, "PLAN_STALE",
-            "what the plan was made from has changed since, so it would not do what it showed: "
-            "make a new plan")
-          .With("field", "plan_token")
-          .With("plan_token", Quote(token))
-          .With("now", now));
+  return Fail(Error(Code::kAborted, "PLAN_STALE",
+                    "the plan is stale, because its input has changed since: make a new plan")
+                  .With("field", "plan_token")
+                  .With("plan_token", Quote(token))
+                  .With("now", now));
 }
 
 }  // namespace tallyman::control

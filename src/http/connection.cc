@@ -488,7 +488,7 @@ asio::awaitable<bool> Connection<Socket>::ReadBody(const HttpRequest& request, I
     Lowest().expires_at(begun + std::min(options.body_timeout, options.body_patience + earned));
     auto [failed, count] = co_await stream_.async_read_some(buffer_.prepare(read_bytes), kAwait);
     if (failed == asio::error::eof)
-      co_return co_await Reject(PeerFault::kMalformedHttp, "the body of the request is not whole");
+      co_return co_await Reject(PeerFault::kMalformedHttp, "the body of the request is incomplete");
     if (failed == beast::error::timeout) shared_.handler.Cut(PeerFault::kTooSlow, address_);
     if (failed) co_return false;
     buffer_.commit(count);

@@ -80,7 +80,7 @@ void Define(CLI::App& app, AgentSettings& settings, TypedAgentOptions& typed) {
   app.add_flag("--user-namespaces", settings.user_namespaces,
                "Each node has user ids of its own, and its root is nobody on the host: then no "
                "node can listen on a port below 1024, nor have a user id above 65535");
-  app.add_option("--log-mib", settings.log_mib, "What is kept of what a node prints")
+  app.add_option("--log-mib", settings.log_mib, "How much of a node's output is kept")
       ->check(CLI::Range(1, 16'384))
       ->capture_default_str();
   const auto seconds = [&](const char* name, int64_t& value, const char* description) {

@@ -188,8 +188,8 @@ class Serving {
     };
     auto [running, waiting] = workers_.Load();
     return {value("tallyman_workers", "Threads that read the database", workers_.threads()),
-            value("tallyman_workers_busy", "Those of them that work", running),
-            value("tallyman_workers_queue", "Calls that wait for one", waiting),
+            value("tallyman_workers_busy", "Threads that are reading the database now", running),
+            value("tallyman_workers_queue", "Calls that wait for such a thread", waiting),
             value("tallyman_connections", "Open connections", server_.connections()),
             {.name = "tallyman_clock_skew_seconds",
              .help = "How far this server's clock is ahead of the database's",

@@ -106,8 +106,7 @@ Status ParseJson(std::string_view json, Message& message, size_t message_bytes_m
   // protobuf takes nothing at all, and null, for an empty message; JSON has no such document.
   if (json.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return Fail(InvalidArgument("MALFORMED_MESSAGE",
-                                "the body is empty: send a JSON object, {} where there is nothing "
-                                "to say"));
+                                "the body is empty: send a JSON object, {} if no field is set"));
   }
   if (!IsUtf8(json)) {
     return Fail(InvalidArgument("MALFORMED_MESSAGE", "the body is not UTF-8"));

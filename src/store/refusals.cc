@@ -19,12 +19,12 @@ Error NotOneRow(std::string reason, std::string_view kind, std::string_view name
 
 Error CommandNotThere(const CommandId& id) {
   return Internal(kCommandUpdateFailed,
-                  fmt::format("command {} is not there: nothing was written", id.ToString()));
+                  fmt::format("command {} does not exist: nothing was written", id.ToString()));
 }
 
 Error TokenChanged(const TokenId& id) {
   return Error(Code::kAborted, kTokenChanged,
-               fmt::format("token {} was revoked or used meanwhile: nothing was written",
+               fmt::format("token {} was revoked or used in the meantime: nothing was written",
                            id.ToString()))
       .About("token " + id.ToString());
 }
@@ -43,7 +43,8 @@ Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
 
 Error ReportOutdated(const HostId& host) {
   return Error(Code::kAborted, kReportOutdated,
-               fmt::format("a later report of host {} came first: report again", host.ToString()))
+               fmt::format("a later report of host {} was processed first: report again",
+                           host.ToString()))
       .With("host_id", host.ToString());
 }
 

@@ -150,7 +150,7 @@ std::string MessageOf(std::string_view said) {
     std::string_view line = said.substr(panic + 7);
     for (std::string_view after : {"\n", " goroutine ", " [recovered]"})
       line = line.substr(0, line.find(after));
-    return "the tool broke down: " + std::string(CutUtf8(line, kSaidBytesMax));
+    return "the tool crashed: " + std::string(CutUtf8(line, kSaidBytesMax));
   }
   // time="..." level=fatal msg="..."
   if (size_t msg = said.rfind("msg=\""); msg != std::string_view::npos) {

@@ -69,7 +69,7 @@ TEST(MessageOf, IsNotCutWithinACharacter) {
   const std::string most(299, 'x');
   for (const std::string& said : {most + "\xc3\xa9 and more", "msg=\"" + most + "\xc3\xa9\""})
     EXPECT_EQ(MessageOf(said), most);
-  EXPECT_EQ(MessageOf("panic: " + most + "\xc3\xa9"), "the tool broke down: " + most);
+  EXPECT_EQ(MessageOf("panic: " + most + "\xc3\xa9"), "the tool crashed: " + most);
 }
 
 TEST(StartFailed, SaysWhichCommandIsMissing) {

@@ -112,7 +112,7 @@ milliseconds LookAgainAfter(std::chrono::steady_clock::duration so_far) {
 
 HealthReport NotRunning(const std::optional<ReportedEnd>& end) {
   HealthReport report{.health = NodeHealth::kNotRunning, .end = end};
-  report.message = end ? DescribeEnd(*end) : "how its container ended is not known";
+  report.message = end ? DescribeEnd(*end) : "it is unknown how its container ended";
   return report;
 }
 

@@ -21,8 +21,8 @@ constexpr int64_t kReserveStepBytes = int64_t{8} << 30;
 
 Error HostDiskFull(const std::filesystem::path& file, int64_t needed, int64_t room) {
   return Error(Code::kResourceExhausted, "HOST_DISK_FULL",
-               fmt::format("{} needs {} more bytes, and the host's file system has {} to give: "
-                           "make room on the host, or delete nodes there",
+               fmt::format("{} needs {} more bytes, and the host's file system has {} left: make "
+                           "room on the host, or delete nodes there",
                            file.string(), needed, room))
       .With("needed_bytes", std::to_string(needed))
       .With("free_bytes", std::to_string(room));
@@ -32,7 +32,7 @@ Error NotAllocated(const std::filesystem::path& file, int64_t bytes, int error) 
   if (error == EOPNOTSUPP) {
     return FailedPrecondition(
         "DISK_NOT_RESERVABLE",
-        fmt::format("the file system of {} cannot allocate a node's disk ahead: put the data "
+        fmt::format("the file system of {} cannot preallocate a node's disk: put the data "
                     "directory on ext4 or XFS, or run the agent with --disks thin",
                     file.string()));
   }

@@ -69,7 +69,7 @@ class Repair {
   void WarnOfMore() {
     decision_.answer.warnings.push_back(
         {"MORE_TO_REPAIR",
-         fmt::format("more than {} hosts are wrong: repair again for the rest", kHostsMax),
+         fmt::format("more than {} hosts have drift: repair again for the rest", kHostsMax),
          {},
          "",
          ""});

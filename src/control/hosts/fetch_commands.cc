@@ -64,8 +64,8 @@ Result<Decided<HandedCommands>> Mark(const Authorized& by, const std::vector<Nod
 
 Result<HostId> HostOf(const Actor& actor) {
   if (actor.host_id) return *actor.host_id;
-  return Fail(
-      Error(Code::kPermissionDenied, "NOT_A_HOST", fmt::format("{} speaks for no host", actor.id)));
+  return Fail(Error(Code::kPermissionDenied, "NOT_A_HOST",
+                    fmt::format("{} is not the token of a host", actor.id)));
 }
 
 Result<Proposal<HandedCommands>> FetchCommands(const Authorized& by, int64_t max_commands) {

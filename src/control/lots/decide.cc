@@ -27,7 +27,7 @@ Result<Decision> Decide(const Mutation& mutation, const store::Snapshot& snapsho
 Error FaultOfServer(std::string reason, const std::exception& e) {
   return Internal(
       std::move(reason),
-      fmt::format("a fault of the server: {}; nothing was changed, its log has more", e.what()));
+      fmt::format("internal error of the server: {}; nothing was changed, see its log", e.what()));
 }
 
 Error RowMissing(std::string_view kind, std::string_view id) {

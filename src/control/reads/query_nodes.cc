@@ -131,10 +131,9 @@ Result<CommandView> GetCommand(const Authorized& by, store::ReadTx& tx, const st
   auto id = CommandId::Parse(text);
   if (!id) {
     return Fail(
-        InvalidArgument("INVALID_ID",
-                        fmt::format("command_id is {}, which is no id: `tallyman node show` "
-                                    "and the list of commands show ids",
-                                    Quote(text)))
+        InvalidArgument("INVALID_ID", fmt::format("command_id is {}, which is not an id: `tallyman "
+                                                  "node show` and the list of commands show ids",
+                                                  Quote(text)))
             .With("field", "command_id")
             .With("value", Quote(text)));
   }

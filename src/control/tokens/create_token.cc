@@ -76,7 +76,7 @@ Status CheckGrant(const Actor& actor, Role role) {
   if (!actor.org_id || !IsOfMachine(role)) return {};
   return Fail(Error(Code::kPermissionDenied, "NOT_PERMITTED",
                     fmt::format("{} is an admin of one org and makes admins, operators and viewers "
-                                "of it; a token of role {} wants an admin of all orgs",
+                                "of it; a token of role {} requires an admin of all orgs",
                                 actor.id, ToText(role)))
                   .With("field", "role"));
 }
@@ -86,10 +86,10 @@ Result<Decided<MadeToken>> DecideToken(const Authorized& by, const CreateTokenRe
   const planner::Cause cause = by.cause();
   ASSIGN_OR_RETURN(auto taken, tx.FindToken(request.name));
   if (taken) {
-    return Fail(AlreadyExists(store::kTokenNameTaken,
-                              fmt::format("there is a token {} already: choose another name, or "
-                                          "revoke that one",
-                                          request.name))
+    return Fail(AlreadyExists(
+                    store::kTokenNameTaken,
+                    fmt::format("token {} exists already: choose another name, or revoke that one",
+                                request.name))
                     .About("token " + request.name)
                     .With("field", "name"));
   }

@@ -19,7 +19,7 @@ Result<bool> HasTokens(store::ReadTx& tx) {
 Result<Decided<store::TokenRow>> DecideFirst(const planner::Cause& cause,
                                              const store::TokenRow& row, store::ReadTx& tx) {
   ASSIGN_OR_RETURN(bool has_tokens, HasTokens(tx));
-  if (has_tokens) return Fail(FailedPrecondition(kTokensExist, "there are tokens already"));
+  if (has_tokens) return Fail(FailedPrecondition(kTokensExist, "the database has tokens already"));
   Decided<store::TokenRow> decision;
   decision.answer = row;
   decision.rows.new_tokens = {row.token};

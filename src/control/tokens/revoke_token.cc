@@ -12,7 +12,7 @@ constexpr int64_t kTokensOfHostMax = 100'000;
 
 Error TokenNotFound(std::string_view token) {
   return NotFound("TOKEN_NOT_FOUND",
-                  fmt::format("there is no token {} in force: `tallyman token list` shows them; a "
+                  fmt::format("no token {} is in force: `tallyman token list` shows tokens; a "
                               "token is revoked by its name or id, not by its secret",
                               Quote(token)))
       .About("token " + Quote(token))

@@ -26,11 +26,11 @@ constexpr UniqueKey kUniqueKeys[] = {
      "another request published a build first: try again"},
     {"hosts_name", "host", "HOST_NAME_TAKEN", "choose another name"},
     {"nodes_name", "node", "NODE_NAME_TAKEN",
-     "choose another name, or delete the node that bears it"},
+     "choose another name, or delete the node that has it"},
     {"tokens_name", "token", kTokenNameTaken,
-     "choose another name, or revoke the token that bears it"},
+     "choose another name, or revoke the token that has it"},
     {"requests_pkey", "request", kRequestRaced,
-     "the same request was answered meanwhile: send it again to get that answer"},
+     "the same request was answered in the meantime: send it again to get that answer"},
 };
 
 // The key in "Key (name)=(eth-1) already exists.": the text in the last pair of parentheses, which

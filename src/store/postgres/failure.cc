@@ -17,7 +17,7 @@ struct Meaning {
 };
 
 constexpr Meaning kLost = {"", Code::kUnavailable, kDatabaseUnreachable,
-                           "see that the server runs and can be reached, then try again"};
+                           "check that the server runs and can be reached, then try again"};
 constexpr Meaning kOther = {"", Code::kInternal, "DATABASE_ERROR",
                             "this is a bug or a damaged database: run `tallyman db check`"};
 
@@ -34,7 +34,7 @@ constexpr Meaning kMeanings[] = {
      "nothing was changed: make room on the server's disk and try again"},
     {"53200", Code::kResourceExhausted, "OUT_OF_MEMORY", "the server has no memory left"},
     {"53300", Code::kUnavailable, kDatabaseBusy,
-     "the server has no connection left: raise max_connections, or try again"},
+     "the server has no free connection: raise max_connections, or try again"},
     {"25006", Code::kUnavailable, kDatabaseReadOnly,
      "it is a standby, or set to read only: name the primary, or all hosts with "
      "target_session_attrs=read-write"},
@@ -47,7 +47,7 @@ constexpr Meaning kMeanings[] = {
     {"28", Code::kFailedPrecondition, kDatabaseAccessDenied,
      "check the user, the password and pg_hba.conf"},
     {"3D000", Code::kNotFound, kDatabaseMissing,
-     "make it with createdb, then run `tallyman db migrate`"},
+     "create it with createdb, then run `tallyman db migrate`"},
     {"42501", Code::kFailedPrecondition, kDatabaseAccessDenied, "let the user own the database"},
 };
 

@@ -56,11 +56,11 @@ Error PlacementRaced(const std::string& database) {
 }
 
 Error CommitUnknown(const std::string& database, const Error& why) {
-  return Error(Code::kUnavailable, kCommitUnknown,
-               fmt::format("the connection to database {} was lost while it committed, so it is "
-                           "not known whether the change was made: send the request again under "
-                           "the same request id ({})",
-                           database, why.message))
+  return Error(
+             Code::kUnavailable, kCommitUnknown,
+             fmt::format("the connection to database {} was lost during the commit, so its outcome "
+                         "is unknown: send the request again with the same request id ({})",
+                         database, why.message))
       .About(fmt::format("database {}", database));
 }
 

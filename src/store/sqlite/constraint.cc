@@ -23,10 +23,10 @@ constexpr UniqueKey kUniqueKeys[] = {
     {"images.protocol_version_id", "IMAGE_BUILD_TAKEN",
      "another request published a build first: try again"},
     {"hosts.name", "HOST_NAME_TAKEN", "choose another name"},
-    {"nodes.name", "NODE_NAME_TAKEN", "choose another name, or delete the node that bears it"},
-    {"tokens.name", kTokenNameTaken, "choose another name, or revoke the token that bears it"},
+    {"nodes.name", "NODE_NAME_TAKEN", "choose another name, or delete the node that has it"},
+    {"tokens.name", kTokenNameTaken, "choose another name, or revoke the token that has it"},
     {"requests.org_id", kRequestRaced,
-     "the same request was answered meanwhile: send it again to get that answer"},
+     "the same request was answered in the meantime: send it again to get that answer"},
 };
 
 constexpr std::string_view kUniqueFailed = "UNIQUE constraint failed: ";
