@@ -97,7 +97,7 @@ void HostRules::CountOutcome(const JournalCommand& command) {
   saw(command.undo_incomplete, Situation::kUndoneInPart);
   saw(Contains(command.failure, "did not become healthy"), Situation::kNotHealthyInTime);
   saw(Contains(command.failure + outcome.message, "tried again for"), Situation::kTriedInVain);
-  saw(Contains(outcome.message, "is to be deleted"), Situation::kGivenUpForDelete);
+  saw(Contains(outcome.message, "will be deleted"), Situation::kGivenUpForDelete);
   saw(Contains(outcome.message, "another config"), Situation::kGivenUpForConfig);
   saw(ok && ChangesConfig(command.kind) && outcome.run_state == RunState::kStopped,
       Situation::kUpgradedWhileStopped);
