@@ -447,7 +447,7 @@ Step Generator::HostIsHeardOrNot(PlainFleet& fleet) {
     return fmt::format(
         "UPDATE hosts SET heard = (1 = 1), silent_since = {} WHERE name = '{}';"
         "INSERT INTO host_reports (host_id, sequence, heard_at) SELECT id, 1, {} FROM hosts "
-        "WHERE name = '{}' ON CONFLICT DO NOTHING;",
+        "WHERE name = '{}' ON CONFLICT (host_id) DO UPDATE SET heard_at = excluded.heard_at;",
         silent ? heard_at : "NULL", name, heard_at, name);
   };
   step.effect = [silent, name = host.name](PlainFleet& f) {

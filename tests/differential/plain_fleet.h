@@ -76,7 +76,7 @@ struct PlainNode {
 };
 
 // Since when those hosts that are silent are.
-inline constexpr int64_t kHeardAtSeconds = 1'800'000'000;
+inline constexpr int64_t kHeardAtSeconds = 1'700'000'000;
 
 struct PlainHost {
   std::string id, name, region;

@@ -63,7 +63,7 @@ def forms_refused(t, layout):
     t.refused("no-sums", "the config lists no layers", layout.image(
         [t.base], run, change_config=set_in(rootfs={"type": "layers", "diff_ids": []})), NOT, "lists 0 layers")
     t.refused("odd-sums", "the config names layers by what is no sum", layout.image(
-        [t.base], run, change_config=set_in(rootfs={"type": "layers", "diff_ids": ["x"]})), NOT, "no sha256 sum")
+        [t.base], run, change_config=set_in(rootfs={"type": "layers", "diff_ids": ["x"]})), NOT, "not a sha256 digest")
     t.refused("sha512", "a layer has a sha512 digest", layout.image(
         [t.base], run, change_manifest=layer_changed(0, digest="sha512:" + "0" * 128)), None)
     t.refused("digest-path", "a layer's digest is a path", layout.image(

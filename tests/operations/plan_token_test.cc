@@ -23,6 +23,8 @@ constexpr Case kCases[] = {
      R"(host: "host-1" capacity { cpu_cores: 99 memory_bytes: 99 disk_bytes: 99 })",
      "NodeService/CreateNodes",
      R"(image: "chain/full@1.0.0" org: "acme" name: "late" by_hosts { hosts { host: "host-1" count: 1 } })"},
+    {"HostService/RetireHost", R"(host: "host-1" lost: true)", "NodeService/CreateNodes",
+     R"(image: "chain/full@1.0.0" org: "acme" name: "late" by_hosts { hosts { host: "host-1" count: 1 } })"},
     {"NodeService/CreateNodes",
      R"(image: "chain/full@1.0.0" org: "acme" name: "x" by_hosts { hosts { host: "host-1" count: 1 } })",
      "NodeService/CreateNodes",

@@ -156,7 +156,7 @@ TEST_F(SqliteStoreTest, HostsOfAnOlderSchemaAreHeardWhereTheyHaveReported) {
     INSERT INTO host_reports (host_id, sequence, heard_at)
       VALUES (x'00000000000000000000000000000002', 7, 1000);)";
   Raw(Path(), sql.c_str());
-  auto store = Make();
+  auto store = Make({.for_migration = true});
   const Status read = store->Read([](ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(auto heard, tx.FindHost("heard"));
     ASSIGN_OR_RETURN(auto never, tx.FindHost("never"));
