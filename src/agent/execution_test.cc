@@ -7,7 +7,17 @@
 namespace tallyman::agent {
 namespace {
 
-using ExecutionTest = AgentTest;
+class ExecutionTest : public AgentTest {
+ protected:
+  // The new version fills its larger disk beyond the old one's, and does not become healthy.
+  void FillLargerDisk(const NodeSpec& old, const NodeSpec& spec) {
+    machine_.SetHook([=, this](RuntimeStep step, const NodeSpec& of) -> Status {
+      if (step != RuntimeStep::kHealth || of.config_id != spec.config_id) return {};
+      machine_.SetDataBytes(node_, old.resources.disk_bytes + 1);
+      return Fail(Internal("TOOL_FAILED", "unhealthy"));
+    });
+  }
+};
 
 class Expected {
  public:
@@ -208,11 +218,7 @@ TEST_F(ExecutionTest, WhenTheNewOneFilledItsLargerDiskTheOldOneRunsOnItAndTheOut
   NodeSpec old = Spec(node_, 2);
   Create(old);
   NodeSpec spec = Spec(node_, 4);
-  machine_.SetHook([&](RuntimeStep step, const NodeSpec& of) -> Status {
-    if (step != RuntimeStep::kHealth || of.config_id != spec.config_id) return {};
-    machine_.SetDataBytes(node_, old.resources.disk_bytes + 1);
-    return Fail(Internal("TOOL_FAILED", "unhealthy"));
-  });
+  FillLargerDisk(old, spec);
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
   Settle();
   ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
@@ -228,11 +234,7 @@ TEST_F(ExecutionTest, ADiskThatWasKeptLargerIsAFailureUntilItIsGivenBack) {
   NodeSpec old = Spec(node_, 2);
   Create(old);
   NodeSpec spec = Spec(node_, 4);
-  machine_.SetHook([&](RuntimeStep step, const NodeSpec& of) -> Status {
-    if (step != RuntimeStep::kHealth || of.config_id != spec.config_id) return {};
-    machine_.SetDataBytes(node_, old.resources.disk_bytes + 1);
-    return Fail(Internal("TOOL_FAILED", "unhealthy"));
-  });
+  FillLargerDisk(old, spec);
   HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
   Settle();
   control_.outcomes.clear();

@@ -29,6 +29,7 @@ class NoStore : public Store {
  public:
   Status Read(const std::function<Status(ReadTx&)>&) override { return Refuse(); }
   Status Write(const std::function<Status(WriteTx&)>&) override { return Refuse(); }
+  Result<std::optional<Time>> Now() override { return std::nullopt; }
 
  private:
   static Status Refuse() {
@@ -42,6 +43,7 @@ class ThrowingStore : public Store {
     throw std::runtime_error("the disk sang");
   }
   Status Write(const std::function<Status(WriteTx&)>&) override { throw 1; }
+  Result<std::optional<Time>> Now() override { return std::nullopt; }
 };
 
 template <class StoreType>

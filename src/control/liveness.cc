@@ -19,36 +19,26 @@ Event LivenessEvent(const Host& host, const planner::Cause& cause, EventKind kin
 }
 
 planner::Warning SilentWarning(const Host& host) {
-  return {.reason = "HOST_SILENT",
-          .message = fmt::format("host {} has said nothing since {}: what is new there begins when "
-                                 "its agent is back",
-                                 host.name, FormatTime(*host.silent_since)),
-          .host_id = host.id,
-          .host_name = host.name};
+  return {
+      .reason = "HOST_SILENT",
+      .message = fmt::format("host {} has not reported since {}: new nodes there start when its "
+                             "agent returns",
+                             host.name, FormatTime(*host.silent_since)),
+      .host_id = host.id,
+      .host_name = host.name};
 }
 
 planner::Warning NeverHeardWarning(const Host& first, size_t hosts) {
   const std::string others = hosts == 1 ? "" : fmt::format(" and {} more", hosts - 1);
-  return {.reason = "HOST_NEVER_HEARD",
-          .message = fmt::format("no agent was ever heard from host {}{}: what is new there begins "
-                                 "when one joins",
-                                 first.name, others),
-          .host_id = first.id,
-          .host_name = first.name};
+  return {
+      .reason = "HOST_NEVER_HEARD",
+      .message = fmt::format("host {}{} never reported: new nodes there start when an agent joins",
+                             first.name, others),
+      .host_id = first.id,
+      .host_name = first.name};
 }
 
 }  // namespace
-
-Host& ChangedHost(const planner::BooksPlan& books, const HostId& host, const planner::Cause& cause,
-                  Writes& writes) {
-  auto there = std::ranges::find(writes.hosts, host, &Host::id);
-  if (there != writes.hosts.end()) return *there;
-  const planner::HostChange& change = books.hosts().at(host);
-  Host& after = writes.hosts.emplace_back(change.after);
-  after.version = change.stored.version + 1;
-  after.updated_at = cause.now;
-  return after;
-}
 
 void MarkHeard(Host& host, const planner::Cause& cause, ChangeSet& rows) {
   if (host.silent_since) {

@@ -10,11 +10,6 @@
 
 namespace tallyman::control {
 
-// The host's row among those that the decision writes; added, as the plan leaves it, where it is
-// not there yet. REQUIRES: the plan holds the host.
-Host& ChangedHost(const planner::BooksPlan& books, const HostId& host, const planner::Cause& cause,
-                  Writes& writes);
-
 // A report of the host was taken: the row says so, with an event where it was silent.
 void MarkHeard(Host& host, const planner::Cause& cause, ChangeSet& rows);
 // Nothing came since `heard_at`, which is too long ago.

@@ -19,8 +19,6 @@ struct ConfigEdit {
   std::vector<std::string> reset;  // back to the image's default
   // Empty: unchanged (for a new node: the image's).
   std::optional<std::vector<FirewallRule>> firewall_rules;
-
-  bool IsEmpty() const { return set.empty() && reset.empty() && !firewall_rules; }
 };
 
 // A new node's config: the image's defaults with the caller's values over them.

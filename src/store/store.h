@@ -259,7 +259,7 @@ class Store {
   virtual Status Write(const std::function<Status(WriteTx&)>& body) = 0;
   // The database's own clock; nullopt where it is this machine's, so that there is none to compare
   // with.
-  virtual Result<std::optional<Time>> Now() { return std::nullopt; }
+  virtual Result<std::optional<Time>> Now() = 0;
 };
 
 struct SchemaState {

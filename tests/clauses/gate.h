@@ -57,6 +57,7 @@ class GatedStore final : public store::Store {
   Status Read(const std::function<Status(store::ReadTx&)>& body) override {
     return store_.Read(body);
   }
+  Result<std::optional<Time>> Now() override { return store_.Now(); }
   Status Write(const std::function<Status(store::WriteTx&)>& body) override {
     const bool refused = gate_.Pass();
     return store_.Write([&](store::WriteTx& tx) -> Status {

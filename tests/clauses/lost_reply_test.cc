@@ -19,6 +19,7 @@ class UnsureStore final : public Store {
   explicit UnsureStore(Store& store) : store_(store) {}
 
   Status Read(const std::function<Status(ReadTx&)>& body) override { return store_.Read(body); }
+  Result<std::optional<Time>> Now() override { return store_.Now(); }
   Status Write(const std::function<Status(WriteTx&)>& body) override {
     Fate fate = Fate::kPlain;
     if (!fates.empty()) {
@@ -76,6 +77,19 @@ class LostReply : public testing::Test {
     room.ExpectBalanced();
   }
 
+  // The reply to a commit is lost, and every run afterwards fails so.
+  void ExpectUnknownWhile(std::deque<Error> refusals) {
+    unsure.refusals = std::move(refusals);
+    unsure.fates = {Fate::kReplyLost};
+    unsure.fates.resize(10, Fate::kRefused);
+    EXPECT_REFUSED(Upgrade("one-id"), Code::kUnavailable, "COMMIT_UNKNOWN");
+  }
+  void ExpectUpgradedOnceWhenAskedAgain() {
+    unsure.fates.clear();
+    ASSERT_OK(Upgrade("one-id"));
+    ExpectUpgradedOnce();
+  }
+
   ApiRoom room;
   UnsureStore unsure{*room.store};
   std::unique_ptr<Control> control;
@@ -127,28 +141,17 @@ TEST_F(LostReply, NoFailureOfALaterRunMakesAnUnknownCommitKnown) {
                             {Code::kDataLoss, "DATABASE_CORRUPT", ""}};
   for (const Error& failure : failures) {
     SCOPED_TRACE(failure.reason);
-    unsure.refusals = {failure};
-    unsure.fates = {Fate::kReplyLost};
-    unsure.fates.resize(10, Fate::kRefused);
-    EXPECT_REFUSED(Upgrade("one-id"), Code::kUnavailable, "COMMIT_UNKNOWN");
+    ExpectUnknownWhile({failure});
   }
-  unsure.fates.clear();
-  ASSERT_OK(Upgrade("one-id"));
-  ExpectUpgradedOnce();
+  ExpectUpgradedOnceWhenAskedAgain();
 }
 
 TEST_F(LostReply, NeitherDoesASuspicionOfDrift) {
   const Error suspicion(Code::kInternal, "BOOKS_MISMATCH", "");
   const Error away(Code::kUnavailable, "DATABASE_UNREACHABLE", "");
-  for (const auto& refusals : {std::deque{suspicion, away}, std::deque{suspicion}}) {
-    unsure.refusals = refusals;
-    unsure.fates = {Fate::kReplyLost};
-    unsure.fates.resize(10, Fate::kRefused);
-    EXPECT_REFUSED(Upgrade("one-id"), Code::kUnavailable, "COMMIT_UNKNOWN");
-  }
-  unsure.fates.clear();
-  ASSERT_OK(Upgrade("one-id"));
-  ExpectUpgradedOnce();
+  ExpectUnknownWhile({suspicion, away});
+  ExpectUnknownWhile({suspicion});
+  ExpectUpgradedOnceWhenAskedAgain();
 }
 
 TEST_F(LostReply, ARefusalThatComesAfterwardsIsARefusal) {

@@ -37,6 +37,7 @@ class UnsteadyStore final : public store::Store {
     return store_.Read(body);
   }
   Status Write(const std::function<Status(store::WriteTx&)>& body) override;
+  Result<std::optional<Time>> Now() override { return store_.Now(); }
 
  private:
   store::Store& store_;

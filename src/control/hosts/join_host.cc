@@ -5,6 +5,7 @@
 #include "control/liveness.h"
 #include "control/new_event.h"
 #include "control/read_once.h"
+#include "control/reads/resolve.h"
 #include "control/tokens/token_writer.h"
 #include "planner/capacity.h"
 
@@ -78,11 +79,7 @@ Result<Decided<JoinedHost>> DecideJoin(const Authorized& by, const JoinHostReque
 }
 
 Status CheckJoin(const JoinHostRequest& request) {
-  if (Status status = CheckName("facts.hostname", request.hostname); !status) return status;
-  if (Uuid::Parse(request.hostname)) {
-    return Fail(InvalidArgument("INVALID_NAME", "facts.hostname has the form of an id")
-                    .With("field", "facts.hostname"));
-  }
+  RETURN_IF_ERROR(CheckNewName("facts.hostname", request.hostname));
   Status capacity = planner::CheckCapacityAmounts(request.capacity);
   if (capacity) return {};
   Error error = std::move(capacity).error();

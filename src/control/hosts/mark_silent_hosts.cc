@@ -1,6 +1,7 @@
 #include <future>
 #include <vector>
 
+#include "control/change_host.h"
 #include "control/hosts/reports.h"
 #include "control/liveness.h"
 #include "control/lots/decide.h"
@@ -26,16 +27,11 @@ Result<Decided<SilenceMark>> DecideMark(const Authorized& by, const HostId& id, 
   const bool is_silent = heard_at < before;
   if (is_silent == stored->host.silent_since.has_value()) return decision;
   const planner::Cause cause = by.cause();
-  const HostSnapshot* hosts[] = {stored};
-  ASSIGN_OR_RETURN(planner::BooksPlan books,
-                   planner::BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
-  decision.rows.ledger = books.ledger();
-  decision.healed = books.drifts();
-  Host& host = ChangedHost(books, id, cause, decision);
+  ASSIGN_OR_RETURN(Host* const host, ChangeHost(by, cause, *stored, decision));
   if (is_silent) {
-    MarkSilent(host, heard_at, cause, decision.rows);
+    MarkSilent(*host, heard_at, cause, decision.rows);
   } else {
-    MarkHeard(host, cause, decision.rows);
+    MarkHeard(*host, cause, decision.rows);
   }
   decision.answer.changed = true;
   return decision;

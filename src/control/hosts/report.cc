@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/sorted_unique.h"
+#include "control/change_host.h"
 #include "control/hosts/incidents.h"
 #include "control/hosts/node_step.h"
 #include "control/hosts/reports.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "control/change_host.h"
 #include "control/liveness.h"
 #include "control/lots/decide.h"
 #include "control/new_event.h"
@@ -40,19 +41,19 @@ Status CheckRetirable(const Host& host) {
   if (LivenessOf(host) != Liveness::kLive) return {};
   return Fail(FailedPrecondition(
                   "HOST_NOT_SILENT",
-                  fmt::format("host {} is heard, so it is not lost: delete its nodes, or stop its "
-                              "agent and wait until it counts as silent",
+                  fmt::format("host {} still reports, so it is not lost: delete its nodes, or stop "
+                              "its agent and wait until the host is silent",
                               host.name))
                   .About("host " + host.name));
 }
 
-// Nobody has put a node there since the nodes were looked up.
+// No node was created there since the nodes were looked up.
 Status CheckSameNodes(store::ReadTx& tx, const Host& host, const store::Snapshot& snapshot) {
   ASSIGN_OR_RETURN(const auto live, tx.LiveNodesOf(host.id));
   if (std::ranges::all_of(live, [&](const NodeId& id) { return snapshot.nodes.contains(id); }))
     return {};
   return Fail(Error(Code::kAborted, "HOST_CHANGED",
-                    fmt::format("host {} has got a node meanwhile: try again", host.name))
+                    fmt::format("a node was created on host {} meanwhile: retry", host.name))
                   .About("host " + host.name));
 }
 
@@ -63,13 +64,12 @@ std::string RetiredName(const Host& host) {
 }
 
 planner::Warning LostWarning(const Host& host, size_t nodes) {
-  return {
-      .reason = "HOST_LOST",
-      .message = fmt::format("what {} node{} kept on host {} is given up; if that machine still "
-                             "runs, so do they, beside whatever takes their place",
-                             nodes, nodes == 1 ? "" : "s", host.name),
-      .host_id = host.id,
-      .host_name = host.name};
+  return {.reason = "HOST_LOST",
+          .message = fmt::format("the data of {} node{} on host {} are lost; if that machine still "
+                                 "runs, these nodes run there beside their replacements",
+                                 nodes, nodes == 1 ? "" : "s", host.name),
+          .host_id = host.id,
+          .host_name = host.name};
 }
 
 // The host as it is afterwards, in the rows and among the hosts that the answer shows.

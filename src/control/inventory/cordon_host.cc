@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "control/change_host.h"
 #include "control/inventory/host_claims.h"
 #include "control/liveness.h"
 #include "control/lots/decide.h"
@@ -18,22 +19,16 @@ constexpr size_t kReasonBytesMax = 1000;
 
 using ClaimDecision = Decided<ClaimedHost>;
 
-// The host as it is afterwards, with as many claims as the answer has. The proof before the commit
-// looks at this host too, so its drift is settled here as anywhere.
+// The host as it is afterwards, with as many claims as the answer has.
 Status WriteClaimed(const Authorized& by, const HostSnapshot& host, EventKind kind,
                     std::string detail, ClaimDecision& decision) {
   const planner::Cause cause = by.cause();
-  const HostSnapshot* hosts[] = {&host};
-  ASSIGN_OR_RETURN(planner::BooksPlan books,
-                   planner::BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
-  decision.rows.ledger = books.ledger();
-  decision.healed = books.drifts();
-  Host& after = ChangedHost(books, host.host.id, cause, decision);
-  after.cordoned = !decision.answer.claims.empty();
-  decision.answer.host = after;
+  ASSIGN_OR_RETURN(Host* const after, ChangeHost(by, cause, host, decision));
+  after->cordoned = !decision.answer.claims.empty();
+  decision.answer.host = *after;
   decision.answer.changed = true;
   Event event = NewEvent(cause, kind, std::move(detail));
-  event.host_id = after.id;
+  event.host_id = after->id;
   decision.rows.events.push_back(std::move(event));
   return {};
 }
@@ -82,8 +77,8 @@ Error ClaimOfAnother(const Host& host, const std::vector<HostClaim>& claims,
   const std::string all = fmt::format("{}", fmt::join(owners, ", "));
   return FailedPrecondition(
              "CLAIM_OF_ANOTHER",
-             fmt::format("host {} is not cordoned by {} but by {}: name the owner of the claim to "
-                         "take it away all the same",
+             fmt::format("host {} is not cordoned by {} but by {}: name the owner to remove that "
+                         "claim",
                          host.name, owner, all))
       .About("host " + host.name)
       .With("owners", all);

@@ -15,13 +15,8 @@ Status CheckHosts(const std::vector<HostSpec>& hosts) {
   std::map<std::string_view, size_t> names;
   for (size_t i = 0; i < hosts.size(); ++i) {
     const HostSpec& spec = hosts[i];
-    if (Status status = CheckName("name", spec.name); !status) {
+    if (Status status = CheckNewName("name", spec.name); !status) {
       return Fail(InItem(std::move(status.error()), "hosts", i, "name"));
-    }
-    if (Uuid::Parse(spec.name)) {
-      return Fail(InItem(
-          InvalidArgument("INVALID_NAME", fmt::format("name {} has the form of an id", spec.name)),
-          "hosts", i, "name"));
     }
     if (auto [first, fresh] = names.emplace(spec.name, i); !fresh) {
       return Fail(

@@ -15,17 +15,6 @@ Error Taken(std::string_view kind, std::string reason, const std::string& name) 
       .With("field", kind == "protocol" ? "key" : "name");
 }
 
-// Names that look like ids would make "by name or id" ambiguous.
-Status CheckNewName(std::string_view field, const std::string& name) {
-  RETURN_IF_ERROR(CheckName(field, name));
-  if (!Uuid::Parse(name)) return {};
-  return Fail(
-      InvalidArgument(
-          "INVALID_NAME",
-          fmt::format("{} {} has the form of an id: choose a name that does not", field, name))
-          .With("field", std::string(field)));
-}
-
 }  // namespace
 
 Result<Proposal<Org>> CreateOrg(const Authorized&, const std::string& name) {

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/digest.h"
+#include "control/change_host.h"
 #include "control/inventory/inventory.h"
 #include "control/new_event.h"
 #include "control/read_once.h"
@@ -31,20 +32,12 @@ Result<Decided<UpdatedHost>> DecideUpdate(const Authorized& by, const HostId& id
   Decided<UpdatedHost> decision;
   UpdatedHost& update = decision.answer;
   update.before = before;
-  // The proof before the commit looks at this host too, so its drift is settled here as anywhere.
-  const HostSnapshot* hosts[] = {&found->second};
-  ASSIGN_OR_RETURN(planner::BooksPlan books,
-                   planner::BooksPlan::Begin(hosts, {}, by.control().policies(), cause));
-  decision.rows.ledger = books.ledger();
-  decision.healed = books.drifts();
-  update.after = books.hosts().at(id).after;
-  update.after.capacity = request.capacity.value_or(before.capacity);
-  update.after.capacity_policy = request.capacity_policy.value_or(before.capacity_policy);
-  update.after.version = before.version + 1;
-  update.after.updated_at = cause.now;
+  ASSIGN_OR_RETURN(Host* const after, ChangeHost(by, cause, found->second, decision));
+  after->capacity = request.capacity.value_or(before.capacity);
+  after->capacity_policy = request.capacity_policy.value_or(before.capacity_policy);
+  update.after = *after;
   update.region = region;
   update.warnings = planner::OverCapacity(update.after);
-  decision.hosts = {update.after};
   Event event = NewEvent(cause, EventKind::kHostUpdated, Detail({}));
   event.host_id = id;
   decision.rows.events.push_back(std::move(event));

@@ -207,8 +207,10 @@ void LotRunner::RunOnce(Attempt& attempt) {
   constexpr std::chrono::milliseconds kPauses[] = {0ms,   0ms,   25ms,  50ms,
                                                    100ms, 200ms, 400ms, 500ms};
   std::chrono::milliseconds waited(0);
-  for (size_t i = 0; waited <= patience_; ++i) {
+  for (size_t i = 0;; ++i) {
     const auto pause = kPauses[std::min(i, std::size(kPauses) - 1)];
+    waited += pause;
+    if (waited > patience_) break;
     if (pause.count() > 0) std::this_thread::sleep_for(pause);
     attempt.committed = store_.Write([&](store::WriteTx& tx) { return GuardedBody(attempt, tx); });
     if (attempt.committed) return attempt.unknown.reset();
@@ -219,7 +221,6 @@ void LotRunner::RunOnce(Attempt& attempt) {
       return attempt.unknown.reset();
     }
     attempt.with_requests = true;
-    waited += kPauses[std::min(i + 1, std::size(kPauses) - 1)];
   }
   if (attempt.unknown) attempt.committed = Fail(*attempt.unknown);
 }

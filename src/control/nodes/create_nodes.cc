@@ -52,21 +52,10 @@ Result<int64_t> CountOf(const CreateNodesRequest& request) {
   return count;
 }
 
-// A node must be reachable by its name: one with the form of an id would never be found.
-Status CheckNodeName(std::string_view field, const std::string& name) {
-  RETURN_IF_ERROR(CheckName(field, name));
-  if (!Uuid::Parse(name)) return {};
-  return Fail(
-      InvalidArgument(
-          "INVALID_NAME",
-          fmt::format("{} {} has the form of an id: choose a name that does not", field, name))
-          .With("field", std::string(field)));
-}
-
 Status CheckCreate(const CreateNodesRequest& request) {
   ASSIGN_OR_RETURN(int64_t count, CountOf(request));
   if (!request.name.empty()) {
-    RETURN_IF_ERROR(CheckNodeName("name", request.name));
+    RETURN_IF_ERROR(CheckNewName("name", request.name));
     if (count > 1) {
       return Fail(InvalidArgument("ONE_NAME_FOR_MANY",
                                   fmt::format("{} nodes cannot share the name {}: give a "
@@ -142,11 +131,11 @@ Result<CreateTargets> ResolveCreate(store::ReadTx& tx, const Authorized& by,
 }
 
 Error Cordoned(const Host& host) {
-  return FailedPrecondition(
-             "HOST_CORDONED",
-             fmt::format("host {} is cordoned and takes no new nodes: choose another one, or see "
-                         "`tallyman host show {}` for who keeps it so and why",
-                         host.name, host.name))
+  return FailedPrecondition("HOST_CORDONED",
+                            fmt::format("host {} is cordoned and takes no new nodes: choose "
+                                        "another host; `tallyman host show {}` "
+                                        "shows who cordoned it and why",
+                                        host.name, host.name))
       .About("host " + host.name);
 }
 
@@ -193,7 +182,7 @@ Result<std::vector<std::string>> NamesOf(const CreateTargets& targets,
   for (int64_t i = 0; i < targets.count; ++i)
     names.push_back(fmt::format("{}-{}", targets.prefix, number + i));
   // The last is the longest.
-  RETURN_IF_ERROR(CheckNodeName("name_prefix", names.back()));
+  RETURN_IF_ERROR(CheckNewName("name_prefix", names.back()));
   return names;
 }
 

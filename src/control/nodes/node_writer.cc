@@ -11,6 +11,19 @@
 #include "control/reads/resolve.h"
 
 namespace tallyman::control {
+namespace {
+
+// The node is of this image and this config now, and is charged what the config needs.
+void TakeConfig(Node& node, const NodeConfig& config, const Image& image) {
+  node.image_id = image.id;
+  node.config_id = config.id;
+  node.protocol_id = image.protocol.id;
+  node.protocol_version_id = image.version.id;
+  node.semantic_version = image.version.semantic_version;
+  node.resources = config.resources;
+}
+
+}  // namespace
 
 Result<planner::BooksPlan> NodeWriter::BeginBooks(
     const store::Snapshot& snapshot, const std::vector<const NodeSnapshot*>& nodes) const {
@@ -85,12 +98,7 @@ void NodeWriter::ReplaceConfig(const planner::NodePlan& plan, const Image& image
   config.created_at = cause_.now;
 
   Node& node = Update(before);
-  node.image_id = image.id;
-  node.config_id = config.id;
-  node.protocol_id = image.protocol.id;
-  node.protocol_version_id = image.version.id;
-  node.semantic_version = image.version.semantic_version;
-  node.resources = config.resources;
+  TakeConfig(node, config, image);
   node.held = plan.held_after;
   if (kind == CommandKind::kUpgrade) node.next_state = NextState::kUpgrading;
 
@@ -114,12 +122,7 @@ NodeId NodeWriter::Create(Node node, NodeConfig config, const Image& image, cons
   node.id = ids_.New<NodeId>();
   config.id = ids_.New<ConfigId>();
   config.created_at = cause_.now;
-  node.config_id = config.id;
-  node.image_id = image.id;
-  node.protocol_id = image.protocol.id;
-  node.protocol_version_id = image.version.id;
-  node.semantic_version = image.version.semantic_version;
-  node.resources = config.resources;
+  TakeConfig(node, config, image);
   node.created_at = cause_.now;
   node.updated_at = cause_.now;
 

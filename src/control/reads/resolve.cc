@@ -22,6 +22,16 @@ Error Missing(std::string_view kind, std::string_view reason, std::string_view n
 
 }  // namespace
 
+Status CheckNewName(std::string_view field, std::string_view name) {
+  RETURN_IF_ERROR(CheckName(field, name));
+  if (!Uuid::Parse(name)) return {};
+  return Fail(
+      InvalidArgument(
+          "INVALID_NAME",
+          fmt::format("{} {} has the form of an id: choose a name that does not", field, name))
+          .With("field", std::string(field)));
+}
+
 Error NodeNotFound(std::string_view name_or_id) {
   return Missing("node", "NODE_NOT_FOUND", name_or_id, "node list");
 }

@@ -1,5 +1,5 @@
 // From the names in a request to ids. What is found here decides nothing: it is read again under
-// the locks, and names and ids never change their meaning.
+// the locks, by its id, which never changes its meaning.
 #pragma once
 
 #include <memory>
@@ -30,6 +30,10 @@ Result<Region> ResolveRegion(store::ReadTx& tx, std::string_view name_or_id);
 Result<store::HostRow> ResolveHost(store::ReadTx& tx, const Actor& actor,
                                    std::string_view name_or_id);
 Result<Protocol> ResolveProtocol(store::ReadTx& tx, const Actor& actor, std::string_view key_or_id);
+
+// The name of something new that is found by name or id: one with the form of an id would never be
+// found by its name. INVALID_ARGUMENT INVALID_NAME names `field` and the value.
+Status CheckNewName(std::string_view field, std::string_view name);
 
 // NOT_FOUND NODE_NOT_FOUND, as it is said everywhere.
 Error NodeNotFound(std::string_view name_or_id);

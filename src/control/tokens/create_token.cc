@@ -28,11 +28,7 @@ Error Refused(std::string reason, const std::string& field, const std::string& w
 }
 
 Status CheckTokenName(const std::string& name) {
-  RETURN_IF_ERROR(CheckName("name", name));
-  if (Uuid::Parse(name)) {
-    return Fail(Refused("INVALID_NAME", "name",
-                        name + " has the form of an id: choose a name that does not"));
-  }
+  RETURN_IF_ERROR(CheckNewName("name", name));
   // Records name who did something by these, so nobody else may bear them.
   const bool is_reserved = name.starts_with(kHostTokenPrefix) ||
                            name.starts_with(kJoinActorPrefix) ||

@@ -29,7 +29,6 @@ class PendingChanges {
 
  private:
   void Collect(const ChangeSet& set);
-  void MergeUpdates();
   Error ExplainMissedRow(const PgFailure& failure, Error error) const;
 
   std::vector<HostId> hosts_touched_;
