@@ -5,6 +5,7 @@
 
 #include "agent/container_end.h"
 #include "agent/execution_step.h"
+#include "agent/runtime.h"
 #include "agent/told.h"
 
 namespace tallyman::agent {
@@ -48,7 +49,7 @@ NextStep Execution::Step::UndoInstall() {
   if (tried.what == Tried::What::kAgain) return std::move(tried.again);
   progress.old_fetched = false;
   if (!tried.is_done()) {
-    if (tried.error.reason != "DISK_DATA_DOES_NOT_FIT" || incomplete || !spec)
+    if (tried.error.reason != kDiskDataDoesNotFit || incomplete || !spec)
       return FinishFailed(&tried.error);
     NextStep next = GoTo(Stage::kUndoInstall);
     next.change.put_commands.back().undo_incomplete = true;

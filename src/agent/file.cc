@@ -34,7 +34,7 @@ Result<std::string> ReadFile(const std::filesystem::path& path, size_t bytes_max
   FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.is_open()) {
     if (errno == ENOENT || errno == ENOTDIR)
-      return Fail(NotFound("FILE_MISSING", "there is no file " + path.string()));
+      return Fail(NotFound(kFileMissing, "there is no file " + path.string()));
     return Fail(SystemError("FILE_NOT_READ", path.string()));
   }
   std::string text;

@@ -14,6 +14,9 @@
 
 namespace tallyman::agent {
 
+// A reason that is compared.
+inline constexpr char kFileMissing[] = "FILE_MISSING";
+
 // Owns a descriptor. Movable; one owner at a time.
 class FileDescriptor {
  public:

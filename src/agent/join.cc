@@ -36,7 +36,7 @@ Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
   if (!identity.token.empty()) return identity;
   // The last release kept it in the file only.
   auto text = ReadFile(token_file);
-  if (!text && text.error().reason == "FILE_MISSING") return std::nullopt;
+  if (!text && text.error().reason == kFileMissing) return std::nullopt;
   if (!text) return Fail(text.error());
   identity.token = text->substr(0, text->find('\n'));
   RETURN_IF_ERROR(journal.SetFact(kToken, identity.token));

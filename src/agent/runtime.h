@@ -26,6 +26,9 @@
 
 namespace tallyman::agent {
 
+// A reason that is compared.
+inline constexpr char kDiskDataDoesNotFit[] = "DISK_DATA_DOES_NOT_FIT";
+
 // Everything from which a node's container is made.
 struct NodeSpec {
   NodeId node_id;

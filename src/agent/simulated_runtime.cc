@@ -4,13 +4,16 @@
 
 #include <algorithm>
 
+#include "agent/file.h"
+#include "agent/runtime.h"
+
 namespace tallyman::agent {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain(200);
 constexpr size_t kLogLinesMax = 1000;
 
-Error NothingInstalled() { return NotFound("FILE_MISSING", "nothing of the node is installed"); }
+Error NothingInstalled() { return NotFound(kFileMissing, "nothing of the node is installed"); }
 
 }  // namespace
 
@@ -49,7 +52,7 @@ NodeSpec SimulatedRuntime::InstalledOf(const NodeId& node_id) {
 Status SimulatedRuntime::CheckFits(const NodeSpec& spec) {
   auto found = nodes_.find(spec.node_id);
   if (found == nodes_.end() || found->second.data_bytes <= spec.resources.disk_bytes) return {};
-  return Fail(FailedPrecondition("DISK_DATA_DOES_NOT_FIT",
+  return Fail(FailedPrecondition(kDiskDataDoesNotFit,
                                  fmt::format("the node's data need {} bytes and do not fit a disk "
                                              "of {}",
                                              found->second.data_bytes, spec.resources.disk_bytes)));
@@ -74,7 +77,7 @@ Result<Progress> SimulatedRuntime::Install(const NodeSpec& spec) {
   if (!asked.done) return asked;
   std::lock_guard lock(mutex_);
   if (!images_.contains(spec.image_id))
-    return Fail(NotFound("FILE_MISSING", "the image was not prepared"));
+    return Fail(NotFound(kFileMissing, "the image was not prepared"));
   RETURN_IF_ERROR(CheckFits(spec));
   SimulatedNode& node = nodes_[spec.node_id];
   if (node.running) return Fail(FailedPrecondition("NODE_RUNS", "the node runs; stop it first"));

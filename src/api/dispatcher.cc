@@ -7,6 +7,7 @@
 
 #include "api/check_request.h"
 #include "base/digest.h"
+#include "base/reasons.h"
 #include "base/text.h"
 #include "control/lots/replay.h"
 
@@ -65,8 +66,7 @@ Status CheckType(std::string_view method, const Message& wanted, const Message& 
 }
 
 Error UnknownMethod(std::string_view name) {
-  return {Code::kUnimplemented, "UNKNOWN_METHOD",
-          fmt::format("there is no method {}", Quote(name))};
+  return {Code::kUnimplemented, kUnknownMethod, fmt::format("there is no method {}", Quote(name))};
 }
 
 Error Unforeseen(std::string_view method, std::string_view what) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "api/event_text.h"
+#include "base/reasons.h"
 
 namespace tallyman::api {
 namespace {
@@ -39,7 +40,7 @@ std::vector<FeedEvent> EventsOf(std::vector<store::EventRow> rows) {
 }
 
 Error TooSlow(int64_t cursor) {
-  return Error(Code::kAborted, "STREAM_TOO_SLOW",
+  return Error(Code::kAborted, kStreamTooSlow,
                fmt::format(
                    "the stream was read too slowly and fell too far behind: resume after cursor {}",
                    cursor))

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/reasons.h"
 #include "base/time.h"
 #include "tallyman/v1/node.pb.h"
 
@@ -26,7 +27,7 @@ Error Stopping() {
 }
 
 Error TooSlow() {
-  return {Code::kAborted, "STREAM_TOO_SLOW",
+  return {Code::kAborted, kStreamTooSlow,
           "the log was not read for too long: request it again, with since for the missing part"};
 }
 

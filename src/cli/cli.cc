@@ -9,6 +9,7 @@
 #include "cli/document.h"
 #include "cli/errors.h"
 #include "cli/parse.h"
+#include "cli/words.h"
 
 namespace tallyman::cli {
 namespace {
@@ -20,7 +21,7 @@ void ShowError(CliEnvironment& environment, OutputFormat format, const Error& er
     environment.err << ToJsonText(ErrorDocument(error, exit_status));
   } else if (format == OutputFormat::kYaml) {
     environment.err << ToYamlText(ErrorDocument(error, exit_status));
-  } else if (error.reason == "NO_COMMAND") {
+  } else if (error.reason == kNoCommand) {
     environment.err << error.message;
   } else {
     environment.err << ErrorText(error, request_id,

@@ -151,7 +151,7 @@ Result<Config> ReadConfig(Context& context) {
   const std::string path = ConfigPath(context.environment());
   if (path.empty()) return Config();
   auto text = ReadInput(context, path, kConfigBytesMax);
-  if (!text && text.error().reason == "FILE_NOT_FOUND") return Config();
+  if (!text && text.error().reason == kFileNotFound) return Config();
   if (!text) return Fail(std::move(text).error());
   return ParseConfig(path, *text);
 }

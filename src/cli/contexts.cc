@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/reasons.h"
 #include "base/text.h"
 #include "cli/config.h"
 #include "cli/document.h"
@@ -71,7 +72,7 @@ ExitStatus SetContext(Context& context, std::string& name) {
   if (!given.ca.empty()) changed.ca = given.ca;
   if (changed.server.empty() == changed.db.empty()) {
     return Fail(InvalidArgument(
-        "USAGE", fmt::format("context {} has no target: add --server or --db", name)));
+        kUsage, fmt::format("context {} has no target: add --server or --db", name)));
   }
   if (known == nullptr) {
     config.contexts.push_back(changed);

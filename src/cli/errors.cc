@@ -4,9 +4,11 @@
 
 #include <boost/json.hpp>
 
+#include "base/reasons.h"
 #include "base/text.h"
 #include "cli/document.h"
 #include "cli/table.h"
+#include "client/http_session.h"
 
 namespace tallyman::cli {
 namespace {
@@ -15,7 +17,7 @@ namespace {
 // Over a network, a call whose answer did not come may have been carried out.
 bool OutcomeIsOpen(const Error& error) {
   return error.code == Code::kUnknown || error.code == Code::kDeadlineExceeded ||
-         error.reason == "DATABASE_IO" || error.reason == "ANSWER_LOST";
+         error.reason == kDatabaseIo || error.reason == client::kAnswerLost;
 }
 
 }  // namespace
@@ -37,7 +39,7 @@ boost::json::value ErrorDocument(const Error& error, int exit_status) {
 std::string ErrorText(const Error& error, const std::string& request_id, bool colour_on) {
   std::string text =
       fmt::format("{} {}\n", Paint("error:", Colour::kRed, colour_on), Printable(error.message));
-  if (error.reason != "USAGE") {
+  if (error.reason != kUsage) {
     text += "reason: " + Printable(error.reason);
     std::string facts;
     for (const auto& [key, value] : error.facts) {

@@ -1,6 +1,7 @@
 // The words about events: what happened, and what happens.
 #include <fmt/core.h>
 
+#include "base/reasons.h"
 #include "cli/format.h"
 #include "cli/list.h"
 #include "cli/nouns.h"
@@ -29,7 +30,7 @@ void PrintEvent(Context& context, const v1::Event& event) {
 
 ExitStatus FollowEvents(Context& context, const ListRequest<v1::ListEventsRequest>& list) {
   if (!list.request.order_by().empty()) {
-    return Fail(InvalidArgument("USAGE",
+    return Fail(InvalidArgument(kUsage,
                                 "--order-by is of no use with --follow, which shows events as they "
                                 "happen: leave it out"));
   }
@@ -49,7 +50,7 @@ ExitStatus FollowEvents(Context& context, const ListRequest<v1::ListEventsReques
     const Status ended = context.Stream(sent, print);
     if (ended) break;
     // A reader that was too slow for the stream resumes where it was.
-    if (ended.error().reason != "STREAM_TOO_SLOW") return Fail(ended.error());
+    if (ended.error().reason != kStreamTooSlow) return Fail(ended.error());
   }
   return kExitDone;
 }

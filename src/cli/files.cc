@@ -15,8 +15,8 @@ Result<std::string> ReadInput(Context& context, const std::string& path, size_t 
     std::error_code ignored;
     const auto type = std::filesystem::status(path, ignored).type();
     if (type == std::filesystem::file_type::not_found) {
-      return Fail(Error(Code::kNotFound, "FILE_NOT_FOUND",
-                        fmt::format("there is no file {}", Quote(path))));
+      return Fail(
+          Error(Code::kNotFound, kFileNotFound, fmt::format("there is no file {}", Quote(path))));
     }
     if (type == std::filesystem::file_type::directory) {
       return Fail(

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/reasons.h"
 #include "base/text.h"
 #include "cli/nouns.h"
 
@@ -35,7 +36,7 @@ Status ReadOutput(const std::string& text, OutputFormat& output) {
     output = OutputFormat::kYaml;
   } else if (!text.empty()) {
     return Fail(InvalidArgument(
-        "USAGE", fmt::format("--output is {}: write table, json or yaml", Quote(text))));
+        kUsage, fmt::format("--output is {}: write table, json or yaml", Quote(text))));
   }
   return {};
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/reasons.h"
 #include "base/text.h"
 #include "cli/config.h"
 #include "cli/files.h"
@@ -75,7 +76,7 @@ Result<std::string> ReadToken(Context& context, const std::string& file) {
   while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
   if (!token.empty()) return token;
   return Fail(InvalidArgument(
-      "NO_TOKEN", fmt::format("the token file {} is empty: write the token into it", Quote(file))));
+      kNoToken, fmt::format("the token file {} is empty: write the token into it", Quote(file))));
 }
 
 Result<std::string> FindToken(Context& context, const ConfigContext& chosen) {
@@ -110,7 +111,7 @@ Status RefuseForDatabase(const GlobalOptions& options) {
   for (const Given& given : only_of_servers) {
     if (given.value.empty()) continue;
     return Fail(InvalidArgument(
-        "USAGE",
+        kUsage,
         fmt::format("{} has no effect on a database: leave it out, or name a server with --server",
                     given.way)));
   }
@@ -131,7 +132,7 @@ Result<ConnectOptions> FindTarget(Context& context) {
   }
   if (!options.actor.empty()) {
     return Fail(InvalidArgument(
-        "USAGE",
+        kUsage,
         "--actor has no effect on a server, where the token names the actor: leave it out"));
   }
   ServerTarget& server = target.server.emplace();

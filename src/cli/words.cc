@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/reasons.h"
 #include "base/text.h"
 #include "cli/nearest.h"
 
@@ -69,8 +70,7 @@ std::string PathOf(const CLI::App& app) {
 }
 
 Error Usage(const CLI::App& root, const std::string& what) {
-  return InvalidArgument("USAGE",
-                         fmt::format("{}; see \"{} --help\"", what, PathOf(Deepest(root))));
+  return InvalidArgument(kUsage, fmt::format("{}; see \"{} --help\"", what, PathOf(Deepest(root))));
 }
 
 // What is wrong with words that nothing was found for.
@@ -92,7 +92,7 @@ Error UnknownWord(const CLI::App& root, const std::string& word) {
                     : fmt::format("\"{}\" does not take {}", PathOf(app), Quote(name));
   if (!nearest.empty()) what += fmt::format("; did you mean \"{}\"?", nearest);
   return nearest.empty() ? Usage(root, what)
-                         : InvalidArgument("USAGE", what).With("nearest", nearest);
+                         : InvalidArgument(kUsage, what).With("nearest", nearest);
 }
 
 // The arguments that no command took; "--" itself is none.
@@ -105,7 +105,7 @@ std::vector<std::string> LeftOver(const CLI::App& root) {
 Error Missing(const CLI::App& root, const CLI::RequiredError& e) {
   const std::vector<std::string> left = LeftOver(root);
   if (!left.empty()) return UnknownWord(root, left[0]);
-  if (!WordNames(Deepest(root)).empty()) return InvalidArgument("NO_COMMAND", root.help());
+  if (!WordNames(Deepest(root)).empty()) return InvalidArgument(kNoCommand, root.help());
   return Usage(root, e.what());
 }
 

@@ -27,6 +27,9 @@ class Option;
 
 namespace tallyman::cli {
 
+// A reason that is compared.
+inline constexpr char kNoCommand[] = "NO_COMMAND";
+
 // What a command does.
 using Action = std::function<ExitStatus(Context&)>;
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/random.h"
+#include "base/reasons.h"
 #include "base/text.h"
 #include "rpc/envelope.h"
 #include "rpc/message_codec.h"
@@ -109,7 +110,7 @@ class StreamReader {
     std::ranges::replace(name, '/', '.');
     const auto* known = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
     if (known == nullptr || !known->server_streaming()) {
-      return Fail(Error(Code::kUnimplemented, "UNKNOWN_METHOD",
+      return Fail(Error(Code::kUnimplemented, kUnknownMethod,
                         fmt::format("{} is not a streaming method", method)));
     }
     const Message* prototype =
@@ -227,15 +228,15 @@ Result<HttpAnswer> NetworkClient::Attempt(const HttpPost& post) {
 
 Error NetworkClient::Explain(std::string_view method, Error error) const {
   if (error.code == Code::kUnimplemented &&
-      (error.reason == "UNKNOWN_METHOD" || error.reason == "HTTP_STATUS")) {
+      (error.reason == kUnknownMethod || error.reason == rpc::kHttpStatus)) {
     return Error(Code::kUnimplemented, "SERVER_TOO_OLD",
                  fmt::format("{} does not know {}: the server is older than this program, or is "
                              "not a Tallyman server",
                              options_.server, method))
         .With("server", options_.server);
   }
-  if (error.reason == "NO_TOKEN" && options_.token.empty()) {
-    return Error(Code::kUnauthenticated, "NO_TOKEN",
+  if (error.reason == kNoToken && options_.token.empty()) {
+    return Error(Code::kUnauthenticated, kNoToken,
                  fmt::format(
                      "{} requires a token: give one with --token-file FILE, TALLYMAN_TOKEN or "
                      "\"tallyman context set\"; an admin makes one with \"tallyman token create\"",

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/reasons.h"
 #include "base/text.h"
 #include "model/ids.h"
 #include "rpc/envelope.h"
@@ -227,7 +228,7 @@ std::optional<HttpResponse> RpcHandler::Refuse(const HttpRequest& head) {
   rpc::Refusal refusal;
   if (route.method.empty()) {
     refusal.error =
-        Error(Code::kUnimplemented, "UNKNOWN_METHOD",
+        Error(Code::kUnimplemented, kUnknownMethod,
               fmt::format("there is no method {}", Quote(head.path().substr(1, kMethodNameMax))));
   } else {
     auto terms = rpc::ReadCallHead(HeadOf(head), route.kind);

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/reasons.h"
 #include "base/text.h"
 #include "main/option_words.h"
 
@@ -153,8 +154,8 @@ Result<ParsedAgentOptions> ParseAgentOptions(
   } catch (const CLI::CallForHelp&) {
     return ParsedAgentOptions{.settings = std::nullopt, .text = app.help()};
   } catch (const CLI::ParseError& e) {
-    return Fail(InvalidArgument("USAGE",
-                                fmt::format("{}; see \"tallyman agent --help\"", Quote(e.what()))));
+    return Fail(
+        InvalidArgument(kUsage, fmt::format("{}; see \"tallyman agent --help\"", Quote(e.what()))));
   }
   if (settings.server.empty()) settings.server = variable("TALLYMAN_SERVER").value_or("");
   if (settings.server.empty() && !settings.stop_nodes) {

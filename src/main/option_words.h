@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/enum_text.h"
+#include "base/reasons.h"
 #include "base/result.h"
 #include "base/text.h"
 
@@ -27,7 +28,7 @@ Status ReadWord(std::string_view option, const std::string& word, Enum& value) {
     value = *known;
     return {};
   }
-  return RefuseOption("USAGE", option, word,
+  return RefuseOption(kUsage, option, word,
                       fmt::format("write {}", fmt::join(EnumText<Enum>::kWords, " or ")));
 }
 

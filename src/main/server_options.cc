@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/checked.h"
+#include "base/reasons.h"
 #include "base/text.h"
 #include "main/option_words.h"
 
@@ -143,7 +144,7 @@ Result<ParsedServerOptions> ParseServerOptions(
     return ParsedServerOptions{.settings = std::nullopt, .text = app.help()};
   } catch (const CLI::ParseError& e) {
     return Fail(InvalidArgument(
-        "USAGE", fmt::format("{}; see \"tallyman server --help\"", Quote(e.what()))));
+        kUsage, fmt::format("{}; see \"tallyman server --help\"", Quote(e.what()))));
   }
   if (settings.dsn.empty()) settings.dsn = variable("TALLYMAN_DB").value_or("");
   if (settings.dsn.empty()) {

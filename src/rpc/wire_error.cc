@@ -134,7 +134,7 @@ Error ErrorFromResponse(int http_status, std::string_view body) {
   std::string text = fmt::format("the server answered with HTTP status {}", http_status);
   std::string_view shown = body.substr(0, body.find_first_of("\r\n"));
   if (!shown.empty()) text += fmt::format(": {}", Quote(shown.substr(0, kForeignTextBytesMax)));
-  return Error(CodeFromHttpStatus(http_status), "HTTP_STATUS", std::move(text))
+  return Error(CodeFromHttpStatus(http_status), kHttpStatus, std::move(text))
       .With("status", std::to_string(http_status));
 }
 

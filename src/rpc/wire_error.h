@@ -9,6 +9,9 @@
 
 namespace tallyman::rpc {
 
+// A reason that is compared.
+inline constexpr char kHttpStatus[] = "HTTP_STATUS";
+
 // The body of a failed unary call.
 std::string ErrorJson(const Error& error);
 

@@ -23,7 +23,7 @@ constexpr Meaning kMeanings[] = {
     {SQLITE_LOCKED, Code::kUnavailable, kDatabaseBusy, "another connection holds it: try again"},
     {SQLITE_FULL, Code::kUnavailable, "DATABASE_FULL",
      "nothing was changed: make room on its disk and try again"},
-    {SQLITE_IOERR, Code::kUnavailable, "DATABASE_IO",
+    {SQLITE_IOERR, Code::kUnavailable, kDatabaseIo,
      "reading or writing the file failed: check the disk and the system's log"},
     {SQLITE_READONLY, Code::kUnavailable, kDatabaseReadOnly,
      "make the file and its directory writable for this user"},

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "agent/oci/process.h"
 #include "base/text.h"
 
 namespace tallyman::agent::oci {
@@ -140,7 +141,7 @@ Error Made(Code code, std::string_view reason, std::string message, const std::s
   return Error(code, std::string(reason), std::move(message)).With("uri", Quote(uri));
 }
 
-bool IsOfTheTool(const Error& cause) { return cause.reason == "TOOL_FAILED"; }
+bool IsOfTheTool(const Error& cause) { return cause.reason == kToolFailed; }
 
 }  // namespace
 
@@ -172,9 +173,9 @@ std::string MessageOf(std::string_view said) {
 }
 
 Error PullFailed(const std::string& uri, const Error& cause) {
-  if (cause.code == Code::kCanceled || cause.reason == "TOOL_MISSING") return cause;
+  if (cause.code == Code::kCanceled || cause.reason == kToolMissing) return cause;
   const std::string what = fmt::format("pulling {}", Quote(uri));
-  if (cause.reason == "TOOL_TIMED_OUT") {
+  if (cause.reason == kToolTimedOut) {
     return Made(Code::kUnavailable, "IMAGE_NOT_PULLED",
                 what + ": it took too long and was stopped; the agent tries again", uri);
   }
@@ -187,9 +188,9 @@ Error PullFailed(const std::string& uri, const Error& cause) {
 }
 
 Error UnpackFailed(const std::string& uri, const Error& cause) {
-  if (cause.code == Code::kCanceled || cause.reason == "TOOL_MISSING") return cause;
+  if (cause.code == Code::kCanceled || cause.reason == kToolMissing) return cause;
   const std::string what = fmt::format("unpacking {}", Quote(uri));
-  if (cause.reason == "TOOL_TIMED_OUT") {
+  if (cause.reason == kToolTimedOut) {
     return Made(Code::kUnimplemented, "IMAGE_NOT_SUPPORTED",
                 what + ": it takes longer than 30 minutes: make the image smaller", uri);
   }

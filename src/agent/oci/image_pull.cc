@@ -261,7 +261,7 @@ Status GiveName(const std::filesystem::path& from, const std::filesystem::path& 
 // Reports a full file system for images with one error, wherever it shows.
 Error InWords(const std::string& uri, const Error& error) {
   if (error.Fact("errno") != std::to_string(ENOSPC)) return error;
-  return UnpackFailed(uri, Internal("TOOL_FAILED", "no space left on device"));
+  return UnpackFailed(uri, Internal(kToolFailed, "no space left on device"));
 }
 
 Job<void> PullInto(PullRequest request, ImageUri uri) {

@@ -38,7 +38,7 @@ class Turn {
 // not need disk space, because nodes start from it even on a full disk.
 Result<std::string> LifeOf(const std::filesystem::path& life_file, bool ended_well) {
   auto text = ReadFile(life_file);
-  if (!text && text.error().reason != "FILE_MISSING") return Fail(text.error());
+  if (!text && text.error().reason != kFileMissing) return Fail(text.error());
   const int64_t last = text ? ParseInt64(*text).value_or(0) : 0;
   if (text && last > 0 && ended_well) return *text;
   // A fixed length, so that a new number overwrites the old one in place.
@@ -100,7 +100,7 @@ Job<std::string> ImageRoom::OpenAlone() {
   CO_ASSIGN_OR_RETURN(std::string life, LifeOf(life_file(), ended_well));
   if (!there) CO_RETURN_IF_ERROR(co_await volume.SetBytes(Bytes()));
   Status usable = co_await volume.Mount();
-  if (!usable && usable.error().reason == "DISK_DAMAGED") {
+  if (!usable && usable.error().reason == kDiskDamaged) {
     const int64_t bytes = Bytes();
     CO_RETURN_IF_ERROR(RemoveTree(file()));
     CO_RETURN_IF_ERROR(co_await volume.SetBytes(bytes));

@@ -169,7 +169,7 @@ void ImageStore::End(Pull& pull) {
 
 Job<void> ImageStore::MakeGood(ImageId id, std::string uri, std::string life, bool here) {
   const std::filesystem::path place = NewPathOf(id);
-  auto record = here ? ReadImageRecord(place) : Fail(NotFound("FILE_MISSING", ""));
+  auto record = here ? ReadImageRecord(place) : Fail(NotFound(kFileMissing, ""));
   std::string found;
   if (record) {
     std::function<Result<std::string>(const std::stop_token&)> sum =

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "agent/file.h"
 #include "agent/system_error.h"
 
 namespace tallyman::agent::oci {
@@ -67,7 +68,7 @@ Result<LoopDevice> AttachLoop(const std::filesystem::path& file) {
   FileDescriptor backing(::open(file.c_str(), O_RDWR | O_CLOEXEC));
   if (!backing.is_open()) {
     if (errno == ENOENT)
-      return Fail(NotFound("FILE_MISSING", fmt::format("there is no disk {}", file.string())));
+      return Fail(NotFound(kFileMissing, fmt::format("there is no disk {}", file.string())));
     return Fail(SystemError("FILE_NOT_READ", file.string()));
   }
   for (int i = 0; i < kAttemptsMax; ++i) {

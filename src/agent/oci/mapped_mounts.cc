@@ -167,7 +167,7 @@ Job<void> UnmountRoot(NodePlaces places, std::chrono::milliseconds patience) {
 
 Error UserNamespacesUnavailable(std::string missing) {
   return FailedPrecondition(
-             "USER_NAMESPACES_UNAVAILABLE",
+             kUserNamespacesUnavailable,
              fmt::format("nodes cannot have user namespaces on this host: {}; mend that, or start "
                          "the agent without --user-namespaces",
                          missing))

@@ -16,6 +16,9 @@
 
 namespace tallyman::agent::oci {
 
+// A reason that is compared.
+inline constexpr char kUserNamespacesUnavailable[] = "USER_NAMESPACES_UNAVAILABLE";
+
 // The image, the node's disk, the root file system of both, and a read-only copy of /sys, which
 // nobody can mount in a user namespace on the host's network. `layer` is what places.layers() has
 // for this version, with "upper" and "work". REQUIRES: the disk is mounted, UnmountRoot() was done.

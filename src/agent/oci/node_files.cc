@@ -32,7 +32,7 @@ Status RewriteInPlace(const std::filesystem::path& path, std::string_view text) 
 
 Result<std::string> HostsResolvConf(const std::filesystem::path& path) {
   auto text = ReadFile(path);
-  if (text || text.error().reason != "FILE_MISSING") return text;
+  if (text || text.error().reason != kFileMissing) return text;
   return "# This host has no resolv.conf.\n";
 }
 

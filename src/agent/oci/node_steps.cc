@@ -321,7 +321,7 @@ Job<HealthReport> NodeSteps::Probe(NodeId id, InstalledNode installed) {
   auto result = co_await runc_.Exec(id, installed.health_command, timeout, user_ranges_.Find(id));
   if (result && result->exit_status == 0) co_return report;
   report.health = NodeHealth::kUnhealthy;
-  if (!result && result.error().reason != "TOOL_TIMED_OUT") co_return Fail(result.error());
+  if (!result && result.error().reason != kToolTimedOut) co_return Fail(result.error());
   report.message = result
                        ? DescribeFailedProbe(installed.health_command, *result)
                        : fmt::format("its health command did not end within {} ms and was killed",

@@ -163,7 +163,7 @@ Status CopyRootAttributes(const std::filesystem::path& image_root,
 
 Result<std::optional<Handover>> ReadHandover(const std::filesystem::path& disk) {
   auto text = ReadFile(HandoverFile(disk));
-  if (!text && text.error().reason == "FILE_MISSING") return std::nullopt;
+  if (!text && text.error().reason == kFileMissing) return std::nullopt;
   if (!text) return Fail(text.error());
   const size_t first = text->find(' ');
   const size_t second = text->find(' ', first + 1);

@@ -91,7 +91,7 @@ Result<std::filesystem::path> FindMonitor(const OciRuntimeOptions& options) {
     if (::access(program.c_str(), X_OK) == 0) return program;
   }
   return Fail(
-      FailedPrecondition("TOOL_MISSING",
+      FailedPrecondition(kToolMissing,
                          "the program tallyman-monitor is neither beside this program nor in "
                          "/usr/libexec/tallyman: install the package as a whole")
           .With("tool", "tallyman-monitor"));

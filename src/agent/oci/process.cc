@@ -33,7 +33,7 @@ Result<std::string> FindProgram(const std::string& name) {
     if (::access(path.c_str(), X_OK) == 0) return path;
   }
   return Fail(FailedPrecondition(
-                  "TOOL_MISSING",
+                  kToolMissing,
                   fmt::format("the program {} is not installed on this host: install the packages "
                               "runc, skopeo, umoci, zstd and e2fsprogs",
                               name))
@@ -200,7 +200,7 @@ std::optional<Result<ProcessResult>> Process::Poll() {
   }
   if (Steady::now() < deadline_) return std::nullopt;
   Kill();
-  return Fail(Error(Code::kDeadlineExceeded, "TOOL_TIMED_OUT",
+  return Fail(Error(Code::kDeadlineExceeded, kToolTimedOut,
                     fmt::format("{} did not end within {} ms and was killed", arguments_.front(),
                                 options_.timeout.count()))
                   .With("tool", arguments_.front()));
@@ -251,8 +251,8 @@ Error ToolFailed(const std::vector<std::string>& arguments, const ProcessResult&
     if (!command.empty()) command += ' ';
     command += argument;
   }
-  return Internal("TOOL_FAILED", fmt::format("{} ended with status {}: {}", arguments.front(),
-                                             result.exit_status, shown))
+  return Internal(kToolFailed, fmt::format("{} ended with status {}: {}", arguments.front(),
+                                           result.exit_status, shown))
       .With("tool", arguments.front())
       .With("exit_status", std::to_string(result.exit_status))
       .With("command", std::string(CutUtf8(command, 1000)));

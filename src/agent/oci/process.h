@@ -15,6 +15,11 @@
 
 namespace tallyman::agent::oci {
 
+// Reasons that are compared.
+inline constexpr char kToolFailed[] = "TOOL_FAILED";
+inline constexpr char kToolMissing[] = "TOOL_MISSING";
+inline constexpr char kToolTimedOut[] = "TOOL_TIMED_OUT";
+
 struct ProcessOptions {
   std::chrono::milliseconds timeout = std::chrono::seconds(60);
   // The file for both outputs, for a tool that leaves a process behind which keeps them open;

@@ -121,7 +121,7 @@ Status TryUserNamespaces(const OciRuntimeOptions& options) {
   RETURN_IF_ERROR(CheckMayPass(BootDirectory(options)));
   const Status tried = Try(options, places, volume, boot / "runc");
   RETURN_IF_ERROR(Clear(places, volume, data, boot));
-  if (tried || tried.error().reason == "USER_NAMESPACES_UNAVAILABLE") return tried;
+  if (tried || tried.error().reason == kUserNamespacesUnavailable) return tried;
   return Fail(UserNamespacesUnavailable("a container with one cannot be started: " +
                                         tried.error().message));
 }

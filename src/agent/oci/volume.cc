@@ -15,6 +15,7 @@
 #include "agent/oci/ext4.h"
 #include "agent/oci/loop_device.h"
 #include "agent/oci/process.h"
+#include "agent/runtime.h"
 #include "agent/system_error.h"
 #include "base/checked.h"
 
@@ -42,7 +43,7 @@ Status CheckBytes(int64_t bytes) {
 
 Error DoesNotFit(int64_t bytes, int64_t needed) {
   return FailedPrecondition(
-             "DISK_DATA_DOES_NOT_FIT",
+             kDiskDataDoesNotFit,
              fmt::format("the node's data need {} bytes and do not fit a disk of {}: "
                          "make room in the node, or keep the larger disk",
                          needed, bytes))
@@ -52,7 +53,7 @@ Error DoesNotFit(int64_t bytes, int64_t needed) {
 
 Error Busy(const std::filesystem::path& file, const std::string& device, const char* step) {
   const std::string others = DescribeOtherMounts(FindOtherMounts(device));
-  return Error(Code::kUnavailable, "DISK_BUSY",
+  return Error(Code::kUnavailable, kDiskBusy,
                fmt::format("{} {}: {} is still mounted in the mount namespace of {}: end it, or "
                            "wait until it lets go",
                            step, file.string(), device,
@@ -250,7 +251,7 @@ Job<int64_t> Volume::MinimumBytes(std::string device) {
   size_t end = said.find('\n', colon);
   auto blocks = colon == std::string::npos ? std::nullopt
                                            : ParseInt64(said.substr(colon + 2, end - colon - 2));
-  if (!blocks) co_return Fail(Internal("TOOL_FAILED", "resize2fs -P did not name a size"));
+  if (!blocks) co_return Fail(Internal(kToolFailed, "resize2fs -P did not name a size"));
   co_return *blocks* kBlockBytes;
 }
 
@@ -278,7 +279,7 @@ Job<void> Volume::CheckFileSystem(std::string device, bool all) {
   CO_ASSIGN_OR_RETURN(auto state, ReadExt4State(file_));
   if ((result.exit_status & 4) == 0 && state) co_return Fail(failed);
   Error damaged = DataLoss(
-      "DISK_DAMAGED",
+      kDiskDamaged,
       fmt::format(
           "the file system in {} has damage that e2fsck does not repair automatically: inspect it "
           "with \"e2fsck -f {}\" while the node is stopped, or delete the node ({})",

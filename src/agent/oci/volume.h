@@ -27,6 +27,10 @@
 
 namespace tallyman::agent::oci {
 
+// Reasons that are compared.
+inline constexpr char kDiskBusy[] = "DISK_BUSY";
+inline constexpr char kDiskDamaged[] = "DISK_DAMAGED";
+
 // How long writing out a file system may take.
 inline constexpr std::chrono::minutes kSyncTimeout(60);
 

@@ -1,4 +1,5 @@
 // From the text of a token to who calls.
+#include "base/reasons.h"
 #include "control/authorize.h"
 #include "control/read_once.h"
 #include "control/tokens/token_writer.h"
@@ -9,7 +10,7 @@ Result<Actor> AuthenticateCall(Control& control, std::string_view method,
                                const std::optional<std::string>& token_text, store::ReadTx* tx) {
   if (token_text) return Authenticate(control, *token_text, tx);
   if (IsOpen(method)) return Stranger();
-  return Fail(Error(Code::kUnauthenticated, "NO_TOKEN",
+  return Fail(Error(Code::kUnauthenticated, kNoToken,
                     "the call has no token: send one as \"Authorization: Bearer TOKEN\""));
 }
 

@@ -38,7 +38,7 @@ constexpr Meaning kMeanings[] = {
     {"25006", Code::kUnavailable, kDatabaseReadOnly,
      "it is a standby, or set to read only: name the primary, or all hosts with "
      "target_session_attrs=read-write"},
-    {"58", Code::kUnavailable, "DATABASE_IO",
+    {"58", Code::kUnavailable, kDatabaseIo,
      "reading or writing failed: check the server's disk and its log"},
     {"XX001", Code::kDataLoss, "DATABASE_CORRUPT", "restore a backup"},
     {"XX002", Code::kDataLoss, "DATABASE_CORRUPT", "run REINDEX, or restore a backup"},
