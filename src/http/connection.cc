@@ -25,8 +25,8 @@
 #include <utility>
 
 #include "base/text.h"
-#include "http/chunked_body.h"
 #include "http/http_date.h"
+#include "http/incoming_body.h"
 #include "http/request_head.h"
 
 namespace tallyman::http {
@@ -55,54 +55,6 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 // Most calls are answered sooner, and need nobody to watch whether the peer is still there.
 constexpr Milliseconds kWatchAfter{20};
 constexpr std::chrono::hours kForEver{24};
-
-// The body of one request as it comes. Its bytes are charged to the share of whose connection it
-// is, and given back when it goes.
-class IncomingBody {
- public:
-  explicit IncomingBody(const RequestHead& head)
-      : left_(head.body_bytes), is_chunked_(head.is_chunked) {}
-  ~IncomingBody() { Release(); }
-  IncomingBody(const IncomingBody&) = delete;
-  IncomingBody& operator=(const IncomingBody&) = delete;
-
-  // Takes what belongs to it off the front of the buffer. What is wrong, for people.
-  std::expected<void, std::string> Take(beast::flat_buffer& buffer) {
-    std::string_view bytes(static_cast<const char*>(buffer.cdata().data()), buffer.size());
-    std::expected<void, std::string> taken;
-    if (is_chunked_) {
-      taken = chunks_.Take(bytes, bytes_);
-    } else {
-      const size_t count = std::min(left_, bytes.size());
-      bytes_.append(bytes.substr(0, count));
-      bytes.remove_prefix(count);
-      left_ -= count;
-    }
-    buffer.consume(buffer.size() - bytes.size());
-    return taken;
-  }
-  bool is_whole() const { return is_chunked_ ? chunks_.is_whole() : left_ == 0; }
-  std::string& bytes() { return bytes_; }
-
-  // How much all bodies of that share have now.
-  size_t Charge(std::atomic<size_t>& share) {
-    share_ = &share;
-    const size_t more = bytes_.size() - charged_;
-    charged_ = bytes_.size();
-    return share += more;
-  }
-  void Release() {
-    if (share_ != nullptr) *share_ -= std::exchange(charged_, 0);
-  }
-
- private:
-  std::string bytes_;
-  size_t left_;
-  const bool is_chunked_;
-  ChunkedBody chunks_;
-  std::atomic<size_t>* share_ = nullptr;
-  size_t charged_ = 0;
-};
 
 template <class Socket>
 class Connection final : public Exchange,
@@ -439,8 +391,10 @@ asio::awaitable<bool> Connection<Socket>::Answered(unsigned version, bool keep_a
 template <class Socket>
 std::expected<void, RequestFault> Connection<Socket>::TakeBody(const HttpRequest& request,
                                                                IncomingBody& body) {
-  if (auto taken = body.Take(buffer_); !taken)
-    return std::unexpected(RequestFault{.what = std::move(taken).error()});
+  std::string_view bytes(static_cast<const char*>(buffer_.cdata().data()), buffer_.size());
+  const auto taken = body.Take(bytes);
+  buffer_.consume(buffer_.size() - bytes.size());
+  if (!taken) return std::unexpected(RequestFault{.what = taken.error()});
   const size_t bytes_max = shared_.handler.BodyBytesMax(request);
   if (body.bytes().size() <= bytes_max) return {};
   return std::unexpected(TooLong(request, fmt::format("more than {}", bytes_max)));
