@@ -39,7 +39,7 @@ end
 
 function done(summary, latency)
   local errors = summary.errors
-  io.write(string.format('{"rate": %.1f, "p50_us": %.0f, "p99_us": %.0f, "failed": %d}\n',
-    summary.requests / summary.duration * 1e6, latency:percentile(50), latency:percentile(99),
+  io.write(string.format('{"calls": %d, "rate": %.1f, "p50_us": %.0f, "p99_us": %.0f, "failed": %d}\n',
+    summary.requests, summary.requests / summary.duration * 1e6, latency:percentile(50), latency:percentile(99),
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end

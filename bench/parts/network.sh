@@ -27,14 +27,24 @@ end_server() {
   wait "$server" || true
 }
 
-# 64 clients call a method; what bench/calls.lua prints.
-calls() { # METHOD PORT
-  BENCH_METHOD=$1 BENCH_THREADS=2 wrk -t 2 -c 64 -d "${network_seconds}s" --timeout 30s \
-    -s bench/calls.lua "http://127.0.0.1:$2" | tail -n 1
+# The processor time that the server has used, in microseconds.
+server_cpu_us() {
+  awk -v tick="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print int(($12 + $13) * 1e6 / tick) }' "/proc/$server/stat"
 }
 
-network_round() {
-  local upgrades reads reads_open bare bytes failed needs
+# 64 clients call a method; what bench/calls.lua prints, and the server's processor time of a call.
+calls() { # METHOD PORT
+  local before printed
+  before=$(server_cpu_us)
+  printed=$(BENCH_METHOD=$1 BENCH_THREADS=2 wrk -t 2 -c 64 -d "${network_seconds}s" --timeout 30s \
+    -s bench/calls.lua "http://127.0.0.1:$2" | tail -n 1)
+  jq -c --argjson used "$(($(server_cpu_us) - before))" '. + {cpu_us: ($used / .calls)}' <<<"$printed"
+}
+
+# Serves a copy of the fleet, and calls it: sets reads, upgrades, reads_open (as calls prints them),
+# and bytes, the length of an answer.
+network_calls() {
+  local failed
   export BENCH_NODES=$work/nodes BENCH_TOKEN
   rm -f "$work"/net.db* "$work/hold"
   cp "$network_fleet" "$work/net.db"
@@ -55,10 +65,17 @@ network_round() {
   end_server
   failed=$(jq -s 'map(.failed) | add' <<<"$upgrades $reads $reads_open")
   ((failed == 0)) || { say "bench: $failed calls failed"; exit 1; }
+  exec 9>&-
   must_balance "$work/net.db"
+}
+
+network_round() {
+  local upgrades reads reads_open bare bytes needs
+  network_calls
   record network_upgrades "$(jq .rate <<<"$upgrades")" \
     "$(BENCH_FLEET=$network_fleet measure upgrade_bench '^callers/single' | rate)"
   record network_p99 "$(jq .p99_us <<<"$upgrades")" "$(jq .p50_us <<<"$upgrades")"
+  exec 9<>"$work/hold"
   serve '^[0-9]+' "$bin/bare_http" "$bytes"
   bare=$(calls GetNode "$served")
   end_server
