@@ -26,7 +26,8 @@ Result<Actor> Authenticate(Control& control, std::string_view token_text, store:
                .org_id = token.org_id,
                .role = token.role,
                .host_id = token.host_id,
-               .token_id = token.id};
+               .token_id = token.id,
+               .token_since = token.created_at};
 }
 
 }  // namespace tallyman::control
