@@ -116,6 +116,7 @@ Result<v1::ListRequestsResponse> DoListRequests(control::Control& control,
     out.set_address(record.address);
     out.set_request_id(record.key.request_id);
     out.set_body_digest(record.body_digest);
+    if (record.token_id) out.set_token_id(record.token_id->ToString());
   }
   response.set_next_page_token(page.next_page_token);
   return response;

@@ -178,10 +178,11 @@ void DefineTrail(Word audit) {
           "  tallyman audit trail --limit 20\n"
           "  tallyman audit trail --by ci --filter \"created_at>=2026-03-01T00:00:00Z\"",
       .filters = {{"--by", "ACTOR", "actor", "Only of this actor"},
+                  {"--by-token", "ID", "token_id", "Only by the token with this id"},
                   {"--method", "METHOD", "method", "Such as NodeService/UpgradeNodes"},
                   {"--request", "ID", "request_id",
                    "The request id of an event or a ledger entry"}},
-      .fields = "created_at, actor, method, address, org, request_id",
+      .fields = "created_at, actor, method, address, org, request_id, token_id",
       .orders = "created_at, actor, method",
       .columns = {{"TIME"},
                   {"ACTOR", Align::kLeft, true},

@@ -48,7 +48,9 @@ ExitStatus CreateToken(Context& context, v1::CreateTokenRequest& request) {
 }
 
 ExitStatus RevokeToken(Context& context, v1::RevokeTokenRequest& request) {
-  ASSIGN_OR_RETURN(const auto response, Change<v1::RevokeTokenResponse>(context, request));
+  ASSIGN_OR_RETURN(auto response, Change<v1::RevokeTokenResponse>(context, request));
+  // A server that is older than `tokens` names the one.
+  if (response.tokens().empty()) *response.add_tokens() = response.token();
   return context.Answer(response, [&] {
     for (const v1::Token& token : response.tokens())
       context.Line(fmt::format("Revoked token {}.", token.name()), Colour::kGreen);

@@ -33,9 +33,9 @@ Status Control::Begin(Call& call) {
   return CheckName("request_id", call.request_id);
 }
 
-void Control::KeepToDeadline(const Call& call, store::ReadTx& tx) {
-  if (!call.deadline) return;
-  tx.LimitTime(std::chrono::ceil<std::chrono::milliseconds>(*call.deadline - clock_.Now()));
+void Control::KeepToDeadline(const std::optional<Time>& deadline, store::ReadTx& tx) {
+  if (!deadline) return;
+  tx.LimitTime(std::chrono::ceil<std::chrono::milliseconds>(*deadline - clock_.Now()));
 }
 
 void Control::RefuseWrites(std::optional<Error> reason) {

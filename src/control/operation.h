@@ -50,7 +50,11 @@ struct Proposal {
   // The decision audits its hosts by itself: a plan needs no sums from the locks.
   bool audits_hosts = false;
   // Who it is recorded under; empty: the caller.
-  std::optional<std::string> actor_id = {};
+  struct Author {
+    std::string actor_id;
+    TokenId token_id;
+  };
+  std::optional<Author> author = {};
   // Nothing is to be written: this is the answer, and there is nothing to decide.
   std::optional<Answer> answer = {};
   // As of Mutation. A plan token and `applied` are none of its business.
@@ -107,7 +111,10 @@ Status Conclude(const PlanOptions& plan, Answer& answer) {
 template <class Answer>
 Mutation MutationOf(const Authorized& by, Call call, Proposal<Answer> proposal,
                     Encode<Answer> encode) {
-  if (proposal.actor_id) call.actor.id = *std::move(proposal.actor_id);
+  if (proposal.author) {
+    call.actor.id = std::move(proposal.author->actor_id);
+    call.actor.token_id = proposal.author->token_id;
+  }
   // A plan shows drift that would be healed, and a plan token was made of such a plan.
   if (proposal.plan.IsShown() && !proposal.audits_hosts) proposal.locks.with_sums = true;
   return {

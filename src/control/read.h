@@ -17,7 +17,7 @@ std::invoke_result_t<Operation, const Authorized&, store::ReadTx&, const Request
     Control& control, const Call& call, const Operation& operation, const Request& request) {
   ASSIGN_OR_RETURN(const Authorized by, Authorize(control, call));
   return ReadIn(control, call.tx, [&](store::ReadTx& tx) {
-    control.KeepToDeadline(call, tx);
+    control.KeepToDeadline(call.deadline, tx);
     return operation(by, tx, request);
   });
 }

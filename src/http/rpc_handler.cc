@@ -305,7 +305,7 @@ void RpcHandler::CallState::Record(const Error* error, size_t answer_bytes) {
 void RpcHandler::CallState::Refuse(const Error& error) { Finish(Fail(error)); }
 
 Result<Actor> RpcHandler::CallState::FindActor(store::ReadTx* tx) {
-  return Recognize(parts_, MethodName(), request_, tx);
+  return Recognize(parts_, MethodName(), request_, tx, deadline_);
 }
 
 Result<std::unique_ptr<Message>> RpcHandler::CallState::ReadMessage() {
@@ -359,6 +359,7 @@ void RpcHandler::CallState::Run() {
 
 void RpcHandler::CallState::Judge() {
   Status permitted;
+  if (terms_.timeout) deadline_ = parts_.clock.Now() + *terms_.timeout;
   try {
     permitted = FindCaller(nullptr);
   } catch (const std::exception& e) {

@@ -79,9 +79,9 @@ class RpcHandler {
 
 // Authenticates the caller. UNAUTHENTICATED, which FailureLimit counts; RESOURCE_EXHAUSTED
 // TOO_MANY_FAILURES instead when that limit is reached. May read the database, in `tx` unless that
-// is null.
+// is null, until the deadline at most.
 Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request,
-                        store::ReadTx* tx = nullptr);
+                        store::ReadTx* tx = nullptr, std::optional<Time> deadline = std::nullopt);
 
 // What is said of a token that was not good, wherever it stood in the call: FailureLimit is told.
 Error WrongToken(const RpcParts& parts, const std::string& address, Error error);

@@ -40,9 +40,9 @@ Error WrongToken(const RpcParts& parts, const std::string& address, Error error)
 }
 
 Result<Actor> Recognize(const RpcParts& parts, std::string_view method, const HttpRequest& request,
-                        store::ReadTx* tx) {
+                        store::ReadTx* tx, std::optional<Time> deadline) {
   const std::optional<std::string> token = TokenOf(request);
-  auto actor = parts.authenticator.Authenticate(method, token, tx);
+  auto actor = parts.authenticator.Authenticate(method, token, tx, deadline);
   // A call without a token is not an attempt to guess one.
   if (actor || !token || actor.error().code != Code::kUnauthenticated) return actor;
   return Fail(WrongToken(parts, request.address, std::move(actor).error()));

@@ -7,8 +7,8 @@ namespace tallyman::app {
 
 Result<Actor> ControlAuthenticator::Authenticate(std::string_view method,
                                                  const std::optional<std::string>& token,
-                                                 store::ReadTx* tx) {
-  return control::AuthenticateCall(control_, method, token, tx);
+                                                 store::ReadTx* tx, std::optional<Time> deadline) {
+  return control::AuthenticateCall(control_, method, token, tx, deadline);
 }
 
 Status ControlAuthenticator::Permit(const Actor& actor, std::string_view method) {

@@ -11,7 +11,7 @@ class ControlAuthenticator final : public http::Authenticator {
  public:
   explicit ControlAuthenticator(control::Control& control) : control_(control) {}
   Result<Actor> Authenticate(std::string_view method, const std::optional<std::string>& token,
-                             store::ReadTx* tx) override;
+                             store::ReadTx* tx, std::optional<Time> deadline) override;
   Status Permit(const Actor& actor, std::string_view method) override;
   Status Read(const std::function<Status(store::ReadTx&)>& body) override;
 

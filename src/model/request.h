@@ -28,9 +28,11 @@ struct Actor {
   // Of kHost: the only host it speaks for.
   std::optional<HostId> host_id = {};
   std::optional<TokenId> token_id = {};  // the token it presented; empty in process
+  std::optional<Time> token_since = {};  // when that was made
 };
 
-// A request id (idempotency key) is scoped to the org and the actor that sent it.
+// A request id (idempotency key) is scoped to the org and the actor that sent it. The name of a
+// revoked token may be given again: whose row it is, is told by the record's token.
 struct RequestKey {
   OrgId org_id;  // nil: an actor of all orgs
   std::string actor_id;
@@ -46,6 +48,9 @@ struct RequestRecord {
   std::string body_digest;
   std::string response;  // as the API encoded it; opaque here
   Time created_at;
+  // The token that the actor presented; empty: in process, or recorded before version 6 of the
+  // schema.
+  std::optional<TokenId> token_id = {};
 };
 
 }  // namespace tallyman

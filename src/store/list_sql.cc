@@ -125,7 +125,8 @@ constexpr FieldSql kRequestFields[] = {{"created_at", kInteger, "q.created_at"},
                                        {"method", kText, "q.method"},
                                        {"address", kText, "q.address"},
                                        {"org", kText, "coalesce(o.name, '')"},
-                                       {"request_id", kText, "q.request_id"}};
+                                       {"request_id", kText, "q.request_id"},
+                                       {"token_id", kUuid, "q.token_id"}};
 
 template <const auto& kFields>
 constexpr auto kNamesOf = [] {

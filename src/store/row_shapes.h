@@ -155,10 +155,10 @@ auto Fields(Is<Token> auto& token) {
 // Without the stored answer.
 #define TALLYMAN_REQUEST_COLUMNS(t)                                                           \
   t "org_id, " t "actor_id, " t "request_id, " t "method, " t "address, " t "body_digest, " t \
-    "created_at"
+    "created_at, " t "token_id"
 auto Fields(Is<RequestRecord> auto& record) {
   return std::tie(record.key.org_id, record.key.actor_id, record.key.request_id, record.method,
-                  record.address, record.body_digest, record.created_at);
+                  record.address, record.body_digest, record.created_at, record.token_id);
 }
 
 #define TALLYMAN_HOST_REPORT_COLUMNS(t)                                                            \

@@ -3,6 +3,8 @@
 // balances; and the next request finds its way again without anybody's help.
 #include <future>
 
+#include "control/tokens/tokens.h"
+#include "model/token.h"
 #include "tests/faults/gate_room.h"
 #include "tests/support/wait.h"
 
@@ -154,6 +156,62 @@ TEST_F(Connection, ANetworkThatSwallowsAllIsGivenUpAndFoundAgain) {
   ASSERT_OK(server.Upgrade(kNodes, target));
   EXPECT_EQ(room.Upgrades(), 3);
   room.witness->ExpectBalanced();
+}
+
+// A call ends with its caller's time, and takes no thread beyond it; the bounds of the database are
+// longer by far here.
+TEST(SilentServer, HoldsNoReadBeyondItsCallersTime) {
+  using namespace std::chrono_literals;
+  GateRoom room;
+  const auto read = [&] {
+    return room.store->Read([](store::ReadTx& tx) -> Status {
+      tx.LimitTime(200ms);
+      ASSIGN_OR_RETURN(auto host, tx.FindHost("host-1"));
+      return {};
+    });
+  };
+  const std::string token = FormatTokenText({.id = {}, .secret = std::string(64, '0')});
+  const auto authenticate = [&] {
+    return Authenticate(*room.server->control, token, nullptr, room.server->clock.Now() + 200ms);
+  };
+  ASSERT_OK(read());
+  EXPECT_REFUSED(authenticate(), Code::kUnauthenticated, "INVALID_TOKEN");
+  const auto begun = std::chrono::steady_clock::now();
+  room.gate.Swallow();
+  EXPECT_REFUSED(read(), Code::kDeadlineExceeded, "DEADLINE_EXCEEDED");
+  room.gate.Calm();
+  ASSERT_OK(read());
+  room.gate.Swallow();
+  EXPECT_REFUSED(authenticate(), Code::kDeadlineExceeded, "DEADLINE_EXCEEDED");
+  // Without it, the silence of 135 seconds.
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 100s);
+}
+
+// Nobody closes the connections of a machine that is gone, and no answer says that it is.
+TEST(LostPeer, IsLeftForTheNextHostLongBeforeItsAnswersAreOverdue) {
+  const PostgresDatabase database;
+  const auto port = static_cast<uint16_t>(std::stoi(database.Sql("SHOW port").front()));
+  TcpGate first(port), second(port);
+  store::postgres::PostgresStoreOptions options;
+  options.peer_silence_ms_max = 1'000;
+  options.connect_timeout_s = 2;
+  auto opened = store::postgres::PostgresStore::Open(
+      fmt::format("postgres://postgres@127.0.0.1:{},127.0.0.1:{}/{}?sslmode=disable"
+                  "&gssencmode=disable",
+                  first.port(), second.port(), database.Sql("SELECT current_database()").front()),
+      options);
+  ASSERT_OK(opened);
+  Server server(*std::move(opened), 1);
+  server.AddFleet(2);
+  server.AddImage("1.0.0", Needs(2, 4, 100));
+  server.AddImage("2.0.0", Needs(4, 8, 200));
+  ASSERT_OK(server.AddNodes("1.0.0", "n", 4));
+  first.Vanish();
+  const auto begun = std::chrono::steady_clock::now();
+  ASSERT_OK(server.Upgrade(kNodes, "chain/full@2.0.0"));
+  // A write's answer is overdue after 45 seconds, a read's after 135.
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(40));
+  server.ExpectBalanced();
 }
 
 // What was on its way to be committed is swallowed, and its locks stay held until the server hears

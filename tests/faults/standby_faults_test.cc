@@ -117,7 +117,18 @@ TEST_F(StandbyFaults, WhatNoStandbyHasIsAcknowledgedToNobody) {
   revoke.set_request_id("revoke");
   ExpectUnknownUntilReplicated<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke);
 
+  // Somebody else is told no more: that it was revoked may be undone as well.
+  revoke.set_request_id("revoke-again");
+  revoke.set_token(RunSql(cluster_.Dsn(), "SELECT id FROM tokens WHERE name = 'old'").front());
+  int waits = 0;
+  EXPECT_REFUSED((SendAndCancelWaits<v1::RevokeTokenResponse>(*other_, "TokenService/RevokeToken",
+                                                              revoke, waits)),
+                 Code::kUnavailable, "COMMIT_UNKNOWN");
+  EXPECT_GE(waits, 1);
+
   EndTheNeedForAStandby();
+  EXPECT_REFUSED(other_->Send<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke),
+                 Code::kFailedPrecondition, "TOKEN_REVOKED");
   auto made = server_->Send<v1::CreateOrgResponse>("OrgService/CreateOrg", org);
   ASSERT_OK(made);
   EXPECT_EQ(made->org().name(), "ghost");

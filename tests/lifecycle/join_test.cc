@@ -4,6 +4,7 @@
 
 #include "control/tokens/tokens.h"
 #include "lifecycle/host.h"
+#include "tallyman/v1/audit.pb.h"
 #include "tallyman/v1/token.pb.h"
 
 namespace tallyman {
@@ -62,6 +63,21 @@ TEST_F(Join, MakesANewHostInTheOnlyRegion) {
   EXPECT_EQ(actor->role, Role::kHost);
   EXPECT_EQ(actor->host_id->ToString(), joined->host_id());
   EXPECT_EQ(actor->id, "agent.rack-7");
+}
+
+TEST_F(Join, TheTrailNamesTheTokenThatAdmitted) {
+  ASSERT_OK(Ask(JoinToken("new"), "rack-7"));
+  v1::ListRequestsRequest request;
+  request.set_filter("actor=join.new");
+  auto trail = room.Send<v1::ListRequestsResponse>("AuditService/ListRequests", request);
+  ASSERT_OK(trail);
+  ASSERT_EQ(trail->requests_size(), 1);
+  v1::ListTokensRequest tokens;
+  tokens.set_filter("name=new");
+  auto token = room.Send<v1::ListTokensResponse>("TokenService/ListTokens", tokens);
+  ASSERT_OK(token);
+  ASSERT_EQ(token->tokens_size(), 1);
+  EXPECT_EQ(trail->requests(0).token_id(), token->tokens(0).id());
 }
 
 TEST_F(Join, ReadmitsTheHostThatTheTokenIsFor) {

@@ -386,6 +386,42 @@ TEST_F(Tokens, StandInTheAuditTrailWithWhoAndWhereFrom) {
   EXPECT_EQ(list.requests(0).org(), "");
 }
 
+TEST_F(Tokens, OfANameThatWasGivenAgainAreNotAnsweredForTheOneBefore) {
+  const std::string make = R"(name: "ci" role: ROLE_ADMIN)";
+  const std::string org = R"(name: "gamma" request_id: "r-1")";
+  const Actor first = Show(Make(make).secret()).value();
+  EXPECT_EQ(Reason("OrgService/CreateOrg", org, first), "(done)");
+  EXPECT_EQ(Reason("OrgService/CreateOrg", org, first), "(done)");
+  api.Must("TokenService/RevokeToken", R"(token: "ci")");
+  const Actor second = Show(Make(make).secret()).value();
+  EXPECT_EQ(Reason("OrgService/CreateOrg", org, second), "REQUEST_ID_REUSED");
+  EXPECT_EQ(Reason("OrgService/CreateOrg", R"(name: "delta" request_id: "r-2")", second), "(done)");
+
+  // The trail tells them apart.
+  for (const Actor& actor : {first, second}) {
+    auto answer = api.Must("AuditService/ListRequests",
+                           "filter: \"token_id=" + actor.token_id->ToString() + "\"");
+    const auto& list = static_cast<v1::ListRequestsResponse&>(*answer);
+    ASSERT_EQ(list.requests_size(), 1);
+    EXPECT_EQ(list.requests(0).token_id(), actor.token_id->ToString());
+    EXPECT_EQ(list.requests(0).actor(), "ci");
+  }
+}
+
+// Rows of before version 6 of the schema, or of an older server that still runs.
+TEST_F(Tokens, AreAnsweredFromRowsThatNameNoTokenIfTheyWereThereAlready) {
+  const std::string make = R"(name: "ci" role: ROLE_ADMIN)";
+  const std::string org = R"(name: "gamma" request_id: "r-1")";
+  const Actor first = Show(Make(make).secret()).value();
+  EXPECT_EQ(Reason("OrgService/CreateOrg", org, first), "(done)");
+  api.Sql("UPDATE requests SET token_id = NULL WHERE request_id = 'r-1'");
+  api.room.clock.Advance(1s);
+  EXPECT_EQ(Reason("OrgService/CreateOrg", org, first), "(done)");
+  api.Must("TokenService/RevokeToken", R"(token: "ci")");
+  const Actor second = Show(Make(make).secret()).value();
+  EXPECT_EQ(Reason("OrgService/CreateOrg", org, second), "REQUEST_ID_REUSED");
+}
+
 class Pruning : public Tokens {
  protected:
   void PassByTheSteadyClock(std::chrono::microseconds time) {

@@ -77,8 +77,8 @@ class Peer final : public Exchange {
 class OneToken final : public Authenticator {
  public:
   explicit OneToken(Store& store) : store_(store) {}
-  Result<Actor> Authenticate(std::string_view, const std::optional<std::string>&,
-                             ReadTx*) override {
+  Result<Actor> Authenticate(std::string_view, const std::optional<std::string>&, ReadTx*,
+                             std::optional<Time>) override {
     ++asked;
     if (is_revoked) return Fail(Error(Code::kUnauthenticated, "TOKEN_REVOKED", "it was revoked"));
     return Actor{.id = "watcher", .role = role};

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -137,6 +138,20 @@ class TcpGate::Worker {
                                                      connection.to_client.waiting.empty()));
       });
     }
+  }
+
+  // A socket filter drops segments before TCP sees them, so that nothing acknowledges them.
+  // REQUIRES: mutex_ is held.
+  void DropAllPackets() {
+    swallowing_ = true;
+    sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    const sock_fprog program{.len = 1, .filter = &drop};
+    const auto filter = [&](const Socket& socket) {
+      if (::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+        throw std::runtime_error("the gate cannot vanish");
+    };
+    filter(listener_);
+    for (const Connection& connection : connections_) filter(connection.client);
   }
 
   // What the test decides; guarded by mutex_.
@@ -302,6 +317,9 @@ void TcpGate::Trickle(size_t bytes) {
 }
 void TcpGate::Swallow() {
   worker_->Do([](Worker& w) { w.swallowing_ = true; });
+}
+void TcpGate::Vanish() {
+  worker_->Do([](Worker& w) { w.DropAllPackets(); });
 }
 void TcpGate::Refuse() {
   worker_->Do([](Worker& w) { w.refusing_ = true; });

@@ -32,6 +32,9 @@ class TcpGate {
   void Trickle(size_t bytes);
   // Forwards nothing any more, and keeps all connections open: messages are lost.
   void Swallow();
+  // As if the server's machine were gone: what clients send is not even acknowledged, on open and
+  // on new connections. For good.
+  void Vanish();
   // Closes new connections at once.
   void Refuse();
   void Calm();

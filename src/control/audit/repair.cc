@@ -193,14 +193,14 @@ void RepairAnswer::ForgetNewIds() {
 
 Result<Proposal<RepairAnswer>> RepairDrift(const Authorized& by, const RepairRequest& request) {
   ASSIGN_OR_RETURN(Wrong wrong, ReadOnce(by.control(), [&](store::ReadTx& tx) {
-                     by.control().KeepToDeadline(by.call(), tx);
+                     by.control().KeepToDeadline(by.call().deadline, tx);
                      return FindWrong(tx, by.actor(), request.hosts);
                    }));
   Proposal<RepairAnswer> proposal{.solo = true, .plan = request.plan, .audits_hosts = true};
   proposal.locks.hosts = wrong.hosts;
   proposal.decide = [wrong = std::move(wrong), dry_run = request.plan.dry_run](
                         const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
-    if (dry_run) as.control().KeepToDeadline(as.call(), tx);
+    if (dry_run) as.control().KeepToDeadline(as.call().deadline, tx);
     return DecideRepair(as, wrong, snapshot, tx);
   };
   return proposal;

@@ -100,9 +100,11 @@ Result<Proposal<JoinedHost>> JoinHost(const Authorized& by, const JoinHostReques
     return DecideJoin(as, request, tx);
   };
   // The trail tells whose token it was.
-  return Proposal<JoinedHost>{.solo = true,
-                              .actor_id = std::string(kJoinActorPrefix) + join.token.name,
-                              .decide = std::move(decide)};
+  return Proposal<JoinedHost>{
+      .solo = true,
+      .author = {{.actor_id = std::string(kJoinActorPrefix) + join.token.name,
+                  .token_id = join.token.id}},
+      .decide = std::move(decide)};
 }
 
 }  // namespace tallyman::control

@@ -188,7 +188,8 @@ Status LotRunner::Body(Attempt& attempt, store::WriteTx& tx) {
                                   .address = call.address,
                                   .body_digest = call.body_digest,
                                   .response = decision.answer,
-                                  .created_at = clock_.Now()});
+                                  .created_at = clock_.Now(),
+                                  .token_id = call.actor.token_id});
     }
     attempt.answers.push_back(decision.answer);
   }

@@ -6,8 +6,27 @@
 #include "control/lots/lot.h"
 
 namespace tallyman::control {
+namespace {
+
+// Whether the caller is the one whose request it was. A token may bear the name of one that was
+// revoked, and does not inherit its answers. A record that names no token is of this one only if it
+// was there already.
+bool IsOfCaller(const RequestRecord& record, const Actor& actor) {
+  if (record.token_id) return record.token_id == actor.token_id;
+  return !actor.token_since || *actor.token_since <= record.created_at;
+}
+
+}  // namespace
 
 Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Time now) {
+  if (!IsOfCaller(record, call.actor)) {
+    return Fail(InvalidArgument("REQUEST_ID_REUSED",
+                                fmt::format("request id {} was used before by somebody else whose "
+                                            "name was {}: use a new id",
+                                            record.key.request_id, call.actor.id))
+                    .With("field", "request_id")
+                    .With("value", record.key.request_id));
+  }
   if (now - record.created_at >= kAnswersKept) {
     return Fail(InvalidArgument("REQUEST_ID_EXPIRED",
                                 fmt::format("request id {} was used for {} at {}, and its answer "

@@ -14,7 +14,8 @@ namespace tallyman::control {
 // How long answers are kept; the record itself stays longer, as the audit trail.
 inline constexpr std::chrono::hours kAnswersKept{7 * 24};
 
-// The stored answer. INVALID_ARGUMENT REQUEST_ID_REUSED when the record is of another request,
+// The stored answer. INVALID_ARGUMENT REQUEST_ID_REUSED when the record is of another request or of
+// another token that had the same name,
 // REQUEST_ID_EXPIRED when its answer is no longer kept: it happened, and does not happen again.
 Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Time now);
 

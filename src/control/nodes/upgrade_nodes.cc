@@ -119,7 +119,7 @@ Result<UpgradeTargets> FindTargets(const Authorized& by, const UpgradeNodesReque
   }
   if (auto targets = AllIds(request)) return *targets;
   return ReadOnce(by.control(), [&](store::ReadTx& tx) {
-    by.control().KeepToDeadline(by.call(), tx);
+    by.control().KeepToDeadline(by.call().deadline, tx);
     return ResolveUpgrade(tx, by.actor(), request);
   });
 }

@@ -18,15 +18,17 @@ namespace tallyman::control {
 // `tx` as for Authenticate().
 Result<Actor> AuthenticateCall(Control& control, std::string_view method,
                                const std::optional<std::string>& token_text,
-                               store::ReadTx* tx = nullptr);
+                               store::ReadTx* tx = nullptr,
+                               std::optional<Time> deadline = std::nullopt);
 
 // Who shows this text. One indexed read, made anew for every call, so that a revocation counts from
 // the next call on, on every server; a stream asks again from time to time. UNAUTHENTICATED with
 // reason INVALID_TOKEN, TOKEN_EXPIRED, TOKEN_REVOKED or TOKEN_USED; the last three only to who has
-// the right secret. Blocks for the database. `tx`: where to read, null for a transaction of its
-// own.
+// the right secret. Blocks for the database, until the deadline at most. `tx`: where to read, null
+// for a transaction of its own.
 Result<Actor> Authenticate(Control& control, std::string_view token_text,
-                           store::ReadTx* tx = nullptr);
+                           store::ReadTx* tx = nullptr,
+                           std::optional<Time> deadline = std::nullopt);
 
 struct CreateTokenRequest {
   std::string name;

@@ -18,6 +18,11 @@ constexpr char kSession[] =
 constexpr const char* kWishes[] = {
     "SELECT set_config('plan_cache_mode', 'force_generic_plan', false)",
     "SELECT set_config('jit', 'off', false)"};
+// A server that waits for the next statement of a client that is gone keeps that one's locks.
+constexpr char kWishOfPeers[] =
+    "SELECT set_config('tcp_user_timeout', $1, false), set_config('tcp_keepalives_idle', $2, "
+    "false), "
+    "set_config('tcp_keepalives_interval', '1', false)";
 constexpr char kWishByKey[] =
     "SELECT set_config('enable_seqscan', 'off', false), "
     "set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)";
@@ -36,12 +41,24 @@ Result<std::unique_ptr<PgConnection>> PgConnection::Open(const PgConnectOptions&
 
 Status PgConnection::Connect() {
   const std::string connect_timeout = std::to_string(options_.connect_timeout_s);
-  const std::string tcp_timeout = std::to_string(options_.batch_timeout_ms);
-  // Parameters before the string are defaults; those after it override it.
-  const char* keywords[] = {"connect_timeout", "tcp_user_timeout", "fallback_application_name",
-                            "dbname",          "client_encoding",  nullptr};
+  const std::string tcp_timeout = std::to_string(options_.silence_ms_max);
+  const std::string keepalives_idle = KeepalivesIdle();
+  // Parameters before the string are defaults; those after it override it. The timeout is for what
+  // was sent and not acknowledged, and for probes; these are sent while only an answer is awaited.
+  const char* keywords[] = {"connect_timeout",
+                            "tcp_user_timeout",
+                            "keepalives_idle",
+                            "keepalives_interval",
+                            "keepalives_count",
+                            "fallback_application_name",
+                            "dbname",
+                            "client_encoding",
+                            nullptr};
   const char* values[] = {connect_timeout.c_str(),
                           tcp_timeout.c_str(),
+                          keepalives_idle.c_str(),
+                          "1",
+                          "3",
                           "tallyman",
                           options_.dsn.c_str(),
                           "UTF8",
@@ -71,17 +88,23 @@ Status PgConnection::Connect() {
   return {};
 }
 
+std::string PgConnection::KeepalivesIdle() const {
+  return std::to_string(std::max<int64_t>(1, options_.silence_ms_max / 1000));
+}
+
 Status PgConnection::SetUpSession() {
   PgBatch session;
   session.Add(kSession, PgParams::Of(std::to_string(options_.statement_timeout_ms),
                                      std::to_string(options_.lock_timeout_ms),
                                      std::to_string(options_.batch_timeout_ms)));
   ASSIGN_OR_RETURN(auto ignored, Run(session));
-  std::vector<const char*> wishes(std::begin(kWishes), std::end(kWishes));
-  if (options_.by_key) wishes.push_back(kWishByKey);
-  for (const char* wish : wishes) {
+  std::vector<std::pair<const char*, PgParams>> wishes = {
+      {kWishOfPeers, PgParams::Of(std::to_string(options_.silence_ms_max), KeepalivesIdle())}};
+  for (const char* wish : kWishes) wishes.emplace_back(wish, PgParams());
+  if (options_.by_key) wishes.emplace_back(kWishByKey, PgParams());
+  for (auto& [wish, params] : wishes) {
     PgBatch batch;
-    batch.Add(wish);
+    batch.Add(wish, std::move(params));
     if (!Run(batch) && broken_) return Fail(ErrorOf(*failure_, options_.shown));
   }
   failure_.reset();
@@ -130,7 +153,7 @@ PGresult* PgConnection::Await(Deadline deadline) {
         left.count() <= 0 ? 0 : ::poll(&socket, 1, static_cast<int>(left.count()) + 1);
     if (ready < 0 && errno == EINTR) continue;
     if (ready <= 0) {
-      Lose(fmt::format("no answer came within {} ms", options_.batch_timeout_ms));
+      Lose("no answer came in time");
       return nullptr;
     }
     if (PQconsumeInput(connection) == 0) break;
@@ -192,10 +215,10 @@ std::optional<PgResult> PgConnection::TakeResult(size_t statement, Deadline dead
   return result;
 }
 
-Result<std::vector<PgResult>> PgConnection::Run(const PgBatch& batch) {
+Result<std::vector<PgResult>> PgConnection::Run(const PgBatch& batch, Deadline until) {
   failure_.reset();
   warned_ = false;
-  const Deadline deadline = DeadlineFromNow();
+  const Deadline deadline = std::min(until, DeadlineFromNow());
   std::vector<std::string_view> prepared;  // per statement; empty: prepared earlier
   bool queued = !broken_;
   for (const PgBatch::Statement& statement : batch.statements_) {

@@ -3,7 +3,8 @@
 // A batch is any number of statements that are sent together in libpq's pipeline mode, and answered
 // together: one round trip. Statements are prepared when a connection first meets them, in the same
 // round trip. The first failure of a batch skips the rest of it. Every wait has its own deadline,
-// independent of the server's timeouts.
+// independent of the server's timeouts; a peer that has gone without a word is noticed earlier, by
+// the kernels of both sides.
 //
 // Belongs to one thread at a time. Once broken(), it must be discarded.
 #pragma once
@@ -27,7 +28,9 @@ namespace tallyman::store::postgres {
 struct PgConnectOptions {
   std::string dsn;                // in libpq's format, with TLS, several hosts and so on
   std::string shown;              // its name in errors; see ShownDsn()
-  int64_t connect_timeout_s = 5;  // for each host; a value in the string overrides it
+  int64_t connect_timeout_s = 3;  // for each host; a value in the string overrides it
+  // How long a peer's kernel may acknowledge nothing; values in the string override it.
+  int64_t silence_ms_max = 5'000;
   int64_t statement_timeout_ms = 30'000;
   int64_t lock_timeout_ms = 2'000;
   // How long a batch may take from sending to its last answer; longer than the server's timeouts.
@@ -81,8 +84,11 @@ class PgConnection {
   PgConnection(const PgConnection&) = delete;
   PgConnection& operator=(const PgConnection&) = delete;
 
-  // Sends the batch and waits for all its answers: one result per statement.
-  Result<std::vector<PgResult>> Run(const PgBatch& batch);
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  // Sends the batch and waits for all its answers: one result per statement. A wait that lasts
+  // until `until`, or as long as a batch may take, ends the connection.
+  Result<std::vector<PgResult>> Run(const PgBatch& batch, Deadline until = Deadline::max());
   // Runs several statements as one text, outside of pipeline mode: for migrations.
   Status Execute(const std::string& sql);
   // Why the last Run() or Execute() failed; empty when it did not.
@@ -103,12 +109,12 @@ class PgConnection {
   struct Close {
     void operator()(PGconn* connection) const { PQfinish(connection); }
   };
-  using Deadline = std::chrono::steady_clock::time_point;
 
   PgConnection(PgConnectOptions options, PgStats& stats)
       : options_(std::move(options)), stats_(stats) {}
   Status Connect();
   Status SetUpSession();
+  std::string KeepalivesIdle() const;  // in seconds
   bool Queue(const PgBatch::Statement& statement, std::vector<std::string_view>& prepared);
   // The next result; null: this statement has no more. Sets failure_ when the wait fails.
   PGresult* Await(Deadline deadline);

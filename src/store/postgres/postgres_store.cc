@@ -82,6 +82,7 @@ Result<std::unique_ptr<PostgresStore>> PostgresStore::Open(const std::string& ds
       .dsn = dsn,
       .shown = std::move(shown),
       .connect_timeout_s = options.connect_timeout_s,
+      .silence_ms_max = options.peer_silence_ms_max,
       .statement_timeout_ms = options.statement_timeout_ms,
       .lock_timeout_ms = options.lock_timeout_ms,
       .batch_timeout_ms = options.statement_timeout_ms + options.silence_ms_max};

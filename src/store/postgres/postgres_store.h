@@ -26,14 +26,15 @@ struct PostgresStoreOptions {
   bool may_be_empty = false;
   int64_t readers_max = 4;
   int64_t writers_max = 4;
-  int64_t waiting_max = 64;         // for each of the two pools; further ones fail at once
-  int64_t wait_timeout_ms = 5'000;  // for a connection of a pool
-  int64_t connect_timeout_s = 5;    // for each host of the connection string
+  int64_t waiting_max = 64;             // for each of the two pools; further ones fail at once
+  int64_t wait_timeout_ms = 5'000;      // for a connection of a pool
+  int64_t connect_timeout_s = 3;        // for each host of the connection string
+  int64_t peer_silence_ms_max = 5'000;  // a host whose kernel acknowledges nothing is gone
   int64_t lock_timeout_ms = 2'000;
   int64_t statement_timeout_ms = 30'000;
   int64_t read_timeout_ms = 120'000;  // of a read-only statement; an audit takes long
-  // How much longer than the server's own timeouts an answer may take, because a network that drops
-  // everything reports nothing.
+  // How much longer than the server's own timeouts an answer may take, because a server that hangs
+  // reports nothing.
   int64_t silence_ms_max = 15'000;
   int64_t retries_max = 10;
   int64_t retry_delay_ms_max = 200;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "store/look_up_sql.h"
 #include "store/postgres/changes.h"
 #include "store/postgres/rows.h"
 #include "store/proof.h"
@@ -19,6 +20,9 @@ constexpr char kBeginWrite[] = "BEGIN";
 constexpr char kCommit[] = "COMMIT";
 constexpr char kLimit[] = "SELECT set_config('statement_timeout', $1, true)";
 constexpr std::string_view kCanceled = "57014";
+// The server ends a statement at the caller's deadline, and is given time to say so; one that says
+// nothing holds nobody.
+constexpr std::chrono::seconds kGrace(1);
 // The horizon must be older than the snapshot from which the events are read.
 constexpr char kSetHorizon[] =
     "SELECT set_config('tallyman.event_horizon', tallyman_event_horizon()::text, false)";
@@ -82,10 +86,17 @@ Result<std::vector<PgResult>> PgTransaction::Run(PgBatch batch) {
   AddLimit(whole, now);
   const auto before = static_cast<std::ptrdiff_t>(whole.size());
   whole.Append(std::move(batch));
-  auto results = connection_.Run(whole);
+  auto results =
+      connection_.Run(whole, deadline_ ? *deadline_ + kGrace : PgConnection::Deadline::max());
   if (!results) {
     failure_ = connection_.failure();
-    if (deadline_ && failure_->sqlstate == kCanceled) return Fail(OverTime(connection_.shown()));
+    if (!deadline_) return results;
+    const bool is_late = std::chrono::steady_clock::now() >= *deadline_;
+    if (failure_->sqlstate == kCanceled || (failure_->lost && is_late)) {
+      // Nobody waits for another attempt.
+      failure_->lost = false;
+      return Fail(OverTime(connection_.shown()));
+    }
     return results;
   }
   results->erase(results->begin(), results->begin() + before);
@@ -156,6 +167,15 @@ Result<std::vector<ImagePointer>> PgTransaction::ReadImages(std::span<const Imag
 Status PgTransaction::CheckReadable() const {
   if (has_written()) return Fail(ReadAfterWrite());
   return {};
+}
+
+// What is decided about a token, "it was revoked already" say, may rest on a row that no standby
+// has; the lock makes this transaction's commit wait for it, as in snapshot.cc.
+std::pair<const char*, const char*> PgTransaction::TokenSql() const {
+  constexpr const char* kLockById = TALLYMAN_TOKEN_BY_ID " FOR NO KEY UPDATE OF t";
+  constexpr const char* kLockByName = TALLYMAN_TOKEN_BY_NAME " FOR NO KEY UPDATE OF t";
+  if (access_ == PgAccess::kWrite) return {kLockById, kLockByName};
+  return {sql::kTokenById, sql::kTokenByName};
 }
 
 Result<PgRows> PgTransaction::SelectList(const ListSql& list) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "store/look_up_sql.h"
 #include "store/sql_reads.h"
 #include "store/sqlite/image_cache.h"
 #include "store/sqlite/rows.h"
@@ -53,6 +54,9 @@ class SqliteTransaction final : public SqlReads<SqliteTransaction> {
     (std::apply([&](const auto&... values) { queries[next++].Bind(values...); }, asked.values),
      ...);
     return queries;
+  }
+  static std::pair<const char*, const char*> TokenSql() {
+    return {sql::kTokenById, sql::kTokenByName};
   }
   Result<SqliteQuery> SelectList(const ListSql& list);
   Status CheckReadable() const;
