@@ -116,6 +116,8 @@ class AgentCore {
     bool was_up = false;   // seen running since it was last started on request
     bool crashed = false;  // it ended unexpectedly and must be started again
     bool remade = false;
+    // The data do not fit the disk of what is put back, which therefore gets the one it has kept.
+    bool on_kept_disk = false;
     bool told_not_restarted = false;
     int failures = 0;
     std::chrono::milliseconds restart_pause{0};
@@ -144,6 +146,7 @@ class AgentCore {
     std::optional<JournalNode> node = {};
     StepProgress progress = {};
     CareStep step = CareStep::kLook;
+    bool on_kept_disk = false;
     bool probe = true;  // its health is due, not only whether it runs
   };
 

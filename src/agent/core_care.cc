@@ -60,7 +60,9 @@ Result<Progress> AgentCore::TakeCareStep(const Work& work) {
   if (work.node->mending == Mending::kRemove) return runtime.Remove(work.node_id);
   if (work.step == CareStep::kStop) return runtime.Stop(work.node_id);
   if (work.step == CareStep::kStart) return runtime.Start(work.node_id);
-  ASSIGN_OR_RETURN(NodeSpec spec, ParseAsInstalled(work.node->payload));
+  const bool own_disk = work.node->mending == Mending::kPutBack && !work.on_kept_disk;
+  ASSIGN_OR_RETURN(NodeSpec spec, own_disk ? ParsePayload(work.node->payload)
+                                           : ParseAsInstalled(work.node->payload));
   return work.step == CareStep::kInstall ? runtime.Install(spec) : runtime.Prepare(spec);
 }
 
@@ -104,11 +106,13 @@ void AgentCore::CareStepDone(const Work& work, NodeCare& care, JournalChange& ch
 void AgentCore::Mended(const Work& work, NodeCare& care, JournalChange& change) {
   JournalNode node = state_.nodes.at(work.node_id);
   if (!IsLeftFailed(node)) node.failed = false;
+  const bool gave_back = node.mending == Mending::kPutBack && !work.on_kept_disk;
+  if (gave_back && KeptDisk(node.payload) > 0) node.payload = KeepDisk(node.payload, 0);
   node.mending = Mending::kNothing;
   if (care.crashed) ++node.restarts;
   if (node != state_.nodes.at(work.node_id)) change.put_nodes.push_back(std::move(node));
   care.step = CareStep::kLook;
-  care.crashed = care.remade = care.told_not_restarted = false;
+  care.crashed = care.remade = care.on_kept_disk = care.told_not_restarted = false;
   care.failures = 0;
   care.care_at = parts_.clock.SteadyNow() + options_.care_interval;
   status_at_ = std::min(status_at_, parts_.clock.SteadyNow());
@@ -119,6 +123,13 @@ void AgentCore::CareStepFailed(const Work& work, const Error& error, NodeCare& c
   const SteadyTime now = parts_.clock.SteadyNow();
   if (error.code == Code::kCanceled) {
     care.care_at = now + options_.care_interval;
+    return;
+  }
+  if (error.reason == "DISK_DATA_DOES_NOT_FIT" && work.node->mending == Mending::kPutBack &&
+      !work.on_kept_disk && KeptDisk(work.node->payload) > 0) {
+    care.on_kept_disk = true;
+    care.step = CareStep::kPrepare;
+    care.care_at = now;
     return;
   }
   // Its files may be gone or broken: recreate them.

@@ -98,6 +98,7 @@ std::vector<AgentCore::Work> AgentCore::WorkToDo() const {
       work.lane = disk ? Lane::kDisk : Lane::kCare;
       work.at = care.care_at;
       work.step = care.step;
+      work.on_kept_disk = care.on_kept_disk;
       add(work);
     }
     // The files of a failed node may help to repair it.

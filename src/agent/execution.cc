@@ -112,7 +112,9 @@ NextStep Execution::Step::Begin() {
   if (command.kind == CommandKind::kDelete) return BeginDelete();
   if (IsTransition(command.kind)) return BeginReplace();
   if (node == nullptr) return RefuseUnknown();
-  NextStep next = GoTo(command.kind == CommandKind::kStart ? Stage::kStart : Stage::kStop);
+  Stage first = command.kind == CommandKind::kStart ? Stage::kStart : Stage::kStop;
+  if (PutsBack()) first = Stage::kPrepare;
+  NextStep next = GoTo(first);
   if (auto busy = command.kind == CommandKind::kRestart ? FinishBusy() : std::nullopt)
     return std::move(*busy);
   JournalNode changed = *node;
@@ -174,7 +176,7 @@ NextStep Execution::Step::Stop() {
     return tried.is_done() ? GoTo(Stage::kInstall) : Undo(tried.error);
   if (!tried.is_done()) return FinishFailed(&tried.error);
   if (command.kind == CommandKind::kStop) return FinishInPlace();
-  return GoTo(progress.remade ? Stage::kInstall : Stage::kStart);
+  return GoTo(progress.remade || PutsBack() ? Stage::kInstall : Stage::kStart);
 }
 
 NextStep Execution::Step::Install() {
@@ -198,7 +200,7 @@ NextStep Execution::Step::Start() {
     return tried.is_done() ? GoTo(Stage::kAwait) : Undo(tried.error);
   }
   if (tried.is_done()) return FinishInPlace();
-  if (progress.remade) return FinishFailed(&tried.error);
+  if (progress.remade || PutsBack()) return FinishFailed(&tried.error);
   // Its files may be gone or broken: recreate them, once.
   progress.remade = true;
   return GoTo(Stage::kPrepare);

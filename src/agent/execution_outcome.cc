@@ -1,6 +1,8 @@
 // The outcome of a command, and the node's state in the journal afterwards.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "agent/execution_step.h"
 #include "agent/payload.h"
 #include "agent/told.h"
@@ -26,6 +28,22 @@ Result<NodeSpec> Execution::Step::NewSpec() const { return ParsePayload(command.
 
 Result<NodeSpec> Execution::Step::Target() const {
   return IsTransition(command.kind) ? NewSpec() : ParseAsInstalled(node->payload);
+}
+
+bool Execution::Step::PutsBack() const {
+  const bool starts = command.kind == CommandKind::kStart || command.kind == CommandKind::kRestart;
+  return starts && node != nullptr && node->mending == Mending::kPutBack;
+}
+
+std::string Execution::Step::OldPayload(bool undone) const {
+  const int64_t before = KeptDisk(node->payload);
+  int64_t kept = undone && !command.undo_incomplete ? 0 : before;
+  auto old = OldSpec();
+  auto spec = NewSpec();
+  const bool larger = old && spec && spec->resources.disk_bytes > old->resources.disk_bytes;
+  if (larger && (!undone || command.undo_incomplete))
+    kept = std::max(kept, spec->resources.disk_bytes);
+  return kept == before ? node->payload : KeepDisk(node->payload, kept);
 }
 
 std::string Execution::Step::Installing(const NodeSpec& from, const NodeSpec& to) const {
@@ -64,9 +82,9 @@ void Execution::Step::FillInPlace(CommandOutcome& outcome) const {
 NextStep Execution::Step::Refuse(CommandResult result, std::string message) const {
   CommandOutcome outcome{.result = result, .message = std::move(message)};
   FillInPlace(outcome);
-  // What an upgrade before it has left of a larger disk is to stay held.
-  if (ChangesConfig(command.kind) && node != nullptr && KeptDisk(node->payload) > 0)
-    outcome.result = CommandResult::kFailure;
+  // What a failed command before it has left, or may still be put back, is to stay held.
+  const bool is_left = node != nullptr && (node->failed || KeptDisk(node->payload) > 0);
+  if (ChangesConfig(command.kind) && is_left) outcome.result = CommandResult::kFailure;
   return Finish(std::move(outcome));
 }
 
@@ -137,12 +155,7 @@ NextStep Execution::Step::FinishUndone() const {
   JournalNode& changed = next.change.put_nodes.emplace_back(*node);
   changed.failed = false;
   changed.mending = Mending::kNothing;
-  auto spec = NewSpec();
-  if (command.undo_incomplete && spec) {
-    changed.payload = KeepDisk(node->payload, spec->resources.disk_bytes);
-  } else if (KeptDisk(node->payload) > 0) {
-    changed.payload = KeepDisk(node->payload, 0);
-  }
+  changed.payload = OldPayload(true);
   return next;
 }
 
@@ -161,7 +174,6 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
     const bool stays = !IsTransition(command.kind) && command.kind != CommandKind::kDelete;
     if (stays) outcome.config_id = (*seen)->config_id;
   }
-  NextStep next = Finish(std::move(outcome));
   // If the new config stays in place, the next failed command returns to it, because it is what the
   // control plane believes to run.
   auto spec = NewSpec();
@@ -183,6 +195,14 @@ NextStep Execution::Step::FinishFailed(const Error* also) const {
   }
   if (ChangesConfig(command.kind) && changed.failed && !new_one_stays)
     changed.mending = node == nullptr ? Mending::kRemove : Mending::kPutBack;
+  const bool undone = command.stage == Stage::kUndoStart || command.stage == Stage::kUndoAwait;
+  // While the old config was never stopped, its disk was not touched.
+  if (ChangesConfig(command.kind) && node != nullptr && !new_one_stays && (undone || !old_one_runs))
+    changed.payload = OldPayload(undone);
+  // A status says later what runs, but not that its disk has stayed larger: that is to stay held.
+  if (ChangesConfig(command.kind) && KeptDisk(changed.payload) > 0)
+    outcome.result = CommandResult::kFailure;
+  NextStep next = Finish(std::move(outcome));
   // A failed delete tells nothing new about the node.
   if (node == nullptr && !ChangesConfig(command.kind)) return next;
   next.change.put_nodes.push_back(std::move(changed));

@@ -76,6 +76,11 @@ struct Execution::Step {
   Result<NodeSpec> NewSpec() const;
   // What is to be in place after the command.
   Result<NodeSpec> Target() const;
+  // A start of a node that a failed command has left: never starts what that command installed.
+  bool PutsBack() const;
+  // The old payload with the disk that the machine may have now. `undone`: the old config was
+  // installed again.
+  std::string OldPayload(bool undone) const;
   bool should_run() const { return node == nullptr || node->should_run; }
   // "making its disk larger", for a message.
   std::string Installing(const NodeSpec& from, const NodeSpec& to) const;

@@ -264,6 +264,110 @@ TEST_F(ExecutionTest, ADiskThatWasKeptLargerIsAFailureUntilItIsGivenBack) {
   ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK).Check(control_.outcomes);
 }
 
+// The undo failed after the old one had got the larger disk.
+TEST_F(ExecutionTest, ADiskThatWasKeptLargerIsKnownAlthoughTheUndoFailed) {
+  const NodeSpec old = Spec(node_, 2);
+  Create(old);
+  const NodeSpec spec = Spec(node_, 4);
+  machine_.SetHook([=, this](RuntimeStep step, const NodeSpec& of) -> Status {
+    if (step != RuntimeStep::kHealth) return {};
+    if (of.config_id == spec.config_id) machine_.SetDataBytes(node_, old.resources.disk_bytes + 1);
+    return Fail(Internal("TOOL_FAILED", "unhealthy"));
+  });
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
+  Settle();
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+  EXPECT_EQ(Machine(node_)->limits.disk_bytes, spec.resources.disk_bytes);
+  control_.outcomes.clear();
+
+  machine_.SetHook(nullptr);
+  HandOut(Command(v1::COMMAND_KIND_RESTART, old));
+  Settle();
+  ::tallyman::agent::Runs(old).Check(control_.outcomes);
+  control_.outcomes.clear();
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, Spec(node_, 1)));
+  Settle();
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+}
+
+// A status would say that the old one runs, and the control plane would let go of the larger disk.
+TEST_F(ExecutionTest, WhatIsPutBackGetsTheLargerDiskWhereItsDataNeedIt) {
+  const NodeSpec old = Spec(node_, 2);
+  Create(old);
+  const NodeSpec spec = Spec(node_, 4);
+  machine_.SetHook([=, this](RuntimeStep step, const NodeSpec& of) -> Status {
+    if (step == RuntimeStep::kHealth && of.config_id == spec.config_id) {
+      machine_.SetDataBytes(node_, old.resources.disk_bytes + 1);
+      return Fail(Internal("TOOL_FAILED", "unhealthy"));
+    }
+    if (step != RuntimeStep::kPrepare || of.config_id != old.config_id) return {};
+    machine_.Break(node_);
+    return Fail(Internal("TOOL_FAILED", "broken"));
+  });
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
+  Settle();
+  Expected(v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE, "", v1::RUN_STATE_UNSPECIFIED)
+      .Check(control_.outcomes);
+  control_.outcomes.clear();
+
+  machine_.SetHook(nullptr);
+  for (int i = 0; i < 10; ++i) {
+    clock_.Advance(std::chrono::minutes(1));
+    Settle();
+  }
+  EXPECT_TRUE(Machine(node_)->running);
+  EXPECT_EQ(Machine(node_)->config_id, old.config_id);
+  EXPECT_EQ(Machine(node_)->limits.disk_bytes, spec.resources.disk_bytes);
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, Spec(node_, 1)));
+  Settle();
+  ::tallyman::agent::Runs(old, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE).Check(control_.outcomes);
+}
+
+// The control plane holds what ran before a failed command, and what that command asked for, until
+// a later one settles or is rolled back.
+TEST_F(ExecutionTest, AnUpgradeOfAFailedNodeThatIsRefusedIsNoRollback) {
+  const NodeSpec old = Spec(node_, 2);
+  Create(old);
+  const NodeSpec second = Spec(node_, 4);
+  const NodeSpec third = Spec(node_, 1);
+  machine_.SetHook([=](RuntimeStep step, const NodeSpec& of) -> Status {
+    const bool breaks = step == RuntimeStep::kInstall ||
+                        (step == RuntimeStep::kPrepare && of.config_id == third.config_id);
+    return breaks ? Fail(Internal("TOOL_FAILED", "broken")) : Status();
+  });
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, second));
+  Settle();
+  control_.outcomes.clear();
+  HandOut(Command(v1::COMMAND_KIND_UPGRADE, third));
+  Settle();
+  Expected(v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE, "", v1::RUN_STATE_UNSPECIFIED)
+      .Check(control_.outcomes);
+}
+
+TEST_F(ExecutionTest, AStartOfAFailedNodeStartsWhatRanBefore) {
+  for (v1::CommandKind kind : {v1::COMMAND_KIND_START, v1::COMMAND_KIND_RESTART}) {
+    const NodeId node = ids_.New<NodeId>();
+    const NodeSpec old = Spec(node, 2);
+    Create(old);
+    const NodeSpec spec = Spec(node, 4);
+    machine_.SetHook([=](RuntimeStep step, const NodeSpec& of) -> Status {
+      const bool breaks = of.config_id == spec.config_id ? step == RuntimeStep::kHealth
+                                                         : step == RuntimeStep::kInstall;
+      return breaks ? Fail(Internal("TOOL_FAILED", "broken")) : Status();
+    });
+    HandOut(Command(v1::COMMAND_KIND_UPGRADE, spec));
+    Settle();
+    EXPECT_EQ(Machine(node)->config_id, spec.config_id);
+    control_.outcomes.clear();
+    machine_.SetHook(nullptr);
+    HandOut(Command(kind, old));
+    Settle();
+    ::tallyman::agent::Runs(old).Check(control_.outcomes);
+    EXPECT_EQ(Machine(node)->config_id, old.config_id);
+    control_.outcomes.clear();
+  }
+}
+
 TEST_F(ExecutionTest, DataThatDoNotFitTheSmallerDiskAreFoundBeforeTheNodeIsStopped) {
   NodeSpec old = Spec(node_, 4);
   Create(old);

@@ -5,6 +5,7 @@
 
 #include "agent/container_end.h"
 #include "agent/execution_step.h"
+#include "agent/payload.h"
 #include "agent/runtime.h"
 #include "agent/told.h"
 
@@ -38,8 +39,7 @@ NextStep Execution::Step::UndoInstall() {
   bool incomplete = command.undo_incomplete;
   // The new version has written more than the old disk holds: the old version runs on the new disk,
   // which the books still hold, and the outcome says that the undo is incomplete.
-  if (incomplete && spec)
-    old->resources.disk_bytes = std::max(old->resources.disk_bytes, spec->resources.disk_bytes);
+  if (incomplete) old = ParseAsInstalled(OldPayload(true));
   // Its image is still present, unless it was removed by hand.
   Tried tried;
   if (!progress.old_fetched)

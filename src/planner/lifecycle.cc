@@ -254,8 +254,8 @@ void NodeLifecycle::Take(Entry& entry) {
 }
 
 void NodeLifecycle::Settle(Entry& entry, const Said& said) {
-  if (!LaterHasEnded(entry)) Run(said.config_id);
   EndOlder(entry, said);
+  if (!LaterHasEnded(entry)) Run(said.config_id);
   End(entry, CommandState::kSettled, said);
   if (entry.command.kind == CommandKind::kDelete) return Release(true);
   MoveToWhatRuns();
@@ -271,9 +271,11 @@ void NodeLifecycle::Revert(Entry& entry, const Said& said) {
     Run({});
     return EndUnmade();
   }
-  const bool is_newest = ChangesConfig(command.kind) && IsNewest(entry);
-  // A rollback left nothing running, or a failed create left something on the host.
-  const bool fails = command.kind == CommandKind::kCreate || (is_newest && !said.config_id);
+  // A rollback left nothing running, or a failed create left something on the host. Where a newer
+  // command waits, what ran before may still come back, unless the host itself has said "rollback".
+  const bool counts = IsNewest(entry) || said.word == CommandWord::kAtRest;
+  const bool fails = command.kind == CommandKind::kCreate ||
+                     (ChangesConfig(command.kind) && counts && !said.config_id);
   if (fails) StartFromWhatRuns(entry);
   if (!LaterHasEnded(entry)) Run(said.config_id);
   if (fails) {
@@ -396,7 +398,13 @@ void NodeLifecycle::EndOlder(const Entry& entry, const Said& said) {
     if (!IsTransition(older.command.kind)) is_done = true;
     Said of_older = said;
     of_older.message = "the host has finished a later command of the node";
-    End(older, is_done ? CommandState::kSettled : CommandState::kReverted, of_older);
+    const bool fails = !is_done && !said.config_id && older.command.kind != CommandKind::kCreate &&
+                       ChangesConfig(older.command.kind);
+    if (fails) StartFromWhatRuns(older);
+    CommandState state_after = is_done ? CommandState::kSettled : CommandState::kReverted;
+    if (fails) state_after = CommandState::kFailed;
+    End(older, state_after, of_older);
+    if (fails) ShowFailed();
   }
 }
 

@@ -146,6 +146,67 @@ TEST(NodeLifecycle, EveryCellKeepsChargeAndHoldAboveWhatMayRun) {
   }
 }
 
+// A node that runs more than it is charged for, with an older command than the one it is charged
+// for, and another newer one.
+struct TwoCommands : OneCommand {
+  TwoCommands(CommandKind newer, CommandState state) : OneCommand(CommandKind::kUpgrade, state) {
+    before->running = kRuns;
+    before->configs[IdOf<ConfigId>(71)].resources = kRuns;
+    Transition& older = before->transitions.front();
+    older.from_config_id = IdOf<ConfigId>(72);
+    older.from = {1, 10, 100};
+    older.to_config_id = IdOf<ConfigId>(73);
+    older.to = {3, 30, 300};
+    before->transitions.push_back({.id = IdOf<CommandId>(10),
+                                   .kind = newer,
+                                   .state = kTaken,
+                                   .seq = 6,
+                                   .from_config_id = {},
+                                   .to_config_id = {},
+                                   .from = {},
+                                   .to = {},
+                                   .attempt = 3,
+                                   .taken_at = Time() + std::chrono::seconds(1)});
+    if (newer != CommandKind::kUpgrade) return;
+    before->transitions.back().to_config_id = before->node.config_id;
+    before->transitions.back().to = {5, 50, 500};
+  }
+  static constexpr Resources kRuns{9, 90, 900};
+};
+
+Resources KeptFor(const NodeLifecycle& life) { return Add(life.charged(), life.held()).value(); }
+
+TEST(NodeLifecycle, WhatRanBeforeStaysHeldWhereAStatusSaysThatNothingIsInPlace) {
+  TwoCommands two(CommandKind::kUpgrade, kUnknown);
+  two.before->node.running_config_id.reset();
+  two.before->running.reset();
+  std::vector<Transition>& transitions = two.before->transitions;
+  transitions.back().state = kUnknown;
+  Transition failed = transitions.front();
+  failed.id = IdOf<CommandId>(8);
+  failed.state = kFailed;
+  failed.seq = 4;
+  failed.from = TwoCommands::kRuns;
+  transitions.insert(transitions.begin(), failed);
+  NodeLifecycle life(*two.before, Time());
+  NodeReport report;
+  report.remains = true;
+  EXPECT_EQ(life.Status(report), "");
+  EXPECT_EQ(life.StateOf(IdOf<CommandId>(9)), kFailed);
+  EXPECT_EQ(life.StateOf(IdOf<CommandId>(10)), kFailed);
+  EXPECT_EQ(KeptFor(life), TwoCommands::kRuns);
+}
+
+TEST(NodeLifecycle, WhatRanBeforeStaysHeldWhereALaterOutcomeSaysThatNothingIsInPlace) {
+  TwoCommands two(CommandKind::kStop, kUnknown);
+  NodeLifecycle life(*two.before, Time());
+  EXPECT_EQ(life.Outcome(IdOf<CommandId>(10), 3, Saying(OutcomeResult::kOk, {})), "");
+  EXPECT_EQ(life.StateOf(IdOf<CommandId>(9)), kFailed);
+  EXPECT_EQ(life.StateOf(IdOf<CommandId>(10)), kSettled);
+  EXPECT_EQ(life.node().node_state, NodeState::kFailed);
+  EXPECT_EQ(KeptFor(life), TwoCommands::kRuns);
+}
+
 TEST(NodeLifecycle, AFailedCreateIsChargedUntilNothingOfItIsThere) {
   OneCommand one(CommandKind::kCreate, kTaken);
   NodeLifecycle life(*one.before, Time());

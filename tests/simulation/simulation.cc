@@ -416,6 +416,7 @@ void Simulation::StopFaults() {
   Note("faults stop");
   for (auto& host : hosts_) {
     host->Kill();
+    host->Heal();
     for (const ObservedNode& node : host->Seen()) {
       // Nobody will do anything about what is broken now.
       if (chance_.OneIn(2)) LetFail(host->machine(), node);
