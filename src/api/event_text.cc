@@ -63,6 +63,8 @@ std::string BareSentence(const store::EventRow& row,
       return fmt::format("the books of host {} were corrected", row.host);
     case EventKind::kOrgCreated:
       return fmt::format("org {} was created", row.org);
+    case EventKind::kOrgQuotaSet:
+      return fmt::format("the quota of org {} was set", row.org);
     case EventKind::kRegionCreated:
       return fmt::format("region {} was created", FactOf(facts, "region"));
     case EventKind::kProtocolCreated:

@@ -21,11 +21,36 @@ Message NamedMessage(const Row& row) {
   return out;
 }
 
+v1::Quota QuotaMessage(const Quota& quota) {
+  v1::Quota out;
+  if (quota.node_count) out.set_node_count(*quota.node_count);
+  if (quota.cpu_cores) out.set_cpu_cores(*quota.cpu_cores);
+  if (quota.memory_bytes) out.set_memory_bytes(*quota.memory_bytes);
+  if (quota.disk_bytes) out.set_disk_bytes(*quota.disk_bytes);
+  return out;
+}
+
+Quota QuotaOf(const v1::Quota& quota) {
+  Quota out;
+  if (quota.has_node_count()) out.node_count = quota.node_count();
+  if (quota.has_cpu_cores()) out.cpu_cores = quota.cpu_cores();
+  if (quota.has_memory_bytes()) out.memory_bytes = quota.memory_bytes();
+  if (quota.has_disk_bytes()) out.disk_bytes = quota.disk_bytes();
+  return out;
+}
+
+v1::Org OrgMessage(const Org& org, const std::optional<Books>& taken) {
+  v1::Org out = NamedMessage<v1::Org>(org);
+  if (org.quota.IsSet()) *out.mutable_quota() = QuotaMessage(org.quota);
+  if (taken) *out.mutable_taken() = ToMessage(*taken);
+  return out;
+}
+
 Status DoCreateOrg(control::Control& control, control::Call call,
                    const v1::CreateOrgRequest& request, control::Done done) {
   auto encode = [](const Org& org) {
     v1::CreateOrgResponse response;
-    *response.mutable_org() = NamedMessage<v1::Org>(org);
+    *response.mutable_org() = OrgMessage(org, {});
     return Serialize(response);
   };
   control::Run(control, std::move(call), control::CreateOrg, request.name(), encode,
@@ -38,19 +63,34 @@ Result<v1::GetOrgResponse> DoGetOrg(control::Control& control, const control::Ca
   ASSIGN_OR_RETURN(control::OrgView view,
                    control::Read(control, call, control::GetOrg, request.org()));
   v1::GetOrgResponse response;
-  *response.mutable_org() = NamedMessage<v1::Org>(view.org);
+  *response.mutable_org() = OrgMessage(view.org, view.taken);
   *response.mutable_usage() = ToMessage(view.usage);
   return response;
 }
 
 Result<v1::ListOrgsResponse> DoListOrgs(control::Control& control, const control::Call& call,
                                         const v1::ListOrgsRequest& request) {
-  ASSIGN_OR_RETURN(control::Page<store::OrgRow> page,
+  ASSIGN_OR_RETURN(control::Page<control::OrgView> page,
                    control::Read(control, call, control::ListOrgs, ListOf(request)));
   v1::ListOrgsResponse response;
-  for (const store::OrgRow& row : page.rows) *response.add_orgs() = NamedMessage<v1::Org>(row.org);
+  for (const control::OrgView& view : page.rows)
+    *response.add_orgs() = OrgMessage(view.org, view.taken);
   response.set_next_page_token(page.next_page_token);
   return response;
+}
+
+Status DoSetQuota(control::Control& control, control::Call call, const v1::SetQuotaRequest& request,
+                  control::Done done) {
+  auto encode = [](const control::QuotaChange& change) {
+    v1::SetQuotaResponse response;
+    *response.mutable_org() = OrgMessage(change.org, change.taken);
+    if (change.before.IsSet()) *response.mutable_quota_before() = QuotaMessage(change.before);
+    return Serialize(response);
+  };
+  control::SetQuotaRequest asked{
+      .org = request.org(), .set = QuotaOf(request.set()), .reset = Texts(request.reset())};
+  control::Run(control, std::move(call), control::SetQuota, asked, encode, std::move(done));
+  return {};
 }
 
 Status DoCreateRegion(control::Control& control, control::Call call,
@@ -83,6 +123,7 @@ std::vector<Method> OrgAndRegionMethods() {
       WriteMethod<v1::CreateOrgResponse>("tallyman.v1.OrgService/CreateOrg", DoCreateOrg),
       ReadMethod("tallyman.v1.OrgService/GetOrg", DoGetOrg),
       ReadMethod("tallyman.v1.OrgService/ListOrgs", DoListOrgs),
+      WriteMethod<v1::SetQuotaResponse>("tallyman.v1.OrgService/SetQuota", DoSetQuota),
       WriteMethod<v1::CreateRegionResponse>("tallyman.v1.RegionService/CreateRegion",
                                             DoCreateRegion),
       ReadMethod("tallyman.v1.RegionService/ListRegions", DoListRegions),

@@ -54,6 +54,7 @@ constexpr AuthorizationRule kRules[] = {
     {"OrgService/CreateOrg", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"OrgService/GetOrg", {kOwn, kOwn, kOwn, kNone, kNone}},
     {"OrgService/ListOrgs", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"OrgService/SetQuota", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"RegionService/CreateRegion", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"RegionService/ListRegions", {kOwn, kOwn, kOwn, kNone, kNone}},
     {"TokenService/CreateToken", {kOwn, kNone, kNone, kNone, kNone}},

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "model/ids.h"
+#include "model/quota.h"
 
 namespace tallyman {
 
@@ -14,6 +15,7 @@ struct Org {
   OrgId id;
   std::string name;
   Time created_at;
+  Quota quota = {};
 };
 
 struct Region {

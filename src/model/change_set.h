@@ -46,6 +46,11 @@ struct TokenUpdate {
   std::optional<HostId> host_id = {};  // empty: unchanged
 };
 
+struct QuotaUpdate {
+  OrgId org_id;
+  Quota quota;
+};
+
 struct ClaimEnd {
   HostId host_id;
   std::string owner;
@@ -74,6 +79,7 @@ struct ChangeSet {
   std::vector<NodeIncidents> node_incidents;
   std::vector<ClaimEnd> ended_claims;  // those that are not there stay so
   std::vector<HostClaim> new_claims;
+  std::vector<QuotaUpdate> quota_updates;
   std::vector<HostId> joined_hosts;  // whose reports and incidents are counted from 1 again
 
   // What is in `more`, behind what is in this.

@@ -48,11 +48,12 @@ enum class EventKind {
   kHostCordoned,
   kHostUncordoned,
   kHostRetired,
+  kOrgQuotaSet,
 };
 
 template <>
 struct EnumText<EventKind> {
-  static constexpr std::array<std::string_view, 34> kWords = {
+  static constexpr std::array<std::string_view, 35> kWords = {
       "node_created",    "upgrade_started",  "upgrade_succeeded",  "upgrade_failed",
       "node_updated",    "node_moved",       "node_starting",      "node_stopping",
       "node_restarting", "node_deleting",    "node_deleted",       "node_running",
@@ -61,7 +62,7 @@ struct EnumText<EventKind> {
       "token_revoked",   "node_crashed",     "node_out_of_memory", "node_not_restarted",
       "node_unhealthy",  "node_healthy",     "node_disk_error",    "host_problem",
       "command_failed",  "host_silent",      "host_heard",         "host_cordoned",
-      "host_uncordoned", "host_retired"};
+      "host_uncordoned", "host_retired",     "org_quota_set"};
 };
 
 struct Event {

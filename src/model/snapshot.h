@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/catalog.h"
 #include "model/command.h"
 #include "model/host.h"
 #include "model/node.h"
@@ -14,12 +15,23 @@
 
 namespace tallyman {
 
-// Sums over a host's live nodes, as the nodes' own fields say.
+// Sums over a host's or an org's live nodes, as the nodes' own fields say.
 struct HostSums {
   Books books;
   Resources held;
 
+  // Charges and holds together. Errors as for Resources.
+  Result<Books> Taken() const {
+    ASSIGN_OR_RETURN(const Resources taken, Add(books.allocated, held));
+    return Books{books.node_count, taken};
+  }
   friend bool operator==(const HostSums&, const HostSums&) = default;
+};
+
+// An org with a quota, and what its live nodes take.
+struct LimitedOrg {
+  Org org;
+  Books taken;
 };
 
 struct HostSnapshot {
@@ -38,6 +50,7 @@ struct KnownConfig {
 struct NodeSnapshot {
   Node node;
   std::string org_name;
+  bool has_quota = false;  // the org
   // Holds the error (DATA_LOSS, OLD_CONFIG_UNREADABLE) when the config is missing or broken.
   Result<NodeConfig> config;
   std::shared_ptr<const Image> image;   // of the current config; never null

@@ -2,6 +2,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/sorted_unique.h"
 #include "store/store.h"
 
 namespace tallyman::store {
@@ -10,9 +11,9 @@ namespace {
 // All of them: with a member more this does not compile until it stands here as well.
 auto MembersOf(auto& set) {
   auto& [nodes, hosts, images, orgs, node_names, requests, placement, with_sums, report_hosts,
-         commands, with_history, node_configs] = set;
+         commands, with_history, node_configs, with_quotas, changes_quotas] = set;
   return std::tie(nodes, hosts, images, orgs, node_names, requests, placement, with_sums,
-                  report_hosts, commands, with_history, node_configs);
+                  report_hosts, commands, with_history, node_configs, with_quotas, changes_quotas);
 }
 
 template <class T>
@@ -35,6 +36,17 @@ void LockSet::Add(const LockSet& other) {
   [&]<size_t... i>(std::index_sequence<i...>) {
     (Join(std::get<i>(to), std::get<i>(more)), ...);
   }(std::make_index_sequence<std::tuple_size_v<decltype(to)>>());
+}
+
+std::vector<OrgId> OrgsWithQuota(const Snapshot& snapshot) {
+  std::vector<OrgId> orgs;
+  for (const auto& [id, org] : snapshot.orgs) {
+    if (org.quota.IsSet()) orgs.push_back(id);
+  }
+  for (const auto& [id, node] : snapshot.nodes) {
+    if (node.has_quota) orgs.push_back(node.node.org_id);
+  }
+  return SortedUnique(std::move(orgs));
 }
 
 }  // namespace tallyman::store

@@ -114,7 +114,10 @@ inline constexpr char kNodeLedger[] =
     "AND l.seq > $2 AND l.node_id = $1 ORDER BY l.seq LIMIT $3";
 inline constexpr char kOrgUsage[] =
     "SELECT count(*), CAST(coalesce(sum(cpu_cores), 0) AS bigint), "
-    "CAST(coalesce(sum(memory_bytes), 0) AS bigint), CAST(coalesce(sum(disk_bytes), 0) AS bigint) "
+    "CAST(coalesce(sum(memory_bytes), 0) AS bigint), CAST(coalesce(sum(disk_bytes), 0) AS bigint), "
+    "CAST(coalesce(sum(held_cpu_cores), 0) AS bigint), "
+    "CAST(coalesce(sum(held_memory_bytes), 0) AS bigint), "
+    "CAST(coalesce(sum(held_disk_bytes), 0) AS bigint) "
     "FROM nodes WHERE org_id = $1 AND released_at IS NULL AND deleted_at IS NULL";
 
 }  // namespace tallyman::store::sql

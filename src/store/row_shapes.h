@@ -17,10 +17,21 @@ concept Is = std::is_same_v<std::remove_const_t<T>, Row>;
 
 #define TALLYMAN_RESOURCE_COLUMNS(t) t "cpu_cores, " t "memory_bytes, " t "disk_bytes"
 
-#define TALLYMAN_ORG_COLUMNS(t) t "id, " t "name, " t "created_at"
-auto Fields(Is<Org> auto& org) { return std::tie(org.id, org.name, org.created_at); }
+#define TALLYMAN_ORG_COLUMNS(t)                                                       \
+  t "id, " t "name, " t "created_at, " t "quota_node_count, " t "quota_cpu_cores, " t \
+    "quota_memory_bytes, " t "quota_disk_bytes"
+auto Fields(Is<Quota> auto& quota) {
+  return std::tie(quota.node_count, quota.cpu_cores, quota.memory_bytes, quota.disk_bytes);
+}
+auto Fields(Is<Org> auto& org) {
+  return std::tuple_cat(std::tie(org.id, org.name, org.created_at), Fields(org.quota));
+}
+// Whether an org o has a quota.
+#define TALLYMAN_HAS_QUOTA                                                                     \
+  "coalesce(o.quota_node_count, o.quota_cpu_cores, o.quota_memory_bytes, o.quota_disk_bytes) " \
+  "IS NOT NULL"
 
-#define TALLYMAN_REGION_COLUMNS(t) TALLYMAN_ORG_COLUMNS(t)
+#define TALLYMAN_REGION_COLUMNS(t) t "id, " t "name, " t "created_at"
 auto Fields(Is<Region> auto& region) { return std::tie(region.id, region.name, region.created_at); }
 
 #define TALLYMAN_PROTOCOL_COLUMNS(t) t "id, " t "key, " t "name, " t "org_id, " t "created_at"

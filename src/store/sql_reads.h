@@ -117,7 +117,7 @@ class SqlReads : public WriteTx {
                                               int64_t limit) final;
   Result<std::vector<LedgerEntry>> NodeLedger(const NodeId& node, int64_t after_seq,
                                               int64_t limit) final;
-  Result<Books> OrgUsage(const OrgId& org) final;
+  Result<HostSums> OrgUsage(const OrgId& org) final;
   Result<AuditCounts> CountForAudit() final;
   Result<int64_t> CountRequests() final;
 

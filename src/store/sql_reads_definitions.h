@@ -399,9 +399,9 @@ Result<std::vector<LedgerEntry>> SqlReads<Tx>::NodeLedger(const NodeId& node, in
 }
 
 template <class Tx>
-Result<Books> SqlReads<Tx>::OrgUsage(const OrgId& org) {
-  Books usage;
-  RETURN_IF_ERROR(sql::ReadFirst(tx().Select(sql::kOrgUsage, org), usage));
+Result<HostSums> SqlReads<Tx>::OrgUsage(const OrgId& org) {
+  HostSums usage;
+  RETURN_IF_ERROR(sql::ReadFirst(tx().Select(sql::kOrgUsage, org), usage.books, usage.held));
   return usage;
 }
 

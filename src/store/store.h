@@ -75,7 +75,7 @@ struct LockSet {
   std::vector<NodeId> nodes;
   std::vector<HostId> hosts;
   std::vector<ImageId> images;              // read only: immutable
-  std::vector<OrgId> orgs;                  // read only
+  std::vector<OrgId> orgs;                  // read only, but for their quotas
   std::vector<std::string> node_names;      // to find live nodes that have them
   std::vector<RequestKey> requests;         // to find stored answers
   std::optional<PlacementQuery> placement;  // its candidates are locked as hosts
@@ -86,6 +86,12 @@ struct LockSet {
   std::vector<CommandId> commands;  // to find their nodes and hosts; read only
   bool with_history = false;        // read NodeSnapshot::ended_seq and configs as well
   std::vector<NodeConfigKey> node_configs;
+  // Those of `orgs`, and of the orgs of `nodes`, that have a quota are locked, after all else and
+  // in id order, and what their nodes take is summed. The others cost nothing.
+  bool with_quotas = false;
+  // The quotas of `orgs` are about to change: waits for every write that may rest on them, also
+  // where it found none.
+  bool changes_quotas = false;
 
   // Both. At most one of them asks for a placement.
   void Add(const LockSet& other);
@@ -96,12 +102,16 @@ struct Snapshot {
   std::unordered_map<HostId, HostSnapshot> hosts;
   std::unordered_map<ImageId, std::shared_ptr<const Image>> images;
   std::unordered_map<OrgId, Org> orgs;
+  std::unordered_map<OrgId, LimitedOrg> limited;  // with LockSet::with_quotas
   std::map<std::string, NodeId, std::less<>> taken_names;
   std::map<RequestKey, RequestRecord> requests;
   std::vector<HostId> candidates;                       // result of the placement query, best first
   std::unordered_map<HostId, HostReport> host_reports;  // of hosts that have reported
   std::unordered_map<CommandId, CommandPlace> commands;
 };
+
+// Of its orgs and of its nodes, in id order.
+std::vector<OrgId> OrgsWithQuota(const Snapshot& snapshot);
 
 struct NodeAndConfig {
   NodeRow row;
@@ -207,7 +217,7 @@ class ReadTx {
                                                       int64_t limit) = 0;
 
   // The sums over an org's live nodes.
-  virtual Result<Books> OrgUsage(const OrgId& org) = 0;
+  virtual Result<HostSums> OrgUsage(const OrgId& org) = 0;
 
   // The next hosts by id after `after` (nil: from the start), at most `limit`; bounded memory for
   // any fleet.

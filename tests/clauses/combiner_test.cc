@@ -116,6 +116,24 @@ TEST_F(Lots, ACommandThatWasWithdrawnMeanwhileIsNotHandedOut) {
   EXPECT_EQ(handed.get().value_or(""), "bc");
 }
 
+TEST_F(Lots, RequestsOfOneOrgThatWaitTogetherShareItsQuota) {
+  v1::SetQuotaRequest quota;
+  quota.set_org("acme");
+  quota.mutable_set()->set_cpu_cores(14);  // 8 are taken, and each upgrade asks for 2 more
+  ASSERT_OK(room.Send<v1::SetQuotaResponse>("OrgService/SetQuota", quota));
+  const int64_t before = room.metrics.lots;
+  Answered first = StartFirst();
+  Answered a = Start("a"), b = Start("b"), c = Start("c");
+  gate.Open();
+  ASSERT_OK(first.get());
+  ASSERT_OK(a.get());
+  ASSERT_OK(b.get());
+  EXPECT_REFUSED(c.get(), Code::kResourceExhausted, "QUOTA_EXCEEDED");
+  EXPECT_EQ(room.metrics.lots - before, 2) << "one lot of one, one of three";
+  EXPECT_EQ(room.metrics.single_retries, 0);
+  EXPECT_EQ(FromMessage(room.Host("host-1").books()), (Books{3, Needs(10, 20, 500)}));
+}
+
 TEST_F(Lots, ARefusedRequestLeavesNothingBehindAndDisturbsNobody) {
   v1::Node b_before = room.Node("b");
   Answered first = StartFirst();

@@ -71,6 +71,7 @@ constexpr Case kCases[] = {
     {"OrgService/CreateOrg", R"(name: "gamma")"},
     {"OrgService/GetOrg", R"(org: "acme")"},
     {"OrgService/ListOrgs", "", "acme"},
+    {"OrgService/SetQuota", R"(org: "acme" set { node_count: 1000 })"},
     {"RegionService/CreateRegion", R"(name: "us")"},
     {"RegionService/ListRegions", "", "eu", true},
     {"TokenService/CreateToken", R"(name: "new" role: ROLE_VIEWER org: "acme")"},

@@ -98,6 +98,8 @@ constexpr Case kCases[] = {
     {"OrgService/CreateOrg", R"(name: "o")"},
     {"OrgService/GetOrg", R"(org: "acme")"},
     {"OrgService/ListOrgs", R"(page_size: 2 filter: "name=acme" order_by: "name")"},
+    {"OrgService/SetQuota",
+     R"(org: "acme" set { node_count: 9 cpu_cores: 9 memory_bytes: 9 } reset: "disk_bytes")"},
     {"RegionService/CreateRegion", R"(name: "r")"},
     {"RegionService/ListRegions", R"(page_size: 2 filter: "name=eu" order_by: "name")"},
     {"AuditService/ListRequests", R"(page_size: 2 filter: "actor=ci")"},

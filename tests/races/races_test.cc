@@ -294,6 +294,91 @@ TEST_P(Races, F9_BatchesOverTheSameHostsInOppositeOrderBothSucceed) {
   ExpectBalanced();
 }
 
+// The hosts differ: only the org's quota is what both want.
+class QuotaRaces : public Races {
+ protected:
+  Result<v1::SetQuotaResponse> SetNodes(Server& server, int64_t count) {
+    v1::SetQuotaRequest request;
+    request.set_org("acme");
+    request.mutable_set()->set_node_count(count);
+    return server.Send<v1::SetQuotaResponse>("OrgService/SetQuota", request);
+  }
+  int64_t NodeCount() {
+    v1::GetOrgRequest request;
+    request.set_org("acme");
+    auto answer = a.Send<v1::GetOrgResponse>("OrgService/GetOrg", request);
+    EXPECT_TRUE(answer.has_value());
+    return answer ? answer->usage().node_count() : -1;
+  }
+};
+
+TEST_P(QuotaRaces, TwoCreatesDoNotBothTakeTheLastOfAQuota) {
+  ASSERT_OK(SetNodes(a, 1));
+  auto [first, second] = Meet([&] { return a.Create("n", "host-1", "1.0.0"); },
+                              [&] { return b.Create("m", "host-2", "1.0.0"); });
+  ASSERT_OK(first);
+  EXPECT_REFUSED(second, Code::kResourceExhausted, "QUOTA_EXCEEDED");
+  EXPECT_EQ(NodeCount(), 1);
+}
+
+TEST_P(QuotaRaces, AnUpgradeDoesNotTakeWhatACreateTook) {
+  ASSERT_OK(a.Create("n", "host-1", "1.0.0"));
+  v1::SetQuotaRequest request;
+  request.set_org("acme");
+  request.mutable_set()->set_cpu_cores(4);
+  ASSERT_OK(a.Send<v1::SetQuotaResponse>("OrgService/SetQuota", request));
+  auto [first, second] = Meet([&] { return a.Create("m", "host-2", "1.0.0"); },
+                              [&] { return b.Upgrade({"n"}, kTwo); });
+  ASSERT_OK(first);
+  EXPECT_REFUSED(second, Code::kResourceExhausted, "QUOTA_EXCEEDED");
+}
+
+// It found no quota, so it locked none.
+TEST_P(QuotaRaces, AFirstQuotaWaitsForACreateThatFoundNone) {
+  auto [first, second] =
+      Meet([&] { return a.Create("n", "host-1", "1.0.0"); }, [&] { return SetNodes(b, 1); });
+  ASSERT_OK(first);
+  ASSERT_OK(second);
+  EXPECT_EQ(second->org().taken().node_count(), 1) << "what was on its way is counted";
+  EXPECT_REFUSED(a.Create("m", "host-2", "1.0.0"), Code::kResourceExhausted, "QUOTA_EXCEEDED");
+}
+
+TEST_P(QuotaRaces, ACreateThatWaitsForAFirstQuotaIsMeasuredByIt) {
+  auto [first, second] =
+      Meet([&] { return SetNodes(a, 0); }, [&] { return b.Create("n", "host-1", "1.0.0"); });
+  ASSERT_OK(first);
+  EXPECT_REFUSED(second, Code::kResourceExhausted, "QUOTA_EXCEEDED");
+  EXPECT_EQ(NodeCount(), 0);
+}
+
+TEST_P(QuotaRaces, ManyCreatesAtOnceFillAQuotaExactly) {
+  constexpr int kQuota = 7;
+  ASSERT_OK(SetNodes(a, kQuota));
+  std::vector<std::future<int>> threads;
+  for (int i = 0; i < 6; ++i) {
+    threads.push_back(InThread([this, i] {
+      Server& server = i % 2 == 0 ? a : b;
+      int made = 0;
+      for (int n = 0; n < 4;) {
+        const std::string name = "n" + std::to_string(i) + "-" + std::to_string(n);
+        auto created = server.Create(name, "host-" + std::to_string(1 + (i + n) % 3), "1.0.0");
+        if (!created && created.error().code == Code::kUnavailable) continue;
+        ++n;
+        made += created ? 1 : 0;
+        if (!created) {
+          EXPECT_EQ(created.error().reason, "QUOTA_EXCEEDED") << created.error().message;
+        }
+      }
+      return made;
+    }));
+  }
+  int made = 0;
+  for (auto& thread : threads) made += thread.get();
+  EXPECT_EQ(made, kQuota);
+  EXPECT_EQ(NodeCount(), kQuota);
+  ExpectBalanced();
+}
+
 #define RACE_ON_ALL_DATABASES(Fixture)                                                 \
   INSTANTIATE_TEST_SUITE_P(                                                            \
       On, Fixture,                                                                     \
@@ -302,6 +387,7 @@ TEST_P(Races, F9_BatchesOverTheSameHostsInOppositeOrderBothSucceed) {
 RACE_ON_ALL_DATABASES(Races);
 RACE_ON_ALL_DATABASES(MoveRaces);
 RACE_ON_ALL_DATABASES(RepairRaces);
+RACE_ON_ALL_DATABASES(QuotaRaces);
 
 }  // namespace
 }  // namespace tallyman

@@ -117,6 +117,7 @@ std::vector<NamedRead> Walks(const Fleet& fleet, const Node& node) {
   locks.commands = {CommandId{}};
   locks.with_history = true;
   locks.node_configs = {{node.id, node.config_id}};
+  locks.with_quotas = true;
   return {
       {"what a decision needs", [=](ReadTx& tx) { return Ignore(tx.Load(locks)); }},
       {"audit of hosts", [](ReadTx& tx) { return Ignore(tx.AuditHosts({}, 10)); }},

@@ -12,6 +12,19 @@
 namespace tallyman::control {
 
 Result<Proposal<Org>> CreateOrg(const Authorized& by, const std::string& name);
+struct SetQuotaRequest {
+  std::string org;
+  Quota set;                       // limits that are to be these; the others stay
+  std::vector<std::string> reset;  // limits that are to go, by the words of kQuotaLimits
+};
+struct QuotaChange {
+  Org org;
+  Quota before;
+  Books taken;  // may be more than the quota allows: then nothing of the org's can grow
+};
+// Changes nothing that runs.
+Result<Proposal<QuotaChange>> SetQuota(const Authorized& by, const SetQuotaRequest& request);
+
 Result<Proposal<Region>> CreateRegion(const Authorized& by, const std::string& name);
 
 struct CreateProtocolRequest {

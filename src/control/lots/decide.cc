@@ -1,5 +1,7 @@
 #include "control/lots/decide.h"
 
+#include "control/lots/quotas.h"
+
 namespace tallyman::control {
 namespace {
 
@@ -17,6 +19,9 @@ Result<Decision> Decide(const Mutation& mutation, const store::Snapshot& snapsho
                         store::ReadTx& tx, Log& log) {
   try {
     Result<Decision> decided = mutation.decide(snapshot, tx);
+    if (decided && mutation.locks.with_quotas) {
+      if (Status fits = CheckQuotas(snapshot, decided->rows); !fits) return Fail(fits.error());
+    }
     if (decided || decided.error().reason != kRowMissing) return decided;
     return Failed(mutation, std::move(decided).error(), log);
   } catch (const std::exception& e) {

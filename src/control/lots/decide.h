@@ -14,8 +14,9 @@ namespace tallyman::control {
 // The reason of RequireRow().
 inline constexpr std::string_view kRowMissing = "ROW_MISSING";
 
-// Runs the mutation's decision. A fault of this program in it ends one request, with INTERNAL
-// DECISION_FAILED, and never the server; it and a missing row are logged.
+// Runs the mutation's decision, and refuses one that lets an org grow beyond its quota. A fault of
+// this program in it ends one request, with INTERNAL DECISION_FAILED, and never the server; it and
+// a missing row are logged.
 Result<Decision> Decide(const Mutation& mutation, const store::Snapshot& snapshot,
                         store::ReadTx& tx, Log& log);
 

@@ -10,6 +10,7 @@
 
 #include "base/reasons.h"
 #include "control/lots/decide.h"
+#include "control/lots/quotas.h"
 #include "control/lots/replay.h"
 #include "planner/books_plan.h"
 #include "store/refusals.h"
@@ -172,6 +173,8 @@ Status LotRunner::Body(Attempt& attempt, store::WriteTx& tx) {
       continue;
     }
     Decision& decision = attempt.decisions.emplace_back(std::move(*decided));
+    ASSIGN_OR_RETURN(const auto taken, TakenAfter(snapshot, decision.rows));
+    for (const auto& [id, books] : taken) snapshot.limited[id].taken = books;
     for (const Host& after : decision.hosts) {
       HostSnapshot& host = snapshot.hosts[after.id];
       versions_before.try_emplace(after.id, host.host.version);

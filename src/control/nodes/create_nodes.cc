@@ -227,6 +227,8 @@ Result<Proposal<Changes>> CreateNodes(const Authorized& by, const CreateNodesReq
                    }));
   Proposal<Changes> proposal{.solo = true, .rows = targets.count, .plan = request.plan};
   proposal.locks.node_names = targets.names;
+  proposal.locks.orgs = {targets.org.id};
+  proposal.locks.with_quotas = true;
   for (const auto& [id, count] : targets.by_hosts) proposal.locks.hosts.push_back(id);
   if (targets.region) {
     proposal.locks.placement = store::PlacementQuery{.region_id = targets.region->id,

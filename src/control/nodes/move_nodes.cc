@@ -61,6 +61,8 @@ Result<Proposal<Changes>> MoveNodes(const Authorized& by, const MoveNodesRequest
   };
   ASSIGN_OR_RETURN(MoveTargets targets, ReadOnce(by.control(), resolve));
   Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
+  proposal.locks.orgs = {targets.org.id};
+  proposal.locks.with_quotas = true;
   proposal.decide = [targets = std::move(targets)](
                         const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
     return DecideMove(as, targets, snapshot);

@@ -81,6 +81,7 @@ Result<Proposal<Changes>> UpdateNode(const Authorized& by, const UpdateNodeReque
   RETURN_IF_ERROR(CheckUpdate(request));
   ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, std::span(&request.node, 1)));
   Proposal<Changes> proposal = ProposalFor(ids, request.plan);
+  proposal.locks.with_quotas = ChangesConfig(request);
   proposal.decide = [id = ids.front(), request](const Authorized& as,
                                                 const store::Snapshot& snapshot, store::ReadTx&) {
     return DecideUpdate(as, id, request, snapshot);

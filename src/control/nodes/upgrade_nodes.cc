@@ -154,6 +154,7 @@ Result<Proposal<Changes>> UpgradeNodes(const Authorized& by, const UpgradeNodesR
   ASSIGN_OR_RETURN(UpgradeTargets targets, FindTargets(by, request));
   Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
   proposal.locks.images = {targets.image};
+  proposal.locks.with_quotas = true;
   proposal.decide = [targets = std::move(targets)](
                         const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
     return DecideUpgrade(as, targets, snapshot);

@@ -35,18 +35,30 @@ constexpr auto kAll = [](const auto&) { return true; };
 Result<OrgView> GetOrg(const Authorized& by, store::ReadTx& tx, const std::string& name) {
   OrgView view;
   ASSIGN_OR_RETURN(view.org, ResolveOrg(tx, by.actor(), name));
-  ASSIGN_OR_RETURN(view.usage, tx.OrgUsage(view.org.id));
+  ASSIGN_OR_RETURN(const HostSums sums, tx.OrgUsage(view.org.id));
+  view.usage = sums.books;
+  ASSIGN_OR_RETURN(view.taken, sums.Taken());
   return view;
 }
 
-Result<Page<store::OrgRow>> ListOrgs(const Authorized& by, store::ReadTx& tx,
-                                     const ListRequest& request) {
+Result<Page<OrgView>> ListOrgs(const Authorized& by, store::ReadTx& tx,
+                               const ListRequest& request) {
   ASSIGN_OR_RETURN(store::ListQuery query,
                    PrepareList(tx, by.actor(), store::Listing::kOrgs, request));
-  return ReadPage<store::OrgRow>(
-      store::Listing::kOrgs, request, std::move(query),
-      [&](const store::ListQuery& q) { return tx.ListOrgs(q); },
-      [&](const store::OrgRow& row) { return Sees(by.actor(), row.org.id); });
+  ASSIGN_OR_RETURN(auto rows,
+                   ReadPage<store::OrgRow>(
+                       store::Listing::kOrgs, request, std::move(query),
+                       [&](const store::ListQuery& q) { return tx.ListOrgs(q); },
+                       [&](const store::OrgRow& row) { return Sees(by.actor(), row.org.id); }));
+  Page<OrgView> page{.next_page_token = std::move(rows.next_page_token)};
+  for (store::OrgRow& row : rows.rows) {
+    OrgView& view = page.rows.emplace_back();
+    view.org = std::move(row.org);
+    if (!view.org.quota.IsSet()) continue;
+    ASSIGN_OR_RETURN(const HostSums sums, tx.OrgUsage(view.org.id));
+    ASSIGN_OR_RETURN(view.taken, sums.Taken());
+  }
+  return page;
 }
 
 Result<Page<store::RegionRow>> ListRegions(const Authorized& by, store::ReadTx& tx,

@@ -24,11 +24,11 @@ struct Page {
 
 struct OrgView {
   Org org;
-  Books usage;  // of its live nodes, summed up for this answer
+  Books usage;                 // of its live nodes, summed up for this answer; of GetOrg only
+  std::optional<Books> taken;  // charges and holds; in lists only where there is a quota
 };
 Result<OrgView> GetOrg(const Authorized& by, store::ReadTx& tx, const std::string& org);
-Result<Page<store::OrgRow>> ListOrgs(const Authorized& by, store::ReadTx& tx,
-                                     const ListRequest& request);
+Result<Page<OrgView>> ListOrgs(const Authorized& by, store::ReadTx& tx, const ListRequest& request);
 Result<Page<store::RegionRow>> ListRegions(const Authorized& by, store::ReadTx& tx,
                                            const ListRequest& request);
 

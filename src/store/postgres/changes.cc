@@ -53,6 +53,11 @@ constexpr char kUpdateHosts[] =
     "WITH ORDINALITY AS v (capacity_policy, silent_since, retired_at, name, k) "
     "WHERE h.id = ($1::uuid[])[v.k] AND h.version = ($2::bigint[])[v.k] RETURNING h.id) "
     "SELECT tallyman_require('HOST_UPDATE_FAILED', $1::uuid[], (SELECT array_agg(id) FROM done))";
+constexpr char kUpdateQuotas[] =
+    "UPDATE orgs o SET quota_node_count = v.node_count, quota_cpu_cores = v.cpu_cores, "
+    "quota_memory_bytes = v.memory_bytes, quota_disk_bytes = v.disk_bytes "
+    "FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) "
+    "AS v (id, node_count, cpu_cores, memory_bytes, disk_bytes) WHERE o.id = v.id";
 constexpr char kEndClaims[] =
     "DELETE FROM host_claims c USING unnest($1::uuid[], $2::text[]) AS v (host_id, owner) "
     "WHERE c.host_id = v.host_id AND c.owner = v.owner";
@@ -249,6 +254,7 @@ void PendingChanges::Collect(const ChangeSet& set) {
     configs_.AddRow(c.id, c.image_id, ConfigToJson(c), c.resources, c.created_at);
   }
   for (const Node& n : set.new_nodes) nodes_.AddRow(n);
+  for (const QuotaUpdate& q : set.quota_updates) quotas_.AddRow(q.org_id, q.quota);
   for (const ClaimEnd& e : set.ended_claims) ended_claims_.AddRow(e.host_id, e.owner);
   for (const HostClaim& c : set.new_claims) claims_.AddRow(c);
   for (const LedgerEntry& l : set.ledger) {
@@ -292,6 +298,7 @@ void PendingChanges::AddTo(PgBatch& batch) {
   AddRows(batch, Insert::kNodes, nodes_);
   AddRows(batch, kUpdateNodes, ColumnsOf(node_updates_));
   AddRows(batch, kUpdateHosts, ColumnsOf(host_updates_));
+  AddRows(batch, kUpdateQuotas, quotas_);
   AddRows(batch, kEndClaims, ended_claims_);
   AddRows(batch, Insert::kClaims, claims_);
   AddRows(batch, Insert::kLedger, ledger_);

@@ -37,7 +37,7 @@ class PendingChanges {
   std::vector<CommandUpdate> command_updates_;
   PgColumns requests_, orgs_, regions_, protocols_, versions_, images_, properties_, hosts_,
       configs_, nodes_, ledger_, commands_, events_, token_updates_, tokens_, host_reports_,
-      node_reports_, ended_claims_, claims_;
+      node_reports_, ended_claims_, claims_, quotas_;
   // Hosts with a complete status, and the nodes that it names.
   std::vector<HostId> complete_hosts_, reported_hosts_;
   std::vector<NodeId> reported_nodes_;

@@ -6,6 +6,7 @@
 #include "store/postgres/snapshot.h"
 #include "base/sorted_unique.h"
 #include "model/config.h"
+#include "store/look_up_sql.h"
 #include "store/postgres/placement.h"
 #include "store/postgres/rows.h"
 #include "store/postgres/sums.h"
@@ -37,11 +38,17 @@ constexpr char kHosts[] =
     "SELECT " TALLYMAN_HOST_COLUMNS("h.") " FROM hosts h WHERE h.id IN (" TALLYMAN_HOSTS_WANTED ")";
 constexpr char kNodes[] =
     "SELECT " TALLYMAN_NODE_COLUMNS("n.")
-    ", coalesce(o.name, ''), r.cpu_cores, r.memory_bytes, r.disk_bytes, "
+    ", coalesce(o.name, ''), " TALLYMAN_HAS_QUOTA ", r.cpu_cores, r.memory_bytes, r.disk_bytes, "
     TALLYMAN_CONFIG_COLUMNS("c.") " FROM nodes n "
     "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN configs c ON c.id = n.config_id "
     "LEFT JOIN configs r ON r.id = n.running_config_id WHERE n.id = ANY ($1::uuid[])";
 constexpr char kOrgs[] = "SELECT " TALLYMAN_ORG_COLUMNS("o.") " FROM orgs o WHERE o.id = ANY ($1)";
+constexpr char kLockOrgs[] =
+    "SELECT count(*) FROM (SELECT 1 FROM orgs o WHERE o.id = ANY ($1::uuid[]) ORDER BY o.id "
+    "FOR NO KEY UPDATE) locked";
+// Whoever decides locks hosts before it looks for a quota, and so holds, or waits for, a lock that
+// conflicts with this one; reads do not.
+constexpr char kWaitForDecisions[] = "LOCK TABLE hosts IN EXCLUSIVE MODE";
 constexpr char kNodeNames[] =
     "SELECT name, id FROM nodes WHERE name = ANY ($1) AND deleted_at IS NULL";
 #define TALLYMAN_REQUESTS \
@@ -111,7 +118,7 @@ Status TakeNodes(const PgResult& nodes, const PgResult& transitions, Snapshot& s
   for (int i = 0; i < nodes.rows(); ++i) {
     PgRow row = nodes.row(i);
     NodeSnapshot node;
-    RETURN_IF_ERROR(row.Read(node.node, node.org_name, node.running));
+    RETURN_IF_ERROR(row.Read(node.node, node.org_name, node.has_quota, node.running));
     RETURN_IF_ERROR(ReadConfig(row, node));
     snapshot.nodes.emplace(node.node.id, std::move(node));
   }
@@ -287,6 +294,30 @@ Status TakeHostReports(const PgResult& result, Snapshot& snapshot) {
 
 }  // namespace
 
+// Of orgs that have a quota; the last locks, because only what they guard says whose they are.
+Status PgTransaction::ReadQuotas(bool lock, Snapshot& snapshot) {
+  const std::vector<OrgId> orgs = OrgsWithQuota(snapshot);
+  if (orgs.empty()) return {};
+  PgBatch batch;
+  if (lock) batch.Add(kLockOrgs, ListOf(orgs));
+  const size_t first = batch.size();
+  for (const OrgId& id : orgs) {
+    batch.Add(kOrgs, ListOf(std::vector{id}));
+    batch.Add(sql::kOrgUsage, PgParams::Of(id));
+  }
+  ASSIGN_OR_RETURN(const std::vector<PgResult> results, Run(std::move(batch)));
+  for (size_t i = first; i < results.size(); i += 2) {
+    LimitedOrg limited;
+    HostSums sums;
+    if (results[i].rows() == 0) continue;
+    RETURN_IF_ERROR(results[i].row(0).Read(limited.org));
+    RETURN_IF_ERROR(results[i + 1].row(0).Read(sums.books, sums.held));
+    ASSIGN_OR_RETURN(limited.taken, sums.Taken());
+    snapshot.limited[limited.org.id] = std::move(limited);
+  }
+  return {};
+}
+
 Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
   Snapshot snapshot;
   std::vector<HostId> named_hosts = wanted.hosts;
@@ -299,6 +330,11 @@ Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
   hosts.AddList(nodes);
 
   SnapshotReader reader;
+  if (lock && wanted.changes_quotas) {
+    reader.Add(kWaitForDecisions, {});
+    reader.Add(kLockOrgs, ListOf(SortedUnique(wanted.orgs)));
+    reader.Then(IgnoreResults);
+  }
   if (!wanted.report_hosts.empty()) {
     const PgParams reporters = ListOf(SortedUnique(wanted.report_hosts));
     if (lock) {
@@ -326,6 +362,7 @@ Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
   }
   if (!reader.empty() || lock) RETURN_IF_ERROR(reader.RunIn(*this));
 
+  if (wanted.with_quotas) RETURN_IF_ERROR(ReadQuotas(lock, snapshot));
   std::vector<ImageId> of_nodes;
   for (const auto& [id, node] : snapshot.nodes) of_nodes.push_back(node.node.image_id);
   for (const NodeConfigRow& row : node_configs) of_nodes.push_back(row.image_id);

@@ -87,6 +87,7 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   // Adds the missing ones to the cache.
   Status EnsureImages(std::vector<ImageId> ids);
   Result<Snapshot> ReadSnapshot(const LockSet& wanted, bool lock);
+  Status ReadQuotas(bool lock, Snapshot& snapshot);
   // Adds sums and ledgers to hosts in id order.
   Result<std::vector<HostAudit>> CompleteAudits(std::vector<HostAudit> audits);
   Result<std::vector<NodeAudit>> CheckNodes(const std::vector<NodeId>& ids);

@@ -42,6 +42,9 @@ constexpr char kUpdateNode[] = TALLYMAN_UPDATE_NODE
 constexpr char kUpdateHostInPlace[] =
     TALLYMAN_UPDATE_HOST " WHERE id = ? AND version = ? AND name = ?";
 constexpr char kUpdateHost[] = TALLYMAN_UPDATE_HOST ", name = ? WHERE id = ? AND version = ?";
+constexpr char kUpdateQuota[] =
+    "UPDATE orgs SET quota_node_count = ?, quota_cpu_cores = ?, quota_memory_bytes = ?, "
+    "quota_disk_bytes = ? WHERE id = ?";
 constexpr char kEndClaim[] = "DELETE FROM host_claims WHERE host_id = ?1 AND owner = ?2";
 constexpr char kUpdateCommand[] =
     "UPDATE commands SET state = ?, ended_at = ?, attempt = ifnull(?, attempt), "
@@ -165,6 +168,12 @@ Status Write(SqliteConnection& connection, const HostUpdate& update) {
   return Fail(NotOneRow(kHostUpdateFailed, "host", host.name, host.id.uuid, update.version_before));
 }
 
+Status Write(SqliteConnection& connection, const QuotaUpdate& update) {
+  SqliteQuery query = connection.Query(kUpdateQuota);
+  query.Bind(update.quota, update.org_id);
+  return RunFor(query, "quota of org", update.org_id.uuid);
+}
+
 Status Write(SqliteConnection& connection, const ClaimEnd& end) {
   SqliteQuery query = connection.Query(kEndClaim);
   query.Bind(end.host_id, end.owner);
@@ -245,6 +254,7 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
   RETURN_IF_ERROR(WriteAll(connection, changes.new_nodes));
   RETURN_IF_ERROR(WriteAll(connection, changes.node_updates));
   RETURN_IF_ERROR(WriteAll(connection, changes.host_updates));
+  RETURN_IF_ERROR(WriteAll(connection, changes.quota_updates));
   RETURN_IF_ERROR(WriteAll(connection, changes.ended_claims));
   RETURN_IF_ERROR(WriteAll(connection, changes.new_claims));
   RETURN_IF_ERROR(WriteAll(connection, changes.ledger));

@@ -1,6 +1,7 @@
 #include "store/sqlite/snapshot.h"
 
 #include "base/sorted_unique.h"
+#include "store/look_up_sql.h"
 #include "store/refusals.h"
 #include "store/sqlite/placement.h"
 #include "store/sqlite/reports.h"
@@ -15,7 +16,7 @@ namespace {
 
 constexpr char kNode[] =
     "SELECT " TALLYMAN_NODE_COLUMNS("n.")
-    ", ifnull(o.name, ''), r.cpu_cores, r.memory_bytes, r.disk_bytes, "
+    ", ifnull(o.name, ''), " TALLYMAN_HAS_QUOTA ", r.cpu_cores, r.memory_bytes, r.disk_bytes, "
     TALLYMAN_CONFIG_COLUMNS("c.") " FROM nodes n "
     "LEFT JOIN orgs o ON o.id = n.org_id LEFT JOIN configs c ON c.id = n.config_id "
     "LEFT JOIN configs r ON r.id = n.running_config_id WHERE n.id = ?1";
@@ -66,7 +67,7 @@ Status ReadNode(SqliteConnection& connection, ImageCache& images, const NodeId& 
   ASSIGN_OR_RETURN(bool found, query.Next());
   if (!found) return {};
   NodeSnapshot& node = snapshot.nodes[id];
-  RETURN_IF_ERROR(query.Read(node.node, node.org_name, node.running));
+  RETURN_IF_ERROR(query.Read(node.node, node.org_name, node.has_quota, node.running));
   RETURN_IF_ERROR(ReadConfig(query, node));
   ASSIGN_OR_RETURN(node.transitions, ReadTransitions(connection, id));
   ASSIGN_OR_RETURN(node.image, images.Get(connection, node.node.image_id));
@@ -111,6 +112,14 @@ Status ReadRequest(SqliteConnection& connection, const RequestKey& key, Snapshot
   return {};
 }
 
+Result<bool> ReadOrg(SqliteConnection& connection, const OrgId& id, Org& org) {
+  SqliteQuery query = connection.Query(kOrg);
+  query.Bind(id);
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (found) RETURN_IF_ERROR(query.Read(org));
+  return found;
+}
+
 Status ReadTheRest(SqliteConnection& connection, ImageCache& images, const LockSet& wanted,
                    Snapshot& snapshot) {
   for (const ImageId& id : wanted.images) {
@@ -118,10 +127,9 @@ Status ReadTheRest(SqliteConnection& connection, ImageCache& images, const LockS
     if (image != nullptr) snapshot.images[id] = std::move(image);
   }
   for (const OrgId& id : wanted.orgs) {
-    SqliteQuery query = connection.Query(kOrg);
-    query.Bind(id);
-    ASSIGN_OR_RETURN(bool found, query.Next());
-    if (found) RETURN_IF_ERROR(query.Read(snapshot.orgs[id]));
+    Org org;
+    ASSIGN_OR_RETURN(bool found, ReadOrg(connection, id, org));
+    if (found) snapshot.orgs[id] = std::move(org);
   }
   for (const std::string& name : wanted.node_names) {
     SqliteQuery query = connection.Query(kNodeName);
@@ -131,6 +139,21 @@ Status ReadTheRest(SqliteConnection& connection, ImageCache& images, const LockS
   }
   for (const RequestKey& key : wanted.requests) {
     RETURN_IF_ERROR(ReadRequest(connection, key, snapshot));
+  }
+  return {};
+}
+
+// REQUIRES: the nodes and orgs that are wanted have been read.
+Status ReadQuotas(SqliteConnection& connection, Snapshot& snapshot) {
+  for (const OrgId& id : OrgsWithQuota(snapshot)) {
+    LimitedOrg& limited = snapshot.limited[id];
+    RETURN_IF_ERROR(ReadOrg(connection, id, limited.org));
+    SqliteQuery query = connection.Query(sql::kOrgUsage);
+    query.Bind(id);
+    RETURN_IF_ERROR(query.Next());
+    HostSums sums;
+    RETURN_IF_ERROR(query.Read(sums.books, sums.held));
+    ASSIGN_OR_RETURN(limited.taken, sums.Taken());
   }
   return {};
 }
@@ -168,6 +191,7 @@ Result<Snapshot> ReadSnapshot(SqliteConnection& connection, ImageCache& images,
   }
   RETURN_IF_ERROR(ReadTheRest(connection, images, wanted, snapshot));
   RETURN_IF_ERROR(ReadForReports(connection, images, wanted, snapshot));
+  if (wanted.with_quotas) RETURN_IF_ERROR(ReadQuotas(connection, snapshot));
   return snapshot;
 }
 
