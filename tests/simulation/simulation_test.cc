@@ -9,7 +9,7 @@ namespace tallyman {
 namespace {
 
 constexpr int kSteps = 250;
-constexpr uint64_t kSeeds = 16;
+constexpr uint64_t kSeeds = 20;
 
 uint64_t Setting(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
