@@ -15,38 +15,42 @@ std::string Describe(microseconds length) {
   return fmt::format("{} days", seconds / 86400);
 }
 
-Error Skewed(microseconds ahead) {
+}  // namespace
+
+Result<microseconds> ClockSkew(Control& control) {
+  const Time before = control.clock().Now();
+  ASSIGN_OR_RETURN(const std::optional<Time> database, control.store().Now());
+  const Time after = control.clock().Now();
+  // The database answered somewhere in between; how long that took may not be held against anyone.
+  if (database && *database < before) return before - *database;
+  if (database && *database > after) return after - *database;
+  return microseconds(0);
+}
+
+std::optional<Error> SkewFault(microseconds ahead) {
   const microseconds length = ahead < microseconds(0) ? -ahead : ahead;
+  if (length <= kClockSkewMax) return std::nullopt;
   return Error(Code::kUnavailable, "CLOCK_SKEW",
-               fmt::format("this server's clock is {} {} the database's, so nothing was changed: "
-                           "set the clock right (NTP), or use another server",
+               fmt::format("this machine's clock is {} {} the database's, so nothing was changed: "
+                           "set the clock right (NTP), or use another machine",
                            Describe(length), ahead < microseconds(0) ? "behind" : "ahead of"))
       .With("skew_seconds",
             std::to_string(std::chrono::duration_cast<std::chrono::seconds>(ahead).count()));
 }
 
-}  // namespace
-
 Status ClockCheck::Run() {
-  const Time before = control_.clock().Now();
-  ASSIGN_OR_RETURN(const std::optional<Time> database, control_.store().Now());
-  const Time after = control_.clock().Now();
-  if (!database) return {};
-  // The database answered somewhere in between; how long that took may not be held against anyone.
-  const microseconds ahead = *database < before  ? before - *database
-                             : *database > after ? after - *database
-                                                 : microseconds(0);
+  ASSIGN_OR_RETURN(const microseconds ahead, ClockSkew(control_));
   metrics_.clock_skew_seconds = std::chrono::duration<double>(ahead).count();
-  const bool is_wrong = ahead > kClockSkewMax || ahead < -kClockSkewMax;
+  std::optional<Error> fault = SkewFault(ahead);
   const bool was_wrong = !control_.MayWrite();
-  control_.RefuseWrites(is_wrong ? std::optional(Skewed(ahead)) : std::nullopt);
-  if (is_wrong != was_wrong) {
+  if (fault.has_value() != was_wrong) {
     control_.log().Write(
-        {is_wrong ? LogLevel::kError : LogLevel::kInfo,
-         is_wrong ? "clock_skew" : "clock_right",
-         is_wrong ? Skewed(ahead).message : "this server's clock agrees with the database's again",
+        {fault ? LogLevel::kError : LogLevel::kInfo,
+         fault ? "clock_skew" : "clock_right",
+         fault ? fault->message : "this machine's clock agrees with the database's again",
          {}});
   }
+  control_.RefuseWrites(std::move(fault));
   return {};
 }
 

@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/system.h"
+#include "control/clock_check.h"
 #include "main/open_store.h"
 
 namespace tallyman::app {
@@ -28,6 +29,11 @@ constexpr std::array<std::string_view, 4> kBeginnings = {
 bool IsDryRun(const Message& request) {
   const auto* field = request.GetDescriptor()->FindFieldByName("dry_run");
   return field != nullptr && request.GetReflection()->GetBool(request, field);
+}
+
+// Every request that changes something has a place for its id.
+bool Changes(const Message& request) {
+  return request.GetDescriptor()->FindFieldByName("request_id") != nullptr && !IsDryRun(request);
 }
 
 api::Caller CallerOf(const InProcessOptions& options) { return {.actor = options.actor}; }
@@ -92,9 +98,20 @@ Status InProcessClient::Open(bool may_create) {
   return {};
 }
 
+// Once: a program of the command line ends soon.
+Status InProcessClient::CheckClock() {
+  std::lock_guard lock(mutex_);
+  if (clock_is_right_) return {};
+  ASSIGN_OR_RETURN(const auto ahead, control::ClockSkew(room_->control));
+  if (auto fault = control::SkewFault(ahead)) return Fail(*std::move(fault));
+  clock_is_right_ = true;
+  return {};
+}
+
 Status InProcessClient::Call(std::string_view method, const Message& request, Message& response) {
   bool begins = std::ranges::find(kBeginnings, method) != kBeginnings.end() && !IsDryRun(request);
   RETURN_IF_ERROR(Open(options_.may_create || begins));
+  if (Changes(request)) RETURN_IF_ERROR(CheckClock());
   std::promise<Result<api::Reply>> promise;
   auto future = promise.get_future();
   room_->dispatcher.Dispatch(

@@ -38,6 +38,8 @@ class InProcessClient final : public client::Client {
  private:
   struct Room;
   Status Open(bool may_create);
+  // CLOCK_SKEW, with a database that other machines share.
+  Status CheckClock();
 
   const InProcessOptions options_;
   Clock& clock_;
@@ -45,6 +47,7 @@ class InProcessClient final : public client::Client {
   Log& log_;
   std::mutex mutex_;  // guards the opening
   std::unique_ptr<Room> room_;
+  bool clock_is_right_ = false;
 };
 
 }  // namespace tallyman::app

@@ -72,6 +72,9 @@ class Readiness {
  private:
   http::HttpResponse Known() const {
     if (!looked_at_) return Text(503, "starting");
+    // Another server can write.
+    if (Status may = parts_.control.MayWrite(); !may)
+      return Text(503, may.error().reason + ": this server writes nothing; see its log");
     return fault_ ? Text(503, "database: see the log of the server") : Text(200, "ready");
   }
 

@@ -1,6 +1,7 @@
 // A server whose clock is not that of the others: it writes nothing, and says why.
 #include "base/system.h"
 #include "control/clock_check.h"
+#include "main/in_process_client.h"
 #include "store/postgres/postgres_store.h"
 #include "tests/support/postgres_cluster.h"
 #include "tests/support/server.h"
@@ -36,6 +37,30 @@ TEST_F(ClockFaults, AServerWritesNothingWhileItsClockIsWrong) {
   SetAhead(std::chrono::seconds(0));
   ASSERT_TRUE(check.Run());
   ASSERT_OK(CreateOrg("right"));
+}
+
+// With --db the command line is a server for as long as it runs.
+TEST_F(ClockFaults, TheCommandLineWritesNothingEither) {
+  SystemClock right;
+  ManualClock wrong{right.Now() + std::chrono::days(401)};
+  const auto call = [&](Clock& clock, std::string_view method,
+                        const google::protobuf::Message& request,
+                        google::protobuf::Message& response) {
+    app::InProcessClient client(
+        {.database = {app::DatabaseKind::kPostgres, database.dsn(), "fleet"},
+         .actor = {.id = "tester", .role = Role::kAdmin}},
+        clock, server.random, server.log);
+    return client.Call(method, request, response);
+  };
+  v1::CreateOrgRequest request;
+  request.set_name("acme");
+  v1::CreateOrgResponse made;
+  EXPECT_REFUSED(call(wrong, "tallyman.v1.OrgService/CreateOrg", request, made), Code::kUnavailable,
+                 "CLOCK_SKEW");
+  v1::ListOrgsResponse listed;
+  ASSERT_OK(call(wrong, "tallyman.v1.OrgService/ListOrgs", v1::ListOrgsRequest(), listed));
+  EXPECT_EQ(listed.orgs_size(), 0);
+  ASSERT_OK(call(right, "tallyman.v1.OrgService/CreateOrg", request, made));
 }
 
 TEST_F(ClockFaults, SecondsAreNotHeldAgainstIt) {
