@@ -64,6 +64,7 @@ v1::Host MessageOf(const control::HostView& view) {
   said.set_thin_disks(report.thin_disks.value_or(false));
   said.set_problem(report.problem.value_or(""));
   said.set_agent_version(report.agent_version.value_or(""));
+  said.set_unknown_nodes(report.unknown_nodes.value_or(0));
   return out;
 }
 

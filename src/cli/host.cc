@@ -102,12 +102,17 @@ void PrintReportedHost(Context& context, const v1::Host& host) {
   if (!host.has_reported()) return;
   const v1::ReportedHost& said = host.reported();
   context.Detail("");
-  PrintFields(context,
-              {{"heard", FormatTimestamp(said.heard_at())},
-               {"measured", said.has_capacity() ? FormatResources(said.capacity()) : ""},
-               {"reserved", said.has_reserved() ? FormatResources(said.reserved()) : ""},
-               {"disks", said.thin_disks() ? "thin: nodes may be promised more than there is" : ""},
-               {"agent", said.agent_version()}});
+  PrintFields(
+      context,
+      {{"heard", FormatTimestamp(said.heard_at())},
+       {"measured", said.has_capacity() ? FormatResources(said.capacity()) : ""},
+       {"reserved", said.has_reserved() ? FormatResources(said.reserved()) : ""},
+       {"disks", said.thin_disks() ? "thin: nodes may be promised more than there is" : ""},
+       {"agent", said.agent_version()},
+       {"strangers", said.unknown_nodes() == 0
+                         ? ""
+                         : fmt::format("{} not of this host: `tallyman audit --host {}`",
+                                       Counted(said.unknown_nodes(), "node"), host.name())}});
   PrintBlock(context, "what is wrong with it:", said.problem(), Colour::kRed);
 }
 

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "control/clock_check.h"
 #include "control/hosts/reports.h"
+#include "control/lots/prune_records.h"
 #include "control/lots/prune_requests.h"
 #include "control/tokens/tokens.h"
 #include "http/server.h"
@@ -76,6 +77,7 @@ class Serving {
         authenticator_(*control_),
         clock_check_(*control_, metrics_),
         pruner_(control_->store(), control_->clock(), {}),
+        record_pruner_(control_->store(), control_->clock(), settings.records),
         command_deadline_(settings.command_deadline),
         dispatcher_(std::make_unique<api::Dispatcher>(*control_)),
         server_metrics_(metrics_, MethodNames()),
@@ -147,6 +149,12 @@ class Serving {
                ASSIGN_OR_RETURN(control::RequestPruner::Report report, pruner_.Run());
                return !report.done;
              }},
+            {"forgetting old records", std::chrono::minutes(10),
+             [this]() -> Result<bool> {
+               RETURN_IF_ERROR(control_->MayWrite());
+               ASSIGN_OR_RETURN(control::RecordPruner::Report report, record_pruner_.Run());
+               return !report.done;
+             }},
             {"comparing clocks", std::chrono::seconds(10),
              [this]() -> Result<bool> {
                RETURN_IF_ERROR(clock_check_.Run());
@@ -209,6 +217,7 @@ class Serving {
   ControlAuthenticator authenticator_;
   control::ClockCheck clock_check_;
   control::RequestPruner pruner_;
+  control::RecordPruner record_pruner_;
   const std::chrono::seconds command_deadline_;
   std::unique_ptr<api::Dispatcher> dispatcher_;
   std::atomic<bool> draining_{false};

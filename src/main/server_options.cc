@@ -25,6 +25,7 @@ struct TypedServerOptions {
   int64_t drain_seconds = 10;
   int64_t command_deadline_seconds = 3600;
   int64_t host_silent_seconds = 90;
+  int64_t events_days = 0;
 };
 
 // HOST:PORT, with an IPv6 address in brackets.
@@ -112,6 +113,9 @@ void Define(CLI::App& app, ServerSettings& settings, TypedServerOptions& typed) 
                  "30 s. The same for all servers of a database")
       ->check(CLI::Range(1, 24 * 3600))
       ->capture_default_str();
+  app.add_option("--events-days", typed.events_days, "How many days events are kept; 0: for ever")
+      ->check(CLI::Range(0, 36'500))
+      ->capture_default_str();
 }
 
 Status Read(const TypedServerOptions& typed, ServerSettings& settings) {
@@ -124,6 +128,7 @@ Status Read(const TypedServerOptions& typed, ServerSettings& settings) {
   settings.server.bodies_bytes_max = 4 * settings.limits.body_bytes_max;
   settings.control.policies.host_silent = std::chrono::seconds(typed.host_silent_seconds);
   settings.command_deadline = std::chrono::seconds(typed.command_deadline_seconds);
+  if (typed.events_days > 0) settings.records.events = std::chrono::hours(24 * typed.events_days);
   settings.server.drain_timeout = std::chrono::seconds(typed.drain_seconds);
   return {};
 }

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "control/control.h"
+#include "control/lots/prune_records.h"
 #include "http/rpc_handler.h"
 #include "http/server_options.h"
 #include "main/log_form.h"
@@ -22,6 +23,7 @@ struct ServerSettings {
   LogForm log = LogForm::kText;
   int workers = 4;
   std::chrono::seconds command_deadline = std::chrono::hours(1);
+  control::RecordRetention records;
   http::ServerOptions server;
   http::RpcLimits limits;
   control::ControlOptions control;

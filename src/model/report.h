@@ -165,6 +165,8 @@ struct HostReport {
   std::optional<std::string> problem = {};  // "": none
   // Incidents up to this number were processed since the host last joined; in a change too.
   int64_t incident_number = 0;
+  // Nodes that the last status named and that are not on this host; empty as above.
+  std::optional<int64_t> unknown_nodes = {};
 
   friend bool operator==(const HostReport&, const HostReport&) = default;
 };
@@ -175,6 +177,9 @@ struct StatusReport {
   std::vector<NodeReport> nodes;  // each once
   bool complete = false;
   Time at;
+  // What earlier ones said of nodes that are not on this host is forgotten, as a complete one
+  // forgets all that it does not name.
+  bool forgets_unknown = false;
 };
 
 }  // namespace tallyman

@@ -177,11 +177,11 @@ auto Fields(Is<RequestRecord> auto& record) {
     "status_at, " TALLYMAN_RESOURCE_COLUMNS(t) ", " t "agent_version, " t "reserved_cpu_cores, " t \
                                                "reserved_memory_bytes, " t                         \
                                                "reserved_disk_bytes, " t "thin_disks, " t          \
-                                               "problem, " t "incident_number"
+                                               "problem, " t "incident_number, " t "unknown_nodes"
 auto Fields(Is<HostReport> auto& report) {
   return std::tie(report.host_id, report.sequence, report.heard_at, report.status_at,
                   report.capacity, report.agent_version, report.reserved, report.thin_disks,
-                  report.problem, report.incident_number);
+                  report.problem, report.incident_number, report.unknown_nodes);
 }
 
 // Without host and node, which the reader knows, and without the time of the change.

@@ -120,6 +120,7 @@ class SqlReads : public WriteTx {
   Result<HostSums> OrgUsage(const OrgId& org) final;
   Result<AuditCounts> CountForAudit() final;
   Result<int64_t> CountRequests() final;
+  Result<RecordCounts> CountRecords() final;
 
  private:
   Tx& tx() { return static_cast<Tx&>(*this); }

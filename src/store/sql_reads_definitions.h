@@ -420,4 +420,15 @@ Result<int64_t> SqlReads<Tx>::CountRequests() {
   return count;
 }
 
+// To count the events would be to read them all.
+template <class Tx>
+Result<RecordCounts> SqlReads<Tx>::CountRecords() {
+  RecordCounts counts;
+  RETURN_IF_ERROR(sql::ReadFirst(
+      tx().Select("SELECT coalesce((SELECT max(cursor) FROM events) - "
+                  "(SELECT min(cursor) FROM events) + 1, 0), (SELECT count(*) FROM tokens)"),
+      counts.events, counts.tokens));
+  return counts;
+}
+
 }  // namespace tallyman::store

@@ -137,6 +137,12 @@ struct HandOut {
   std::optional<HostReport> last_heard;
 };
 
+// Of what may be forgotten.
+struct RecordCounts {
+  int64_t events = 0;  // at least as many as there are
+  int64_t tokens = 0;
+};
+
 struct CommandOfNode {
   CommandId id;
   NodeId node_id;
@@ -230,6 +236,7 @@ class ReadTx {
   virtual Result<AuditCounts> CountForAudit() = 0;
   // Rows of the audit trail.
   virtual Result<int64_t> CountRequests() = 0;
+  virtual Result<RecordCounts> CountRecords() = 0;
   // The next hosts by id after `after` of which a complete status is known, at most `limit`.
   virtual Result<std::vector<MachineAudit>> AuditMachines(const HostId& after, int64_t limit) = 0;
   virtual Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) = 0;
@@ -250,6 +257,20 @@ struct Pruned {
   bool done = false;  // nothing is left to forget
 };
 
+// Old records to forget, of each kind the oldest first.
+struct ForgetQuery {
+  std::optional<Time> events_before;  // empty: none
+  // Tokens that ended before: expired, revoked, or used. Those of admins stay, so that a database
+  // never is as if it had no tokens yet.
+  std::optional<Time> tokens_before;
+  int64_t limit = 500;  // bound on the rows, for each kind
+};
+struct Forgotten {
+  int64_t events = 0;
+  int64_t tokens = 0;
+  bool done = false;  // nothing is left to forget
+};
+
 class WriteTx : public ReadTx {
  public:
   // Phase one. Called once, before any other read of this transaction on which the decision
@@ -260,6 +281,7 @@ class WriteTx : public ReadTx {
   virtual void Apply(ChangeSet changes) = 0;
   // Used instead of Lock() and Apply(), in a separate transaction. Two servers may prune at once.
   virtual Result<Pruned> PruneRequests(const PruneQuery& query) = 0;
+  virtual Result<Forgotten> Forget(const ForgetQuery& query) = 0;
 };
 
 class Store {

@@ -69,6 +69,7 @@ TEST_P(ReportContract, OfAHostIsReadBack) {
   with_status.status_at = FromMicros(4);
   with_status.capacity = Resources{1, 2, 3};
   with_status.agent_version = "9.9";
+  with_status.unknown_nodes = 7;
   ASSERT_OK(Write(with_status));
   EXPECT_EQ(LastOf(host_), with_status);
   // One without a status leaves what the last one said.
@@ -150,6 +151,29 @@ TEST_P(ReportContract, OfNodesKeepsWhatWasSaidLastAndNothingMore) {
   EXPECT_EQ(count() - without, 1u);
   ASSERT_OK(Write(StatusReport{host_, {}, true, FromMicros(5)}));
   EXPECT_EQ(count(), without);
+}
+
+TEST_P(ReportContract, OfNodesThatAreNotTheHostsForgetsWhatIsNotNamedAgain) {
+  const Node own = AddNode("eth-1", host_);
+  const Node elsewhere = AddNode("eth-2", AddHost("h2"));
+  auto of = [](const NodeId& id) {
+    NodeReport node;
+    node.node_id = id;
+    node.run_state = ReportedRun::kRunning;
+    return node;
+  };
+  auto stored = [&](const NodeId& id) {
+    return Read([&](ReadTx& tx) { return tx.FindReported({host_, id}); }).has_value();
+  };
+  const auto stranger = fleet_.ids.New<NodeId>(), second = fleet_.ids.New<NodeId>();
+  StatusReport first{host_, {of(own.id), of(stranger), of(elsewhere.id)}, false, FromMicros(1)};
+  ASSERT_OK(Write(first));
+  EXPECT_TRUE(stored(own.id) && stored(stranger) && stored(elsewhere.id));
+  ASSERT_OK(Write(StatusReport{host_, {of(second)}, false, FromMicros(2), true}));
+  EXPECT_TRUE(stored(own.id));
+  EXPECT_TRUE(stored(second));
+  EXPECT_FALSE(stored(stranger));
+  EXPECT_FALSE(stored(elsewhere.id)) << "another host's node is a stranger here";
 }
 
 TEST_P(ReportContract, FindsTheOldestOpenCommandOfEachNode) {

@@ -59,6 +59,55 @@ class TokenContract : public StoreContract {
   }
 };
 
+TEST_P(TokenContract, OldEventsAndEndedTokensAreForgottenAPieceAtATime) {
+  auto forget = [&](const ForgetQuery& query) {
+    Forgotten forgotten;
+    Status status = store().Write([&](WriteTx& tx) -> Status {
+      ASSIGN_OR_RETURN(forgotten, tx.Forget(query));
+      return {};
+    });
+    EXPECT_TRUE(status.has_value()) << status.error().message;
+    return forgotten;
+  };
+  auto events = [&] {
+    return Read([&](ReadTx& tx) { return tx.ListEvents({.order_by = "cursor", .limit = 100}); })
+        .size();
+  };
+  const size_t before = events();
+  for (int64_t at : {10, 20, 30, 40}) {
+    ChangeSet changes;
+    Event& event = changes.events.emplace_back();
+    event.kind = EventKind::kOrgCreated;
+    event.detail = "{}";
+    event.created_at = FromMicros(at);
+    ASSERT_OK(Apply(store(), changes));
+  }
+  Token lasting = fleet_.MakeToken("lasting", Role::kViewer);
+  Token expired = fleet_.MakeToken("expired", Role::kViewer);
+  expired.expires_at = FromMicros(10);
+  Token admin = fleet_.MakeToken("boss", Role::kAdmin);
+  admin.expires_at = FromMicros(10);
+  for (const Token& token : {lasting, expired, admin}) Add(token);
+  const RecordCounts counts = Read([](ReadTx& tx) { return tx.CountRecords(); });
+  EXPECT_GE(counts.events, static_cast<int64_t>(before) + 4);
+  EXPECT_EQ(counts.tokens, 3);
+  const Forgotten nothing = forget({});
+  EXPECT_EQ(nothing.events + nothing.tokens, 0) << "what is not named stays";
+  const Forgotten tokens = forget({.tokens_before = FromMicros(11)});
+  EXPECT_EQ(tokens.tokens, 1);
+  EXPECT_TRUE(tokens.done);
+  EXPECT_FALSE(Find("expired"));
+  EXPECT_TRUE(Find("lasting"));
+  EXPECT_TRUE(Find("boss"));
+  const Forgotten first = forget({.events_before = FromMicros(30), .limit = 1});
+  EXPECT_EQ(first.events, 1);
+  EXPECT_FALSE(first.done);
+  const Forgotten second = forget({.events_before = FromMicros(30), .limit = 3});
+  EXPECT_EQ(second.events, 1);
+  EXPECT_TRUE(second.done);
+  EXPECT_EQ(events(), before + 2);
+}
+
 TEST_P(TokenContract, IsReadBackByIdAndByName) {
   Token token = fleet_.MakeToken("deploy", Role::kHost);
   token.host_id = AddHost("rack-1");

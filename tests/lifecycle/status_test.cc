@@ -1,4 +1,6 @@
 // Contract: what a status changes, and what it leaves alone.
+#include <fmt/core.h>
+
 #include "lifecycle/host.h"
 
 namespace tallyman {
@@ -16,6 +18,68 @@ class Statuses : public Lifecycle {
     return command;
   }
 };
+
+// A host must not fill the database with nodes that do not exist, complete or not.
+TEST_F(Statuses, OfNodesThatAreNotItsOwnAFewAreKeptAndAllAreCounted) {
+  auto reports = [&] {
+    // Each row of node_reports has the text that every node of these reports has.
+    const std::string dump = room.Dump();
+    size_t rows = 0;
+    for (size_t at = dump.find("docker://odd"); at != std::string::npos;
+         at = dump.find("docker://odd", at + 1))
+      ++rows;
+    return rows;
+  };
+  auto flood = [&](int from, int count, bool complete) {
+    v1::ReportRequest request;
+    request.mutable_status()->set_complete(complete);
+    for (int i = from; i < from + count; ++i) {
+      v1::NodeStatus& node = *request.mutable_status()->add_nodes();
+      node.set_node_id(fmt::format("00000000-0000-7000-8000-{:012}", i));
+      node.set_image_uri("docker://odd");
+      node.set_problem(std::string(900, 'p'));
+      node.mutable_last_end()->set_output("last words");
+      node.set_run_state(v1::RUN_STATE_RUNNING);
+    }
+    v1::NodeStatus& own = *request.mutable_status()->add_nodes();
+    own.set_node_id(Id());
+    own.set_config_id(first);
+    own.set_image_uri("docker://odd");
+    own.set_run_state(v1::RUN_STATE_RUNNING);
+    host->Report(request);
+  };
+  flood(0, 300, false);
+  EXPECT_EQ(reports(), 101u);
+  EXPECT_EQ(room.Host("host-1").reported().unknown_nodes(), 300);
+  flood(1000, 250, false);
+  EXPECT_EQ(reports(), 101u) << "those that are not named again are forgotten";
+  EXPECT_EQ(room.Host("host-1").reported().unknown_nodes(), 250);
+  EXPECT_FALSE(room.Dump().contains("last words")) << "of strangers only what an audit compares";
+  EXPECT_FALSE(room.Dump().contains(std::string(900, 'p')));
+  flood(2000, 3, true);
+  EXPECT_EQ(reports(), 4u);
+  flood(0, 0, true);
+  EXPECT_EQ(reports(), 1u);
+  EXPECT_EQ(room.Host("host-1").reported().unknown_nodes(), 0);
+}
+
+TEST_F(Statuses, WordsOfAHostAreCut) {
+  v1::ReportRequest request;
+  request.mutable_status()->set_agent_version(std::string(5000, 'v'));
+  v1::NodeStatus& own = *request.mutable_status()->add_nodes();
+  own.set_node_id(Id());
+  own.set_config_id(first);
+  own.set_run_state(v1::RUN_STATE_RUNNING);
+  own.set_image_uri(std::string(5000, 'u'));
+  own.set_container_id(std::string(5000, 'c'));
+  host->Report(request);
+  EXPECT_EQ(room.Host("host-1").reported().agent_version().size(), 200u);
+  const std::string dump = room.Dump();
+  EXPECT_TRUE(dump.contains(std::string(1024, 'u')));
+  EXPECT_FALSE(dump.contains(std::string(1025, 'u')));
+  EXPECT_TRUE(dump.contains(std::string(200, 'c')));
+  EXPECT_FALSE(dump.contains(std::string(201, 'c')));
+}
 
 // "While anything of the node is pending at the host, a status changes neither running_config_id
 // nor an unknown transition."

@@ -2,14 +2,17 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 #include <thread>
 
 #include "base/digest.h"
 #include "control/authorize.h"
+#include "control/lots/prune_records.h"
 #include "control/lots/prune_requests.h"
 #include "control/operation.h"
 #include "control/tokens/token_writer.h"
 #include "tallyman/v1/audit.pb.h"
+#include "tallyman/v1/event.pb.h"
 #include "tallyman/v1/token.pb.h"
 #include "tests/operations/api_room.h"
 
@@ -521,6 +524,88 @@ TEST_F(Pruning, TakesNoMoreThanAShareWhateverTheClockSays) {
   EXPECT_LE(after_a_year->rows, before / 20);
   EXPECT_GT(RunFor(pruner, 60).rows, 0);
   EXPECT_EQ(TrailSize(), 0);
+}
+
+class Forgetting : public Pruning {
+ protected:
+  RecordPruner::Report RunRecordsFor(RecordPruner& pruner, int days) {
+    RecordPruner::Report sum;
+    for (int hour = 0; hour < days * 24; ++hour) {
+      PassByTheSteadyClock(1h);
+      auto report = pruner.Run();
+      EXPECT_TRUE(report);
+      if (!report) break;
+      sum.events += report->events;
+      sum.tokens += report->tokens;
+      sum.done = report->done;
+    }
+    return sum;
+  }
+  int EventCount() {
+    auto answer = api.Must("EventService/ListEvents", "page_size: 1000");
+    return static_cast<v1::ListEventsResponse&>(*answer).events_size();
+  }
+  RecordPruner PrunerOf(RecordRetention retention) {
+    return RecordPruner(control().store(), control().clock(), retention);
+  }
+};
+
+TEST_F(Forgetting, EventsAreKeptForEverUnlessADayIsNamed) {
+  const int before = EventCount();
+  ASSERT_GT(before, 3);
+  api.room.clock.Advance(std::chrono::days(5000));
+  RecordPruner for_ever = PrunerOf({});
+  EXPECT_EQ(RunRecordsFor(for_ever, 10).events, 0);
+  ASSERT_EQ(CreateOrg("gamma", "young"), "(done)");
+  RecordPruner bounded = PrunerOf({.events = 24h * 30});
+  EXPECT_EQ(RunRecordsFor(bounded, 40).events, before);
+  EXPECT_EQ(EventCount(), 1) << "the young one stays";
+  EXPECT_TRUE(api.IsBalanced()) << "the books do not rest on events";
+}
+
+TEST_F(Forgetting, EndedTokensGoWithTheTrailAndThoseOfAdminsStay) {
+  api.Must("TokenService/CreateToken", R"(name: "ended" role: ROLE_VIEWER)");
+  api.Must("TokenService/CreateToken",
+           R"(name: "short" role: ROLE_VIEWER lifetime { seconds: 60 })");
+  api.Must("TokenService/CreateToken", R"(name: "lasting" role: ROLE_VIEWER)");
+  api.Must("TokenService/CreateToken", R"(name: "boss" role: ROLE_ADMIN)");
+  api.Must("TokenService/RevokeToken", R"(token: "ended")");
+  api.Must("TokenService/RevokeToken", R"(token: "boss")");
+  auto names = [&] {
+    std::set<std::string> all;
+    (void)api.room.store->Read([&](store::ReadTx& tx) -> Status {
+      ASSIGN_OR_RETURN(auto rows, tx.ListTokens({.order_by = "name", .limit = 100}));
+      for (const store::TokenRow& row : rows) all.insert(row.token.name);
+      return {};
+    });
+    return all;
+  };
+  const std::set<std::string> before = names();
+  api.room.clock.Advance(std::chrono::days(399));
+  RecordPruner pruner = PrunerOf({});
+  EXPECT_EQ(RunRecordsFor(pruner, 5).tokens, 0);
+  EXPECT_EQ(names(), before);
+  api.room.clock.Advance(std::chrono::days(2));
+  EXPECT_EQ(RunRecordsFor(pruner, 20).tokens, 2);
+  std::set<std::string> after = before;
+  after.erase("ended");
+  after.erase("short");
+  EXPECT_EQ(names(), after);
+}
+
+TEST_F(Forgetting, TakesNoMoreThanAShareWhateverTheClockSays) {
+  for (int i = 0; i < 100; ++i)
+    ASSERT_EQ(CreateOrg("org-" + std::to_string(i), "r-" + std::to_string(i)), "(done)");
+  const int before = EventCount();
+  RecordPruner pruner = PrunerOf({.events = 24h});
+  ASSERT_TRUE(pruner.Run());
+  api.room.clock.Jump(std::chrono::days(1000));
+  PassByTheSteadyClock(std::chrono::days(365));
+  const auto after_a_year = pruner.Run();
+  ASSERT_TRUE(after_a_year);
+  EXPECT_GT(after_a_year->events, 0);
+  EXPECT_LE(after_a_year->events, before / 20);
+  EXPECT_EQ(EventCount(), before - after_a_year->events);
 }
 
 }  // namespace

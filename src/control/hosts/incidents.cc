@@ -17,6 +17,8 @@ constexpr int64_t kCountMax = 1'000'000;
 constexpr size_t kMessageBytesMax = 1000;
 constexpr size_t kOutputBytesMax = 2000;
 constexpr size_t kDigestBytesMax = 200;
+constexpr size_t kUriBytesMax = 1024;
+constexpr size_t kWordBytesMax = 200;
 // Of a node whose disk has no limit.
 constexpr int64_t kDiskStep = int64_t{16} * 1024 * 1024;
 
@@ -104,10 +106,13 @@ void BoundTold(ReportRequest& request) {
   }
   if (!request.status) return;
   Cut(request.status->problem, kMessageBytesMax);
+  Cut(request.status->agent_version, kWordBytesMax);
   for (NodeReport& node : request.status->nodes) {
     Cut(node.health_message, kMessageBytesMax);
     Cut(node.problem, kMessageBytesMax);
     Cut(node.image_digest, kDigestBytesMax);
+    Cut(node.image_uri, kUriBytesMax);
+    Cut(node.container_id, kWordBytesMax);
     Bound(node.last_end);
     node.disk_used_bytes = RoundDiskUsed(node);
   }

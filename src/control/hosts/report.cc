@@ -22,6 +22,9 @@ namespace {
 constexpr size_t kEntriesMax = 1000;
 constexpr size_t kNodesMax = 10'000;
 constexpr size_t kWarningsMax = 100;
+// Of nodes that are not on the host: what is kept of a status, for people who look for what runs
+// there. Without a bound a host could fill the database with nodes that do not exist.
+constexpr size_t kUnknownKept = 100;
 // From one report to the next. A number beyond it is an attack or a fault, and would leave an
 // honest agent none to go on with; a join begins again from 1.
 constexpr int64_t kSequenceStepMax = int64_t{1} << 32;
@@ -74,6 +77,7 @@ class Report {
       locks_ = {};
       warnings_.clear();
       said_.clear();
+      unknown_.clear();
       locks_.report_hosts = {host_};
       for (const auto& ack : request_.acks) locks_.commands.push_back(ack.id);
       for (const auto& outcome : request_.outcomes) locks_.commands.push_back(outcome.id);
@@ -177,6 +181,7 @@ class Report {
       if (found == snapshot.nodes.end() || found->second.node.host_id != host_) {
         Warn("UNKNOWN_NODE", fmt::format("node {} is not on this host", id.ToString()));
         said_.erase(id);
+        unknown_.insert(id);
         continue;
       }
       const NodeSnapshot& node = found->second;
@@ -321,16 +326,38 @@ class Report {
     heard.reserved = request_.status->reserved;
     heard.thin_disks = request_.status->thin_disks;
     heard.problem = request_.status->problem;
+    heard.unknown_nodes = std::ssize(unknown_);
     changes.status_reports.push_back({.host_id = host_,
-                                      .nodes = request_.status->nodes,
+                                      .nodes = KeptNodes(),
                                       .complete = request_.status->complete,
-                                      .at = now});
+                                      .at = now,
+                                      .forgets_unknown = !unknown_.empty()});
+  }
+
+  // All that are on this host, and a few of the others, each time the same, without what a host may
+  // tell at length.
+  std::vector<NodeReport> KeptNodes() const {
+    std::vector<NodeReport> kept;
+    const auto end = std::next(
+        unknown_.begin(), static_cast<std::ptrdiff_t>(std::min(unknown_.size(), kUnknownKept)));
+    for (const NodeReport& node : request_.status->nodes) {
+      if (!unknown_.contains(node.node_id)) {
+        kept.push_back(node);
+      } else if (end == unknown_.end() || node.node_id < *end) {
+        NodeReport& unknown = kept.emplace_back(node);
+        unknown.last_end.reset();
+        unknown.health_message.clear();
+        unknown.problem.clear();
+      }
+    }
+    return kept;
   }
 
   const HostId host_;
   const ReportRequest request_;
   store::LockSet locks_;
   std::map<NodeId, NodeReport> said_;      // of our nodes on this host, by the status
+  std::set<NodeId> unknown_;               // that the status names, and that are not on this host
   std::map<NodeId, OrgId> incident_orgs_;  // of our nodes on this host that something happened to
   std::vector<planner::Warning> warnings_;
 };

@@ -3,26 +3,13 @@
 #include <algorithm>
 
 namespace tallyman::control {
-namespace {
-
-constexpr double kShareOfAnHour = 0.01;
-constexpr double kShareMax = 0.05;
-
-}  // namespace
-
 Status RequestPruner::Refill() {
-  const SteadyTime now = clock_.SteadyNow();
-  const std::chrono::duration<double, std::ratio<3600>> hours = now - refilled_at_.value_or(now);
-  refilled_at_ = now;
   int64_t count = 0;
   RETURN_IF_ERROR(store_.Read([&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(count, tx.CountRequests());
     return {};
   }));
-  const auto rows = static_cast<double>(count);
-  // A small trail's share is less than a row, and still adds up to one.
-  const double most = std::max(1.0, rows * kShareMax);
-  allowance_ = std::min(most, allowance_ + rows * kShareOfAnHour * hours.count());
+  allowance_.Refill(clock_.SteadyNow(), count);
   return {};
 }
 
@@ -35,11 +22,11 @@ Result<RequestPruner::Report> RequestPruner::Run(int pieces_max) {
   if (answers_until_ == Time()) answers_until_ = query.answers_before - std::chrono::days(7);
   Report report;
   for (int piece = 0; piece < pieces_max && !report.done; ++piece) {
-    if (allowance_ < 1) {
+    if (allowance_.left() < 1) {
       report.done = true;
       break;
     }
-    query.limit = std::min(store::PruneQuery().limit, static_cast<int64_t>(allowance_));
+    query.limit = std::min(store::PruneQuery().limit, allowance_.left());
     query.answers_after = answers_until_;
     store::Pruned pruned;
     RETURN_IF_ERROR(store_.Write([&](store::WriteTx& tx) -> Status {
@@ -50,7 +37,7 @@ Result<RequestPruner::Report> RequestPruner::Run(int pieces_max) {
     report.answers += pruned.answers;
     report.rows += pruned.rows;
     report.done = pruned.done;
-    allowance_ -= static_cast<double>(std::max(pruned.answers, pruned.rows));
+    allowance_.Take(std::max(pruned.answers, pruned.rows));
   }
   return report;
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 
 #include "base/clock.h"
+#include "control/lots/allowance.h"
 #include "control/lots/replay.h"
 #include "store/store.h"
 
@@ -19,11 +19,8 @@ struct RequestRetention {
 
 // Works in pieces, a short transaction each, so that it is never in the way; two servers may do it
 // at once. Remembers how far it came; a new one begins a week before the first answer that has to
-// go, which is behind whatever the server before it left over. One thread at a time.
-//
-// Whatever the clock says, no more than one percent of the rows goes in an hour (what is not used
-// adds up to five percent), so a clock that is set wrong leaves time to notice. A fleet at rest
-// needs a quarter of a percent in a day.
+// go, which is behind whatever the server before it left over. Keeps to an Allowance. One thread at
+// a time.
 class RequestPruner {
  public:
   RequestPruner(store::Store& store, Clock& clock, RequestRetention retention)
@@ -44,8 +41,7 @@ class RequestPruner {
   Clock& clock_;
   RequestRetention retention_;
   Time answers_until_{};  // 0: not begun
-  std::optional<SteadyTime> refilled_at_;
-  double allowance_ = 0;  // rows that may go now
+  Allowance allowance_;
 };
 
 }  // namespace tallyman::control

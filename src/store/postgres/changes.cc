@@ -93,7 +93,8 @@ constexpr const char* kWriteHostReports = kInsertSql<
     "reserved_disk_bytes = coalesce(excluded.reserved_disk_bytes, r.reserved_disk_bytes), "
     "thin_disks = coalesce(excluded.thin_disks, r.thin_disks), "
     "problem = coalesce(excluded.problem, r.problem), "
-    "incident_number = excluded.incident_number "
+    "incident_number = excluded.incident_number, "
+    "unknown_nodes = coalesce(excluded.unknown_nodes, r.unknown_nodes) "
     "WHERE r.sequence < excluded.sequence RETURNING r.host_id) "
     "SELECT tallyman_require('REPORT_OUTDATED', $1, (SELECT array_agg(host_id) FROM done))">.data();
 // An unchanged row is not written again.
@@ -112,6 +113,12 @@ constexpr char kHaveJoined[] =
 // Of the hosts $1, what is not among the pairs ($2, $3).
 constexpr char kForgetNodeReports[] =
     "DELETE FROM node_reports r WHERE r.host_id = ANY ($1::uuid[]) AND NOT EXISTS ("
+    "SELECT 1 FROM unnest($2::uuid[], $3::uuid[]) AS k (host_id, node_id) "
+    "WHERE k.host_id = r.host_id AND k.node_id = r.node_id)";
+// The same of those nodes only that are not on the host.
+constexpr char kForgetUnknown[] =
+    "DELETE FROM node_reports r WHERE r.host_id = ANY ($1::uuid[]) AND NOT EXISTS ("
+    "SELECT 1 FROM nodes n WHERE n.id = r.node_id AND n.host_id = r.host_id) AND NOT EXISTS ("
     "SELECT 1 FROM unnest($2::uuid[], $3::uuid[]) AS k (host_id, node_id) "
     "WHERE k.host_id = r.host_id AND k.node_id = r.node_id)";
 constexpr char kProve[] = "SELECT tallyman_prove_books($1)";
@@ -271,9 +278,10 @@ void PendingChanges::Collect(const ChangeSet& set) {
   for (const HostReport& r : set.host_reports) host_reports_.AddRow(r);
   for (const StatusReport& s : set.status_reports) {
     if (s.complete) complete_hosts_.push_back(s.host_id);
+    if (s.forgets_unknown) forgetting_hosts_.push_back(s.host_id);
     for (const NodeReport& n : s.nodes) {
       node_reports_.AddRow(s.host_id, n.node_id, s.at, n);
-      if (!s.complete) continue;
+      if (!s.complete && !s.forgets_unknown) continue;
       reported_hosts_.push_back(s.host_id);
       reported_nodes_.push_back(n.node_id);
     }
@@ -309,13 +317,16 @@ void PendingChanges::AddTo(PgBatch& batch) {
   AddRows(batch, kUpdateTokens, token_updates_);
   AddRows(batch, Insert::kTokens, tokens_);
   AddRows(batch, kWriteHostReports, host_reports_);
-  if (!complete_hosts_.empty()) {
+  const auto forget = [&](const char* sql, const std::vector<HostId>& hosts) {
+    if (hosts.empty()) return;
     PgParams reported;
-    reported.AddList(complete_hosts_);
+    reported.AddList(hosts);
     reported.AddList(reported_hosts_);
     reported.AddList(reported_nodes_);
-    batch.Add(kForgetNodeReports, std::move(reported));
-  }
+    batch.Add(sql, std::move(reported));
+  };
+  forget(kForgetNodeReports, complete_hosts_);
+  forget(kForgetUnknown, forgetting_hosts_);
   AddRows(batch, kWriteNodeReports, node_reports_);
   PgColumns incidents;
   for (const auto& [key, count] : incidents_) incidents.AddRow(key.first, key.second, count);

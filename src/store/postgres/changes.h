@@ -38,8 +38,8 @@ class PendingChanges {
   PgColumns requests_, orgs_, regions_, protocols_, versions_, images_, properties_, hosts_,
       configs_, nodes_, ledger_, commands_, events_, token_updates_, tokens_, host_reports_,
       node_reports_, ended_claims_, claims_, quotas_;
-  // Hosts with a complete status, and the nodes that it names.
-  std::vector<HostId> complete_hosts_, reported_hosts_;
+  // Hosts of which reports are forgotten, and the nodes that their statuses name.
+  std::vector<HostId> complete_hosts_, forgetting_hosts_, reported_hosts_;
   std::vector<NodeId> reported_nodes_;
   std::map<std::pair<NodeId, ReportedIncident>, int64_t> incidents_;
   std::vector<HostId> joined_hosts_;

@@ -19,8 +19,32 @@ constexpr char kEmptyAnswers[] =
     "WITH done AS (UPDATE requests SET response = '' WHERE (org_id, actor_id, request_id) IN "
     "(SELECT org_id, actor_id, request_id FROM requests WHERE created_at >= $1 AND created_at < $2 "
     "AND response <> '' FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM done";
+// Events come in the order of their times, so only the first are looked at.
+constexpr char kForgetEvents[] =
+    "WITH done AS (DELETE FROM events WHERE cursor IN (SELECT cursor FROM (SELECT cursor, "
+    "created_at FROM events ORDER BY cursor LIMIT $2) e WHERE created_at < $1) RETURNING 1) "
+    "SELECT count(*) FROM done";
+constexpr char kForgetTokens[] =
+    "WITH done AS (DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE role <> 'admin' "
+    "AND coalesce(revoked_at, used_at, expires_at) < $1 LIMIT $2 FOR UPDATE SKIP LOCKED) "
+    "RETURNING 1) SELECT count(*) FROM done";
 
 }  // namespace
+
+Result<Forgotten> PgTransaction::Forget(const ForgetQuery& wanted) {
+  const auto forget = [&](const char* sql, std::optional<Time> before) -> Result<int64_t> {
+    int64_t rows = 0;
+    if (!before) return rows;
+    ASSIGN_OR_RETURN(PgResult done, RunOne(sql, PgParams::Of(*before, wanted.limit)));
+    RETURN_IF_ERROR(done.row(0).Read(rows));
+    return rows;
+  };
+  Forgotten forgotten;
+  ASSIGN_OR_RETURN(forgotten.events, forget(kForgetEvents, wanted.events_before));
+  ASSIGN_OR_RETURN(forgotten.tokens, forget(kForgetTokens, wanted.tokens_before));
+  forgotten.done = forgotten.events < wanted.limit && forgotten.tokens < wanted.limit;
+  return forgotten;
+}
 
 Result<Pruned> PgTransaction::PruneRequests(const PruneQuery& wanted) {
   Pruned pruned;

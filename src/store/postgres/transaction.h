@@ -33,6 +33,7 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   Result<Snapshot> Lock(const LockSet& wanted) override;
   void Apply(ChangeSet changes) override;
   Result<Pruned> PruneRequests(const PruneQuery& query) override;
+  Result<Forgotten> Forget(const ForgetQuery& query) override;
 
   // Writes the applied changes, proves the books and commits: one round trip.
   Status Finish();

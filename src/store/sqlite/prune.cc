@@ -17,8 +17,32 @@ constexpr char kPieceEnd[] =
 constexpr char kEmptyAnswers[] =
     "UPDATE requests INDEXED BY requests_time SET response = x'' "
     "WHERE created_at >= ?1 AND created_at < ?2 AND response <> x''";
+// Events come in the order of their times, so only the first are looked at.
+constexpr char kForgetEvents[] =
+    "DELETE FROM events WHERE cursor IN (SELECT cursor FROM (SELECT cursor, created_at FROM events "
+    "ORDER BY cursor LIMIT ?2) WHERE created_at < ?1)";
+constexpr char kForgetTokens[] =
+    "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE role <> 'admin' "
+    "AND coalesce(revoked_at, used_at, expires_at) < ?1 LIMIT ?2)";
 
 }  // namespace
+
+Result<Forgotten> SqliteTransaction::Forget(const ForgetQuery& wanted) {
+  RETURN_IF_ERROR(CheckReadable());
+  has_pruned_ = true;
+  const auto forget = [&](const char* sql, std::optional<Time> before) -> Result<int64_t> {
+    if (!before) return 0;
+    SqliteQuery query = connection_.Query(sql);
+    query.Bind(*before, wanted.limit);
+    RETURN_IF_ERROR(query.Run());
+    return connection_.changes();
+  };
+  Forgotten forgotten;
+  ASSIGN_OR_RETURN(forgotten.events, forget(kForgetEvents, wanted.events_before));
+  ASSIGN_OR_RETURN(forgotten.tokens, forget(kForgetTokens, wanted.tokens_before));
+  forgotten.done = forgotten.events < wanted.limit && forgotten.tokens < wanted.limit;
+  return forgotten;
+}
 
 Result<Pruned> SqliteTransaction::PruneRequests(const PruneQuery& wanted) {
   RETURN_IF_ERROR(CheckReadable());

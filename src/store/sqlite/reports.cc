@@ -41,7 +41,8 @@ constexpr const char* kWriteHost = kInsertSql<
     "reserved_disk_bytes = ifnull(excluded.reserved_disk_bytes, reserved_disk_bytes), "
     "thin_disks = ifnull(excluded.thin_disks, thin_disks), "
     "problem = ifnull(excluded.problem, problem), "
-    "incident_number = excluded.incident_number "
+    "incident_number = excluded.incident_number, "
+    "unknown_nodes = ifnull(excluded.unknown_nodes, unknown_nodes) "
     "WHERE sequence < excluded.sequence">.data();
 // An unchanged row is not written again.
 constexpr const char* kWriteNode = kInsertSql<
@@ -56,6 +57,9 @@ constexpr char kAddIncidents[] =
 constexpr char kHasJoined[] =
     "UPDATE host_reports SET incident_number = 0, sequence = 1 WHERE host_id = ?1";
 constexpr char kReportedNodes[] = "SELECT node_id FROM node_reports WHERE host_id = ?1";
+constexpr char kReportedUnknown[] =
+    "SELECT r.node_id FROM node_reports r WHERE r.host_id = ?1 "
+    "AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = r.node_id AND n.host_id = r.host_id)";
 constexpr char kForgetNode[] = "DELETE FROM node_reports WHERE host_id = ?1 AND node_id = ?2";
 
 Status ReadHostReport(SqliteConnection& connection, const HostId& host,
@@ -150,8 +154,8 @@ Status WriteJoined(SqliteConnection& connection, const HostId& host) {
 
 Status WriteReport(SqliteConnection& connection, const StatusReport& report) {
   std::set<NodeId> gone;
-  if (report.complete) {
-    SqliteQuery query = connection.Query(kReportedNodes);
+  if (report.complete || report.forgets_unknown) {
+    SqliteQuery query = connection.Query(report.complete ? kReportedNodes : kReportedUnknown);
     query.Bind(report.host_id);
     while (true) {
       ASSIGN_OR_RETURN(bool more, query.Next());

@@ -36,6 +36,7 @@ class SqliteTransaction final : public SqlReads<SqliteTransaction> {
   Status Finish();
   bool has_written() const { return !applied_.empty() || has_pruned_; }
   Result<Pruned> PruneRequests(const PruneQuery& query) override;
+  Result<Forgotten> Forget(const ForgetQuery& query) override;
 
   // For SqlReads.
   static const ReadSql kReadSql;
