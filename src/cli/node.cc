@@ -17,6 +17,7 @@ namespace {
 
 struct NodeCreate {
   v1::CreateNodesRequest request;
+  ValueFiles files;
   // A placement is either of them: the request has one field for both.
   google::protobuf::RepeatedPtrField<std::string> hosts;  // HOST or HOST=COUNT
   std::string region;
@@ -79,6 +80,7 @@ Status Place(const NodeCreate& create, v1::CreateNodesRequest& request) {
 ExitStatus CreateNodes(Context& context, NodeCreate& create) {
   v1::CreateNodesRequest& request = create.request;
   RETURN_IF_ERROR(Place(create, request));
+  RETURN_IF_ERROR(ReadValueFiles(context, create.files, *request.mutable_values()));
   // Before the org, which may have to be created: a misspelt image leaves none.
   v1::GetImageRequest image;
   image.set_image(request.image());
@@ -227,7 +229,8 @@ void DefineNodeCreate(Word node) {
       .Excludes(name);
   verb.Text("--org", "ORG", request.mutable_org(),
             "Who owns them (default: TALLYMAN_ORG, or the only org)");
-  AddValues(verb, request.mutable_values(), "Set a property of the image (repeat for several)");
+  AddValues(verb, request.mutable_values(), &create.files,
+            "Set a property of the image (repeat for several)");
   AddFirewallRules(verb, request.mutable_firewall_rules());
   verb.Flag("--auto-upgrade", request, &v1::CreateNodesRequest::set_auto_upgrade,
             "Mark them for automatic upgrades");

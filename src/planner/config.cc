@@ -11,6 +11,15 @@ namespace {
 
 constexpr size_t kValueBytesMax = 16 * 1024;
 
+// Without the value, which may be a secret.
+Error BadValue(const std::string& key, size_t bytes) {
+  return InvalidArgument("INVALID_TEXT",
+                         fmt::format("the value of {} ({} bytes) is not accepted: give UTF-8 "
+                                     "without control characters, at most {} bytes",
+                                     key, bytes, kValueBytesMax))
+      .With("field", "value of " + key);
+}
+
 Status CheckEdit(const Image& image, const std::map<std::string, std::string>& kept,
                  const ConfigEdit& edit) {
   auto known = [&](const std::string& key) {
@@ -31,7 +40,7 @@ Status CheckEdit(const Image& image, const std::map<std::string, std::string>& k
   };
   for (const auto& [key, value] : edit.set) {
     if (!known(key)) return unknown(key);
-    RETURN_IF_ERROR(CheckText("value of " + key, value, kValueBytesMax));
+    if (!CheckText("", value, kValueBytesMax)) return Fail(BadValue(key, value.size()));
   }
   for (const std::string& key : edit.reset) {
     if (!known(key)) return unknown(key);
