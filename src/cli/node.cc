@@ -189,6 +189,9 @@ ExitStatus ShowNode(Context& context, v1::GetNodeRequest& request) {
                                                   node.config().values().end());
   Table table({{"PROPERTY", Align::kLeft, true}, {"VALUE", Align::kLeft, true}});
   for (const auto& [key, value] : values) table.AddRow({{key}, {value}});
+  const std::map<std::string, bool> secrets(node.config().secrets().begin(),
+                                            node.config().secrets().end());
+  for (const auto& [key, is_set] : secrets) table.AddRow({{key}, {is_set ? "set" : "not set"}});
   PrintBelow(context, table);
   PrintBelow(context, FirewallTable(node.config().firewall_rules()));
   return kExitDone;
