@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
+#include "model/command.h"
 
 namespace tallyman::agent {
 namespace {
@@ -70,11 +71,16 @@ Result<NodeSpec> ParsePayload(std::string_view payload) {
   RETURN_IF_ERROR(ReadAmount(amounts, "cpu_cores", spec.resources.cpu_cores));
   RETURN_IF_ERROR(ReadAmount(amounts, "memory_bytes", spec.resources.memory_bytes));
   RETURN_IF_ERROR(ReadAmount(amounts, "disk_bytes", spec.resources.disk_bytes));
-  const json::value* config = object.if_contains("config");
+  const json::value* config = object.if_contains(kConfigWithSecrets);
+  if (config == nullptr) config = object.if_contains("config");
   NodeConfig read;
   if (config == nullptr || !ConfigFromJson(json::serialize(*config), read))
     return Fail(Invalid("config"));
+  // They become names of files.
+  for (const auto& [key, text] : read.secrets)
+    if (!CheckName("secret", key)) return Fail(Invalid("secrets"));
   spec.values = std::move(read.values);
+  spec.secrets = std::move(read.secrets);
   spec.firewall_rules = std::move(read.firewall_rules);
   return spec;
 }

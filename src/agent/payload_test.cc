@@ -7,7 +7,7 @@
 namespace tallyman::agent {
 namespace {
 
-std::string Rendered() {
+std::string Rendered(const std::map<std::string, std::string>& secrets = {}) {
   Node node;
   node.id = *NodeId::Parse("01900000-0000-7000-8000-000000000001");
   node.name = "eth-1";
@@ -15,6 +15,7 @@ std::string Rendered() {
   config.id = *ConfigId::Parse("01900000-0000-7000-8000-000000000002");
   config.resources = {8, 16'000'000'000, 1'000'000'000'000};
   config.values = {{"network", "main \"net\""}};
+  config.secrets = secrets;
   config.firewall_rules = {{.key = "p2p", .ips = {"10.0.0.0/8"}, .ports = {30303}}};
   Image image;
   image.id = *ImageId::Parse("01900000-0000-7000-8000-000000000003");
@@ -40,6 +41,22 @@ TEST(ParsePayload, ReadsWhatTheControlPlaneRenders) {
   EXPECT_EQ(spec->values.at("network"), "main \"net\"");
   ASSERT_EQ(spec->firewall_rules.size(), 1u);
   EXPECT_EQ(spec->firewall_rules[0].ports, std::vector<int64_t>{30303});
+}
+
+TEST(ParsePayload, ReadsSecretsBesideTheValues) {
+  auto spec = ParsePayload(Rendered({{"token", "hunter2\n"}, {"unset", ""}}));
+  ASSERT_TRUE(spec.has_value()) << spec.error().message;
+  EXPECT_EQ(spec->secrets, (std::map<std::string, std::string>{{"token", "hunter2\n"}}));
+  EXPECT_FALSE(spec->values.contains("token"));
+  EXPECT_EQ(spec->values.at("network"), "main \"net\"");
+  // They are names of files.
+  EXPECT_EQ(ParsePayload(Rendered({{"../token", "hunter2"}})).error().Fact("field"), "secrets");
+}
+
+// It would start the node without them.
+TEST(ParsePayload, AnAgentThatDoesNotKnowOfSecretsFindsNoConfig) {
+  EXPECT_EQ(Rendered({{"token", "hunter2"}}).find(R"("config":)"), std::string::npos);
+  EXPECT_NE(Rendered({{"token", ""}}).find(R"("config":)"), std::string::npos);
 }
 
 TEST(ParsePayload, NamesTheFieldThatItCannotUse) {

@@ -40,6 +40,8 @@ struct NodeSpec {
   std::string image_uri;  // oci:DIR:TAG or docker://HOST/NAME:TAG, with or without @sha256:DIGEST
   Resources resources;
   std::map<std::string, std::string> values;
+  // Not sealed; the node gets each as a file of that name, and never in its environment.
+  std::map<std::string, std::string> secrets;
   std::vector<FirewallRule> firewall_rules;
 
   friend bool operator==(const NodeSpec&, const NodeSpec&) = default;

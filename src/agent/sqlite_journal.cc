@@ -106,7 +106,9 @@ Status SqliteJournal::Prepare() {
   // Exclusive mode first, so that the index of the log is in memory instead of a file.
   RETURN_IF_ERROR(connection_->Execute(
       "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-      "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 1000;"));
+      "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 1000; "
+      // Payloads have the secrets of nodes: what is deleted is overwritten.
+      "PRAGMA secure_delete = ON;"));
   connection_->KeepLog();
   Transaction transaction(*connection_);
   RETURN_IF_ERROR(transaction.Begin());

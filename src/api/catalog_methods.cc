@@ -45,6 +45,7 @@ v1::Image MessageOf(const control::ImageView& view) {
     part.set_description(property.description);
     part.set_default_value(property.default_value);
     *part.mutable_add() = ToMessage(property.add);
+    part.set_secret(property.secret);
   }
   for (const FirewallRule& rule : image.firewall_rules) *out.add_firewall_rules() = ToMessage(rule);
   *out.mutable_created_at() = ToMessage(image.created_at);
@@ -113,7 +114,8 @@ Result<control::ImageSpec> SpecOf(const std::string& field, const v1::ImageSpec&
     out.properties.push_back({.key = property.key(),
                               .description = property.description(),
                               .default_value = property.default_value(),
-                              .add = FromMessage(property.add())});
+                              .add = FromMessage(property.add()),
+                              .secret = property.secret()});
   }
   ASSIGN_OR_RETURN(out.firewall_rules,
                    FromMessage(field + ".firewall_rules", spec.firewall_rules()));

@@ -38,16 +38,19 @@ std::unexpected<Error> Refuse(const Place& place, std::string reason, std::strin
   return Fail(std::move(error));
 }
 
-Status CheckString(const Place& place, const std::string& text) {
+Status CheckString(const Place& place, const FieldDescriptor& field, const std::string& text) {
+  // A value of a map may be a secret.
+  const bool is_shown = !field.containing_type()->options().map_entry() || field.number() == 1;
+  const auto shown = [&] { return is_shown ? Quote(text) : "not shown"; };
   if (text.size() > kTextBytesMax) {
     return Refuse(place, "TEXT_TOO_LONG",
-                  fmt::format("is {}: its {} bytes are more than the {} allowed", Quote(text),
+                  fmt::format("is {}: its {} bytes are more than the {} allowed", shown(),
                               text.size(), kTextBytesMax));
   }
   if (!IsUtf8(text))
-    return Refuse(place, "INVALID_TEXT", fmt::format("is {}: not well-formed UTF-8", Quote(text)));
+    return Refuse(place, "INVALID_TEXT", fmt::format("is {}: not well-formed UTF-8", shown()));
   if (text.find('\0') != std::string::npos) {
-    return Refuse(place, "INVALID_TEXT", fmt::format("is {}: it contains a NUL", Quote(text)));
+    return Refuse(place, "INVALID_TEXT", fmt::format("is {}: it contains a NUL", shown()));
   }
   return {};
 }
@@ -66,10 +69,10 @@ Status CheckOne(const Message& message, const FieldDescriptor& field, const Plac
   std::string scratch;
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING:
-      return CheckString(place, place.index < 0
-                                    ? reflection.GetStringReference(message, &field, &scratch)
-                                    : reflection.GetRepeatedStringReference(message, &field,
-                                                                            place.index, &scratch));
+      return CheckString(place, field,
+                         place.index < 0 ? reflection.GetStringReference(message, &field, &scratch)
+                                         : reflection.GetRepeatedStringReference(
+                                               message, &field, place.index, &scratch));
     case FieldDescriptor::CPPTYPE_ENUM:
       return CheckEnum(place, field,
                        place.index < 0

@@ -46,6 +46,17 @@ TEST(CheckRequest, LooksIntoMaps) {
   EXPECT_EQ(RefusalOf(request).Fact("field"), "values[0].value");
 }
 
+TEST(CheckRequest, ShowsNothingOfAValue) {
+  v1::UpdateNodeRequest request;
+  for (const std::string& value : {std::string("hunter2\0", 8), std::string("hunter2\xff"),
+                                   "hunter2" + std::string(kTextBytesMax, 'x')}) {
+    (*request.mutable_set_values())["k"] = value;
+    const Error error = RefusalOf(request);
+    EXPECT_EQ(error.Fact("field"), "set_values[0].value");
+    EXPECT_EQ(error.message.find("hunter2"), std::string::npos) << error.message;
+  }
+}
+
 TEST(CheckRequest, LooksIntoChoices) {
   v1::CreateNodesRequest request;
   request.mutable_by_hosts()->add_hosts()->set_host("\x80");

@@ -49,12 +49,27 @@ control::Call CallOf(std::string_view method, const Caller& caller) {
   return call;
 }
 
-control::Call CallOf(const Method& method, const Message& request, const Caller& caller) {
-  control::Call call = CallOf(method.name, caller);
-  if (method.mutates) {
-    call.request_id = RequestIdOf(request);
-    call.body_digest = DigestOf(method.name, request);
+// A map of a request has values, any of which may be a secret.
+bool HasValues(const Message& request) {
+  const auto* type = request.GetDescriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    const auto* field = type->field(i);
+    if (field->is_map() && request.GetReflection()->FieldSize(request, field) > 0) return true;
   }
+  return false;
+}
+
+control::Call CallOf(const Method& method, const Message& request, const Caller& caller,
+                     const Sealer& sealer) {
+  control::Call call = CallOf(method.name, caller);
+  if (!method.mutates) return call;
+  call.request_id = RequestIdOf(request);
+  call.body_digest = DigestOf(method.name, request);
+  if (!HasValues(request) || !sealer.has_key()) return call;
+  // By the key, or the digest would tell whether a secret was guessed.
+  call.older_digests = sealer.Digests(call.body_digest);
+  call.older_digests.push_back(std::move(call.body_digest));
+  call.body_digest = call.older_digests.front();
   return call;
 }
 
@@ -148,7 +163,7 @@ void Dispatcher::Dispatch(std::string_view name, const Message& request, const C
     auto status = CheckType(method.name, *method.request, request);
     if (status) status = CheckRequest(request);
     if (!status) return once(Fail(std::move(status).error()));
-    control::Call call = CallOf(method, request, caller);
+    control::Call call = CallOf(method, request, caller, control_.sealer());
     bool remembered = method.mutates && !call.request_id.empty() && !IsDryRun(request);
     if (!method.only_reads()) once = ThenNudge(feed_, std::move(once));
     method.run(control_, call, request,

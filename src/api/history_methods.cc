@@ -38,7 +38,10 @@ Result<v1::GetCommandResponse> DoGetCommand(control::Control& control, const con
                    control::Read(control, call, control::GetCommand, request.command_id()));
   v1::GetCommandResponse response;
   *response.mutable_command() = MessageOf(view);
-  response.mutable_command()->set_payload(view.row.command.payload);
+  ASSIGN_OR_RETURN(*response.mutable_command()->mutable_payload(),
+                   RewriteSecrets(view.row.command.payload, [](const auto&, const auto&) {
+                     return Result<std::string>("set");
+                   }));
   response.mutable_command()->mutable_cause()->set_request_id(view.request_id);
   response.mutable_command()->mutable_cause()->set_actor(view.actor_id);
   return response;

@@ -16,6 +16,8 @@ control::Encode<control::Changes> EncodeAs() {
   return [](const control::Changes& changes) {
     Response response;
     *response.mutable_changes() = ToMessage(changes);
+    if constexpr (requires { response.set_same_config(true); })
+      response.set_same_config(changes.same_config);
     return Serialize(response);
   };
 }

@@ -15,6 +15,7 @@ v1::NodeConfig MessageOf(const NodeConfig& config, const std::string& image) {
   out.set_image(image);
   out.set_image_id(config.image_id.ToString());
   for (const auto& [key, value] : config.values) (*out.mutable_values())[key] = value;
+  for (const auto& [key, sealed] : config.secrets) (*out.mutable_secrets())[key] = !sealed.empty();
   for (const FirewallRule& rule : config.firewall_rules)
     *out.add_firewall_rules() = ToMessage(rule);
   *out.mutable_resources() = ToMessage(config.resources);

@@ -121,7 +121,10 @@ Result<std::pair<std::string, std::string>> ParseKeyValue(std::string_view field
                                                           std::string_view text) {
   const size_t equals = text.find('=');
   if (equals == std::string_view::npos || equals == 0) {
-    return Fail(Refuse("INVALID_KEY_VALUE", field, text, "write KEY=VALUE"));
+    // Without the text, which may be a secret.
+    return Fail(InvalidArgument("INVALID_KEY_VALUE",
+                                fmt::format("{} has no key or no value: write KEY=VALUE", field))
+                    .With("field", std::string(field)));
   }
   return std::pair(std::string(text.substr(0, equals)), std::string(text.substr(equals + 1)));
 }

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
+#include <filesystem>
 
 #include "base/checked.h"
 #include "cli/document.h"
@@ -45,6 +46,34 @@ Status ReadCatalogue(Context& context, FleetState& state) {
   return {};
 }
 
+// What is in files beside the fleet file.
+Status ReadFiles(Context& context, const std::string& file, Fleet& fleet) {
+  const std::filesystem::path beside = std::filesystem::path(file).parent_path();
+  for (FleetNodes& nodes : fleet.nodes) {
+    for (const auto& [key, path] : nodes.value_files) {
+      ASSIGN_OR_RETURN(nodes.values[key],
+                       ReadValueFile(context, path == "-" ? path : (beside / path).string()));
+    }
+  }
+  return {};
+}
+
+// Which of the declared secrets are those that the node has: only the server can tell. They are
+// put among the values of `node`, as if it had shown them.
+void CompareSecrets(Context& context, const FleetNodes& nodes, v1::Node& node) {
+  for (const auto& [key, is_set] : node.config().secrets()) {
+    const auto wanted = nodes.values.find(key);
+    if (!is_set || wanted == nodes.values.end()) continue;
+    v1::UpdateNodeRequest request;
+    request.set_node(node.id());
+    request.set_dry_run(true);
+    (*request.mutable_set_values())[key] = wanted->second;
+    const auto plan = context.Call<v1::UpdateNodeResponse>(request);
+    if (plan && plan->same_config())
+      (*node.mutable_config()->mutable_values())[key] = wanted->second;
+  }
+}
+
 Status ReadConfigs(Context& context, const Fleet& fleet, FleetState& state) {
   for (const FleetNodes& nodes : fleet.nodes) {
     if (nodes.values.empty() && nodes.firewall_rules.empty()) continue;
@@ -55,6 +84,7 @@ Status ReadConfigs(Context& context, const Fleet& fleet, FleetState& state) {
       request.set_node(found->second.id());
       ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(request));
       found->second = response.node();
+      CompareSecrets(context, nodes, found->second);
     }
   }
   return {};
@@ -171,6 +201,7 @@ void PrintApplied(Context& context, const FleetPlan& plan, bool applied) {
 ExitStatus ApplyFleet(Context& context, FleetApply& options) {
   ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFleetBytesMax));
   ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(options.file, text));
+  RETURN_IF_ERROR(ReadFiles(context, options.file, fleet));
   if (!options.dry_run) context.MayCreateDatabase();
   FleetPlan whole;
   for (int round = 0; round < kRoundsMax; ++round) {

@@ -177,6 +177,8 @@ TEST(RunCli, WrongNumbersAreRefusedBeforeAnythingIsAsked) {
       {"node", "update", "n", "--expected-version", "0"},
       {"node", "update", "n", "--auto-upgrade", "maybe"},
       {"node", "update", "n", "--set", "a=1", "--set", "a=2"},
+      {"node", "update", "n", "--set", "a=1", "--set-file", "a=x"},
+      {"node", "update", "n", "--set-file", "a=-", "--set-file", "b=-"},
       {"host", "update", "h", "--capacity-policy", "lax"},
       {"token", "create", "t", "--role", "king"},
       {"image", "create", "p/v@1.0.0", "--uri", "i", "--cpu", "1", "--memory", "1GB", "--disk",
@@ -227,6 +229,12 @@ TEST(RunCli, ErrorsNameTheOptionTheValueAndWhatToWrite) {
               HasSubstr("--capacity-policy is \"lax\": write default, warn or enforce"));
   EXPECT_THAT(RunWords({"--db", "x", "node", "list", "--limit", "0"}).err,
               HasSubstr("--limit is \"0\": write 1 or more"));
+}
+
+TEST(RunCli, AValueIsNotRepeatedWhereItsKeyIsMissing) {
+  const Ran ran = RunWords({"--db", "x", "node", "update", "n", "--set", "=hunter2"});
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("--set"), testing::Not(HasSubstr("hunter2"))));
 }
 
 TEST(Nearest, GivesUpOnWhatIsFarAway) {

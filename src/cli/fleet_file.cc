@@ -187,6 +187,7 @@ Result<v1::Property> ReadProperty(std::string_view file, const YamlNode& node) {
   property.set_key(map.Name("key", true));
   property.set_default_value(map.Text("default"));
   property.set_description(map.Text("description"));
+  property.set_secret(map.Bool("secret").value_or(false));
   if (const YamlNode* add = map.Find("add")) {
     MapReader amounts(file, *add, "add");
     *property.mutable_add() = ReadResources(amounts, false);
@@ -279,6 +280,19 @@ void ReadNodeNames(MapReader& map, FleetNodes& nodes) {
   }
 }
 
+void ReadTexts(MapReader& map, std::string_view name, std::map<std::string, std::string>& texts) {
+  const YamlNode* found = map.Find(name);
+  if (found == nullptr) return;
+  if (found->kind != YamlNode::Kind::kMap)
+    map.Refuse(found->position, fmt::format("{} must be a map", name));
+  for (const auto& [key, value] : found->entries) {
+    if (value->kind != YamlNode::Kind::kScalar) {
+      map.Refuse(value->position, fmt::format("the value of {} must be text", Quote(key->scalar)));
+    }
+    texts[key->scalar] = value->scalar;
+  }
+}
+
 Result<FleetNodes> ReadNodes(std::string_view file, const YamlNode& node) {
   MapReader map(file, node, "a node");
   FleetNodes nodes;
@@ -293,15 +307,11 @@ Result<FleetNodes> ReadNodes(std::string_view file, const YamlNode& node) {
   }
   if (map.Word("strategy", {"spread", "pack"}) == 1) nodes.strategy = v1::PLACEMENT_STRATEGY_PACK;
   nodes.auto_upgrade = map.Bool("auto_upgrade");
-  if (const YamlNode* values = map.Find("values")) {
-    if (values->kind != YamlNode::Kind::kMap) map.Refuse(values->position, "values must be a map");
-    for (const auto& [key, value] : values->entries) {
-      if (value->kind != YamlNode::Kind::kScalar) {
-        map.Refuse(value->position,
-                   fmt::format("the value of {} must be text", Quote(key->scalar)));
-      }
-      nodes.values[key->scalar] = value->scalar;
-    }
+  ReadTexts(map, "values", nodes.values);
+  ReadTexts(map, "value_files", nodes.value_files);
+  for (const auto& [key, path] : nodes.value_files) {
+    if (nodes.values.contains(key))
+      map.Refuse(map.position(), fmt::format("{} is in values and in value_files", Quote(key)));
   }
   for (const YamlNode* item : map.List("firewall")) {
     ASSIGN_OR_RETURN(v1::FirewallRule rule, ReadRule(file, *item));

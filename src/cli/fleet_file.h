@@ -48,6 +48,7 @@ struct FleetNodes {
   std::string region;  // or that
   v1::PlacementStrategy strategy = v1::PLACEMENT_STRATEGY_SPREAD;
   std::map<std::string, std::string> values;
+  std::map<std::string, std::string> value_files;  // paths of the files that have other values
   std::vector<v1::FirewallRule> firewall_rules;
   std::optional<bool> auto_upgrade;
 };

@@ -384,8 +384,10 @@ class Planner {
       const bool known = found != there.config().values().end();
       if (known && found->second == value) continue;
       (*request->mutable_set_values())[key] = value;
-      texts.push_back(
-          fmt::format("{} {} -> {}", key, known ? Quote(found->second) : "unset", Quote(value)));
+      texts.push_back(there.config().secrets().contains(key)
+                          ? "secret " + key
+                          : fmt::format("{} {} -> {}", key, known ? Quote(found->second) : "unset",
+                                        Quote(value)));
     }
     for (const v1::FirewallRule& rule : nodes.firewall_rules) {
       const bool same = std::ranges::any_of(

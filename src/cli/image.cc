@@ -90,7 +90,7 @@ ExitStatus ShowImage(Context& context, v1::GetImageRequest& request) {
                  {"DESCRIPTION", Align::kLeft, true}});
     for (const v1::Property& property : image.properties()) {
       table.AddRow({{property.key()},
-                    {property.default_value()},
+                    {property.secret() ? "(secret)" : property.default_value()},
                     {property.has_add() ? FormatResources(property.add()) : "nothing"},
                     {property.description()}});
     }
@@ -126,6 +126,16 @@ void DefineImageCreate(Word image) {
       create, "--property", "KEY=DEFAULT",
       [&spec](const auto& key, const auto& value) { return AddProperty(spec, key, value); },
       "A setting and its default (repeat for several)");
+  const Reader add_secret = [&spec](const auto& name, const auto& key) -> Status {
+    if (AddProperty(spec, key, "")) {
+      spec.mutable_properties(spec.properties_size() - 1)->set_secret(true);
+      return {};
+    }
+    return Fail(InvalidArgument("INVALID_KEY_VALUE",
+                                fmt::format("{}: key {} is given twice", name, Quote(key))));
+  };
+  create.Value("--secret", "KEY", add_secret,
+               "A setting whose values are secrets (repeat for several)", true);
   create.Value(
       "--property-adds", "KEY:cpu=N,memory=A,disk=A",
       [&spec](const auto& name, const auto& value) { return ReadPropertyAdd(name, value, spec); },

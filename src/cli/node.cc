@@ -17,6 +17,7 @@ namespace {
 
 struct NodeCreate {
   v1::CreateNodesRequest request;
+  ValueFiles files;
   // A placement is either of them: the request has one field for both.
   google::protobuf::RepeatedPtrField<std::string> hosts;  // HOST or HOST=COUNT
   std::string region;
@@ -79,6 +80,7 @@ Status Place(const NodeCreate& create, v1::CreateNodesRequest& request) {
 ExitStatus CreateNodes(Context& context, NodeCreate& create) {
   v1::CreateNodesRequest& request = create.request;
   RETURN_IF_ERROR(Place(create, request));
+  RETURN_IF_ERROR(ReadValueFiles(context, create.files, *request.mutable_values()));
   // Before the org, which may have to be created: a misspelt image leaves none.
   v1::GetImageRequest image;
   image.set_image(request.image());
@@ -187,6 +189,9 @@ ExitStatus ShowNode(Context& context, v1::GetNodeRequest& request) {
                                                   node.config().values().end());
   Table table({{"PROPERTY", Align::kLeft, true}, {"VALUE", Align::kLeft, true}});
   for (const auto& [key, value] : values) table.AddRow({{key}, {value}});
+  const std::map<std::string, bool> secrets(node.config().secrets().begin(),
+                                            node.config().secrets().end());
+  for (const auto& [key, is_set] : secrets) table.AddRow({{key}, {is_set ? "set" : "not set"}});
   PrintBelow(context, table);
   PrintBelow(context, FirewallTable(node.config().firewall_rules()));
   return kExitDone;
@@ -227,7 +232,8 @@ void DefineNodeCreate(Word node) {
       .Excludes(name);
   verb.Text("--org", "ORG", request.mutable_org(),
             "Who owns them (default: TALLYMAN_ORG, or the only org)");
-  AddValues(verb, request.mutable_values(), "Set a property of the image (repeat for several)");
+  AddValues(verb, request.mutable_values(), &create.files,
+            "Set a property of the image (repeat for several)");
   AddFirewallRules(verb, request.mutable_firewall_rules());
   verb.Flag("--auto-upgrade", request, &v1::CreateNodesRequest::set_auto_upgrade,
             "Mark them for automatic upgrades");

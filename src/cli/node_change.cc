@@ -16,6 +16,11 @@ struct NodeDelete {
   bool yes = false;
 };
 
+struct NodeUpdate {
+  v1::UpdateNodeRequest request;
+  ValueFiles files;
+};
+
 struct NodeUpgrade {
   v1::UpgradeNodesRequest request;
   std::string all_of;       // PROTOCOL[/VARIANT[@VERSION]]
@@ -31,7 +36,9 @@ ExitStatus ChangeNodes(Context& context, Request& request, const std::string& do
   return context.Answer(response, [&] { PrintChanges(context, response.changes(), done); });
 }
 
-ExitStatus UpdateNode(Context& context, v1::UpdateNodeRequest& request) {
+ExitStatus UpdateNode(Context& context, NodeUpdate& update) {
+  v1::UpdateNodeRequest& request = update.request;
+  RETURN_IF_ERROR(ReadValueFiles(context, update.files, *request.mutable_set_values()));
   return ChangeNodes<v1::UpdateNodeResponse>(context, request, "updating " + request.node(),
                                              "Updated");
 }
@@ -132,13 +139,16 @@ ExitStatus UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
 }
 
 void DefineUpdate(Word node) {
-  auto [verb, request] = node.Verb<v1::UpdateNodeRequest>(
-      "update", "Change a node's values, firewall rules or auto upgrade",
-      "  tallyman node update eth-1 --set archive=on --dry-run\n"
-      "  tallyman node update eth-1 --reset archive --auto-upgrade on",
-      UpdateNode);
+  auto [verb, changed] =
+      node.Verb<NodeUpdate>("update", "Change a node's values, firewall rules or auto upgrade",
+                            "  tallyman node update eth-1 --set archive=on --dry-run\n"
+                            "  pass show eth-1 | tallyman node update eth-1 --set-file password=-\n"
+                            "  tallyman node update eth-1 --reset archive --auto-upgrade on",
+                            UpdateNode);
+  v1::UpdateNodeRequest& request = changed.request;
   verb.Argument("NODE", request.mutable_node(), "Name or id");
-  AddValues(verb, request.mutable_set_values(), "Set a property (repeat for several)");
+  AddValues(verb, request.mutable_set_values(), &changed.files,
+            "Set a property (repeat for several)");
   verb.Texts("--reset", "KEY", request.mutable_reset_values(), "Restore the image's default");
   AddFirewallRules(verb, request.mutable_set_firewall_rules());
   verb.Texts("--reset-firewall-rule", "KEY", request.mutable_reset_firewall_rules(),

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <utility>
+
 #include "base/text.h"
 #include "base/time.h"
+#include "cli/files.h"
 #include "model/reference.h"
 #include "tallyman/v1/org.pb.h"
 
@@ -72,12 +75,39 @@ Option AddKeyValues(Word verb, const std::string& name, const std::string& type,
   return verb.Value(name, type, reader, description, true);
 }
 
-Option AddValues(Word verb, google::protobuf::Map<std::string, std::string>* values,
-                 const std::string& description) {
-  const auto add = [values](const std::string& key, const std::string& value) {
-    return values->insert({key, value}).second;
+void AddValues(Word verb, google::protobuf::Map<std::string, std::string>* values,
+               ValueFiles* files, const std::string& description) {
+  const auto add = [values, files](const std::string& key, const std::string& value) {
+    return !files->paths.contains(key) && values->insert({key, value}).second;
   };
-  return AddKeyValues(verb, "--set", "KEY=VALUE", add, description);
+  AddKeyValues(verb, "--set", "KEY=VALUE", add, description);
+  const auto add_file = [values, files](const std::string& key, const std::string& path) {
+    return !values->contains(key) && files->paths.emplace(key, path).second;
+  };
+  AddKeyValues(verb, "--set-file", "KEY=PATH", add_file,
+               "The same with the text of a file, which other users do not see; - reads standard "
+               "input");
+}
+
+Result<std::string> ReadValueFile(Context& context, const std::string& path) {
+  constexpr size_t kValueBytesMax = size_t{1} << 20;
+  ASSIGN_OR_RETURN(std::string text, ReadInput(context, path, kValueBytesMax));
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+Status ReadValueFiles(Context& context, const ValueFiles& files,
+                      google::protobuf::Map<std::string, std::string>& values) {
+  std::string reads_input;
+  for (const auto& [key, path] : files.paths) {
+    if (path == "-" && !std::exchange(reads_input, key).empty()) {
+      return Fail(InvalidArgument("INVALID_KEY_VALUE",
+                                  "--set-file: two keys have the value -, and there is only one "
+                                  "standard input: put one of the values into a file"));
+    }
+    ASSIGN_OR_RETURN(values[key], ReadValueFile(context, path));
+  }
+  return {};
 }
 
 Option AddFirewallRules(Word verb, google::protobuf::RepeatedPtrField<v1::FirewallRule>* rules) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -59,9 +60,22 @@ Option AddKeyValues(Word verb, const std::string& name, const std::string& type,
                     std::function<bool(const std::string& key, const std::string& value)> add,
                     const std::string& description);
 
-// --set
-Option AddValues(Word verb, google::protobuf::Map<std::string, std::string>* values,
-                 const std::string& description);
+// Values of properties: those of --set, and the files of --set-file that have the others.
+struct ValueFiles {
+  std::map<std::string, std::string> paths;  // by key
+};
+
+// --set and --set-file. The command calls ReadValueFiles() for the files.
+void AddValues(Word verb, google::protobuf::Map<std::string, std::string>* values,
+               ValueFiles* files, const std::string& description);
+
+// One value from a file; "-" is standard input. One line end at the end of the file is no part of
+// it. Errors of ReadInput(), which show nothing of the value.
+Result<std::string> ReadValueFile(Context& context, const std::string& path);
+
+// Adds what is in the files. INVALID_ARGUMENT INVALID_KEY_VALUE where two are standard input.
+Status ReadValueFiles(Context& context, const ValueFiles& files,
+                      google::protobuf::Map<std::string, std::string>& values);
 
 // As ReadFirewallRule() reads them.
 Option AddFirewallRules(Word verb, google::protobuf::RepeatedPtrField<v1::FirewallRule>* rules);

@@ -12,13 +12,14 @@ namespace tallyman::control {
 
 Control::Control(store::Store& store, Clock& clock, Random& random, Log& log, Metrics& metrics,
                  ControlOptions options)
-    : store_(store), clock_(clock), ids_(clock, random), log_(log), options_(options) {
+    : store_(store), clock_(clock), ids_(clock, random), log_(log), options_(std::move(options)) {
   CombinerOptions combining{
-      .lot_rows_max = options.lot_rows_max,
-      .lot_requests_max = options.combine ? CombinerOptions().lot_requests_max : 1,
-      .writers = options.writers};
+      .lot_rows_max = options_.lot_rows_max,
+      .lot_requests_max = options_.combine ? CombinerOptions().lot_requests_max : 1,
+      .writers = options_.writers};
   combiner_ = std::make_unique<Combiner>(
-      LotRunner(store, clock, log, metrics, options.policies, options.patience), clock, combining);
+      LotRunner(store, clock, log, metrics, options_.policies, options_.patience), clock,
+      combining);
 }
 
 Control::~Control() = default;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/sealer.h"
 #include "control/lots/mutation.h"
 #include "planner/books_plan.h"
 #include "planner/policy.h"
@@ -31,6 +32,8 @@ struct ControlOptions {
   std::chrono::milliseconds patience = std::chrono::seconds(30);
   // Null: tokens cannot be made. Must outlive the control.
   SecretSource* secrets = nullptr;
+  // Without a key: secrets of nodes cannot be set.
+  Sealer sealer = {};
 };
 
 class Control {
@@ -42,8 +45,9 @@ class Control {
   store::Store& store() { return store_; }
   Clock& clock() { return clock_; }
   IdSource& ids() { return ids_; }
-  Log& log() { return log_; }
+  Log& log() const { return log_; }
   SecretSource* secrets() const { return options_.secrets; }
+  const Sealer& sealer() const { return options_.sealer; }
   const planner::Policies& policies() const { return options_.policies; }
 
   // Gives the call of a mutation a request id when its caller sent none, and checks one that was

@@ -15,6 +15,7 @@
 #include "base/system.h"
 #include "control/clock_check.h"
 #include "main/open_store.h"
+#include "main/secret_key_file.h"
 
 namespace tallyman::app {
 namespace {
@@ -65,17 +66,11 @@ class Bell {
 
 // Everything that a call needs, in order of dependency.
 struct InProcessClient::Room {
-  Room(OpenedStore opened, Clock& clock, Random& random, Log& log)
+  Room(OpenedStore opened, Sealer sealer, Clock& clock, Random& random, Log& log)
       : store(std::move(opened.store)),
-        control(*store, clock, random, log, metrics, OptionsWith(secrets, opened.writers)),
+        control(*store, clock, random, log, metrics,
+                {.writers = opened.writers, .secrets = &secrets, .sealer = std::move(sealer)}),
         dispatcher(control) {}
-
-  static control::ControlOptions OptionsWith(SecretSource& secrets, int writers) {
-    control::ControlOptions options;
-    options.writers = writers;
-    options.secrets = &secrets;
-    return options;
-  }
 
   std::unique_ptr<store::Store> store;
   Metrics metrics;
@@ -94,7 +89,12 @@ Status InProcessClient::Open(bool may_create) {
   if (room_ != nullptr) return {};
   ASSIGN_OR_RETURN(OpenedStore opened,
                    OpenStore(options_.database, {.may_create = may_create}, random_, log_));
-  room_ = std::make_unique<Room>(std::move(opened), clock_, random_, log_);
+  SystemSecrets secrets;
+  auto sealer = ReadSecretKeys(options_.database, options_.secret_key_file, secrets, log_);
+  // Somebody who may write the database and not read the key does everything but with secrets.
+  if (!sealer && sealer.error().code == Code::kPermissionDenied) sealer = Sealer();
+  if (!sealer) return Fail(std::move(sealer).error());
+  room_ = std::make_unique<Room>(std::move(opened), *std::move(sealer), clock_, random_, log_);
   return {};
 }
 

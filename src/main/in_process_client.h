@@ -18,6 +18,8 @@ namespace tallyman::app {
 struct InProcessOptions {
   DatabaseName database;
   Actor actor;
+  // As of ReadSecretKeys().
+  std::string secret_key_file = {};
   // True: any call creates a missing database; false: only a call that can succeed on an empty one.
   bool may_create = false;
 };

@@ -70,6 +70,7 @@ int Main(int argc, const char* const* argv) {
     return std::make_unique<InProcessClient>(
         InProcessOptions{.database = std::move(database),
                          .actor = {.id = options.actor, .role = Role::kAdmin},
+                         .secret_key_file = Variable("TALLYMAN_SECRET_KEY_FILE").value_or(""),
                          .may_create = options.may_create},
         clock, random, log);
   };

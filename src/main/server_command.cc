@@ -27,6 +27,7 @@
 #include "main/dsn.h"
 #include "main/open_store.h"
 #include "main/refusal_log.h"
+#include "main/secret_key_file.h"
 #include "main/server_options.h"
 #include "main/server_pages.h"
 #include "main/signals.h"
@@ -62,8 +63,8 @@ int WorkersAtOnce(int workers, int writers) {
 // Everything that serves, in order of dependency.
 class Serving {
  public:
-  Serving(const ServerSettings& settings, OpenedStore opened, Clock& clock, Random& random,
-          Log& log)
+  Serving(const ServerSettings& settings, OpenedStore opened, Sealer sealer, Clock& clock,
+          Random& random, Log& log)
       : log_(log),
         clock_(clock),
         begun_(clock.Now()),
@@ -73,7 +74,8 @@ class Serving {
         timed_store_(*store_, metrics_),
         control_(std::make_unique<control::Control>(
             timed_store_, clock, random, log, metrics_,
-            WithSecrets(WithWriters(settings.control, opened.writers), secrets_))),
+            WithSecrets(WithWriters(settings.control, opened.writers), secrets_,
+                        std::move(sealer)))),
         authenticator_(*control_),
         clock_check_(*control_, metrics_),
         pruner_(control_->store(), control_->clock(), {}),
@@ -135,9 +137,10 @@ class Serving {
   }
 
  private:
-  static control::ControlOptions WithSecrets(control::ControlOptions options,
-                                             SecretSource& secrets) {
+  static control::ControlOptions WithSecrets(control::ControlOptions options, SecretSource& secrets,
+                                             Sealer sealer) {
     options.secrets = &secrets;
+    options.sealer = std::move(sealer);
     return options;
   }
 
@@ -251,8 +254,10 @@ Status Serve(const ServerSettings& settings, const sigset_t& signals, Clock& clo
   const OpenOptions options{.may_create = true,
                             .readers_max = settings.workers + 1};  // plus the reader of events
   ASSIGN_OR_RETURN(OpenedStore opened, OpenStore(database, options, random, log));
+  SystemSecrets secrets;
+  ASSIGN_OR_RETURN(Sealer sealer, ReadSecretKeys(database, settings.secret_key_file, secrets, log));
 
-  Serving serving(settings, std::move(opened), clock, random, log);
+  Serving serving(settings, std::move(opened), std::move(sealer), clock, random, log);
   RETURN_IF_ERROR(serving.EnsureAdminToken(token_file));
   RETURN_IF_ERROR(serving.Start());
   const http::ServerOptions& server = settings.server;

@@ -71,6 +71,10 @@ void Define(CLI::App& app, ServerSettings& settings, TypedServerOptions& typed) 
   app.add_flag("--insecure", typed.insecure, "Allow plain HTTP on addresses other than loopback");
   app.add_option("--admin-token-file", settings.admin_token_file,
                  "Where the admin's token is written; default: beside the database");
+  app.add_option(
+      "--secret-key-file", settings.secret_key_file,
+      "The keys that seal secrets of nodes; default: TALLYMAN_SECRET_KEY_FILE, or beside "
+      "an SQLite database");
   app.add_option("--log", typed.log, "text: what matters to people; json: every call too")
       ->capture_default_str();
   app.add_option("--drift", typed.drift, "What to do when books are wrong: heal or abort")
@@ -157,6 +161,8 @@ Result<ParsedServerOptions> ParseServerOptions(
         "NO_DATABASE",
         "no database is given: use --db sqlite:PATH or --db postgres://..., or set TALLYMAN_DB"));
   }
+  if (settings.secret_key_file.empty())
+    settings.secret_key_file = variable("TALLYMAN_SECRET_KEY_FILE").value_or("");
   RETURN_IF_ERROR(Read(typed, settings));
   return ParsedServerOptions{.settings = std::move(settings)};
 }

@@ -20,6 +20,7 @@ namespace tallyman::app {
 struct ServerSettings {
   std::string dsn;
   std::string admin_token_file;  // "": beside the database
+  std::string secret_key_file;   // "": beside an SQLite database, and none for PostgreSQL
   LogForm log = LogForm::kText;
   int workers = 4;
   std::chrono::seconds command_deadline = std::chrono::hours(1);

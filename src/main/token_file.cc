@@ -31,7 +31,8 @@ bool WriteAll(int file, const std::string& text) {
   return ::fsync(file) == 0;
 }
 
-// The directory entry must be on disk, too.
+}  // namespace
+
 bool SyncDirectoryOf(const std::string& path) {
   std::string directory = std::filesystem::path(path).parent_path().string();
   if (directory.empty()) directory = ".";
@@ -41,8 +42,6 @@ bool SyncDirectoryOf(const std::string& path) {
   ::close(handle);
   return synced;
 }
-
-}  // namespace
 
 Status TokenFile::Keep(const std::string& token_text) {
   const int file =

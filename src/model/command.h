@@ -2,9 +2,11 @@
 // transition from one config of a node to another.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
+#include "base/result.h"
 #include "model/config.h"
 #include "model/host.h"
 #include "model/node.h"
@@ -86,8 +88,21 @@ struct Transition {
 };
 
 // The full node as the host needs it, as JSON: ids, names, image, values, resources, firewall
-// rules.
+// rules. With secrets its config has another name (kConfigWithSecrets), which an agent that does
+// not know of secrets refuses: it must not start the node without them.
 std::string RenderPayload(const Node& node, const NodeConfig& config, const Image& image,
                           std::string_view host_name);
+
+inline constexpr std::string_view kConfigWithSecrets = "config_with_secrets";
+
+// What a sealed secret is sealed for: it opens as no other secret, and for no other org.
+std::string SecretContext(std::string_view org_id, std::string_view key);
+
+// The payload with other texts in the places of its secrets; `rewrite` gets the context of each and
+// its text. Errors are those of `rewrite`, and DATA_LOSS PAYLOAD_UNREADABLE.
+Result<std::string> RewriteSecrets(
+    std::string payload,
+    const std::function<Result<std::string>(const std::string& context, const std::string& text)>&
+        rewrite);
 
 }  // namespace tallyman

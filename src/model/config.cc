@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 
@@ -71,22 +72,48 @@ bool ReadRules(const json::value* value, std::vector<FirewallRule>& rules) {
   return true;
 }
 
+// Nothing there: no texts.
+bool ReadTexts(const json::value* from, std::map<std::string, std::string>& to) {
+  to.clear();
+  if (from == nullptr) return true;
+  if (!from->is_object()) return false;
+  for (const auto& [key, value] : from->get_object()) {
+    if (!value.is_string()) return false;
+    to.emplace(std::string(std::string_view(key)),
+               std::string(std::string_view(value.get_string())));
+  }
+  return true;
+}
+
+void AppendTexts(std::string& out, std::string_view name,
+                 const std::map<std::string, std::string>& texts) {
+  AppendJsonKey(out, name);
+  out += '{';
+  bool first = true;
+  for (const auto& [key, value] : texts) {
+    if (!first) out += ',';
+    first = false;
+    AppendJsonKey(out, key);
+    AppendJsonString(out, value);
+  }
+  out += "},";
+}
+
 bool ReadConfig(const json::value& root, NodeConfig& config) {
   const json::object* object = root.if_object();
   if (object == nullptr) return false;
   const json::value* values = object->if_contains("values");
-  if (values == nullptr || !values->is_object()) return false;
-  config.values.clear();
-  for (const auto& [key, value] : values->get_object()) {
-    if (!value.is_string()) return false;
-    config.values.emplace(std::string(std::string_view(key)),
-                          std::string(std::string_view(value.get_string())));
-  }
+  if (values == nullptr || !ReadTexts(values, config.values)) return false;
+  if (!ReadTexts(object->if_contains("secrets"), config.secrets)) return false;
   config.firewall_rules.clear();
   return ReadRules(object->if_contains("firewall_rules"), config.firewall_rules);
 }
 
 }  // namespace
+
+bool NodeConfig::HasSecrets() const {
+  return std::ranges::any_of(secrets, [](const auto& secret) { return !secret.second.empty(); });
+}
 
 std::string FirewallRulesToJson(const std::vector<FirewallRule>& rules) {
   std::string out = "[";
@@ -120,15 +147,10 @@ std::string PropertiesToJson(const std::vector<Property>& properties) {
 }
 
 std::string ConfigToJson(const NodeConfig& config) {
-  std::string out = R"({"values":{)";
-  bool first = true;
-  for (const auto& [key, value] : config.values) {
-    if (!first) out += ',';
-    first = false;
-    AppendJsonKey(out, key);
-    AppendJsonString(out, value);
-  }
-  out += R"(},"firewall_rules":)";
+  std::string out = "{";
+  AppendTexts(out, "values", config.values);
+  if (!config.secrets.empty()) AppendTexts(out, "secrets", config.secrets);
+  AppendJsonKey(out, "firewall_rules");
   out += FirewallRulesToJson(config.firewall_rules);
   out += '}';
   return out;

@@ -15,13 +15,19 @@ struct NodeConfig {
   ConfigId id;
   ImageId image_id;
   std::map<std::string, std::string> values;
+  // Sealed values, of other keys than those of `values`; empty: the secret is not set.
+  std::map<std::string, std::string> secrets;
   std::vector<FirewallRule> firewall_rules;  // sorted by key
   Resources resources;
   Time created_at;
+
+  // A secret is set.
+  bool HasSecrets() const;
 };
 
 // The part of a config that the database keeps as JSON:
-// {"values":{...},"firewall_rules":[{"key","direction","action","transport","ips","ports"}]}.
+// {"values":{...},"secrets":{...},"firewall_rules":[{"key","direction","action","transport","ips",
+// "ports"}]}. Without secrets there is no such member.
 std::string ConfigToJson(const NodeConfig& config);
 
 // Reads it back into `config`. DATA_LOSS, reason OLD_CONFIG_UNREADABLE, when it is not of that

@@ -41,12 +41,14 @@ struct FirewallRule {
   friend bool operator==(const FirewallRule&, const FirewallRule&) = default;
 };
 
-// A setting of an image. `add` is charged when a node's value is changed from the default.
+// A setting of an image. `add` is charged when a node's value is changed from the default. The
+// value of a secret one is sealed (base/sealer.h) before it is stored; it has no default.
 struct Property {
   std::string key;
   std::string description;
   std::string default_value;
   Resources add;
+  bool secret = false;
 
   friend bool operator==(const Property&, const Property&) = default;
 };

@@ -11,10 +11,19 @@ namespace {
 
 constexpr size_t kValueBytesMax = 16 * 1024;
 
-Status CheckEdit(const Image& image, const std::map<std::string, std::string>& kept,
-                 const ConfigEdit& edit) {
+// Without the value, which may be a secret.
+Error BadValue(const std::string& key, size_t bytes) {
+  return InvalidArgument("INVALID_TEXT",
+                         fmt::format("the value of {} ({} bytes) is not accepted: give UTF-8 "
+                                     "without control characters, at most {} bytes",
+                                     key, bytes, kValueBytesMax))
+      .With("field", "value of " + key);
+}
+
+Status CheckEdit(const Image& image, const NodeConfig& kept, const ConfigEdit& edit) {
   auto known = [&](const std::string& key) {
-    return image.FindProperty(key) != nullptr || kept.contains(key);
+    return image.FindProperty(key) != nullptr || kept.values.contains(key) ||
+           kept.secrets.contains(key);
   };
   auto unknown = [&](const std::string& key) {
     std::string keys;
@@ -31,7 +40,7 @@ Status CheckEdit(const Image& image, const std::map<std::string, std::string>& k
   };
   for (const auto& [key, value] : edit.set) {
     if (!known(key)) return unknown(key);
-    RETURN_IF_ERROR(CheckText("value of " + key, value, kValueBytesMax));
+    if (!CheckText("", value, kValueBytesMax)) return Fail(BadValue(key, value.size()));
   }
   for (const std::string& key : edit.reset) {
     if (!known(key)) return unknown(key);
@@ -99,13 +108,17 @@ Result<NodeConfig> Finish(const Image& image, NodeConfig config,
   return config;
 }
 
-std::vector<const Property*> DifferingFromDefault(
-    const Image& image, const std::map<std::string, std::string>& values) {
+bool IsSet(const std::map<std::string, std::string>& secrets, const std::string& key) {
+  auto secret = secrets.find(key);
+  return secret != secrets.end() && !secret->second.empty();
+}
+
+std::vector<const Property*> DifferingFromDefault(const Image& image, const NodeConfig& config) {
   std::vector<const Property*> changed;
   for (const Property& property : image.properties) {
-    auto value = values.find(property.key);
-    if (value != values.end() && value->second != property.default_value)
-      changed.push_back(&property);
+    auto value = config.values.find(property.key);
+    const bool differs = value != config.values.end() && value->second != property.default_value;
+    if (differs || IsSet(config.secrets, property.key)) changed.push_back(&property);
   }
   return changed;
 }
@@ -141,11 +154,16 @@ Result<NodeConfig> ResolveNew(const Image& image, const ConfigEdit& edit,
 
 Result<NodeConfig> ResolveEdit(const Image& image, const NodeConfig& config, const ConfigEdit& edit,
                                const Policies& policies) {
-  RETURN_IF_ERROR(CheckEdit(image, config.values, edit));
+  RETURN_IF_ERROR(CheckEdit(image, config, edit));
   NodeConfig next;
   next.values = config.values;
-  for (const auto& [key, value] : edit.set) next.values[key] = value;
+  next.secrets = config.secrets;
+  for (const auto& [key, value] : edit.set) {
+    next.values[key] = value;
+    next.secrets.erase(key);
+  }
   for (const std::string& key : edit.reset) {
+    next.secrets.erase(key);
     const Property* property = image.FindProperty(key);
     if (property == nullptr) {
       next.values.erase(key);
@@ -155,7 +173,7 @@ Result<NodeConfig> ResolveEdit(const Image& image, const NodeConfig& config, con
   }
   next.firewall_rules =
       edit.firewall_rules ? SortedByKey(*edit.firewall_rules) : config.firewall_rules;
-  auto changed = DifferingFromDefault(image, next.values);
+  auto changed = DifferingFromDefault(image, next);
   return Finish(image, std::move(next), changed, policies);
 }
 
@@ -173,8 +191,14 @@ Result<NodeConfig> ResolveUpgrade(const Image& old_image, const NodeConfig& old_
     next.values[key] = is_changed || new_property == nullptr ? value : new_property->default_value;
     if (is_changed && new_property != nullptr) changed.push_back(new_property);
   }
+  // A secret stays one, whatever the new image says of its key.
+  next.secrets = old_config.secrets;
   for (const Property& property : new_image.properties) {
-    next.values.try_emplace(property.key, property.default_value);
+    if (IsSet(next.secrets, property.key)) {
+      changed.push_back(&property);
+    } else if (next.values.try_emplace(property.key, property.default_value).second) {
+      next.secrets.erase(property.key);
+    }
   }
   next.firewall_rules = CarryRules(old_image, old_config.firewall_rules, new_image);
   return Finish(new_image, std::move(next), changed, policies);

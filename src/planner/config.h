@@ -1,6 +1,7 @@
 // Resolves configs: which values, firewall rules and resources a node gets from an image.
 //
-// Pure. The configs returned have no id and no time yet.
+// Pure. The configs returned have no id and no time yet. Secrets that are set are among their
+// values: whoever stores a config seals them first (control/nodes/node_writer.h).
 #pragma once
 
 #include <map>

@@ -330,5 +330,13 @@ RC_GTEST_PROP(ConfigLaws, AnUpgradeIsWhatTheSentenceSays, ()) {
   RC_ASSERT(after.resources == total);
 }
 
+TEST(ResolveNew, ARefusedValueIsNotShown) {
+  const Image image = MakeImage(1, kOne, {MakeProperty("token", "", {})});
+  const auto config = ResolveNew(image, {.set = {{"token", "hunter2\r"}}}, {});
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().reason, "INVALID_TEXT");
+  EXPECT_EQ(config.error().message.find("hunter2"), std::string::npos) << config.error().message;
+}
+
 }  // namespace
 }  // namespace tallyman::planner

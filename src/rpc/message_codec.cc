@@ -25,12 +25,23 @@ constexpr std::string_view kTypePrefix = "type.googleapis.com";
 // protobuf takes sizes as int.
 constexpr size_t kBytesMax = size_t{1} << 30;
 
+// A map of a request has values, any of which may be a secret.
+bool HasMap(const Descriptor& type) {
+  for (int i = 0; i < type.field_count(); ++i)
+    if (type.field(i)->is_map()) return true;
+  return false;
+}
+
 // protobuf reports "PATH: WHAT" or "(PATH): WHAT" for a field, and for broken syntax "WHAT\nTHE
 // INPUT\n ^".
 Error JsonError(const Message& message, std::string_view said) {
   std::string_view line = said.substr(0, said.find('\n'));
   constexpr std::string_view kCode = "INVALID_ARGUMENT:";
   if (line.starts_with(kCode)) line.remove_prefix(kCode.size());
+  constexpr std::string_view kShowsValue = "invalid value";
+  if (const size_t at = line.find(kShowsValue);
+      at != std::string_view::npos && HasMap(*message.GetDescriptor()))
+    line = line.substr(0, at + kShowsValue.size());
   size_t colon = line.find(": ");
   std::string_view path = colon == std::string_view::npos ? "" : line.substr(0, colon);
   if (path.starts_with('(') && path.ends_with(')')) path = path.substr(1, path.size() - 2);

@@ -1,6 +1,8 @@
 #include "sqlite/connection.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -20,6 +22,13 @@ void ConfigureOnce() {
   [[maybe_unused]] static const int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+// A new file is its owner's alone, whatever the umask; the log and its index get the file's mode.
+void CreateForOwner(const std::string& path) {
+  // Only a file that nobody has open yet may be closed again: that gives up this process's locks.
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file >= 0) ::close(file);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path,
@@ -27,7 +36,10 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
   ConfigureOnce();
   std::unique_ptr<SqliteConnection> connection(new SqliteConnection(path, std::move(options.hook)));
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  if (options.create) flags |= SQLITE_OPEN_CREATE;
+  if (options.create) {
+    flags |= SQLITE_OPEN_CREATE;
+    CreateForOwner(path);
+  }
   int code = sqlite3_open_v2(path.c_str(), &connection->database_, flags,
                              options.vfs.empty() ? nullptr : options.vfs.c_str());
   if (code != SQLITE_OK) return Fail(SqliteError(code, {}, path, "open"));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -63,6 +64,20 @@ class Sqlite : public testing::Test {
   fs::path directory_;
   std::unique_ptr<SqliteConnection> connection_;
 };
+
+// With the log, and the index of the log.
+TEST_F(Sqlite, ANewDatabaseIsItsOwnersAlone) {
+  const mode_t before = ::umask(0);
+  connection_.reset();
+  fs::remove(Path());
+  connection_ = Open({.create = true});
+  Run("PRAGMA journal_mode = WAL; CREATE TABLE t (n INTEGER)");
+  ::umask(before);
+  for (const char* name : {"test.db", "test.db-wal", "test.db-shm"}) {
+    EXPECT_EQ(fs::status(Path(name)).permissions(), fs::perms::owner_read | fs::perms::owner_write)
+        << name;
+  }
+}
 
 TEST_F(Sqlite, EveryKindOfValueComesBackAsItWas) {
   Run("CREATE TABLE t (id BLOB, n INTEGER, yes INTEGER, word TEXT, text TEXT, at INTEGER, "

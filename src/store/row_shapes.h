@@ -58,9 +58,10 @@ auto Fields(Is<Image> auto& image) {
 // Without the image.
 #define TALLYMAN_PROPERTY_COLUMNS(t)                                                           \
   t "key, " t "description, " t "default_value, " t "add_cpu_cores, " t "add_memory_bytes, " t \
-    "add_disk_bytes"
+    "add_disk_bytes, " t "secret"
 auto Fields(Is<Property> auto& property) {
-  return std::tie(property.key, property.description, property.default_value, property.add);
+  return std::tie(property.key, property.description, property.default_value, property.add,
+                  property.secret);
 }
 
 #define TALLYMAN_HOST_COLUMNS(t)                                                               \

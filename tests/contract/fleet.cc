@@ -34,7 +34,8 @@ Image Fleet::MakeImage(int64_t build, const Resources& minimum) {
   image.uri = "registry.test/reth:" + std::to_string(build);
   image.minimum = minimum;
   image.properties = {{"archive", "keeps all state", "false", {1, 1'000, 500}},
-                      {"network", "", "mainnet", {}}};
+                      {"network", "", "mainnet", {}},
+                      {"token", "", "", {}, true}};
   image.firewall_rules = {
       {"p2p", Direction::kIn, FirewallAction::kAllow, Transport::kBoth, {"10.0.0.0/8"}, {30303}}};
   image.committed_at = Tick();

@@ -1,4 +1,5 @@
 // What a write promises: all or nothing, the proof of the books, versions, unique keys.
+#include "model/command.h"
 #include "tests/contract/contract.h"
 
 namespace tallyman {
@@ -333,6 +334,36 @@ TEST_P(WriteContract, ADeletedNodesNameIsFreeAgainButItsNumberIsNot) {
   LockSet wanted;
   wanted.node_names = {"eth-7"};
   EXPECT_EQ(Load(wanted).taken_names.at("eth-7"), again.id);
+}
+
+TEST_P(WriteContract, SecretsOfADeletedNodeAreErasedAndNoOthers) {
+  const HostId host = AddHost("rack-1");
+  const auto add = [&](const std::string& name) {
+    ChangeSet create = fleet_.CreateNode(name, host, fleet_.small);
+    NodeConfig& config = create.new_configs.front();
+    config.secrets = {{"token", "v1:sealed"}};
+    config.values["secrets"] = "{";
+    create.new_commands.front().payload =
+        RenderPayload(create.new_nodes.front(), config, fleet_.small, "rack-1");
+    EXPECT_TRUE(Apply(store(), create));
+    return create;
+  };
+  const ChangeSet gone = add("eth-1");
+  const ChangeSet kept = add("eth-2");
+  const auto config_of = [&](const ChangeSet& node) {
+    return *Read([&](ReadTx& tx) { return tx.FindConfig(node.new_configs.front().id); });
+  };
+  const auto payload_of = [&](const ChangeSet& node) {
+    const CommandId id = node.new_commands.front().id;
+    return Read([&](ReadTx& tx) { return tx.FindCommand(id); })->command.payload;
+  };
+  ASSERT_OK(Apply(store(), fleet_.Delete(gone.new_nodes.front())));
+  EXPECT_TRUE(config_of(gone).secrets.empty());
+  EXPECT_EQ(config_of(gone).values, gone.new_configs.front().values);
+  EXPECT_EQ(payload_of(gone).find("sealed"), std::string::npos);
+  EXPECT_NE(payload_of(gone).find("eth-1"), std::string::npos);
+  EXPECT_EQ(config_of(kept).secrets, kept.new_configs.front().secrets);
+  EXPECT_EQ(payload_of(kept), kept.new_commands.front().payload);
 }
 
 TEST_P(WriteContract, OneOpenUpgradeANode) {

@@ -86,5 +86,34 @@ TEST_F(FleetTest, ABusyNodeIsUpgradedWhenItIsDone) {
   CheckBooksAndMachine();
 }
 
+TEST_F(FleetTest, ASecretReachesItsNodeAndNobodyElse) {
+  constexpr const char* kSecret = "hunter2-of-a";
+  const std::string script =
+      "cat /tallyman/secrets/token >/data/token; trap 'exit 0' TERM; while :; do sleep 0.05; done";
+  StartFleet(1);
+  for (const char* version : {"1.0.0", "2.0.0"})
+    Publish({.number = version, .image = {.script = script}, .secrets = {"token"}});
+  ASSERT_TRUE(agent::WriteFileAtomically(Path("token"), kSecret, 0600));
+  Must({"node", "create", "--image", "p/v@1.0.0", "--host", "h1", "--name", "a", "--set-file",
+        "token=" + Path("token").string()});
+  ASSERT_TRUE(AwaitSettled());
+  const auto told = [&] { return agent::ReadFile(Data("a", "token")).value_or(""); };
+  ASSERT_TRUE(Await([&] { return told() == kSecret; }));
+  std::filesystem::remove(Data("a", "token"));
+  Upgrade({"a"}, "2.0.0");
+  ASSERT_TRUE(AwaitSettled());
+  ASSERT_TRUE(Await([&] { return told() == kSecret; }));
+  CheckBooksAndMachine();
+  std::string said = Must({"node", "show", "a", "-o", "json"}).out;
+  for (const char* noun : {"command", "node"}) said += Must({noun, "list", "-o", "json"}).out;
+  said += Must({"events", "-o", "json"}).out + Must({"audit", "trail", "-o", "json"}).out;
+  EXPECT_THAT(said, testing::Not(HasSubstr(kSecret)));
+  EXPECT_THAT(server().Log(), testing::Not(HasSubstr(kSecret)));
+  EXPECT_THAT(agent("h1").Log(), testing::Not(HasSubstr(kSecret)));
+  Must({"node", "delete", "a", "--yes"});
+  ASSERT_TRUE(AwaitSettled());
+  CheckBooksAndMachine();
+}
+
 }  // namespace
 }  // namespace tallyman

@@ -6,6 +6,8 @@
 
 #include "agent/file.h"
 #include "base/checked.h"
+#include "base/sealer.h"
+#include "base/system.h"
 
 namespace tallyman {
 namespace {
@@ -74,10 +76,15 @@ void EndToEndTest::TearDown() {
 }
 
 void EndToEndTest::StartServer() {
-  if (!server_) server_ = std::make_unique<ChildProcess>(Path("server.log"));
+  if (!server_) {
+    server_ = std::make_unique<ChildProcess>(Path("server.log"));
+    const std::string key = SystemSecrets().NewHex(kSealKeyBytes) + "\n";
+    ASSERT_TRUE(WriteFileAtomically(Path("secret-key"), key, 0600).has_value());
+  }
   server_->Start({TALLYMAN_PROGRAM, "server", "--db", database_->dsn(), "--listen", listen_,
                   "--tls-cert", Path("cert.pem"), "--tls-key", Path("key.pem"),
-                  "--admin-token-file", Path("admin-token")});
+                  "--admin-token-file", Path("admin-token"), "--secret-key-file",
+                  Path("secret-key")});
   ASSERT_TRUE(server_->AwaitLog("serving on")) << server_->Log();
   token_ = ReadFile(Path("admin-token")).value();
   token_.pop_back();
@@ -138,9 +145,19 @@ void EndToEndTest::Publish(const Version& version) const {
   image.tag = version.number;
   // A container that ends at once when it is told to.
   image.labels.emplace_back("tallyman.stop-grace-seconds=5");
-  Must({"image", "create", "p/v@" + version.number, "--uri", layout_->Add(image), "--cpu",
-        std::to_string(version.cores), "--memory", std::to_string(version.memory_mib) + "MiB",
-        "--disk", std::to_string(version.disk_mib) + "MiB"});
+  std::vector<std::string> words = {"image",
+                                    "create",
+                                    "p/v@" + version.number,
+                                    "--uri",
+                                    layout_->Add(image),
+                                    "--cpu",
+                                    std::to_string(version.cores),
+                                    "--memory",
+                                    std::to_string(version.memory_mib) + "MiB",
+                                    "--disk",
+                                    std::to_string(version.disk_mib) + "MiB"};
+  for (const std::string& key : version.secrets) words.insert(words.end(), {"--secret", key});
+  Must(words);
 }
 
 Ran EndToEndTest::Tallyman(std::vector<std::string> arguments) const {

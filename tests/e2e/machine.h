@@ -24,6 +24,7 @@ struct Version {
   int64_t memory_mib = 64;
   int64_t disk_mib = 32;
   TestImage image = {};
+  std::vector<std::string> secrets = {};  // keys
 };
 
 class EndToEndTest : public testing::Test {

@@ -22,6 +22,7 @@ struct TestImage {
   std::vector<std::string> volumes = {};
   std::vector<std::string> labels = {};  // KEY=VALUE
   std::string stop_signal = {};
+  std::string user = {};
 };
 
 // A directory with an OCI layout, and the URIs of the images in it.
@@ -58,6 +59,7 @@ class TestLayout {
     };
     if (!image.health.empty()) also("--config.label", "tallyman.health=" + image.health);
     if (!image.stop_signal.empty()) also("--config.stopsignal", image.stop_signal);
+    if (!image.user.empty()) also("--config.user", image.user);
     for (const std::string& label : image.labels) also("--config.label", label);
     for (const std::string& volume : image.volumes) also("--config.volume", volume);
     Must(config);

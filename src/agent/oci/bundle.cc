@@ -7,6 +7,7 @@
 #include <set>
 
 #include "agent/oci/environment.h"
+#include "agent/oci/node_secrets.h"
 #include "base/checked.h"
 #include "base/json_text.h"
 #include "base/text.h"
@@ -36,12 +37,17 @@ json::object Bind(std::string_view destination, const std::filesystem::path& sou
           {"options", json::array{"rbind", access, "nosuid", "nodev"}}};
 }
 
-Status PlanMounts(json::object& config, const BundlePlaces& places,
+Status PlanMounts(json::object& config, const NodeSpec& spec, const BundlePlaces& places,
                   std::vector<std::string>& volume_names) {
   ASSIGN_OR_RETURN(volume_names, PlanVolumes(config, places.volumes, places.used_volumes));
   json::array& mounts = config.at("mounts").as_array();
   mounts.push_back(Bind("/tallyman", places.info, "ro"));
   mounts.push_back(Bind("/tallyman/jobs", places.jobs, "rw"));
+  if (!spec.secrets.empty()) {
+    json::object secrets = Bind(kSecretsInNode, places.secrets, "ro");
+    secrets.at("options").as_array().push_back("noexec");
+    mounts.push_back(std::move(secrets));
+  }
   return {};
 }
 
@@ -169,7 +175,7 @@ Result<Bundle> MakeBundle(std::string_view image_config, const NodeSpec& spec,
     json::value parsed = json::parse(json::string_view(image_config.data(), image_config.size()));
     json::object& config = parsed.as_object();
     PlanProcess(config, spec);
-    RETURN_IF_ERROR(PlanMounts(config, places, bundle.volume_names));
+    RETURN_IF_ERROR(PlanMounts(config, spec, places, bundle.volume_names));
     RETURN_IF_ERROR(PlanLimits(config, spec, places));
     RETURN_IF_ERROR(PlanAnnotations(config, spec, bundle.volume_names));
     config["root"] = json::object{{"path", places.root.string()}, {"readonly", false}};

@@ -25,6 +25,7 @@ struct BundlePlaces {
   std::vector<std::string> used_volumes = {};  // names of volumes that the node has had
   std::filesystem::path info;                  // read-only in the container, at /tallyman
   std::filesystem::path jobs;                  // at /tallyman/jobs
+  std::filesystem::path secrets = {};          // at /tallyman/secrets, for a node that has some
   std::string cgroup;                          // "/tallyman/NODE_ID"
   bool limit_swap = false;                     // the kernel accounts for swap
 };

@@ -15,11 +15,13 @@ struct NodePlaces {
         root(directory / "rootfs"),
         bundle(directory / "bundle"),
         config(bundle / "config.json"),
+        kept_secrets(bundle / "secrets.json"),
         info(directory / "info"),
         output(directory / "output"),
         old_log(directory / "log"),
         lock(data / "locks" / id.ToString()),
         life(boot / "nodes" / id.ToString()),
+        secrets(boot / "secrets" / id.ToString()),
         mapped(boot / "mapped" / id.ToString()) {}
   std::filesystem::path volumes() const { return disk / "volumes"; }
   std::filesystem::path jobs() const { return disk / "jobs"; }
@@ -39,12 +41,14 @@ struct NodePlaces {
   std::filesystem::path root;
   std::filesystem::path bundle;
   std::filesystem::path config;
+  std::filesystem::path kept_secrets;
   std::filesystem::path info;
   std::filesystem::path output;   // the ring of its output
   std::filesystem::path old_log;  // the log of an earlier release
   std::filesystem::path lock;
-  std::filesystem::path life;    // its monitor's, of this boot
-  std::filesystem::path mapped;  // what it sees with a user namespace: mapped_mounts.h
+  std::filesystem::path life;     // its monitor's, of this boot
+  std::filesystem::path secrets;  // what it sees of them: node_secrets.h
+  std::filesystem::path mapped;   // what it sees with a user namespace: mapped_mounts.h
 };
 
 }  // namespace tallyman::agent::oci

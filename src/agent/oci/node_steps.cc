@@ -18,6 +18,7 @@
 #include "agent/oci/mounts.h"
 #include "agent/oci/node_files.h"
 #include "agent/oci/node_lock.h"
+#include "agent/oci/node_secrets.h"
 #include "agent/oci/node_volumes.h"
 #include "agent/oci/process.h"
 #include "agent/oci/signals.h"
@@ -102,6 +103,7 @@ Result<Bundle> NodeSteps::BundleOf(const NodeSpec& spec) const {
       .used_volumes = VolumesFor(places, spec.config_id),
       .info = places.info,
       .jobs = places.jobs(),
+      .secrets = places.secrets,
       .cgroup = options_.cgroup_parent + "/" + spec.node_id.ToString(),
       .limit_swap =
           std::filesystem::exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", error) ||
@@ -154,6 +156,7 @@ Job<void> NodeSteps::Install(NodeSpec spec, std::shared_ptr<bool> unbroken) {
                                          next.user.value_or(DataOwner()), lock.get()));
   }
   CO_RETURN_IF_ERROR(WriteFileAtomically(places.info / "node.json", RenderNodeInfo(spec)));
+  CO_RETURN_IF_ERROR(KeepSecrets(places, spec.secrets));
   CO_RETURN_IF_ERROR(KeepReplaced(places, spec.config_id));
   co_return WriteFileAtomically(places.config, bundle.config_json);
 }
@@ -241,6 +244,8 @@ Job<void> NodeSteps::Start(NodeId id, std::shared_ptr<bool> unbroken) {
   CO_RETURN_IF_ERROR(co_await volume.Mount());
   CO_ASSIGN_OR_RETURN(std::optional<UserRange> users, co_await TakeUserRange(installed, config));
   CO_RETURN_IF_ERROR(co_await MountRoot(places, installed, users, lock.get()));
+  CO_RETURN_IF_ERROR(co_await UnmountSecrets(places, kUnmountPatience));
+  CO_RETURN_IF_ERROR(MountSecrets(places, installed.user.value_or(DataOwner()), users));
   CO_ASSIGN_OR_RETURN(IsolatedConfig isolated, Isolate(config, places, ReadHostBounds(), users));
   if (isolated.config_json != config)
     CO_RETURN_IF_ERROR(WriteFileAtomically(places.config, isolated.config_json));
@@ -266,6 +271,7 @@ Job<void> NodeSteps::EndContainer(NodePlaces places, NodeId id, int lock) {
   CO_RETURN_IF_ERROR(
       co_await runc_.End(id, places, ParseSignal(installed.stop_signal).value_or(SIGTERM), grace));
   CO_RETURN_IF_ERROR(co_await runc_.Clear(id, places));
+  CO_RETURN_IF_ERROR(co_await UnmountSecrets(places, kUnmountPatience));
   // The write-back of an unmount would block the caller.
   Volume volume = VolumeOf(places, lock);
   if (volume.BytesInForce()) {

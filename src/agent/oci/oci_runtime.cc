@@ -157,12 +157,14 @@ Result<std::unique_ptr<OciRuntime>> OciRuntime::Open(OciRuntimeOptions options) 
   for (const char* name : {"nodes", "locks"})
     RETURN_IF_ERROR(MakeDirectories(options.data_directory / name));
   const std::filesystem::path boot = BootDirectory(options);
-  for (const char* name : {"runc", "nodes"}) RETURN_IF_ERROR(MakeDirectories(boot / name));
+  for (const char* name : {"runc", "nodes", "secrets"})
+    RETURN_IF_ERROR(MakeDirectories(boot / name));
   // Root of a node with a user namespace passes through it to what it sees.
   const mode_t boot_mode = options.user_namespaces ? 0711 : 0700;
   const std::pair<std::filesystem::path, mode_t> modes[] = {{options.data_directory, 0700},
                                                             {boot / "runc", 0700},
                                                             {boot / "nodes", 0700},
+                                                            {boot / "secrets", boot_mode},
                                                             {boot, boot_mode}};
   for (const auto& [path, mode] : modes) {
     if (::chmod(path.c_str(), mode) != 0)

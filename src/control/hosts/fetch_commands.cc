@@ -15,7 +15,24 @@ constexpr int64_t kCommandsDefault = 100;
 constexpr int64_t kCommandsMax = 1000;
 constexpr size_t kPayloadBytesMax = size_t{4} * 1024 * 1024;
 
-HandedCommands AnswerOf(store::HandOut found, int64_t limit, Time now) {
+// With the secrets in it as they are. A command whose secrets cannot be opened waits, and keeps
+// none of another node waiting.
+bool OpenSecrets(const Control& control, store::HandOut::Entry& entry) {
+  Result<std::string> opened = RewriteSecrets(
+      std::move(entry.command.payload),
+      [&](const auto& context, const auto& text) { return control.sealer().Open(text, context); });
+  if (opened) {
+    entry.command.payload = *std::move(opened);
+    return true;
+  }
+  control.log().Write({LogLevel::kError, "secret_not_opened",
+                       fmt::format("a command for node {} is not handed out: {}", entry.node,
+                                   opened.error().message),
+                       opened.error().facts});
+  return false;
+}
+
+HandedCommands AnswerOf(const Control& control, store::HandOut found, int64_t limit, Time now) {
   HandedCommands answer;
   if (found.last_heard) answer.next_sequence = found.last_heard->sequence + 1;
   if (found.next_at) answer.retry_after = std::max(*found.next_at - now, Time::duration(0));
@@ -27,6 +44,7 @@ HandedCommands AnswerOf(store::HandOut found, int64_t limit, Time now) {
       answer.more = true;
       break;
     }
+    if (!OpenSecrets(control, entry)) continue;
     answer.commands.push_back({std::move(entry.command), std::move(entry.node)});
   }
   return answer;
@@ -84,7 +102,7 @@ Result<Proposal<HandedCommands>> FetchCommands(const Authorized& by, int64_t max
   std::vector<NodeId> unmarked;
   for (const store::HandOut::Entry& entry : found.commands)
     if (!entry.handed_out) unmarked.push_back(entry.command.node_id);
-  HandedCommands answer = AnswerOf(std::move(found), limit, now);
+  HandedCommands answer = AnswerOf(by.control(), std::move(found), limit, now);
   if (unmarked.empty()) return Proposal<HandedCommands>{.answer = std::move(answer)};
   Proposal<HandedCommands> proposal{.rows = std::ssize(unmarked)};
   proposal.locks.nodes = unmarked;

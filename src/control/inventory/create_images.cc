@@ -33,6 +33,14 @@ Status CheckProperties(const std::vector<Property>& properties) {
     RETURN_IF_ERROR(CheckText("properties.default_value", property.default_value, 16 * 1024));
     RETURN_IF_ERROR(CheckText("properties.description", property.description, 4096));
     RETURN_IF_ERROR(CheckAmounts("properties.add", property.add));
+    if (property.secret && !property.default_value.empty()) {
+      return Fail(InvalidArgument("SECRET_WITH_DEFAULT",
+                                  fmt::format("property {} is secret and has a default, which "
+                                              "everybody who sees the image could read: leave the "
+                                              "default out",
+                                              property.key))
+                      .With("field", "properties.default_value"));
+    }
     if (std::ranges::find(keys, property.key) != keys.end()) {
       return Fail(InvalidArgument("DUPLICATE_PROPERTY",
                                   fmt::format("property {} is given twice", property.key))

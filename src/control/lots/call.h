@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "model/request.h"
@@ -22,7 +23,9 @@ struct Call {
   bool replayable =
       false;  // the caller sent the request id, so an answer may have been given before
   std::string body_digest;  // of the request without its id, so that a reused id is noticed
-  std::string address;      // where the caller is; "" in process
+  // How the same request may have been recorded with older keys, or before there was one.
+  std::vector<std::string> older_digests = {};
+  std::string address;  // where the caller is; "" in process
   std::optional<Time> deadline;
   // Set to true by the caller to withdraw the call while it still waits; may be null.
   std::shared_ptr<std::atomic<bool>> cancelled;

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/time.h"
 #include "control/lots/lot.h"
 
@@ -36,8 +38,10 @@ Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Ti
                     .With("field", "request_id")
                     .With("value", record.key.request_id));
   }
-  if (record.body_digest == call.body_digest && record.method == call.method)
-    return record.response;
+  const bool same =
+      record.body_digest == call.body_digest ||
+      std::ranges::find(call.older_digests, record.body_digest) != call.older_digests.end();
+  if (same && record.method == call.method) return record.response;
   return Fail(InvalidArgument("REQUEST_ID_REUSED",
                               fmt::format("request id {} was used before for another request ({}): "
                                           "use a new id for a new request",

@@ -40,6 +40,7 @@ struct Changes {
   bool applied = false;
   int64_t same_image_count = 0;  // left out by a selector
   int64_t deleting_count = 0;
+  bool same_config = false;  // an update to what was there, secrets included
 
   // SHA-256 of the plan as shown: the nodes, what each becomes, the hosts with books before and
   // after, the warnings. Ids that are made when a plan is applied are no part of it.

@@ -205,8 +205,8 @@ Result<Decided<Changes>> DecideCreate(const Authorized& by, const CreateTargets&
     node.org_id = targets.org.id;
     node.host_id = host.id;
     node.auto_upgrade = targets.auto_upgrade;
-    NodeId id =
-        writer.Create(std::move(node), targets.config, *targets.image, host, targets.org.name);
+    ASSIGN_OR_RETURN(const NodeId id, writer.Create(std::move(node), targets.config, *targets.image,
+                                                    host, targets.org.name));
     RETURN_IF_ERROR(books.Move({.host_id = host.id,
                                 .node_id = id,
                                 .kind = LedgerKind::kCreate,

@@ -24,6 +24,16 @@ Status CheckMovable(const NodeSnapshot& node, const Org& to) {
             .About("node " + node.node.name)
             .With("command_id", transition.id.ToString()));
   }
+  // Whoever may change the node could have it tell them.
+  if (node.config && node.config->HasSecrets()) {
+    return Fail(FailedPrecondition(
+                    "NODE_HAS_SECRETS",
+                    fmt::format("node {} has secrets of org {}, which another org must not get: "
+                                "reset them with `tallyman node update {} --reset KEY`, and move "
+                                "the node when its host has finished",
+                                node.node.name, node.org_name, node.node.name))
+                    .About("node " + node.node.name));
+  }
   if (!IsVisibleTo(*node.image, to.id)) {
     return Fail(
         NotFound("IMAGE_NOT_FOUND", fmt::format("image {} of node {} is not visible to org {}",

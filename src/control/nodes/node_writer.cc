@@ -23,6 +23,29 @@ void TakeConfig(Node& node, const NodeConfig& config, const Image& image) {
   node.resources = config.resources;
 }
 
+// From here on a secret is in the config in its sealed form only. What was a secret before stays
+// one on an image that does not say so.
+Status SealSecrets(const Sealer& sealer, const Image& image, const OrgId& org,
+                   const std::map<std::string, std::string>& before, NodeConfig& config) {
+  for (auto value = config.values.begin(); value != config.values.end();) {
+    const auto& [key, text] = *value;
+    const Property* property = image.FindProperty(key);
+    const bool is_default = property != nullptr && text == property->default_value;
+    const bool is_secret = property != nullptr && property->secret;
+    if (!is_secret && (is_default || !before.contains(key))) {
+      ++value;
+      continue;
+    }
+    std::string& sealed = config.secrets[key];
+    sealed.clear();
+    if (!text.empty()) {
+      ASSIGN_OR_RETURN(sealed, sealer.Seal(text, SecretContext(org.ToString(), key)));
+    }
+    value = config.values.erase(value);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<planner::BooksPlan> NodeWriter::BeginBooks(
@@ -90,10 +113,11 @@ NodeChange& NodeWriter::Show(const NodeSnapshot& node, const Host& host) {
   return change;
 }
 
-void NodeWriter::ReplaceConfig(const planner::NodePlan& plan, const Image& image, const Host& host,
-                               CommandKind kind) {
+Status NodeWriter::ReplaceConfig(const planner::NodePlan& plan, const Image& image,
+                                 const Host& host, CommandKind kind) {
   const NodeSnapshot& before = *plan.before;
   NodeConfig& config = decision_.rows.new_configs.emplace_back(plan.config);
+  RETURN_IF_ERROR(SealSecrets(sealer_, image, before.node.org_id, before.config->secrets, config));
   config.id = ids_.New<ConfigId>();
   config.created_at = cause_.now;
 
@@ -112,13 +136,18 @@ void NodeWriter::ReplaceConfig(const planner::NodePlan& plan, const Image& image
   change.command_id = command;
   change.withdrawn = plan.superseded;
   change.to_config = config.id;
+  decision_.answer.same_config = config.values == before.config->values &&
+                                 config.secrets == before.config->secrets &&
+                                 config.firewall_rules == before.config->firewall_rules;
   EventKind event =
       kind == CommandKind::kUpgrade ? EventKind::kUpgradeStarted : EventKind::kNodeUpdated;
   AddEvent(event, node, Detail({{"old_image", change.from_image}, {"new_image", change.to_image}}));
+  return {};
 }
 
-NodeId NodeWriter::Create(Node node, NodeConfig config, const Image& image, const Host& host,
-                          std::string_view org) {
+Result<NodeId> NodeWriter::Create(Node node, NodeConfig config, const Image& image,
+                                  const Host& host, std::string_view org) {
+  RETURN_IF_ERROR(SealSecrets(sealer_, image, node.org_id, {}, config));
   node.id = ids_.New<NodeId>();
   config.id = ids_.New<ConfigId>();
   config.created_at = cause_.now;

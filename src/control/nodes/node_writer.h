@@ -18,7 +18,10 @@ namespace tallyman::control {
 class NodeWriter {
  public:
   explicit NodeWriter(const Authorized& by)
-      : ids_(by.control().ids()), policies_(by.control().policies()), cause_(by.cause()) {}
+      : ids_(by.control().ids()),
+        policies_(by.control().policies()),
+        sealer_(by.control().sealer()),
+        cause_(by.cause()) {}
 
   const planner::Cause& cause() const { return cause_; }
 
@@ -27,12 +30,13 @@ class NodeWriter {
                                         const std::vector<const NodeSnapshot*>& nodes) const;
 
   // The node gets a new config, and perhaps a new image: config, node, command, event. `kind` is
-  // kUpgrade or kUpdate.
-  void ReplaceConfig(const planner::NodePlan& plan, const Image& image, const Host& host,
-                     CommandKind kind);
+  // kUpgrade or kUpdate. Here as in Create(), values of secret properties are sealed: errors of
+  // Sealer::Seal().
+  Status ReplaceConfig(const planner::NodePlan& plan, const Image& image, const Host& host,
+                       CommandKind kind);
   // A new node with its config, its create command and its event.
-  NodeId Create(Node node, NodeConfig config, const Image& image, const Host& host,
-                std::string_view org);
+  Result<NodeId> Create(Node node, NodeConfig config, const Image& image, const Host& host,
+                        std::string_view org);
   // An instruction that leaves config and books as they are.
   Node& Instruct(const NodeSnapshot& node, const Host& host, CommandKind kind, NextState next,
                  EventKind event);
@@ -59,6 +63,7 @@ class NodeWriter {
 
   IdSource& ids_;
   const planner::Policies& policies_;
+  const Sealer& sealer_;
   planner::Cause cause_;
   Decided<Changes> decision_;
 };

@@ -26,7 +26,8 @@ Result<Decided<Changes>> DecideRetry(const Authorized& by, const NodeId& id,
   ASSIGN_OR_RETURN(planner::UpgradePlan plan,
                    planner::PlanConfigChange(node, *host, *node.config, CommandKind::kUpgrade,
                                              by.control().policies(), writer.cause()));
-  writer.ReplaceConfig(plan.nodes.front(), *node.image, host->host, CommandKind::kUpgrade);
+  RETURN_IF_ERROR(
+      writer.ReplaceConfig(plan.nodes.front(), *node.image, host->host, CommandKind::kUpgrade));
   return writer.Finish(plan.books);
 }
 

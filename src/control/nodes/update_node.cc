@@ -58,7 +58,8 @@ Result<Decided<Changes>> DecideUpdate(const Authorized& by, const NodeId& id,
   ASSIGN_OR_RETURN(planner::UpgradePlan plan,
                    planner::PlanConfigChange(node, *host, std::move(config), CommandKind::kUpdate,
                                              by.control().policies(), writer.cause()));
-  writer.ReplaceConfig(plan.nodes.front(), *node.image, host->host, CommandKind::kUpdate);
+  RETURN_IF_ERROR(
+      writer.ReplaceConfig(plan.nodes.front(), *node.image, host->host, CommandKind::kUpdate));
   Decided<Changes> decision = writer.Finish(plan.books);
   if (request.auto_upgrade)
     decision.rows.node_updates.front().after.auto_upgrade = *request.auto_upgrade;

@@ -140,7 +140,7 @@ Result<Decided<Changes>> DecideUpgrade(const Authorized& by, const UpgradeTarget
       planner::PlanUpgrade(nodes, hosts, *image->second, by.control().policies(), writer.cause()));
   for (const planner::NodePlan& node : plan.nodes) {
     const Host& host = snapshot.hosts.at(node.before->node.host_id).host;
-    writer.ReplaceConfig(node, *image->second, host, CommandKind::kUpgrade);
+    RETURN_IF_ERROR(writer.ReplaceConfig(node, *image->second, host, CommandKind::kUpgrade));
   }
   Decided<Changes> decision = writer.Finish(plan.books);
   decision.answer.same_image_count = targets.same_image_count;

@@ -121,6 +121,17 @@ constexpr char kForgetUnknown[] =
     "SELECT 1 FROM nodes n WHERE n.id = r.node_id AND n.host_id = r.host_id) AND NOT EXISTS ("
     "SELECT 1 FROM unnest($2::uuid[], $3::uuid[]) AS k (host_id, node_id) "
     "WHERE k.host_id = r.host_id AND k.node_id = r.node_id)";
+// The commands of the nodes $1, by the two indexes that have them.
+#define TALLYMAN_COMMANDS_OF_NODES                                                        \
+  "((node_id = ANY ($1::uuid[]) AND state IN ('open', 'taken', 'unknown', 'failed')) OR " \
+  "(node_id = ANY ($1::uuid[]) AND state IN ('settled', 'reverted', 'superseded', 'cancelled')))"
+constexpr char kEraseSecretsOfConfigs[] =
+    "UPDATE configs SET json = (json::jsonb - 'secrets')::text "
+    "WHERE position('\"secrets\":{' IN json) > 0 AND id IN (SELECT to_config_id FROM commands "
+    "WHERE to_config_id IS NOT NULL AND " TALLYMAN_COMMANDS_OF_NODES ")";
+constexpr char kEraseSecretsOfCommands[] =
+    "UPDATE commands SET payload = (payload::jsonb #- '{config_with_secrets,secrets}')::text "
+    "WHERE position('\"config_with_secrets\":' IN payload) > 0 AND " TALLYMAN_COMMANDS_OF_NODES;
 constexpr char kProve[] = "SELECT tallyman_prove_books($1)";
 
 // Merges an update with the one before it: the last row, with the version at which the first began.
@@ -313,6 +324,13 @@ void PendingChanges::AddTo(PgBatch& batch) {
   // A superseded upgrade must release its unique key before the new one takes it.
   AddRows(batch, kUpdateCommands, ColumnsOf(command_updates_));
   AddRows(batch, Insert::kCommands, commands_);
+  if (const std::vector<NodeId> deleted = DeletedNodes(); !deleted.empty()) {
+    for (const char* erase : {kEraseSecretsOfConfigs, kEraseSecretsOfCommands}) {
+      PgParams nodes;
+      nodes.AddList(deleted);
+      batch.Add(erase, std::move(nodes));
+    }
+  }
   // A revoked token must release its name before a new one takes it.
   AddRows(batch, kUpdateTokens, token_updates_);
   AddRows(batch, Insert::kTokens, tokens_);
@@ -343,6 +361,13 @@ void PendingChanges::AddTo(PgBatch& batch) {
   }
   // Last, so that cursors are drawn late, and not at all if the proof fails.
   AddRows(batch, Insert::kEvents, events_);
+}
+
+std::vector<NodeId> PendingChanges::DeletedNodes() const {
+  std::vector<NodeId> deleted;
+  for (const NodeUpdate& update : node_updates_)
+    if (update.after.deleted_at) deleted.push_back(update.after.id);
+  return deleted;
 }
 
 Error PendingChanges::ExplainMissedRow(const PgFailure& failure, Error error) const {

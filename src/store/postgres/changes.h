@@ -29,6 +29,8 @@ class PendingChanges {
 
  private:
   void Collect(const ChangeSet& set);
+  // Their secrets are erased.
+  std::vector<NodeId> DeletedNodes() const;
   Error ExplainMissedRow(const PgFailure& failure, Error error) const;
 
   std::vector<HostId> hosts_touched_;

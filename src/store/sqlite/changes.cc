@@ -50,6 +50,21 @@ constexpr char kUpdateCommand[] =
     "UPDATE commands SET state = ?, ended_at = ?, attempt = ifnull(?, attempt), "
     "taken_at = ifnull(?, taken_at), not_before = ifnull(?, not_before), "
     "outcome = ifnull(?, outcome), from_config_id = ifnull(?, from_config_id) WHERE id = ?";
+// The commands of a node, by the two indexes that have them.
+#define TALLYMAN_COMMANDS_OF_NODE(column)                                        \
+  "SELECT " column                                                               \
+  " FROM commands WHERE node_id = ?1 AND state IN ('open', 'taken', 'unknown', " \
+  "'failed') UNION ALL SELECT " column                                           \
+  " FROM commands WHERE node_id = ?1 AND "                                       \
+  "state IN ('settled', 'reverted', 'superseded', 'cancelled')"
+constexpr char kEraseSecretsOfConfigs[] =
+    "UPDATE configs SET json = json_remove(json, '$.secrets') WHERE instr(json, '\"secrets\":{') > "
+    "0 "
+    "AND id IN (" TALLYMAN_COMMANDS_OF_NODE("to_config_id") ")";
+constexpr char kEraseSecretsOfCommands[] =
+    "UPDATE commands SET payload = json_remove(payload, '$.config_with_secrets.secrets') "
+    "WHERE instr(payload, '\"config_with_secrets\":') > 0 "
+    "AND id IN (" TALLYMAN_COMMANDS_OF_NODE("id") ")";
 constexpr char kUpdateToken[] =
     "UPDATE tokens SET revoked_at = ?1, used_at = ?2, nonce_digest = ?3, "
     "host_id = ifnull(?5, host_id) "
@@ -136,8 +151,18 @@ Status UpdateNode(SqliteConnection& connection, const char* sql, const Node& nod
   return RunFor(query, "node", node.name);
 }
 
+Status EraseSecrets(SqliteConnection& connection, const Node& node) {
+  for (const char* erase : {kEraseSecretsOfConfigs, kEraseSecretsOfCommands}) {
+    SqliteQuery query = connection.Query(erase);
+    query.Bind(node.id);
+    RETURN_IF_ERROR(RunFor(query, "secrets of node", node.name));
+  }
+  return {};
+}
+
 Status Write(SqliteConnection& connection, const NodeUpdate& update) {
   const Node& node = update.after;
+  if (node.deleted_at) RETURN_IF_ERROR(EraseSecrets(connection, node));
   RETURN_IF_ERROR(UpdateNode(connection, kUpdateNodeInPlace, node, node.id, update.version_before,
                              node.org_id, node.running_config_id, node.released_at,
                              node.deleted_at));
