@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor.pb.h>
 
 #include <string>
 #include <string_view>
