@@ -56,11 +56,12 @@ TEST_F(InProcess, ReadsNoDatabaseThatIsNotThere) {
 TEST_F(InProcess, CreatesADatabaseForWhatCanBeginOneAndSaysSo) {
   auto client = Connect();
   ASSERT_TRUE(CreateOrg(client, "acme"));
-  ASSERT_EQ(log.lines().size(), 1u);
+  ASSERT_EQ(log.lines().size(), 2u);
   EXPECT_EQ(log.lines().front().event, "database_created");
+  EXPECT_EQ(log.lines().back().event, "secret_key_written");
   auto again = Connect();
   EXPECT_EQ(CountOrgs(again).value(), 1);
-  EXPECT_EQ(log.lines().size(), 1u);
+  EXPECT_EQ(log.lines().size(), 2u);
 }
 
 TEST_F(InProcess, CreatesNothingForADryRun) {

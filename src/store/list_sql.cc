@@ -126,7 +126,8 @@ constexpr FieldSql kRequestFields[] = {{"created_at", kInteger, "q.created_at"},
                                        {"address", kText, "q.address"},
                                        {"org", kText, "coalesce(o.name, '')"},
                                        {"request_id", kText, "q.request_id"},
-                                       {"token_id", kUuid, "q.token_id"}};
+                                       // Without a token its org, so that each row has an order.
+                                       {"token_id", kUuid, "coalesce(q.token_id, q.org_id)"}};
 
 template <const auto& kFields>
 constexpr auto kNamesOf = [] {

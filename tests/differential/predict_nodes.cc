@@ -360,6 +360,7 @@ Prediction PredictUpdate(const PlainFleet& fleet, const PlainCaller& caller,
   PlainNode& node = *nodes.front();
   work.CheckVersion(node, request.expected_version());
   work.CheckChangeable(node);
+  bool same_config = false;
   if (!changes_values) {
     work.Open(nodes);
     if (!p.accepted()) return p;
@@ -371,11 +372,15 @@ Prediction PredictUpdate(const PlainFleet& fleet, const PlainCaller& caller,
                          TextsOf(request.reset_values()), p);
     work.Open(nodes);
     if (!p.accepted()) return p;
+    same_config = config->values == node.config->values;
     work.Replace(node, std::move(config), CommandKind::kUpdate);
     work.hosts().CheckCapacity();
     if (request.has_auto_upgrade()) node.auto_upgrade = request.auto_upgrade();
   }
-  Answer<v1::UpdateNodeResponse>(p, work.Finish());
+  auto response = std::make_unique<v1::UpdateNodeResponse>();
+  *response->mutable_changes() = work.Finish();
+  response->set_same_config(same_config);
+  p.answer = std::move(response);
   return p;
 }
 

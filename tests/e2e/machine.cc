@@ -248,7 +248,9 @@ void EndToEndTest::CheckBooksAndMachine() const {
   const Ran audit = Tallyman({"audit"});
   EXPECT_EQ(audit.status, 0) << audit.out << audit.err;
   const json::object listed = Call("NodeService/ListNodes", "{}");
-  for (const json::value& value : listed.at("nodes").as_array()) {
+  const json::value* nodes = listed.if_contains("nodes");
+  if (nodes == nullptr) return;  // there are none
+  for (const json::value& value : nodes->as_array()) {
     const json::object& node = value.as_object();
     const std::string id = Text(node, "id");
     SCOPED_TRACE(Text(node, "name"));

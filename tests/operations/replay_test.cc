@@ -18,6 +18,8 @@ struct Case {
 
 constexpr Case kCases[] = {
     {"OrgService/CreateOrg", R"(name: "gamma")", R"(name: "delta")"},
+    {"OrgService/SetQuota", R"(org: "acme" set { node_count: 50 })",
+     R"(org: "acme" set { node_count: 51 })"},
     {"RegionService/CreateRegion", R"(name: "us")", R"(name: "asia")"},
     {"CatalogService/CreateProtocol", R"(key: "other")", R"(key: "other" name: "Other")"},
     {"CatalogService/CreateImages",

@@ -1,6 +1,7 @@
 // Which situations the runs have reached. A rule about something that never happens says nothing.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -105,6 +106,7 @@ class Coverage {
     counts_[static_cast<size_t>(situation)] += times;
   }
   int64_t CountOf(Situation situation) const { return counts_[static_cast<size_t>(situation)]; }
+  bool IsComplete() const { return std::ranges::find(counts_, 0) == counts_.end(); }
   void Add(const Coverage& other) {
     for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
   }
