@@ -116,10 +116,8 @@ TEST(MessageSize, CountsTheObjectsAndListsOfJson) {
 
 // Strings are looked through, not into.
 TEST(MessageSize, MarksWithinJsonStringsAreNone) {
-  for (const char* piece : {"{[", "{[\\\"'"}) {
-    const std::string marks = Repeated(piece, size_t{1} << 20);
-    EXPECT_EQ(Parse(Codec::kJson, R"({"node":")" + marks + "\"}", v1::GetNodeRequest()), "");
-  }
+  const std::string marks = Repeated("{[\\\"'", size_t{1} << 20);
+  EXPECT_EQ(Parse(Codec::kJson, R"({"node":")" + marks + "\"}", v1::GetNodeRequest()), "");
 }
 
 }  // namespace
