@@ -9,10 +9,11 @@ Error Exceeded(const LimitedOrg& limited, std::string_view dimension, int64_t qu
                int64_t asked) {
   const Org& org = limited.org;
   return Error(Code::kResourceExhausted, kQuotaExceeded,
-               fmt::format("org {} may take {} {} in all: its nodes take {}, and this asks for {} "
-                           "more; delete nodes, ask for less, or have an admin of all orgs raise "
-                           "the quota (`tallyman org set-quota {}`)",
-                           org.name, quota, dimension, taken, asked, org.name))
+               fmt::format(
+                   "the quota of org {} for {} is {}: its nodes take {}, and this asks for {} "
+                   "more; delete nodes, ask for less, or have an admin of all orgs raise "
+                   "the quota (`tallyman org set-quota {}`)",
+                   org.name, dimension, quota, taken, asked, org.name))
       .About("org " + org.name)
       .With("org", org.name)
       .With("dimension", std::string(dimension))

@@ -39,7 +39,7 @@ TEST(CheckQuota, SaysWhatIsAllowedWhatIsTakenAndWhatIsAskedFor) {
   EXPECT_EQ(error.Fact("used"), "6");
   EXPECT_EQ(error.Fact("asked"), "2");
   EXPECT_EQ(error.message,
-            "org acme may take 7 cpu_cores in all: its nodes take 6, and this asks for 2 more; "
+            "the quota of org acme for cpu_cores is 7: its nodes take 6, and this asks for 2 more; "
             "delete nodes, ask for less, or have an admin of all orgs raise the quota (`tallyman "
             "org set-quota acme`)");
 }
