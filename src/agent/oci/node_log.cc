@@ -34,19 +34,28 @@ std::optional<monitor::RingHeader> ReadHeader(int fd) {
   return whole && header.magic == monitor::kRingMagic ? std::optional(header) : std::nullopt;
 }
 
-// The older one first.
-std::vector<Segment> OpenSegments(const std::filesystem::path& directory) {
+std::optional<Segment> OpenSegment(const std::filesystem::path& path) {
+  Segment segment;
+  segment.file = FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const auto header = segment.file.is_open() ? ReadHeader(segment.file.get()) : std::nullopt;
+  if (!header) return std::nullopt;
+  segment.start = header->start;
+  segment.used = header->used;
+  return segment;
+}
+
+// The older one first, as they were at one moment; nullopt: the ring moved on in the meantime.
+std::optional<std::vector<Segment>> OpenSegments(const std::filesystem::path& directory) {
   std::vector<Segment> segments;
   for (const char* name : monitor::kRingSegments) {
-    Segment segment;
-    segment.file =
-        FileDescriptor(::open((directory / name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    auto header = segment.file.is_open() ? ReadHeader(segment.file.get()) : std::nullopt;
-    if (!header) continue;
-    segment.start = header->start;
-    segment.used = header->used;
-    segments.push_back(std::move(segment));
+    auto segment = OpenSegment(directory / name);
+    if (segment) segments.push_back(std::move(*segment));
   }
+  if (segments.empty()) return segments;
+  // The first may have been filled up and left, or begun anew, before the second was read.
+  const auto first = ReadHeader(segments.front().file.get());
+  if (!first || first->start != segments.front().start) return std::nullopt;
+  segments.front().used = first->used;
   std::ranges::sort(segments, {}, &Segment::start);
   return segments;
 }
@@ -69,24 +78,27 @@ NodeLogLine LineOf(const monitor::RingRecord& record) {
           .text = ValidUtf8(record.text)};
 }
 
-// False: the ring moved on in the meantime, and `part` is not valid.
+// False: the ring moved on before a line was read.
 bool ReadPart(const std::filesystem::path& directory, uint64_t from, size_t lines_max,
               LogPart& part) {
-  const std::vector<Segment> segments = OpenSegments(directory);
+  const auto segments = OpenSegments(directory);
+  if (!segments) return false;
   uint64_t at = from;
-  if (!segments.empty()) {
-    const uint64_t first = segments.front().start;
-    const uint64_t end = segments.back().end();
+  if (!segments->empty()) {
+    const uint64_t first = segments->front().start;
+    const uint64_t end = segments->back().end();
     // Zero means the present beginning.
     part.gap = from != 0 && (from < first || from > end);
     if (from < first || from > end) at = first;
   }
   size_t bytes = 0;
-  for (const Segment& segment : segments) {
+  bool moved_on = false;
+  for (const Segment& segment : *segments) {
     if (at < segment.start) at = segment.start;
     while (at < segment.end() && part.lines.size() < lines_max && bytes < kPartBytesMax) {
       auto records = ReadRecords(segment, at, kPartBytesMax);
-      if (!records) return false;
+      moved_on = !records;
+      if (moved_on) break;
       size_t done = 0;
       monitor::RingRecord record;
       while (part.lines.size() < lines_max && bytes < kPartBytesMax &&
@@ -104,7 +116,7 @@ bool ReadPart(const std::filesystem::path& directory, uint64_t from, size_t line
     if (at < segment.end()) break;
   }
   part.next.offset = static_cast<int64_t>(at);
-  return true;
+  return !moved_on || !part.lines.empty();
 }
 
 // How many bytes at the end of the segment are its last lines; counts them off `lines`.
@@ -142,11 +154,12 @@ Result<LogPart> ReadNodeLog(const std::filesystem::path& directory, const LogPos
 
 Result<LogPosition> FindNodeLogTail(const std::filesystem::path& directory, int64_t lines) {
   for (int i = 0; i < kAttemptsMax; ++i) {
-    const std::vector<Segment> segments = OpenSegments(directory);
-    uint64_t at = segments.empty() ? 0 : segments.back().end();
+    const auto segments = OpenSegments(directory);
+    if (!segments) continue;
+    uint64_t at = segments->empty() ? 0 : segments->back().end();
     int64_t left = lines;
     bool sound = true;
-    for (auto segment = segments.rbegin(); segment != segments.rend() && left > 0; ++segment) {
+    for (auto segment = segments->rbegin(); segment != segments->rend() && left > 0; ++segment) {
       auto tail = TailBytes(*segment, left);
       sound = sound && tail.has_value();
       if (tail) at = segment->end() - *tail;
