@@ -7,6 +7,7 @@
 #include "agent/container_end.h"
 #include "agent/core.h"
 #include "agent/payload.h"
+#include "agent/runtime.h"
 #include "agent/told.h"
 #include "base/text.h"
 
@@ -125,7 +126,7 @@ void AgentCore::CareStepFailed(const Work& work, const Error& error, NodeCare& c
     care.care_at = now + options_.care_interval;
     return;
   }
-  if (error.reason == "DISK_DATA_DOES_NOT_FIT" && work.node->mending == Mending::kPutBack &&
+  if (error.reason == kDiskDataDoesNotFit && work.node->mending == Mending::kPutBack &&
       !work.on_kept_disk && KeptDisk(work.node->payload) > 0) {
     care.on_kept_disk = true;
     care.step = CareStep::kPrepare;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,5 +18,7 @@ inline constexpr int64_t kTebi = int64_t{1} << 40;
 std::string FormatBytes(int64_t bytes);
 
 std::string ToHex(std::string_view bytes);
+// The bytes of what ToHex() makes; nullopt: of nothing that it makes.
+std::optional<std::string> FromHex(std::string_view text);
 
 }  // namespace tallyman

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/base64.h"
+#include "base/bytes.h"
 #include "base/digest.h"
 #include "base/text.h"
 
@@ -52,20 +53,12 @@ bool Run(bool seals, std::string_view key, std::string_view context, std::string
   return true;
 }
 
-std::optional<std::string> FromHex(std::string_view text) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
-  std::string bytes;
-  for (size_t i = 0; i + 1 < text.size(); i += 2) {
-    const int high = digit(text[i]), low = digit(text[i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    bytes += static_cast<char>(high * 16 + low);
-  }
-  return bytes;
+// Digits that people typed may be capitals.
+std::optional<std::string> KeyOf(std::string_view line) {
+  std::string digits(line);
+  for (char& c : digits)
+    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+  return FromHex(digits);
 }
 
 Error Damaged() {
@@ -81,7 +74,7 @@ Result<Sealer> Sealer::Parse(std::string_view text) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
     if (line.empty()) continue;
-    const auto bytes = FromHex(line);
+    const auto bytes = KeyOf(line);
     if (!bytes || line.size() != 2 * kSealKeyBytes) {
       return Fail(InvalidArgument("INVALID_SECRET_KEY",
                                   fmt::format("line {} of the secret key file is no key: write {} "

@@ -109,10 +109,10 @@ void PrintReportedHost(Context& context, const v1::Host& host) {
        {"reserved", said.has_reserved() ? FormatResources(said.reserved()) : ""},
        {"disks", said.thin_disks() ? "thin: nodes may be promised more than there is" : ""},
        {"agent", said.agent_version()},
-       {"strangers", said.unknown_nodes() == 0
-                         ? ""
-                         : fmt::format("{} not of this host: `tallyman audit --host {}`",
-                                       Counted(said.unknown_nodes(), "node"), host.name())}});
+       {"unknown", said.unknown_nodes() == 0
+                       ? ""
+                       : fmt::format("{} that this host does not have: `tallyman audit --host {}`",
+                                     Counted(said.unknown_nodes(), "node"), host.name())}});
   PrintBlock(context, "what is wrong with it:", said.problem(), Colour::kRed);
 }
 

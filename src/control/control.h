@@ -54,7 +54,7 @@ class Control {
   // sent. REQUIRES: called once, before the call is used for anything else.
   Status Begin(Call& call);
 
-  // What is read from here on ends with the time that the caller gave, if he gave one.
+  // What is read from here on ends with the time that the caller gave, if there is one.
   void KeepToDeadline(const std::optional<Time>& deadline, store::ReadTx& tx);
 
   // Until it is called without an error, Submit() refuses with it. Thread-safe.

@@ -49,11 +49,11 @@ struct Proposal {
   PlanOptions plan = {};
   // The decision audits its hosts by itself: a plan needs no sums from the locks.
   bool audits_hosts = false;
-  // Who it is recorded under; empty: the caller.
   struct Author {
     std::string actor_id;
     TokenId token_id;
   };
+  // Who it is recorded under; empty: the caller.
   std::optional<Author> author = {};
   // Nothing is to be written: this is the answer, and there is nothing to decide.
   std::optional<Answer> answer = {};

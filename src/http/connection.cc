@@ -131,6 +131,10 @@ class Connection final : public Exchange,
     rung_ = true;
     timer_.cancel();
   }
+  // What came and was not taken yet.
+  std::string_view Received() const {
+    return {static_cast<const char*>(buffer_.cdata().data()), buffer_.size()};
+  }
   asio::awaitable<void> Wait(Milliseconds at_most);
   asio::awaitable<bool> Shake();
   asio::awaitable<bool> AwaitFirstByte(bool first);
@@ -308,7 +312,7 @@ asio::awaitable<std::optional<RequestHead>> Connection<Socket>::ReceiveHead() {
   Lowest().expires_after(shared_.options.header_timeout);
   bool may_skip = true;  // an empty line, which some send after a body
   while (true) {
-    const std::string_view there(static_cast<const char*>(buffer_.cdata().data()), buffer_.size());
+    const std::string_view there = Received();
     if (may_skip && there.starts_with("\r\n")) {
       may_skip = false;
       buffer_.consume(2);
@@ -391,7 +395,7 @@ asio::awaitable<bool> Connection<Socket>::Answered(unsigned version, bool keep_a
 template <class Socket>
 std::expected<void, RequestFault> Connection<Socket>::TakeBody(const HttpRequest& request,
                                                                IncomingBody& body) {
-  std::string_view bytes(static_cast<const char*>(buffer_.cdata().data()), buffer_.size());
+  std::string_view bytes = Received();
   const auto taken = body.Take(bytes);
   buffer_.consume(buffer_.size() - bytes.size());
   if (!taken) return std::unexpected(RequestFault{.what = taken.error()});

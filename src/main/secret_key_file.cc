@@ -15,6 +15,8 @@
 namespace tallyman::app {
 namespace {
 
+constexpr char kKeyFileMissing[] = "SECRET_KEY_FILE_MISSING";
+
 constexpr size_t kFileBytesMax = size_t{64} * 1024;
 
 Error KeyNotWritten(const std::string& path) {
@@ -27,7 +29,7 @@ Result<Sealer> ReadKeys(const std::string& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0 && errno == ENOENT) {
     return Fail(Error(
-        Code::kNotFound, "SECRET_KEY_FILE_MISSING",
+        Code::kNotFound, kKeyFileMissing,
         fmt::format("there is no secret key file {}: make it once, with `(umask 077; openssl rand "
                     "-hex {} >FILE)`, and give the same to every server of the database",
                     Quote(path), kSealKeyBytes)));
@@ -83,7 +85,7 @@ Result<Sealer> ReadSecretKeys(const DatabaseName& database, const std::string& g
   if (database.kind != DatabaseKind::kSqlite) return Sealer();
   const std::string path = database.place + ".secret-key";
   Result<Sealer> sealer = ReadKeys(path);
-  if (sealer || sealer.error().reason != "SECRET_KEY_FILE_MISSING") return sealer;
+  if (sealer || sealer.error().reason != kKeyFileMissing) return sealer;
   RETURN_IF_ERROR(MakeKeyFile(path, database.place, secrets));
   Info(log, "secret_key_written",
        fmt::format("the key that seals secrets of nodes is in {}, for its owner only: keep a copy, "

@@ -23,7 +23,7 @@ constexpr size_t kBytesMax = size_t{64} << 20;
 // nullopt: none are kept.
 Result<std::optional<json::object>> Kept(const NodePlaces& places) {
   auto text = ReadFile(places.kept_secrets, kBytesMax);
-  if (!text && text.error().reason == "FILE_MISSING") return std::nullopt;
+  if (!text && text.error().reason == kFileMissing) return std::nullopt;
   RETURN_IF_ERROR(text);
   boost::system::error_code error;
   json::value parsed = json::parse(*text, error);

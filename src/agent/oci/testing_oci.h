@@ -66,7 +66,7 @@ Status Finish(const Call& call) {
                     [&] {
                       result = call();
                       // As the agent does: who holds a disk lets go of it in the end.
-                      if (!*result) return result->error().reason != "DISK_BUSY";
+                      if (!*result) return result->error().reason != kDiskBusy;
                       return (*result)->done;
                     },
                     std::chrono::seconds(60)) ||
@@ -166,7 +166,7 @@ class OciRuntimeTest : public testing::Test {
     ASSERT_DONE(runtime_->Prepare(spec));
     ASSERT_DONE(runtime_->Stop(spec.node_id));
     const Status installed = Finish([&] { return runtime_->Install(spec); });
-    if (!installed && installed.error().reason == "DISK_BUSY")
+    if (!installed && installed.error().reason == kDiskBusy)
       GTEST_SKIP() << "somebody beside this test holds on to its disk: "
                    << installed.error().message;
     ASSERT_DONE(installed);

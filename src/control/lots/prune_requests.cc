@@ -3,6 +3,7 @@
 #include <algorithm>
 
 namespace tallyman::control {
+
 Status RequestPruner::Refill() {
   int64_t count = 0;
   RETURN_IF_ERROR(store_.Read([&](store::ReadTx& tx) -> Status {

@@ -15,8 +15,8 @@ namespace tallyman::control {
 inline constexpr std::chrono::hours kAnswersKept{7 * 24};
 
 // The stored answer. INVALID_ARGUMENT REQUEST_ID_REUSED when the record is of another request or of
-// another token that had the same name,
-// REQUEST_ID_EXPIRED when its answer is no longer kept: it happened, and does not happen again.
+// another token that had the same name, REQUEST_ID_EXPIRED when its answer is no longer kept: it
+// happened, and does not happen again.
 Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Time now);
 
 // Looks for an answer without a lock; nullopt: none was given. For a request that fails before it

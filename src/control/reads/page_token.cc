@@ -13,22 +13,6 @@ namespace {
 // 64 bits are plenty: this finds mistakes, not attackers.
 std::string DigestOf(std::string_view scope) { return Sha256Hex(scope).substr(0, 16); }
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-std::optional<std::string> FromHex(std::string_view text) {
-  if (text.size() % 2 != 0) return std::nullopt;
-  std::string bytes;
-  for (size_t i = 0; i < text.size(); i += 2) {
-    int high = HexValue(text[i]), low = HexValue(text[i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    bytes += static_cast<char>(high << 4 | low);
-  }
-  return bytes;
-}
-
 // What stands in a token behind the digest: i or t, the length of the value, the value, the key.
 std::optional<store::ListCursor> CursorOf(std::string_view body) {
   size_t colon = body.find(':');
