@@ -19,11 +19,6 @@ constexpr Unit kDecimal[] = {{1'000'000'000'000'000, "PB"},
                              {1000, "kB"}};
 constexpr Unit kBinary[] = {{kTebi, "TiB"}, {kGibi, "GiB"}, {kMebi, "MiB"}};
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 }  // namespace
 
 std::string FormatBytes(int64_t bytes) {
@@ -60,11 +55,18 @@ std::string ToHex(std::string_view bytes) {
   return text;
 }
 
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
 std::optional<std::string> FromHex(std::string_view text) {
   if (text.size() % 2 != 0) return std::nullopt;
   std::string bytes;
   for (size_t i = 0; i < text.size(); i += 2) {
-    const int high = HexValue(text[i]), low = HexValue(text[i + 1]);
+    const int high = HexDigit(text[i]), low = HexDigit(text[i + 1]);
     if (high < 0 || low < 0) return std::nullopt;
     bytes += static_cast<char>(high << 4 | low);
   }

@@ -18,7 +18,9 @@ inline constexpr int64_t kTebi = int64_t{1} << 40;
 std::string FormatBytes(int64_t bytes);
 
 std::string ToHex(std::string_view bytes);
-// The bytes of what ToHex() makes; nullopt: of nothing that it makes.
+// The value of a digit, small letter or capital; -1: it is none.
+int HexDigit(char c);
+// The bytes of pairs of such digits; nullopt: it is something else.
 std::optional<std::string> FromHex(std::string_view text);
 
 }  // namespace tallyman

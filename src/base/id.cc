@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/bytes.h"
+
 namespace tallyman {
 namespace {
 
@@ -14,13 +16,6 @@ constexpr auto kHexPairs = [] {
     pairs[byte] = {kDigits[byte / 16], kDigits[byte % 16]};
   return pairs;
 }();
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool IsDashAt(size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
 
@@ -52,7 +47,7 @@ std::optional<Uuid> Uuid::Parse(std::string_view text) {
       if (text[i] != '-') return std::nullopt;
       continue;
     }
-    int value = HexValue(text[i]);
+    int value = HexDigit(text[i]);
     if (value < 0) return std::nullopt;
     auto& byte = uuid.bytes[digit / 2];
     byte = static_cast<uint8_t>(byte << 4 | value);

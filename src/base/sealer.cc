@@ -53,14 +53,6 @@ bool Run(bool seals, std::string_view key, std::string_view context, std::string
   return true;
 }
 
-// Digits that people typed may be capitals.
-std::optional<std::string> KeyOf(std::string_view line) {
-  std::string digits(line);
-  for (char& c : digits)
-    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
-  return FromHex(digits);
-}
-
 Error Damaged() {
   return DataLoss("SECRET_DAMAGED",
                   "a stored secret is damaged, or was copied from elsewhere: set it again");
@@ -74,7 +66,7 @@ Result<Sealer> Sealer::Parse(std::string_view text) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
     if (line.empty()) continue;
-    const auto bytes = KeyOf(line);
+    const auto bytes = FromHex(line);
     if (!bytes || line.size() != 2 * kSealKeyBytes) {
       return Fail(InvalidArgument("INVALID_SECRET_KEY",
                                   fmt::format("line {} of the secret key file is no key: write {} "
