@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/sealer.h"
+#include "control/change_limit.h"
 #include "control/lots/mutation.h"
 #include "planner/books_plan.h"
 #include "planner/policy.h"
@@ -30,6 +31,8 @@ struct ControlOptions {
   int writers = 1;
   // How long a commit whose reply was lost is asked after before its callers are told so.
   std::chrono::milliseconds patience = std::chrono::seconds(30);
+  // Of one token, in the long run; 0: there is no limit.
+  int64_t changes_per_second = 0;
   // Null: tokens cannot be made. Must outlive the control.
   SecretSource* secrets = nullptr;
   // Without a key: secrets of nodes cannot be set.
@@ -48,6 +51,7 @@ class Control {
   Log& log() const { return log_; }
   SecretSource* secrets() const { return options_.secrets; }
   const Sealer& sealer() const { return options_.sealer; }
+  ChangeLimit& change_limit() { return change_limit_; }
   const planner::Policies& policies() const { return options_.policies; }
 
   // Gives the call of a mutation a request id when its caller sent none, and checks one that was
@@ -80,6 +84,7 @@ class Control {
   IdSource ids_;
   Log& log_;
   ControlOptions options_;
+  ChangeLimit change_limit_;
   std::atomic<std::shared_ptr<const Error>> refusal_;  // null: there is none
   std::unique_ptr<Combiner> combiner_;
 };
