@@ -53,6 +53,8 @@ struct Metrics {
 
   std::atomic<int64_t> changes_refused{0};  // calls beyond the rate of their token or org
 
+  std::atomic<int64_t> secrets_not_opened{0};  // commands that hosts asked for and did not get
+
   // What hosts told of, by ReportedIncident.
   std::array<std::atomic<int64_t>, 7> incidents{};
 

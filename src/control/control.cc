@@ -16,6 +16,7 @@ Control::Control(store::Store& store, Clock& clock, Random& random, Log& log, Me
       clock_(clock),
       ids_(clock, random),
       log_(log),
+      metrics_(metrics),
       options_(std::move(options)),
       change_limit_(clock, log, metrics, options_.changes_per_second) {
   CombinerOptions combining{

@@ -14,6 +14,7 @@
 #include "base/sealer.h"
 #include "control/change_limit.h"
 #include "control/lots/mutation.h"
+#include "control/said_once.h"
 #include "planner/books_plan.h"
 #include "planner/policy.h"
 #include "store/store.h"
@@ -49,6 +50,9 @@ class Control {
   Clock& clock() { return clock_; }
   IdSource& ids() { return ids_; }
   Log& log() const { return log_; }
+  Metrics& metrics() { return metrics_; }
+  // Commands whose secrets cannot be opened.
+  SaidOnce& unopened_secrets() { return unopened_secrets_; }
   SecretSource* secrets() const { return options_.secrets; }
   const Sealer& sealer() const { return options_.sealer; }
   ChangeLimit& change_limit() { return change_limit_; }
@@ -83,7 +87,9 @@ class Control {
   Clock& clock_;
   IdSource ids_;
   Log& log_;
+  Metrics& metrics_;
   ControlOptions options_;
+  SaidOnce unopened_secrets_;
   ChangeLimit change_limit_;
   std::atomic<std::shared_ptr<const Error>> refusal_;  // null: there is none
   std::unique_ptr<Combiner> combiner_;

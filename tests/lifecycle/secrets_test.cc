@@ -2,6 +2,8 @@
 // and shown to nobody.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "lifecycle/host.h"
 
 namespace tallyman {
@@ -42,6 +44,9 @@ class Secrets : public Lifecycle {
       for (const auto& [key, value] : line.fields) all += value;
     }
     return all;
+  }
+  int64_t TimesLogged(const std::string& event) {
+    return std::ranges::count(room.log.lines(), event, &LogLine::event);
   }
   std::string PayloadFor(const std::string& node) { return host->Fetch(node).payload(); }
   Result<v1::UpdateNodeResponse> Try(const std::string& key, const std::string& value) {
@@ -186,10 +191,15 @@ TEST_F(Secrets, AreErasedWithTheirNode) {
 TEST_F(Secrets, WithoutTheirKeyACommandWaitsAndNoOtherDoes) {
   ASSERT_OK(room.Create("s", "host-1", "4.0.0", {{"token", kSecret}}));
   ASSERT_OK(room.Create("t", "host-1", "4.0.0"));
+  ASSERT_OK(room.Create("u", "host-1", "4.0.0", {{"token", "of another node"}}));
   WithKeys({'b'});
   EXPECT_EQ(host->Fetch("s").command_id(), "");
   EXPECT_NE(host->Fetch("t").command_id(), "");
   EXPECT_THAT(Everything(), HasSubstr("a command for node s is not handed out"));
+  // Its host asks every second or so: each command is logged once, and counted each time.
+  host->FetchAll();
+  EXPECT_EQ(TimesLogged("secret_not_opened"), 2);
+  EXPECT_EQ(room.metrics.secrets_not_opened, 6);
   WithKeys({'b', 'a'});
   EXPECT_THAT(PayloadFor("s"), HasSubstr(kSecret));
   // The first key seals.
