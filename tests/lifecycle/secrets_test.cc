@@ -166,6 +166,37 @@ TEST_F(Secrets, AreNotHandedToAnotherOrg) {
   ASSERT_OK(room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move));
 }
 
+// What failed leaves the older config in place.
+TEST_F(Secrets, AreNotHandedToAnotherOrgWhileAnOlderConfigRuns) {
+  ASSERT_OK(room.Create("s", "host-1", "4.0.0", {{"token", kSecret}}));
+  host->Obey("s");
+  const std::string with_secret = room.Node("s").config_id();
+  v1::CreateOrgRequest org;
+  org.set_name("beta");
+  ASSERT_OK(room.Send<v1::CreateOrgResponse>("OrgService/CreateOrg", org));
+  v1::MoveNodesRequest move;
+  move.add_nodes("s");
+  move.set_org("beta");
+  ASSERT_OK(Reset("token"));
+  const v1::HandedCommand failing = host->Take("s");
+  // Whatever runs afterwards, the older one may come back.
+  for (const std::string& running : {with_secret, std::string()}) {
+    if (!running.empty()) {
+      ASSERT_EQ(host->Say(failing, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE, running), "");
+    } else {
+      host->Status(room.Node("s").id(), running);
+    }
+    ASSERT_FALSE(room.Node("s").config().secrets().at("token"));
+    EXPECT_REFUSED(room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move),
+                   Code::kFailedPrecondition, "NODE_HAS_SECRETS");
+  }
+  v1::RetryUpgradeRequest retry;
+  retry.set_node("s");
+  ASSERT_OK(room.Send<v1::RetryUpgradeResponse>("NodeService/RetryUpgrade", retry));
+  host->Obey("s");
+  ASSERT_OK(room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move));
+}
+
 TEST_F(Secrets, AreErasedWithTheirNode) {
   ASSERT_OK(room.Create("s", "host-1", "4.0.0", {{"token", kSecret}}));
   ASSERT_OK(room.Create("t", "host-1", "4.0.0", {{"token", "of another node"}}));
