@@ -99,7 +99,7 @@ Answer ThenNudge(std::shared_ptr<EventFeed> feed, Answer answer) {
 
 // A repeated request may fail now because it was carried out before; its nodes may be gone. Then
 // its stored answer holds. What was refused for the caller's rights or rate, or because too much
-// waits, is asked again or not at all; looking it up would be one more write. Only an error on the
+// waits, is asked again or not at all; looking it up may be one more write. Only an error on the
 // caller's own thread has not been looked up yet, and only that thread may wait for the database.
 Answer OrAnswerGivenBefore(control::Control& control, const Method& method,
                            const control::Call& call, const Answer& once) {
