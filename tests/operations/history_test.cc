@@ -69,12 +69,12 @@ TEST_F(History, IsKeptForEverUnlessADayIsNamed) {
   RecordPruner for_ever = PrunerOf({});
   EXPECT_EQ(RunFor(for_ever, 10), 0);
   EXPECT_EQ(CountKept(), before);
-  UpgradeOften(1);
+  UpgradeOften(2);
   RecordPruner bounded = PrunerOf({.history = 24h * 30});
   // Of each node four upgrades. Its create waits for a host, and what was superseded just now is
   // young.
   EXPECT_EQ(RunFor(bounded, 29), 16);
-  EXPECT_EQ(CountKept(), before + 4 - 16);
+  EXPECT_EQ(CountKept(), before + 8 - 16);
   EXPECT_TRUE(api.IsBalanced());
   UpgradeOften(1);
   EXPECT_TRUE(api.IsBalanced());
