@@ -29,7 +29,17 @@ v1::Command MessageOf(const control::CommandView& view) {
   out.set_outcome(command.outcome);
   if (command.taken_at) *out.mutable_taken_at() = ToMessage(*command.taken_at);
   if (command.ended_at) *out.mutable_ended_at() = ToMessage(*command.ended_at);
+  out.set_payload_forgotten(command.payload.empty());
   return out;
+}
+
+// As people may see it.
+Status PutPayload(const control::CommandView& view, v1::Command& out) {
+  ASSIGN_OR_RETURN(*out.mutable_payload(),
+                   RewriteSecrets(view.row.command.payload, [](const auto&, const auto&) {
+                     return Result<std::string>("set");
+                   }));
+  return {};
 }
 
 Result<v1::GetCommandResponse> DoGetCommand(control::Control& control, const control::Call& call,
@@ -38,10 +48,7 @@ Result<v1::GetCommandResponse> DoGetCommand(control::Control& control, const con
                    control::Read(control, call, control::GetCommand, request.command_id()));
   v1::GetCommandResponse response;
   *response.mutable_command() = MessageOf(view);
-  ASSIGN_OR_RETURN(*response.mutable_command()->mutable_payload(),
-                   RewriteSecrets(view.row.command.payload, [](const auto&, const auto&) {
-                     return Result<std::string>("set");
-                   }));
+  RETURN_IF_ERROR(PutPayload(view, *response.mutable_command()));
   response.mutable_command()->mutable_cause()->set_request_id(view.request_id);
   response.mutable_command()->mutable_cause()->set_actor(view.actor_id);
   return response;
@@ -50,10 +57,17 @@ Result<v1::GetCommandResponse> DoGetCommand(control::Control& control, const con
 Result<v1::ListCommandsResponse> DoListCommands(control::Control& control,
                                                 const control::Call& call,
                                                 const v1::ListCommandsRequest& request) {
-  ASSIGN_OR_RETURN(control::Page<control::CommandView> page,
-                   control::Read(control, call, control::ListCommands, ListOf(request)));
+  ASSIGN_OR_RETURN(
+      control::Page<control::CommandView> page,
+      control::Read(control, call, control::ListCommands,
+                    control::ListCommandsRequest{.list = ListOf(request),
+                                                 .with_payloads = request.with_payloads()}));
   v1::ListCommandsResponse response;
-  for (const control::CommandView& view : page.rows) *response.add_commands() = MessageOf(view);
+  for (const control::CommandView& view : page.rows) {
+    v1::Command& command = *response.add_commands();
+    command = MessageOf(view);
+    if (request.with_payloads()) RETURN_IF_ERROR(PutPayload(view, command));
+  }
   response.set_next_page_token(page.next_page_token);
   return response;
 }

@@ -20,6 +20,7 @@ v1::NodeConfig MessageOf(const NodeConfig& config, const std::string& image) {
     *out.add_firewall_rules() = ToMessage(rule);
   *out.mutable_resources() = ToMessage(config.resources);
   *out.mutable_created_at() = ToMessage(config.created_at);
+  out.set_forgotten(config.forgotten);
   return out;
 }
 

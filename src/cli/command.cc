@@ -28,8 +28,12 @@ ExitStatus ShowCommand(Context& context, v1::GetCommandRequest& request) {
                           {"taken", FormatTimestamp(command.taken_at())},
                           {"ended", FormatTimestamp(command.ended_at())}});
     PrintBlock(context, "outcome:", command.outcome());
-    if (command.payload().empty()) return;
     context.Detail("");
+    if (command.payload_forgotten()) {
+      context.Detail("Its payload is no longer kept.");
+      return;
+    }
+    if (command.payload().empty()) return;
     context.Detail("payload:");
     context.Detail(Printable(command.payload()));
   });
@@ -46,12 +50,15 @@ void PrintOutcomes(Context& context, const v1::ListCommandsResponse& list) {
 void DefineCommandList(Word noun) {
   const ListCommand<v1::ListCommandsRequest, v1::ListCommandsResponse, v1::Command> list = {
       .description = "List commands",
-      .examples = "  tallyman command list --node eth-1",
+      .examples =
+          "  tallyman command list --node eth-1\n"
+          "  tallyman command list --filter 'created_at<2026-01-01T00:00:00Z' "
+          "--with-payloads -o json",
       .filters = {{"--node", "NODE", "node", "Only for this node"},
                   {"--host", "HOST", "host", "Only for this host"},
                   {"--kind", "KIND", "kind", "Only of this kind, such as upgrade"},
                   {"--state", "STATE", "state", "Only in this state, such as open"}},
-      .fields = "node, host, kind, state",
+      .fields = "node, host, kind, state, created_at",
       .orders = "created_at",
       .columns = {{"COMMAND"},
                   {"KIND"},
@@ -72,7 +79,9 @@ void DefineCommandList(Word noun) {
       },
       .when_empty = "There are no such commands.",
       .after = PrintOutcomes};
-  list.Define(noun);
+  auto [verb, listed] = list.Define(noun);
+  verb.Flag("--with-payloads", listed.request, &v1::ListCommandsRequest::set_with_payloads,
+            "Include the payloads, for -o json and yaml");
 }
 
 }  // namespace

@@ -184,6 +184,10 @@ ExitStatus ShowNode(Context& context, v1::GetNodeRequest& request) {
   PrintNode(context, node);
   PrintReported(context, node);
   RETURN_IF_ERROR(PrintLastCommand(context, node));
+  if (node.config().forgotten()) {
+    context.Detail("");
+    context.Detail("Its values and firewall rules are no longer kept.");
+  }
   // A protobuf map has no order of its own.
   const std::map<std::string, std::string> values(node.config().values().begin(),
                                                   node.config().values().end());

@@ -27,6 +27,7 @@ struct TypedServerOptions {
   int64_t host_silent_seconds = 90;
   int64_t events_days = 0;
   int64_t changes_per_second = 200;
+  int64_t history_days = 0;
 };
 
 // HOST:PORT, with an IPv6 address in brackets.
@@ -126,6 +127,11 @@ void Define(CLI::App& app, ServerSettings& settings, TypedServerOptions& typed) 
   app.add_option("--events-days", typed.events_days, "How many days events are kept; 0: for ever")
       ->check(CLI::Range(0, 36'500))
       ->capture_default_str();
+  app.add_option("--history-days", typed.history_days,
+                 "How many days payloads of ended commands are kept, and configs that their nodes "
+                 "do not have any more; 0: for ever")
+      ->check(CLI::Range(0, 36'500))
+      ->capture_default_str();
 }
 
 Status Read(const TypedServerOptions& typed, ServerSettings& settings) {
@@ -140,6 +146,8 @@ Status Read(const TypedServerOptions& typed, ServerSettings& settings) {
   settings.control.changes_per_second = typed.changes_per_second;
   settings.command_deadline = std::chrono::seconds(typed.command_deadline_seconds);
   if (typed.events_days > 0) settings.records.events = std::chrono::hours(24 * typed.events_days);
+  if (typed.history_days > 0)
+    settings.records.history = std::chrono::hours(24 * typed.history_days);
   settings.server.drain_timeout = std::chrono::seconds(typed.drain_seconds);
   return {};
 }

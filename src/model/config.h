@@ -20,6 +20,7 @@ struct NodeConfig {
   std::vector<FirewallRule> firewall_rules;  // sorted by key
   Resources resources;
   Time created_at;
+  bool forgotten = false;  // values, secrets and rules are no longer kept
 
   // A secret is set.
   bool HasSecrets() const;

@@ -58,7 +58,7 @@ struct NodeSnapshot {
   std::vector<Transition> transitions;  // pending or failed, by seq
   // Read only with LockSet::with_history: the newest settled or reverted command that gave the node
   // another config (0: none); and, among the requested configs and the running one, those that
-  // commands of this node lead to.
+  // commands of this node lead to and that are not forgotten.
   int64_t ended_seq = 0;
   std::map<ConfigId, KnownConfig> configs;
 };

@@ -120,6 +120,7 @@ class SqlReads : public WriteTx {
   Result<AuditCounts> CountForAudit() final;
   Result<int64_t> CountRequests() final;
   Result<RecordCounts> CountRecords() final;
+  Result<int64_t> CountEndedCommands() final;
 
  private:
   Tx& tx() { return static_cast<Tx&>(*this); }

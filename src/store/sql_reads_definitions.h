@@ -135,7 +135,8 @@ Result<std::optional<NodeAndConfig>> SqlReads<Tx>::FindNodeAndConfig(std::string
                                           json, config.resources, config.created_at, running));
   if (!is_there) return std::optional<NodeAndConfig>();
   config.id = row.node.config_id;
-  RETURN_IF_ERROR(ConfigFromJson(json, config));
+  config.forgotten = json.empty() && !row.node.IsLive();
+  if (!config.forgotten) RETURN_IF_ERROR(ConfigFromJson(json, config));
   const std::array ids = {row.node.image_id, running.value_or(row.node.image_id)};
   ASSIGN_OR_RETURN(const auto images, tx().ReadImages(std::span(ids).first(running ? 2 : 1)));
   row.image = sql::NameOf(images[0], ids[0]);
@@ -162,7 +163,8 @@ Result<std::optional<NodeConfig>> SqlReads<Tx>::FindConfig(const ConfigId& id) {
                                                     json, config.resources, config.created_at));
   if (!found) return std::optional<NodeConfig>();
   config.id = id;
-  RETURN_IF_ERROR(ConfigFromJson(json, config));
+  config.forgotten = json.empty();
+  if (!config.forgotten) RETURN_IF_ERROR(ConfigFromJson(json, config));
   return config;
 }
 
@@ -429,6 +431,16 @@ Result<RecordCounts> SqlReads<Tx>::CountRecords() {
                   "(SELECT min(cursor) FROM events) + 1, 0), (SELECT count(*) FROM tokens)"),
       counts.events, counts.tokens));
   return counts;
+}
+
+template <class Tx>
+Result<int64_t> SqlReads<Tx>::CountEndedCommands() {
+  int64_t count = 0;
+  RETURN_IF_ERROR(
+      sql::ReadFirst(tx().Select("SELECT count(*) FROM commands WHERE ended_at IS NOT NULL "
+                                 "AND payload <> ''"),
+                     count));
+  return count;
 }
 
 }  // namespace tallyman::store

@@ -237,6 +237,8 @@ class ReadTx {
   // Rows of the audit trail.
   virtual Result<int64_t> CountRequests() = 0;
   virtual Result<RecordCounts> CountRecords() = 0;
+  // Commands that ended and still have their payloads.
+  virtual Result<int64_t> CountEndedCommands() = 0;
   // The next hosts by id after `after` of which a complete status is known, at most `limit`.
   virtual Result<std::vector<MachineAudit>> AuditMachines(const HostId& after, int64_t limit) = 0;
   virtual Result<std::optional<MachineAudit>> AuditMachine(const HostId& host) = 0;
@@ -263,12 +265,19 @@ struct ForgetQuery {
   // Tokens that ended before: expired, revoked, or used. Those of admins stay, so that a database
   // never is as if it had no tokens yet.
   std::optional<Time> tokens_before;
+  // Of commands that ended in [commands_after, commands_before) the payloads are emptied, and the
+  // configs that they led to; their rows stay. What a node, a transition or a host's report may
+  // still need is left out (forget_sql.h).
+  std::optional<Time> commands_before;
+  Time commands_after;
   int64_t limit = 500;  // bound on the rows, for each kind
 };
 struct Forgotten {
   int64_t events = 0;
   int64_t tokens = 0;
-  bool done = false;  // nothing is left to forget
+  int64_t commands = 0;
+  Time commands_until;  // when the last of them ended
+  bool done = false;    // nothing is left to forget
 };
 
 class WriteTx : public ReadTx {

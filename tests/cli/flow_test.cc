@@ -61,6 +61,28 @@ TEST_F(FlowTest, APlanTokenAppliesExactlyThatPlan) {
   EXPECT_EQ(CpuOf("h1"), "24");
 }
 
+TEST_F(FlowTest, WhatIsForgottenIsExportedBeforeAndSaidToBeSo) {
+  CreateSmallFleet();
+  Must({"node", "delete", "n-1", "--yes"});
+  const auto text = [&](const std::vector<std::string>& words, const char* pointer) {
+    return std::string(Json(words).at_pointer(pointer).as_string());
+  };
+  const std::string node = text({"node", "list", "--deleted"}, "/nodes/0/id");
+  const std::vector<std::string> list = {"command", "list", "--with-payloads", "--filter",
+                                         "created_at<2999-01-01T00:00:00Z"};
+  const std::string command = text(list, "/commands/0/id");
+  EXPECT_THAT(text(list, "/commands/0/payload"), HasSubstr("p/v@1.0.0"));
+  EXPECT_EQ(text({"command", "list"}, "/commands/0/payload"), "");
+  EXPECT_THAT(Must({"command", "show", command}).out, HasSubstr("payload:"));
+  Sql("UPDATE commands SET payload = ''; UPDATE configs SET json = ''");
+  EXPECT_TRUE(Json(list).at_pointer("/commands/0/payload_forgotten").as_bool());
+  EXPECT_THAT(Must({"command", "show", command}).out, HasSubstr("payload is no longer kept"));
+  EXPECT_THAT(
+      Must({"node", "show", node}).out,
+      AllOf(HasSubstr("values and firewall rules are no longer kept"), HasSubstr("p/v@1.0.0")));
+  EXPECT_TRUE(Json({"node", "show", node}).at_pointer("/node/config/forgotten").as_bool());
+}
+
 TEST_F(FlowTest, ARequestIdHappensOnce) {
   CreateSmallFleet();
   const std::vector<std::string> create = {"node", "create",  "--image", "p/v@1.0.0",    "--region",

@@ -55,7 +55,8 @@ constexpr Case kCases[] = {
     {"CatalogService/GetImage", R"(image: "chain/full@1.0.0")"},
     {"CatalogService/ListImages", R"(page_size: 2 filter: "protocol=chain" order_by: "id")"},
     {"CommandService/GetCommand", R"(command_id: "00000000-0000-7000-8000-000000000000")"},
-    {"CommandService/ListCommands", R"(page_size: 2 filter: "state=open" order_by: "created_at")"},
+    {"CommandService/ListCommands", R"(page_size: 2 filter: "state=open" order_by: "created_at"
+        with_payloads: true)"},
     {"EventService/ListEvents", R"(page_size: 2 filter: "node=n-1" order_by: "time" after: "1")"},
     {"HostService/CreateHosts",
      R"(hosts { name: "h" region: "eu" capacity { cpu_cores: 1 memory_bytes: 1 disk_bytes: 1 }

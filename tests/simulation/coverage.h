@@ -47,6 +47,7 @@ enum class Situation {
   kUnknown,
   kSuperseded,
   kCancelled,
+  kCommandForgotten,
   // Nodes between commands.
   kUnreadableMadeAgain,
   kContainerMadeAgain,
@@ -58,7 +59,7 @@ enum class Situation {
 
 template <>
 struct EnumText<Situation> {
-  static constexpr std::array<std::string_view, 39> kWords = {
+  static constexpr std::array<std::string_view, 40> kWords = {
       "agent killed in a step",
       "agent killed while it writes its journal",
       "agent killed in a call",
@@ -92,6 +93,7 @@ struct EnumText<Situation> {
       "command unknown",
       "command superseded",
       "command cancelled",
+      "command forgotten",
       "unreadable node made again",
       "lost container made again",
       "failed node mended",

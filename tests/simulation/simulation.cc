@@ -22,6 +22,7 @@ constexpr int kHosts = 2;
 constexpr int kNodesFirst = 3;
 constexpr int kNodesMax = 5;
 constexpr std::chrono::minutes kDeadline(10);
+constexpr std::chrono::minutes kHistory(30);
 constexpr size_t kLateMax = 20;
 // Rounds of half a minute: until all is quiet at the latest, and how long it has to stay so. A node
 // that has crashed often is started again after minutes.
@@ -294,6 +295,24 @@ void Simulation::ExpireOverdue() {
   });
 }
 
+// What commands have left is forgotten after a while, and no node misses its config.
+void Simulation::ForgetHistory() {
+  const Status done = store_->Write([&](WriteTx& tx) -> Status {
+    ForgetQuery query{.commands_before = clock_.Now() - kHistory};
+    ASSIGN_OR_RETURN(const Forgotten forgotten, tx.Forget(query));
+    chance_.coverage.Saw(Situation::kCommandForgotten, forgotten.commands);
+    return {};
+  });
+  if (!done) wrong_ = done.error().message;
+  for (const v1::Node& node : Nodes()) {
+    v1::GetNodeRequest get;
+    get.set_node(node.id());
+    v1::GetNodeResponse shown;
+    if (Status read = Serve(admin_, "tallyman.v1.NodeService/GetNode", get, &shown); !read)
+      wrong_ = read.error().message;
+  }
+}
+
 void Simulation::Step() {
   SimulatedHost& host = *hosts_[static_cast<size_t>(chance_.Below(kHosts))];
   const int64_t act = chance_.Below(100);
@@ -324,6 +343,7 @@ void Simulation::Step() {
   } else if (act < 95) {
     Note("deadlines");
     ExpireOverdue();
+    ForgetHistory();
   } else if (act < 96) {
     Note("the server crashes");
     StartServer();

@@ -84,6 +84,7 @@ class Simulation final : public Network {
   void CreateNode();
   void Ask(const char* method, const google::protobuf::Message& request);
   void ExpireOverdue();
+  void ForgetHistory();
   void StopFaults();
   // Faults have stopped: everybody does what there is to do. Empty: all of it comes to an end.
   std::string Settle(bool with_unknown);

@@ -92,6 +92,7 @@ std::vector<NamedRead> LookUps(const Fleet& fleet, const Node& node) {
       {"command", [](ReadTx& tx) { return Ignore(tx.FindCommand(CommandId{})); }},
       {"commands for a host",
        [=](ReadTx& tx) { return Ignore(tx.FindCommandsFor({node.host_id, node.created_at, 10})); }},
+      {"ended commands", [](ReadTx& tx) { return Ignore(tx.CountEndedCommands()); }},
       {"overdue", [=](ReadTx& tx) { return Ignore(tx.FindOverdue(node.created_at, 10)); }},
       {"live nodes", [=](ReadTx& tx) { return Ignore(tx.LiveNodesOf(node.host_id)); }},
       {"reported", [=](ReadTx& tx) { return Ignore(tx.FindReported(place)); }},

@@ -92,8 +92,12 @@ struct CommandView {
 };
 Result<CommandView> GetCommand(const Authorized& by, store::ReadTx& tx,
                                const std::string& command_id);
+struct ListCommandsRequest {
+  ListRequest list;
+  bool with_payloads = false;  // the page ends where they would be too many bytes
+};
 Result<Page<CommandView>> ListCommands(const Authorized& by, store::ReadTx& tx,
-                                       const ListRequest& request);
+                                       const ListCommandsRequest& request);
 
 Result<Page<store::TokenRow>> ListTokens(const Authorized& by, store::ReadTx& tx,
                                          const ListRequest& request);

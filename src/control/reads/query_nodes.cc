@@ -69,6 +69,18 @@ Status FindCause(store::ReadTx& tx, CommandView& view) {
   }
 }
 
+// At least one row stays.
+void CutToBytes(const ListRequest& list, Page<store::CommandRow>& page) {
+  constexpr size_t kPayloadBytesMax = size_t{4} << 20;
+  size_t bytes = 0;
+  for (size_t i = 0; i < page.rows.size(); ++i) {
+    bytes += page.rows[i].command.payload.size();
+    if (i == 0 || bytes <= kPayloadBytesMax) continue;
+    page.rows.resize(i);
+    page.next_page_token = PageToken(store::Listing::kCommands, list, page.rows.back().cursor);
+  }
+}
+
 Error CommandNotFound(std::string_view id) {
   return NotFound("COMMAND_NOT_FOUND", fmt::format("there is no command {}", Quote(id)))
       .About(fmt::format("command {}", Quote(id)))
@@ -148,17 +160,19 @@ Result<CommandView> GetCommand(const Authorized& by, store::ReadTx& tx, const st
 }
 
 Result<Page<CommandView>> ListCommands(const Authorized& by, store::ReadTx& tx,
-                                       const ListRequest& request) {
+                                       const ListCommandsRequest& request) {
+  const ListRequest& list = request.list;
   ASSIGN_OR_RETURN(store::ListQuery query,
-                   PrepareList(tx, by.actor(), store::Listing::kCommands, request));
+                   PrepareList(tx, by.actor(), store::Listing::kCommands, list));
   RETURN_IF_ERROR(LimitToActor(tx, by.actor(), query));
   // The row does not carry its org; LimitToActor has seen to it.
   ASSIGN_OR_RETURN(auto rows, ReadPage<store::CommandRow>(
-                                  store::Listing::kCommands, request, std::move(query),
+                                  store::Listing::kCommands, list, std::move(query),
                                   [&](const store::ListQuery& q) { return tx.ListCommands(q); },
                                   [&](const store::CommandRow& row) {
                                     return SeesHost(by.actor(), row.command.host_id);
                                   }));
+  if (request.with_payloads) CutToBytes(list, rows);
   Page<CommandView> page{.next_page_token = std::move(rows.next_page_token)};
   Names names(tx);
   for (store::CommandRow& row : rows.rows) {

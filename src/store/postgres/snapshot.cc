@@ -78,7 +78,8 @@ constexpr char kNodeConfigs[] =
     "AND m.state IN ('open', 'taken', 'unknown', 'failed') AND m.to_config_id = p.config_id) "
     "OR EXISTS (SELECT 1 FROM commands m WHERE m.node_id = p.node_id "
     "AND m.state IN ('settled', 'reverted', 'superseded', 'cancelled') "
-    "AND m.to_config_id = p.config_id)) k JOIN configs c ON c.id = k.config_id";
+    "AND m.to_config_id = p.config_id)) k JOIN configs c ON c.id = k.config_id "
+    "WHERE c.json <> ''";
 
 template <class T>
 PgParams ListOf(const std::vector<T>& values) {

@@ -1,6 +1,8 @@
-// Forgets the oldest part of the audit trail, a bounded piece at a time.
+// Forgets the oldest part of the audit trail, of events, tokens and commands, a bounded piece at a
+// time.
 #include <algorithm>
 
+#include "store/forget_sql.h"
 #include "store/sqlite/transaction.h"
 
 namespace tallyman::store::sqlite {
@@ -24,6 +26,33 @@ constexpr char kForgetEvents[] =
 constexpr char kForgetTokens[] =
     "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE role <> 'admin' "
     "AND coalesce(revoked_at, used_at, expires_at) < ?1 LIMIT ?2)";
+constexpr char kForgetCommands[] =
+    "UPDATE commands SET payload = '' WHERE rowid IN (" TALLYMAN_FORGETTABLE(
+        "c.rowid", " INDEXED BY commands_kept") ") RETURNING to_config_id, ended_at";
+constexpr char kForgetConfig[] = "UPDATE configs SET json = '' WHERE id = ?1";
+
+Status ForgetCommands(SqliteConnection& connection, const ForgetQuery& wanted,
+                      Forgotten& forgotten) {
+  SqliteQuery query = connection.Query(kForgetCommands);
+  query.Bind(*wanted.commands_before, wanted.commands_after, wanted.limit);
+  std::vector<ConfigId> configs;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, query.Next());
+    if (!more) break;
+    std::optional<ConfigId> config;
+    Time ended_at;
+    RETURN_IF_ERROR(query.Read(config, ended_at));
+    if (config) configs.push_back(*config);
+    forgotten.commands_until = std::max(forgotten.commands_until, ended_at);
+    ++forgotten.commands;
+  }
+  for (const ConfigId& id : configs) {
+    SqliteQuery forget = connection.Query(kForgetConfig);
+    forget.Bind(id);
+    RETURN_IF_ERROR(forget.Run());
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -40,7 +69,9 @@ Result<Forgotten> SqliteTransaction::Forget(const ForgetQuery& wanted) {
   Forgotten forgotten;
   ASSIGN_OR_RETURN(forgotten.events, forget(kForgetEvents, wanted.events_before));
   ASSIGN_OR_RETURN(forgotten.tokens, forget(kForgetTokens, wanted.tokens_before));
-  forgotten.done = forgotten.events < wanted.limit && forgotten.tokens < wanted.limit;
+  if (wanted.commands_before) RETURN_IF_ERROR(ForgetCommands(connection_, wanted, forgotten));
+  forgotten.done =
+      std::max({forgotten.events, forgotten.tokens, forgotten.commands}) < wanted.limit;
   return forgotten;
 }
 

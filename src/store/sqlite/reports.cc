@@ -21,7 +21,8 @@ constexpr char kEndedSeq[] =
     "AND state IN ('settled', 'reverted', 'superseded', 'cancelled') "
     "AND kind IN ('node_create', 'node_upgrade', 'node_update') ORDER BY seq DESC LIMIT 1";
 constexpr char kConfig[] =
-    "SELECT image_id, cpu_cores, memory_bytes, disk_bytes FROM configs WHERE id = ?1";
+    "SELECT image_id, cpu_cores, memory_bytes, disk_bytes FROM configs WHERE id = ?1 "
+    "AND json <> ''";
 constexpr char kHadConfig[] =
     "SELECT EXISTS (SELECT 1 FROM commands INDEXED BY commands_pending WHERE node_id = ?1 "
     "AND state IN ('open', 'taken', 'unknown', 'failed') AND to_config_id = ?2) "
