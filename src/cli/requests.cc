@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <set>
 #include <utility>
 
 #include "base/text.h"
@@ -186,6 +187,26 @@ Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSp
   }
   spec.mutable_committed_at()->set_seconds(*seconds);
   return {};
+}
+
+void SetNames(std::span<const std::string> names, v1::CreateNodesRequest& request) {
+  if (names.size() == 1) return request.set_name(names[0]);
+  request.mutable_names()->Assign(names.begin(), names.end());
+}
+
+Status CheckNames(const v1::CreateNodesRequest& request, const v1::Changes& changes) {
+  if (request.names().empty()) return {};
+  std::set<std::string> asked(request.names().begin(), request.names().end());
+  std::set<std::string> others;
+  for (const v1::NodeChange& node : changes.nodes())
+    if (asked.erase(node.node()) == 0) others.insert(node.node());
+  if (asked.empty() && others.empty()) return {};
+  return Fail(Error(
+      Code::kUnimplemented, "SERVER_TOO_OLD",
+      fmt::format("the server is older than this command line and does not take names: in place of "
+                  "{} it {} {}; {}ask for one node at a time, or upgrade the server",
+                  fmt::join(asked, ", "), changes.applied() ? "created" : "would create",
+                  fmt::join(others, ", "), changes.applied() ? "delete these, and " : "")));
 }
 
 namespace {
