@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "cli/document.h"
+#include "cli/errors.h"
 #include "cli/files.h"
 #include "cli/fleet_plan.h"
 #include "cli/format.h"
@@ -72,7 +73,7 @@ void CompareSecrets(Context& context, const FleetNodes& nodes, v1::Node& node) {
     request.set_node(node.id());
     request.set_dry_run(true);
     (*request.mutable_set_values())[key] = wanted->second;
-    const auto plan = context.Call<v1::UpdateNodeResponse>(request);
+    const auto plan = context.CallUnseen<v1::UpdateNodeResponse>(request);
     if (plan && plan->same_config())
       (*node.mutable_config()->mutable_values())[key] = wanted->second;
   }
@@ -161,7 +162,7 @@ Status TakeStep(Context& context, const std::string& file, const FleetStep& step
   const std::unique_ptr<google::protobuf::Message> request(step.request->New());
   request->CopyFrom(*step.request);
   const auto* field = request->GetDescriptor()->FindFieldByName("request_id");
-  request->GetReflection()->SetString(request.get(), field, context.RequestId({}));
+  request->GetReflection()->SetString(request.get(), field, context.environment().new_request_id());
   auto* factory = google::protobuf::MessageFactory::generated_factory();
   const auto* prototype = factory->GetPrototype(MethodOf(*request).output_type());
   const std::unique_ptr<google::protobuf::Message> response(prototype->New());
@@ -246,7 +247,8 @@ void PrintResult(Context& context, const std::vector<FleetChange>& changes, int6
     }
     context.PrintDocument(boost::json::object{{"changes", std::move(list)},
                                               {"unchanged_count", unchanged_count},
-                                              {"applied", applied}});
+                                              {"applied", applied},
+                                              {"warnings", WarningList(context.warnings())}});
   } else if (applied) {
     context.Line(fmt::format("Applied: {}.", Counts(changes, unchanged_count)), Colour::kGreen);
   } else {

@@ -138,7 +138,6 @@ void PrintRepair(Context& context, const v1::RepairDriftResponse& response) {
         Colour::kYellow);
   }
   context.Detail(CorrectionTable(response));
-  PrintWarnings(context, response.warnings());
   context.Detail("");
   PrintOutcome(context, response.applied(),
                fmt::format("Corrected {} on {}.", Counted(response.corrections_size(), "number"),

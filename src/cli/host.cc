@@ -39,7 +39,6 @@ ExitStatus CreateHost(Context& context, v1::CreateHostsRequest& request) {
   }
   return context.Answer(*created, [&] {
     const v1::HostSpec& spec = request.hosts(0);
-    PrintWarnings(context, created->warnings());
     PrintOutcome(context, created->applied(),
                  fmt::format("Created host {} in {}: {}.", spec.name(), spec.region(),
                              FormatResources(spec.capacity())),
@@ -73,7 +72,6 @@ void PrintHostChange(Context& context, const v1::UpdateHostResponse& response) {
                                EnumWord(response.capacity_policy_before()),
                                EnumWord(host.capacity_policy())));
   }
-  PrintWarnings(context, response.warnings());
   PrintOutcome(context, response.applied(), fmt::format("Updated host {}.", host.name()),
                response.plan_token());
 }
@@ -157,7 +155,6 @@ ExitStatus ShowHost(Context& context, v1::GetHostRequest& request) {
   PrintClaims(context, host);
   context.Detail("");
   PrintHostBooks(context, host);
-  PrintWarnings(context, host.warnings());
   context.Detail("");
   Table table(NodeColumns(NodeTableOf::kOneHost));
   for (const v1::Node& node : nodes.nodes()) table.AddRow(NodeRow(node, NodeTableOf::kOneHost));

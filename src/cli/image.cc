@@ -62,7 +62,6 @@ ExitStatus CreateImage(Context& context, v1::CreateImagesRequest& request) {
   }
   return context.Answer(*created, [&] {
     const v1::ImageSpec& spec = request.images(0);
-    PrintWarnings(context, created->warnings());
     const std::string reference =
         created->results().empty()
             ? fmt::format("{}/{}@{}", spec.protocol(), spec.variant(), spec.semantic_version())

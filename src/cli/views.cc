@@ -181,14 +181,6 @@ void PrintBelow(Context& context, const Table& table) {
   context.Detail(table);
 }
 
-void PrintWarnings(Context& context,
-                   const google::protobuf::RepeatedPtrField<v1::Warning>& warnings) {
-  for (const v1::Warning& warning : warnings) {
-    context.Detail(fmt::format("warning: {} ({})", Printable(warning.message()), warning.reason()),
-                   Colour::kYellow);
-  }
-}
-
 void PrintOutcome(Context& context, bool applied, std::string_view done,
                   const std::string& plan_token) {
   if (applied) {
@@ -292,8 +284,6 @@ std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of) {
 void PrintChanges(Context& context, const v1::Changes& changes, std::string_view done) {
   PrintNodeChanges(context, changes);
   PrintHostChanges(context, changes);
-  if (!changes.warnings().empty()) context.Detail("");
-  PrintWarnings(context, changes.warnings());
   PrintCorrections(context, changes);
   context.Detail("");
   // Some changes concern no counter of any host, and then there is no row of one.
