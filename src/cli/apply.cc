@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/checked.h"
+#include "base/reasons.h"
 #include "cli/document.h"
 #include "cli/errors.h"
 #include "cli/files.h"
@@ -152,13 +153,27 @@ std::vector<FleetChange> ChangesOf(const FleetPlan& plan) {
 }
 
 void PrintChange(Context& context, const FleetChange& change) {
-  context.Detail(
-      Printable(fmt::format("{} {} {}{}{}", change.is_new ? '+' : '~', change.kind, change.name,
-                            change.text.empty() ? "" : ": ", change.text)),
-      change.is_new ? Colour::kGreen : Colour::kYellow);
+  context.Detail(Printable(fmt::format("{} {} {}{}{}", change.is_new ? '+' : '~', change.kind,
+                                       change.name, change.text.empty() ? "" : ": ", change.text)),
+                 change.is_new ? Colour::kGreen : Colour::kYellow);
 }
 
-Status TakeStep(Context& context, const std::string& file, const FleetStep& step) {
+// What a step has changed: not what somebody else had made by then. One result for each change.
+template <class Response>
+std::vector<FleetChange> NotSkipped(const std::vector<FleetChange>& changes,
+                                    const google::protobuf::Message& answer) {
+  const auto& results = static_cast<const Response&>(answer).results();
+  std::vector<FleetChange> done;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const auto at = static_cast<int>(i);
+    if (at >= results.size() || !results[at].skipped()) done.push_back(changes[i]);
+  }
+  return done;
+}
+
+// Gives what it has changed.
+Result<std::vector<FleetChange>> TakeStep(Context& context, const std::string& file,
+                                          const FleetStep& step) {
   const std::unique_ptr<google::protobuf::Message> request(step.request->New());
   request->CopyFrom(*step.request);
   const auto* field = request->GetDescriptor()->FindFieldByName("request_id");
@@ -173,7 +188,11 @@ Status TakeStep(Context& context, const std::string& file, const FleetStep& step
     if (Status named = CheckNames(*create, created.changes()); !named)
       return Fail(PlaceStepError(file, step, std::move(named).error()));
   }
-  return {};
+  if (response->GetDescriptor() == v1::CreateImagesResponse::descriptor())
+    return NotSkipped<v1::CreateImagesResponse>(step.changes, *response);
+  if (response->GetDescriptor() == v1::CreateHostsResponse::descriptor())
+    return NotSkipped<v1::CreateHostsResponse>(step.changes, *response);
+  return step.changes;
 }
 
 // Makes the fleet match a file, beside others who may do the same at the same time.
@@ -181,8 +200,8 @@ class Applying {
  public:
   Applying(Context& context, const std::string& file) : context_(context), file_(file) {}
 
-  // Takes the steps of a plan and tells what was done. False: somebody else has made what a step was
-  // to make, so that there has to be another plan.
+  // Takes the steps of a plan and tells what was done. False: somebody else has made what a step
+  // was to make, so that there has to be another plan.
   Result<bool> Take(const FleetPlan& plan) {
     const size_t done_before = done_.size();
     Result<bool> whole = TakeSteps(plan);
@@ -198,8 +217,9 @@ class Applying {
     Progress progress(context_, "applying", static_cast<int64_t>(plan.steps.size()));
     for (size_t i = 0; i < plan.steps.size(); ++i) {
       const FleetStep& step = plan.steps[i];
-      if (Status taken = TakeStep(context_, file_, step); !taken) {
-        Error error = std::move(taken).error();
+      const auto taken = TakeStep(context_, file_, step);
+      if (!taken) {
+        Error error = taken.error();
         if (error.code == Code::kAlreadyExists && IsRefusedFirst(step)) return false;
         error.message += fmt::format(
             " ({} of {} requests were carried out before it; correct the file and apply again)", i,
@@ -207,7 +227,7 @@ class Applying {
         return Fail(std::move(error));
       }
       progress.Advance(static_cast<int64_t>(i) + 1);
-      done_.insert(done_.end(), step.changes.begin(), step.changes.end());
+      done_.insert(done_.end(), taken->begin(), taken->end());
     }
     return true;
   }
@@ -252,12 +272,16 @@ void PrintResult(Context& context, const std::vector<FleetChange>& changes, int6
   } else if (applied) {
     context.Line(fmt::format("Applied: {}.", Counts(changes, unchanged_count)), Colour::kGreen);
   } else {
-    context.Line(fmt::format("Nothing was changed; it would be: {}.",
-                             Counts(changes, unchanged_count)));
+    context.Line(
+        fmt::format("Nothing was changed; it would be: {}.", Counts(changes, unchanged_count)));
   }
 }
 
 ExitStatus ApplyFleet(Context& context, FleetApply& options) {
+  if (options.file.empty()) {
+    return Fail(InvalidArgument(
+        kUsage, "no fleet file is named: write \"tallyman apply FILE\", or - for standard input"));
+  }
   ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFleetBytesMax));
   ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(options.file, text));
   RETURN_IF_ERROR(ReadFiles(context, options.file, fleet));
@@ -292,7 +316,9 @@ void DefineApply(Word root) {
                             "  tallyman apply -f fleet.yaml --dry-run\n"
                             "  tallyman apply -f fleet.yaml",
                             ApplyFleet);
-  verb.Text("-f,--file", "FILE", &apply.file, "Fleet file, - for standard input").Required();
+  const Option file =
+      verb.Argument("FILE", &apply.file, "Fleet file, - for standard input").Required(false);
+  verb.Text("-f,--file", "FILE", &apply.file, "The same").Excludes(file);
   verb.Text("--org", "ORG", &apply.org, "Who owns nodes that name no org");
   verb.Flag("--dry-run", &apply.dry_run, "Show the difference, and change nothing");
 }

@@ -47,12 +47,12 @@ void DefineCommandList(Word noun) {
   const ListCommand<v1::ListCommandsRequest, v1::ListCommandsResponse, v1::Command> list = {
       .description = "List commands",
       .examples = "  tallyman command list --node eth-1",
+      .item = "command",
       .filters = {{"--node", "NODE", "node", "Only for this node"},
                   {"--host", "HOST", "host", "Only for this host"},
                   {"--kind", "KIND", "kind", "Only of this kind, such as upgrade"},
                   {"--state", "STATE", "state", "Only in this state, such as open"}},
-      .fields = "node, host, kind, state",
-      .orders = "created_at",
+      .fields = "id, node, host, kind, state, created_at, org, node_id",
       .columns = {{"COMMAND"},
                   {"KIND"},
                   {"STATE"},
@@ -70,7 +70,7 @@ void DefineCommandList(Word noun) {
                 {command.to_image().empty() ? command.from_image() : command.to_image()},
                 {FormatTimestamp(command.created_at())}};
       },
-      .when_empty = "There are no such commands.",
+      .when_empty = "There are no commands.",
       .after = PrintOutcomes};
   list.Define(noun);
 }

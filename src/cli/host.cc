@@ -156,8 +156,11 @@ ExitStatus ShowHost(Context& context, v1::GetHostRequest& request) {
   context.Detail("");
   PrintHostBooks(context, host);
   context.Detail("");
+  std::vector<std::vector<Cell>> rows;
+  for (const v1::Node& node : nodes.nodes()) rows.push_back(NodeRow(node, NodeTableOf::kOneHost));
+  SortNaturally(rows);
   Table table(NodeColumns(NodeTableOf::kOneHost));
-  for (const v1::Node& node : nodes.nodes()) table.AddRow(NodeRow(node, NodeTableOf::kOneHost));
+  for (auto& row : rows) table.AddRow(std::move(row));
   PrintList(context, table, "It has no nodes.");
   return kExitDone;
 }
@@ -192,9 +195,13 @@ void DefineHostList(Word noun) {
   const ListCommand<v1::ListHostsRequest, v1::ListHostsResponse, v1::Host> list = {
       .description = "List hosts with their books",
       .examples = "  tallyman host list --region eu-west",
+      .item = "host",
       .filters = {{"--region", "REGION", "region", "Only of this region"}},
-      .fields = "name, region, liveness",
-      .orders = "name, created_at",
+      .fields =
+          "name, region, liveness, node_count, free_cpu_cores, free_memory_bytes, "
+          "free_disk_bytes, cpu_cores, memory_bytes, disk_bytes, node_cpu_cores, "
+          "node_memory_bytes, node_disk_bytes, created_at",
+      .by_name = true,
       .columns = {{"HOST", Align::kLeft, true},
                   {"REGION", Align::kLeft, true},
                   {"STATE"},

@@ -256,6 +256,7 @@ void DefineNodeList(Word noun) {
       .examples =
           "  tallyman node list --host h1\n"
           "  tallyman node list --protocol ethereum --filter variant=reth-mainnet-full",
+      .item = "node",
       .filters = {{"--org", "ORG", "org", "Only of this org"},
                   {"--host", "HOST", "host", "Only on this host"},
                   {"--region", "REGION", "region", "Only in this region"},
@@ -263,12 +264,15 @@ void DefineNodeList(Word noun) {
                   {"--protocol", "PROTOCOL", "protocol", "Only of this protocol"},
                   {"--state", "STATE", "node_state",
                    "Only in this state, such as running or failed"}},
-      .fields = "name, org, host, region, image, protocol, variant, semantic_version, node_state",
-      .orders = "name, created_at",
+      .fields =
+          "name, org, host, region, protocol, variant, semantic_version, image_id, node_state, "
+          "next_state, cpu_cores, memory_bytes, disk_bytes, created_at, updated_at",
+      .more_fields = "image",
+      .by_name = true,
       .columns = NodeColumns(NodeTableOf::kFleet),
       .items = &v1::ListNodesResponse::nodes,
       .row = [](Context&, const v1::Node& node) { return NodeRow(node, NodeTableOf::kFleet); },
-      .when_empty = "There are no such nodes."};
+      .when_empty = "There are no nodes; create some with \"tallyman node create\"."};
   auto [verb, listed] = list.Define(noun);
   verb.Flag("--deleted", listed.request, &v1::ListNodesRequest::set_show_deleted,
             "Include deleted nodes");

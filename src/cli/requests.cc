@@ -172,9 +172,20 @@ Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec) {
   return {};
 }
 
+Result<Time> ReadSince(Context& context, const std::string& text) {
+  if (auto time = ParseTypedTime(text)) return *time;
+  auto seconds = ParseLifetime("--since", text);
+  if (seconds) return context.environment().clock.Now() - std::chrono::seconds(*seconds);
+  return Fail(InvalidArgument("INVALID_SINCE",
+                              fmt::format("--since is {}: write how long ago, such as 10m or 2h, "
+                                          "or a time such as 2026-03-01T12:00:00Z",
+                                          Quote(text)))
+                  .With("field", "since"));
+}
+
 Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSpec& spec) {
   constexpr int64_t kSecondsMax = 253402300799;  // the end of the year 9999
-  if (const auto time = ParseTime(text)) {
+  if (const auto time = ParseTypedTime(text)) {
     *spec.mutable_committed_at() = ToTimestamp(*time);
     return {};
   }

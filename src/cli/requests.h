@@ -89,6 +89,9 @@ Result<v1::FirewallRule> ReadFirewallRule(std::string_view field, std::string_vi
 // PROTOCOL/VARIANT@VERSION without +BUILD, into the fields of `spec`.
 Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec);
 
+// How long ago, such as 10m, or a time. INVALID_ARGUMENT, reason INVALID_SINCE.
+Result<Time> ReadSince(Context& context, const std::string& text);
+
 // Unix seconds, or a time such as 2026-03-01T12:00:00Z, into `spec`. INVALID_ARGUMENT, reason
 // INVALID_TIME.
 Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSpec& spec);

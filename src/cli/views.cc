@@ -242,7 +242,8 @@ Cell HostState(const v1::Host& host) {
 
 void PrintClaims(Context& context, const v1::Host& host) {
   if (host.claims().empty()) return;
-  Table table({{"CORDONED BY", Align::kLeft, true}, {"SINCE"}, {"REASON", Align::kLeft, true}});
+  Table table(
+      {{"CORDONED BY", Align::kLeft, true}, {"SINCE"}, {"REASON", Align::kLeft, true, true}});
   for (const v1::HostClaim& claim : host.claims()) {
     table.AddRow(
         {{claim.owner()}, {FormatTimestamp(claim.created_at())}, {Printable(claim.reason())}});

@@ -118,15 +118,17 @@ TEST_F(ApplyTest, EightAtOnceMakeTheFleetOnce) {
   const std::string file = Write("f.yaml", kThreeOfW);
   std::vector<std::future<Ran>> runs;
   for (int i = 0; i < 8; ++i) {
-    runs.push_back(std::async(std::launch::async, [&] {
-      return Tallyman({"apply", "-f", file});
-    }));
+    runs.push_back(std::async(std::launch::async, [&] { return Tallyman({"apply", "-f", file}); }));
   }
+  int made = 0;
   for (auto& run : runs) {
     const Ran ran = run.get();
     EXPECT_EQ(ran.status, 0) << ran.err;
-    EXPECT_THAT(ran.out, HasSubstr("Applied: "));
+    const size_t counted = ran.out.find("Applied: ");
+    ASSERT_NE(counted, std::string::npos) << ran.out;
+    made += std::stoi(ran.out.substr(counted + 9));
   }
+  EXPECT_EQ(made, 7) << "each thing is told by the run that made it";
   EXPECT_THAT(Apply(kThreeOfW).out, HasSubstr("Applied: 0 new, 0 changed, 7 unchanged."));
   EXPECT_EQ(Sql("SELECT count(*) FROM nodes; SELECT count(*) FROM images"), "3\n1\n");
   Must({"audit"});
