@@ -41,11 +41,8 @@ calls() { # METHOD PORT
   jq -c --argjson used "$(($(server_cpu_us) - before))" '. + {cpu_us: ($used / .calls)}' <<<"$printed"
 }
 
-# Serves a copy of the fleet, and calls it: sets reads, upgrades, reads_open (as calls prints them),
-# and bytes, the length of an answer.
-network_calls() {
-  local failed
-  export BENCH_NODES=$work/nodes BENCH_TOKEN
+# A copy of the fleet, its nodes, and what holds a server: its standard input.
+network_database() {
   rm -f "$work"/net.db* "$work/hold"
   cp "$network_fleet" "$work/net.db"
   sqlite3 "$work/net.db" "SELECT lower(substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-' ||
@@ -53,6 +50,14 @@ network_calls() {
     FROM (SELECT hex(id) h FROM nodes) ORDER BY random()" >"$BENCH_NODES"
   mkfifo "$work/hold"
   exec 9<>"$work/hold"
+}
+
+# Serves a copy of the fleet, and calls it: sets reads, upgrades, reads_open (as calls prints them),
+# and bytes, the length of an answer.
+network_calls() {
+  local failed
+  export BENCH_NODES=$work/nodes BENCH_TOKEN
+  network_database
   serve '127.0.0.1:[0-9]+' "${BENCH_BUILD:-build/release}/tallyman" server \
     --db "sqlite:$work/net.db" --listen 127.0.0.1:0
   BENCH_TOKEN=$(<"$work/net.db.admin-token")

@@ -98,15 +98,18 @@ Answer ThenNudge(std::shared_ptr<EventFeed> feed, Answer answer) {
 }
 
 // A repeated request may fail now because it was carried out before; its nodes may be gone. Then
-// its stored answer holds. Only an error on the caller's own thread has not been looked up yet, and
-// only that thread may wait for the database.
+// its stored answer holds. What was refused for the caller's rights or rate, or because too much
+// waits, is asked again or not at all; looking it up may be one more write. Only an error on the
+// caller's own thread has not been looked up yet, and only that thread may wait for the database.
 Answer OrAnswerGivenBefore(control::Control& control, const Method& method,
                            const control::Call& call, const Answer& once) {
   return [&control, response = method.response, call, once,
           caller = std::this_thread::get_id()](Result<Reply> answer) {
-    bool may_be_done = !answer && answer.error().code != Code::kPermissionDenied;
+    const bool may_be_done = !answer && answer.error().code != Code::kPermissionDenied &&
+                             answer.error().code != Code::kResourceExhausted;
     if (may_be_done && std::this_thread::get_id() == caller) {
-      if (auto before = control::Recall(control.store(), call, control.clock().Now()))
+      if (auto before =
+              control::Recall(control.store(), call, answer.error(), control.clock().Now()))
         return AsReply(*response, once)(*std::move(before));
     }
     once(std::move(answer));
@@ -164,10 +167,10 @@ void Dispatcher::Dispatch(std::string_view name, const Message& request, const C
     if (status) status = CheckRequest(request);
     if (!status) return once(Fail(std::move(status).error()));
     control::Call call = CallOf(method, request, caller, control_.sealer());
-    bool remembered = method.mutates && !call.request_id.empty() && !IsDryRun(request);
+    const bool changes = method.mutates && !IsDryRun(request);
     if (!method.only_reads()) once = ThenNudge(feed_, std::move(once));
     method.run(control_, call, request,
-               remembered ? OrAnswerGivenBefore(control_, method, call, once) : once);
+               changes ? OrAnswerGivenBefore(control_, method, call, once) : once);
   } catch (const std::exception& e) {
     once(Fail(Unforeseen(name, e.what())));
   } catch (...) {

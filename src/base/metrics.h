@@ -51,6 +51,10 @@ struct Metrics {
 
   std::atomic<double> clock_skew_seconds{0};  // ahead of the database's clock
 
+  std::atomic<int64_t> changes_refused{0};  // calls beyond the rate of their token or org
+
+  std::atomic<int64_t> secrets_not_opened{0};  // commands that hosts asked for and did not get
+
   // What hosts told of, by ReportedIncident.
   std::array<std::atomic<int64_t>, 7> incidents{};
 

@@ -62,6 +62,13 @@ struct CopiedReport {
   int64_t drifted = 0;  // hosts and nodes whose books were wrong, and are so in the copy
 };
 
+// What came of putting a backup in the place of a database.
+struct RestoreReport {
+  int64_t schema_version = 0;
+  // Where the database that was there is now; empty: there was none.
+  std::string kept_as;
+};
+
 // What is done to a database as a whole, beside the API. main implements it for each kind of store.
 class DatabaseTool {
  public:
@@ -73,6 +80,11 @@ class DatabaseTool {
   // pages in all, and may be called often.
   virtual Status Backup(const std::string& dsn, const std::string& to,
                         const std::function<void(int64_t done, int64_t total)>& progress) = 0;
+  // Puts the backup in the file `from` in the place of a database that nobody uses; progress as
+  // above.
+  virtual Result<RestoreReport> Restore(
+      const std::string& from, const std::string& dsn,
+      const std::function<void(int64_t done, int64_t total)>& progress) = 0;
   // Reads the whole database and changes nothing.
   virtual Result<CheckReport> Check(const std::string& dsn) = 0;
   // Copies everything into a database that is empty or not there, of whatever kind, and compares

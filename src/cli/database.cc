@@ -56,6 +56,40 @@ ExitStatus BackupDatabase(Context& context, std::string& to) {
   return kExitDone;
 }
 
+ExitStatus RestoreDatabase(Context& context, std::string& from) {
+  ASSIGN_OR_RETURN(const std::string dsn, context.Database());
+  DatabaseTool& database = context.environment().database;
+  Result<RestoreReport> restored;
+  {
+    Progress progress(context, "restoring");
+    restored = database.Restore(from, dsn, [&](int64_t done, int64_t total) {
+      progress.SetTotal(total);
+      progress.Advance(done);
+    });
+  }
+  ASSIGN_OR_RETURN(const RestoreReport report, std::move(restored));
+  const std::string line =
+      fmt::format("Restored {} from {}, at schema version {}.", Printable(database.Shown(dsn)),
+                  Printable(from), report.schema_version);
+  context.SetDone(line);
+  if (!context.is_table()) {
+    context.PrintDocument(boost::json::object{
+        {"restored_from", ToJsonString(from)},
+        {"schema_version", report.schema_version},
+        {"kept_as", report.kept_as.empty() ? boost::json::value() : ToJsonString(report.kept_as)}});
+    return kExitDone;
+  }
+  context.Line(line, Colour::kGreen);
+  if (!report.kept_as.empty()) {
+    context.Detail(fmt::format("What was there is kept as {}: remove it when all is well.",
+                               Printable(report.kept_as)));
+  }
+  context.Detail(
+      "\"tallyman audit\" compares its books, once the server is started; what hosts did since the "
+      "backup is then told by them.");
+  return kExitDone;
+}
+
 ExitStatus CheckDatabase(Context& context) {
   ASSIGN_OR_RETURN(const std::string dsn, context.Database());
   Result<CheckReport> checked;
@@ -131,6 +165,7 @@ void DefineDatabase(Word root) {
   Word db = root.Noun("db", "The database as a whole",
                       "  tallyman db migrate --db sqlite:fleet.db\n"
                       "  tallyman db backup fleet.backup\n"
+                      "  tallyman db restore fleet.backup --db sqlite:fleet.db\n"
                       "  tallyman db check\n"
                       "  tallyman db copy --from sqlite:fleet.db --to postgres://db/fleet");
   db.Verb("migrate", "Create the database, or bring it to this program's schema",
@@ -139,6 +174,10 @@ void DefineDatabase(Word root) {
       db.Verb<std::string>("backup", "Copy the database into a new file while it is in use",
                            "  tallyman db backup fleet.backup", BackupDatabase);
   backup.Argument("FILE", &to, "The new file");
+  auto [restore, from] = db.Verb<std::string>(
+      "restore", "Put a backup in the place of a database that nobody uses; the old one is kept",
+      "  tallyman db restore fleet.backup --db sqlite:fleet.db", RestoreDatabase);
+  restore.Argument("FILE", &from, "The backup");
   db.Verb("check", "Check that the database is sound (\"tallyman audit\" checks the books)",
           "  tallyman db check", CheckDatabase);
   auto [copy, databases] = db.Verb<DatabaseCopy>(

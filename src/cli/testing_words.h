@@ -22,6 +22,10 @@ class NoDatabase : public DatabaseTool {
                 const std::function<void(int64_t, int64_t)>&) override {
     return Fail(Gone());
   }
+  Result<RestoreReport> Restore(const std::string&, const std::string&,
+                                const std::function<void(int64_t, int64_t)>&) override {
+    return Fail(Gone());
+  }
   Result<CheckReport> Check(const std::string&) override { return Fail(Gone()); }
   Result<CopiedReport> Copy(const std::string&, const std::string&,
                             const std::function<void(int64_t)>&) override {

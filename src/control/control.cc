@@ -12,7 +12,13 @@ namespace tallyman::control {
 
 Control::Control(store::Store& store, Clock& clock, Random& random, Log& log, Metrics& metrics,
                  ControlOptions options)
-    : store_(store), clock_(clock), ids_(clock, random), log_(log), options_(std::move(options)) {
+    : store_(store),
+      clock_(clock),
+      ids_(clock, random),
+      log_(log),
+      metrics_(metrics),
+      options_(std::move(options)),
+      change_limit_(clock, log, metrics, options_.changes_per_second) {
   CombinerOptions combining{
       .lot_rows_max = options_.lot_rows_max,
       .lot_requests_max = options_.combine ? CombinerOptions().lot_requests_max : 1,

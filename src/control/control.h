@@ -12,7 +12,9 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/sealer.h"
+#include "control/change_limit.h"
 #include "control/lots/mutation.h"
+#include "control/said_once.h"
 #include "planner/books_plan.h"
 #include "planner/policy.h"
 #include "store/store.h"
@@ -30,6 +32,8 @@ struct ControlOptions {
   int writers = 1;
   // How long a commit whose reply was lost is asked after before its callers are told so.
   std::chrono::milliseconds patience = std::chrono::seconds(30);
+  // Of one token, in the long run; 0: there is no limit.
+  int64_t changes_per_second = 0;
   // Null: tokens cannot be made. Must outlive the control.
   SecretSource* secrets = nullptr;
   // Without a key: secrets of nodes cannot be set.
@@ -46,8 +50,12 @@ class Control {
   Clock& clock() { return clock_; }
   IdSource& ids() { return ids_; }
   Log& log() const { return log_; }
+  Metrics& metrics() { return metrics_; }
+  // Commands whose secrets cannot be opened.
+  SaidOnce& unopened_secrets() { return unopened_secrets_; }
   SecretSource* secrets() const { return options_.secrets; }
   const Sealer& sealer() const { return options_.sealer; }
+  ChangeLimit& change_limit() { return change_limit_; }
   const planner::Policies& policies() const { return options_.policies; }
 
   // Gives the call of a mutation a request id when its caller sent none, and checks one that was
@@ -79,7 +87,10 @@ class Control {
   Clock& clock_;
   IdSource ids_;
   Log& log_;
+  Metrics& metrics_;
   ControlOptions options_;
+  SaidOnce unopened_secrets_;
+  ChangeLimit change_limit_;
   std::atomic<std::shared_ptr<const Error>> refusal_;  // null: there is none
   std::unique_ptr<Combiner> combiner_;
 };

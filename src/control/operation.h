@@ -7,8 +7,9 @@
 //   request);
 //
 // Run() does for all of them what comes before and after, in this order: authorize, begin (request
-// id), ask the operation, then show the plan (dry run) or queue the mutation; and for the decision:
-// compare the plan token, mark the answer as applied, encode it.
+// id), take it within the rate of its caller (change_limit.h), ask the operation, then show the
+// plan (dry run) or queue the mutation; and for the decision: compare the plan token, mark the
+// answer as applied, encode it.
 //
 // What an answer has says how it is treated:
 //   bool applied, void ForgetNewIds()               it can be shown by a dry run. Ids that are made
@@ -140,6 +141,8 @@ void Run(Control& control, Call call, const Operation& operation, Request&& requ
   auto by = Authorize(control, call);
   if (!by) return done(Fail(by.error()));
   if (Status begun = control.Begin(call); !begun) return done(Fail(begun.error()));
+  if (Status taken = control.change_limit().Take(call.actor); !taken)
+    return done(Fail(taken.error()));
   Result<Proposal<Answer>> proposal = operation(*by, std::forward<Request>(request));
   if (!proposal) return done(Fail(proposal.error()));
   if (proposal->answer) return done(encode(*proposal->answer));
@@ -151,6 +154,7 @@ void Run(Control& control, Call call, const Operation& operation, Request&& requ
   const bool dry_run = proposal->plan.dry_run;
   Mutation mutation = MutationOf(*by, std::move(call), *std::move(proposal), std::move(encode));
   if (dry_run) return done(control.Plan(mutation));
+  control.change_limit().Charge(mutation.call.actor, mutation.rows - 1);
   control.Submit(std::move(mutation), std::move(done));
 }
 

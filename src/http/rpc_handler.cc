@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/reasons.h"
+#include "base/retry_later.h"
 #include "base/text.h"
 #include "model/ids.h"
 #include "rpc/envelope.h"

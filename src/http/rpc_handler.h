@@ -93,7 +93,5 @@ HttpResponse ErrorResponse(const Error& error, std::optional<int> status = {});
 
 // When to retry while the server is full.
 inline constexpr std::chrono::milliseconds kRetryWhenFull{1000};
-// A transient error, with the fact "retry_after_ms", which becomes Retry-After.
-Error RetryLater(Error error, std::chrono::milliseconds after);
 
 }  // namespace tallyman::http

@@ -1,15 +1,13 @@
 // Who sent a request, and errors as answers to it.
 #include <fmt/core.h>
 
-#include "base/checked.h"
+#include "base/retry_later.h"
 #include "http/rpc_handler.h"
 #include "rpc/wire_error.h"
 
 namespace tallyman::http {
 namespace {
 
-constexpr std::string_view kRetryFact = "retry_after_ms";
-constexpr int64_t kMillisecondsPerSecond = 1000;
 constexpr std::string_view kBearer = "bearer ";
 
 // The text after "Bearer"; nullopt when there is no token. Another scheme counts as an unknown
@@ -53,11 +51,6 @@ Party PartyOf(const Actor& actor) {
   return actor.role == Role::kHost ? Party::kHost : Party::kPerson;
 }
 
-Error RetryLater(Error error, std::chrono::milliseconds after) {
-  error.facts.emplace_back(kRetryFact, std::to_string(after.count()));
-  return error;
-}
-
 HttpResponse ErrorResponse(const Error& error, std::optional<int> status) {
   HttpResponse response{.status = status.value_or(RowOf(error.code).http_status),
                         .content_type = "application/json",
@@ -65,9 +58,9 @@ HttpResponse ErrorResponse(const Error& error, std::optional<int> status) {
                         .close = false};
   if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (response.status == 405) response.headers.emplace_back("Allow", "POST");
-  if (auto after = ParseInt64(error.Fact(kRetryFact)); after && *after >= 0) {
-    int64_t seconds = *after / kMillisecondsPerSecond + (*after % kMillisecondsPerSecond != 0);
-    response.headers.emplace_back("Retry-After", std::to_string(seconds));
+  if (auto after = RetryAfterOf(error)) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*after);
+    response.headers.emplace_back("Retry-After", std::to_string(seconds.count()));
   }
   return response;
 }

@@ -86,6 +86,13 @@ std::vector<MetricValues> ValuesOf(const Metrics& metrics) {
       One("tallyman_second_runs_total",
           "Transactions run a second time with the sums over the hosts' nodes", kCounter,
           metrics.second_runs),
+      One("tallyman_changes_refused_total",
+          "Calls beyond the rate of changes of their token or its org", kCounter,
+          metrics.changes_refused),
+      One("tallyman_secrets_not_opened_total",
+          "Commands that were not handed to a host that asked, for want of the key of their "
+          "secrets",
+          kCounter, metrics.secrets_not_opened),
       One("tallyman_single_retries_total", "Requests run alone after their lot was refused",
           kCounter, metrics.single_retries)};
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/retry_later.h"
 #include "base/text.h"
 #include "model/ids.h"
 

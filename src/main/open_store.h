@@ -14,7 +14,8 @@ namespace tallyman::app {
 
 struct OpenOptions {
   // A missing or empty database is created, and the log records it. (For PostgreSQL only the schema
-  // is created: run createdb first.)
+  // is created: run createdb first.) A file that is there is kept from others than its owner and
+  // its group, and the log records that as well.
   bool may_create = false;
   // For the commands under `db`: accept an older schema.
   bool as_it_is = false;

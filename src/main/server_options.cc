@@ -26,6 +26,7 @@ struct TypedServerOptions {
   int64_t command_deadline_seconds = 3600;
   int64_t host_silent_seconds = 90;
   int64_t events_days = 0;
+  int64_t changes_per_second = 200;
 };
 
 // HOST:PORT, with an IPv6 address in brackets.
@@ -101,6 +102,11 @@ void Define(CLI::App& app, ServerSettings& settings, TypedServerOptions& typed) 
   app.add_option("--streams-max", settings.limits.streams_max, "Streams at once")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  app.add_option("--changes-per-second", typed.changes_per_second,
+                 "Changes by one token in the long run, 1,000 times as many at once; by all tokens "
+                 "of an org four times as many; 0: no limit")
+      ->check(CLI::Range(0, 100'000))
+      ->capture_default_str();
   app.add_option("--body-max-mib", typed.body_mib, "The longest request")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -131,6 +137,7 @@ Status Read(const TypedServerOptions& typed, ServerSettings& settings) {
   settings.limits.body_bytes_max = typed.body_mib << 20;
   settings.server.bodies_bytes_max = 4 * settings.limits.body_bytes_max;
   settings.control.policies.host_silent = std::chrono::seconds(typed.host_silent_seconds);
+  settings.control.changes_per_second = typed.changes_per_second;
   settings.command_deadline = std::chrono::seconds(typed.command_deadline_seconds);
   if (typed.events_days > 0) settings.records.events = std::chrono::hours(24 * typed.events_days);
   settings.server.drain_timeout = std::chrono::seconds(typed.drain_seconds);

@@ -1,6 +1,9 @@
 #include "main/store_tool.h"
 
+#include <fmt/core.h>
+
 #include "main/open_store.h"
+#include "store/sqlite/restore.h"
 
 namespace tallyman::app {
 
@@ -18,6 +21,25 @@ Status StoreTool::Backup(const std::string& dsn, const std::string& to,
   ASSIGN_OR_RETURN(const DatabaseName name, ParseDsn(dsn));
   ASSIGN_OR_RETURN(OpenedStore opened, OpenStore(name, {.as_it_is = true}, random_, log_));
   return opened.admin->Backup(to, progress);
+}
+
+Result<cli::RestoreReport> StoreTool::Restore(
+    const std::string& from, const std::string& dsn,
+    const std::function<void(int64_t, int64_t)>& progress) {
+  ASSIGN_OR_RETURN(const DatabaseName name, ParseDsn(dsn));
+  if (name.kind != DatabaseKind::kSqlite) {
+    return Fail(Error(
+        Code::kUnimplemented, "RESTORE_ELSEWHERE",
+        fmt::format(
+            "nothing was changed: a PostgreSQL database is restored by PostgreSQL's own tools "
+            "(pg_restore, or recovery from a base backup); `tallyman db copy --from "
+            "sqlite:PATH --to {}` fills an empty one from a file",
+            name.shown)));
+  }
+  ASSIGN_OR_RETURN(store::sqlite::Restored restored,
+                   store::sqlite::RestoreBackup(from, name.place, progress));
+  return cli::RestoreReport{.schema_version = restored.schema_version,
+                            .kept_as = std::move(restored.kept_as)};
 }
 
 Result<cli::CheckReport> StoreTool::Check(const std::string& dsn) {

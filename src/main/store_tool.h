@@ -15,6 +15,9 @@ class StoreTool final : public cli::DatabaseTool {
   Result<cli::MigrateReport> Migrate(const std::string& dsn) override;
   Status Backup(const std::string& dsn, const std::string& to,
                 const std::function<void(int64_t done, int64_t total)>& progress) override;
+  Result<cli::RestoreReport> Restore(
+      const std::string& from, const std::string& dsn,
+      const std::function<void(int64_t done, int64_t total)>& progress) override;
   Result<cli::CheckReport> Check(const std::string& dsn) override;
   Result<cli::CopiedReport> Copy(const std::string& from, const std::string& to,
                                  const std::function<void(int64_t done)>& progress) override;

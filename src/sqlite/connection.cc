@@ -129,6 +129,20 @@ void SqliteConnection::KeepLog() {
   sqlite3_file_control(database_, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 }
 
+bool SqliteConnection::is_complete_by_itself() const {
+  // Read through SQLite's own descriptor: to close another one gives up this process's locks. At
+  // this place of the header is 2 for a file with a write-ahead log, and 1 for one without
+  // (sqlite.org/fileformat2.html, 1.3).
+  constexpr sqlite3_int64 kWriteVersionAt = 18;
+  sqlite3_file* file = nullptr;
+  char version = 0;
+  return sqlite3_file_control(database_, "main", SQLITE_FCNTL_FILE_POINTER,
+                              static_cast<void*>(&file)) == SQLITE_OK &&
+         file != nullptr && file->pMethods != nullptr &&
+         file->pMethods->xRead(file, &version, sizeof(version), kWriteVersionAt) == SQLITE_OK &&
+         version == 1;
+}
+
 Status SqliteConnection::CopyTo(SqliteConnection& target,
                                 const std::function<void(int64_t, int64_t)>& progress) {
   sqlite3_backup* backup = sqlite3_backup_init(target.database_, "main", database_, "main");

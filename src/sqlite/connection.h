@@ -56,6 +56,9 @@ class SqliteConnection {
   bool in_transaction() const;
   // True if the file or its directory does not permit this connection to write.
   bool is_read_only() const;
+  // What the file says of itself, also where a log lies beside it: that a write-ahead log goes with
+  // it, or that it is complete. False of an empty file.
+  bool is_complete_by_itself() const;
   // Rolls back an open transaction, if there is one. False: the connection is no longer usable.
   bool Rollback();
 

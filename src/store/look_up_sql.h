@@ -70,12 +70,11 @@ inline constexpr char kCommand[] =
 #define TALLYMAN_FROM_TOKENS                            \
   " FROM tokens t LEFT JOIN orgs o ON o.id = t.org_id " \
   "LEFT JOIN hosts h ON h.id = t.host_id "
-#define TALLYMAN_TOKEN_BY_ID "SELECT " TALLYMAN_TOKEN_ROW TALLYMAN_FROM_TOKENS "WHERE t.id = $1"
-#define TALLYMAN_TOKEN_BY_NAME                      \
-  "SELECT " TALLYMAN_TOKEN_ROW TALLYMAN_FROM_TOKENS \
-  "WHERE t.name = $1 AND t.revoked_at IS NULL AND t.used_at IS NULL"
-inline constexpr char kTokenById[] = TALLYMAN_TOKEN_BY_ID;
-inline constexpr char kTokenByName[] = TALLYMAN_TOKEN_BY_NAME;
+inline constexpr char kTokenById[] =
+    "SELECT " TALLYMAN_TOKEN_ROW TALLYMAN_FROM_TOKENS "WHERE t.id = $1";
+inline constexpr char kTokenByName[] =
+    "SELECT " TALLYMAN_TOKEN_ROW TALLYMAN_FROM_TOKENS
+    "WHERE t.name = $1 AND t.revoked_at IS NULL AND t.used_at IS NULL";
 
 inline constexpr char kHostReport[] =
     "SELECT " TALLYMAN_HOST_REPORT_COLUMNS("r.") " FROM host_reports r WHERE r.host_id = $1";

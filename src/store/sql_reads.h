@@ -8,7 +8,6 @@
 //                               prepared. Text among the values outlives the rows.
 //   SelectTogether(Ask()...)    the same of several statements, in one round trip
 //   SelectList(list)            a statement that is made for one time
-//   TokenSql()                  the texts that find a token by id and by name
 //   CheckReadable()             nothing was written yet
 //   ReadImages(ids)             the images in that order; null where there is none
 //

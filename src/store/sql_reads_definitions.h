@@ -276,9 +276,9 @@ Result<ReportedTotals> SqlReads<Tx>::CountReported() {
 template <class Tx>
 Result<std::optional<TokenRow>> SqlReads<Tx>::FindToken(std::string_view id_or_name) {
   TokenRow row;
-  const auto [by_id, by_name] = tx().TokenSql();
-  return sql::IfFound(
-      ReadByIdOrName<TokenId>(by_id, by_name, id_or_name, row.token, row.org, row.host), row);
+  return sql::IfFound(ReadByIdOrName<TokenId>(sql::kTokenById, sql::kTokenByName, id_or_name,
+                                              row.token, row.org, row.host),
+                      row);
 }
 
 template <class Tx>

@@ -12,6 +12,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 class FlowTest : public ProgramTest {
  protected:
@@ -157,6 +158,27 @@ TEST_F(FlowTest, ABackupIsAWholeDatabase) {
   Must({"db", "backup", PathOf("copy.db")});
   EXPECT_THAT(Must({"--db", "sqlite:" + PathOf("copy.db"), "audit"}).out, HasSubstr("1 node"));
   EXPECT_THAT(Must({"db", "check"}).out, HasSubstr("Sound"));
+}
+
+TEST_F(FlowTest, ABackupIsPutInPlaceAndTheOldDatabaseKept) {
+  CreateSmallFleet();
+  Must({"db", "backup", PathOf("copy.db")});
+  const std::string other = "sqlite:" + PathOf("other.db");
+  const auto restore = [&](const char* format) {
+    return Must({"--db", other, "db", "restore", PathOf("copy.db"), "-o", format}).out;
+  };
+  EXPECT_THAT(restore("table"), AllOf(HasSubstr("Restored"), Not(HasSubstr("kept"))));
+  EXPECT_THAT(restore("table"), HasSubstr("kept as " + PathOf("other.db.replaced-1")));
+  EXPECT_THAT(restore("json"), HasSubstr("other.db.replaced-2"));
+  EXPECT_THAT(Must({"--db", other, "audit"}).out, HasSubstr("1 node"));
+  const Ran ran = Tallyman({"db", "restore", PathOf("copy.db")});
+  if (kViaServer) {
+    EXPECT_NE(ran.status, 0);
+    EXPECT_THAT(ran.err, HasSubstr("DATABASE_IN_USE"));
+  } else {
+    EXPECT_EQ(ran.status, 0) << ran.err;
+  }
+  EXPECT_THAT(Must({"audit"}).out, HasSubstr("1 node"));
 }
 
 TEST_F(FlowTest, EveryListSpeaksEveryFormat) {

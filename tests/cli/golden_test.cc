@@ -115,6 +115,30 @@ TEST_F(GoldenTest, Upgrading) {
   Expect("upgrading");
 }
 
+TEST_F(GoldenTest, Quotas) {
+  CreateSmallFleet();
+  Run({"org", "create", "beta"});
+  Run({"org", "set-quota", "--help"});
+  Run({"org", "set-quota", "acme", "--nodes", "10", "--cpu", "200", "--memory", "1TiB", "--disk",
+       "none"});
+  Run({"org", "list"});
+  Run({"org", "show", "acme"});
+  Run({"org", "set-quota", "beta", "--disk", "10TB", "-o", "json"});
+  Run({"org", "list", "-o", "json"});
+  // Less than its nodes take.
+  Run({"org", "set-quota", "acme", "--nodes", "0", "--cpu", "none"});
+  Run({"org", "list"});
+  Run({"node", "create", "--image", "p/v@1.0.0", "--host", "h2", "--org", "acme", "--name", "more",
+       "--request-id", "more"});
+  Run({"-q", "org", "set-quota", "acme", "--nodes", "none", "--memory", "none"});
+  Run({"org", "list"});
+  Run({"org", "set-quota", "acme"});
+  Run({"org", "set-quota", "acme", "--nodes", "-1"});
+  Run({"org", "set-quota", "acme", "--memory", "much"});
+  Run({"org", "set-quota", "nobody", "--nodes", "1"});
+  Expect("quotas");
+}
+
 TEST_F(GoldenTest, Drift) {
   CreateSmallFleet();
   Sql("UPDATE hosts SET node_cpu_cores = node_cpu_cores + 100, node_count = 7 WHERE name = 'h1'");

@@ -90,6 +90,15 @@ class StandbyFaults : public testing::Test {
     EXPECT_GE(waits, 1);
   }
 
+  // Nor is anybody told how things are, as far as that would rest on what no standby has.
+  template <class Response, class Request>
+  void ExpectNothingIsSaid(const std::string& method, const Request& request) {
+    int waits = 0;
+    EXPECT_REFUSED((SendAndCancelWaits<Response>(*other_, method, request, waits)),
+                   Code::kUnavailable, "COMMIT_UNKNOWN");
+    EXPECT_GE(waits, 1);
+  }
+
   PostgresCluster cluster_{WithoutItsStandby()};
   SystemSecrets secrets_;
   std::unique_ptr<Server> server_;
@@ -117,14 +126,15 @@ TEST_F(StandbyFaults, WhatNoStandbyHasIsAcknowledgedToNobody) {
   revoke.set_request_id("revoke");
   ExpectUnknownUntilReplicated<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke);
 
-  // Somebody else is told no more: that it was revoked may be undone as well.
+  // Somebody else is told no more: that it was revoked, or is there, may be undone as well.
+  revoke.set_request_id("revoke-by-name");
+  ExpectNothingIsSaid<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke);
   revoke.set_request_id("revoke-again");
   revoke.set_token(RunSql(cluster_.Dsn(), "SELECT id FROM tokens WHERE name = 'old'").front());
-  int waits = 0;
-  EXPECT_REFUSED((SendAndCancelWaits<v1::RevokeTokenResponse>(*other_, "TokenService/RevokeToken",
-                                                              revoke, waits)),
-                 Code::kUnavailable, "COMMIT_UNKNOWN");
-  EXPECT_GE(waits, 1);
+  ExpectNothingIsSaid<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke);
+  v1::CreateOrgRequest again = org;
+  again.set_request_id("org-again");
+  ExpectNothingIsSaid<v1::CreateOrgResponse>("OrgService/CreateOrg", again);
 
   EndTheNeedForAStandby();
   EXPECT_REFUSED(other_->Send<v1::RevokeTokenResponse>("TokenService/RevokeToken", revoke),
@@ -132,6 +142,39 @@ TEST_F(StandbyFaults, WhatNoStandbyHasIsAcknowledgedToNobody) {
   auto made = server_->Send<v1::CreateOrgResponse>("OrgService/CreateOrg", org);
   ASSERT_OK(made);
   EXPECT_EQ(made->org().name(), "ghost");
+  server_->ExpectBalanced();
+}
+
+// Names are looked up before a request is queued: that there is no such node is an answer, too.
+TEST_F(StandbyFaults, ThatSomethingIsGoneIsToldWhenAStandbyKnows) {
+  v1::DeleteNodesRequest remove;
+  remove.add_nodes("n-2");
+  remove.set_request_id("delete");
+  ExpectUnknownUntilReplicated<v1::DeleteNodesResponse>("NodeService/DeleteNodes", remove);
+  v1::RetireHostRequest retire;
+  retire.set_host("host-3");
+  retire.set_lost(true);
+  retire.set_request_id("retire");
+  ExpectUnknownUntilReplicated<v1::RetireHostResponse>("HostService/RetireHost", retire);
+
+  for (const char* id : {"", "once-more"}) {
+    remove.set_request_id(id);
+    ExpectNothingIsSaid<v1::DeleteNodesResponse>("NodeService/DeleteNodes", remove);
+    retire.set_request_id(id);
+    ExpectNothingIsSaid<v1::RetireHostResponse>("HostService/RetireHost", retire);
+  }
+  // What is wrong with a request by itself waits for nobody.
+  int waits = 0;
+  EXPECT_REFUSED((SendAndCancelWaits<v1::CreateOrgResponse>(*other_, "OrgService/CreateOrg",
+                                                            v1::CreateOrgRequest(), waits)),
+                 Code::kInvalidArgument, "INVALID_NAME");
+  EXPECT_EQ(waits, 0);
+
+  EndTheNeedForAStandby();
+  EXPECT_REFUSED(other_->Send<v1::DeleteNodesResponse>("NodeService/DeleteNodes", remove),
+                 Code::kNotFound, "NODE_NOT_FOUND");
+  EXPECT_REFUSED(other_->Send<v1::RetireHostResponse>("HostService/RetireHost", retire),
+                 Code::kNotFound, "HOST_NOT_FOUND");
   server_->ExpectBalanced();
 }
 

@@ -176,7 +176,9 @@ class CaseRun {
     const std::string outcome = TextOf(step, "outcome");
     const json::value* prepare = step.if_contains("prepare");
     if (prepare == nullptr || prepare->as_bool()) {
-      Status prepared = Prepare(outcome != "refused");
+      // On a busy machine any registry may stand still for too long, which passes.
+      Status prepared =
+          Prepare(outcome != "refused" || TextOf(step, "reason") != "IMAGE_NOT_PULLED");
       if (outcome == "refused") return IsRefused(step, prepared);
       if (!prepared) return "prepare: " + prepared.error().reason + ": " + prepared.error().message;
     } else if (Status stopped = finish_([&] { return runtime_.Stop(spec_.node_id); }); !stopped) {

@@ -2,6 +2,8 @@
 // and shown to nobody.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "lifecycle/host.h"
 
 namespace tallyman {
@@ -42,6 +44,9 @@ class Secrets : public Lifecycle {
       for (const auto& [key, value] : line.fields) all += value;
     }
     return all;
+  }
+  int64_t TimesLogged(const std::string& event) {
+    return std::ranges::count(room.log.lines(), event, &LogLine::event);
   }
   std::string PayloadFor(const std::string& node) { return host->Fetch(node).payload(); }
   Result<v1::UpdateNodeResponse> Try(const std::string& key, const std::string& value) {
@@ -161,6 +166,37 @@ TEST_F(Secrets, AreNotHandedToAnotherOrg) {
   ASSERT_OK(room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move));
 }
 
+// What failed leaves the older config in place.
+TEST_F(Secrets, AreNotHandedToAnotherOrgWhileAnOlderConfigRuns) {
+  ASSERT_OK(room.Create("s", "host-1", "4.0.0", {{"token", kSecret}}));
+  host->Obey("s");
+  const std::string with_secret = room.Node("s").config_id();
+  v1::CreateOrgRequest org;
+  org.set_name("beta");
+  ASSERT_OK(room.Send<v1::CreateOrgResponse>("OrgService/CreateOrg", org));
+  v1::MoveNodesRequest move;
+  move.add_nodes("s");
+  move.set_org("beta");
+  ASSERT_OK(Reset("token"));
+  const v1::HandedCommand failing = host->Take("s");
+  // Whatever runs afterwards, the older one may come back.
+  for (const std::string& running : {with_secret, std::string()}) {
+    if (!running.empty()) {
+      ASSERT_EQ(host->Say(failing, v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE, running), "");
+    } else {
+      host->Status(room.Node("s").id(), running);
+    }
+    ASSERT_FALSE(room.Node("s").config().secrets().at("token"));
+    EXPECT_REFUSED(room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move),
+                   Code::kFailedPrecondition, "NODE_HAS_SECRETS");
+  }
+  v1::RetryUpgradeRequest retry;
+  retry.set_node("s");
+  ASSERT_OK(room.Send<v1::RetryUpgradeResponse>("NodeService/RetryUpgrade", retry));
+  host->Obey("s");
+  ASSERT_OK(room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move));
+}
+
 TEST_F(Secrets, AreErasedWithTheirNode) {
   ASSERT_OK(room.Create("s", "host-1", "4.0.0", {{"token", kSecret}}));
   ASSERT_OK(room.Create("t", "host-1", "4.0.0", {{"token", "of another node"}}));
@@ -186,10 +222,15 @@ TEST_F(Secrets, AreErasedWithTheirNode) {
 TEST_F(Secrets, WithoutTheirKeyACommandWaitsAndNoOtherDoes) {
   ASSERT_OK(room.Create("s", "host-1", "4.0.0", {{"token", kSecret}}));
   ASSERT_OK(room.Create("t", "host-1", "4.0.0"));
+  ASSERT_OK(room.Create("u", "host-1", "4.0.0", {{"token", "of another node"}}));
   WithKeys({'b'});
   EXPECT_EQ(host->Fetch("s").command_id(), "");
   EXPECT_NE(host->Fetch("t").command_id(), "");
   EXPECT_THAT(Everything(), HasSubstr("a command for node s is not handed out"));
+  // Its host asks every second or so: each command is logged once, and counted each time.
+  host->FetchAll();
+  EXPECT_EQ(TimesLogged("secret_not_opened"), 2);
+  EXPECT_EQ(room.metrics.secrets_not_opened, 6);
   WithKeys({'b', 'a'});
   EXPECT_THAT(PayloadFor("s"), HasSubstr(kSecret));
   // The first key seals.

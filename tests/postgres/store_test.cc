@@ -1,4 +1,7 @@
 // Opening, migrating, connecting: the database as people meet it.
+#include <fmt/core.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <future>
 
@@ -62,6 +65,19 @@ TEST_F(StoreTest, TablesOfAnotherProgramAreLeftAlone) {
   Error error = OpenError(other.dsn(), ForMigration());
   EXPECT_EQ(error.code, Code::kFailedPrecondition);
   EXPECT_EQ(error.reason, "NOT_A_DATABASE");
+}
+
+TEST_F(StoreTest, AnEncodingThatCannotHoldEveryTextIsRefused) {
+  const std::string name = fmt::format("latin_{}", ::getpid());
+  database.Sql(fmt::format(
+      "CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'", name));
+  for (const PostgresStoreOptions& options : {PostgresStoreOptions(), ForMigration()}) {
+    const Error error = OpenError(SharedClusterDsn(name), options);
+    EXPECT_EQ(error.code, Code::kFailedPrecondition);
+    EXPECT_EQ(error.reason, "DATABASE_ENCODING");
+    EXPECT_NE(error.message.find("LATIN1"), std::string::npos);
+  }
+  database.Sql(fmt::format("DROP DATABASE {} (FORCE)", name));
 }
 
 TEST_F(StoreTest, TwoThatMigrateAtOnceBothSucceed) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <google/protobuf/descriptor.h>
 
+#include <boost/json.hpp>
 #include <csignal>
 #include <fstream>
 #include <thread>
@@ -259,6 +260,55 @@ TEST_F(Abuse, MoreConnectionsThanAreTakenAreTurnedAway) {
     again = Raw("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200;
   }
   EXPECT_TRUE(again);
+}
+
+// Whoever changes too much is told when to come back; reads and everybody else's changes go on.
+TEST_F(Abuse, ChangesOfATokenHaveARate) {
+  Start({"--changes-per-second", "1"});
+  const auto post = [&](const std::string& token, const std::string& method,
+                        const std::string& body) { return Raw(PostOf(method, token, body)); };
+  const auto number = [&](const std::string& name) {
+    const std::string page =
+        Raw(fmt::format("GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
+                        server.token()))
+            .body;
+    const size_t at = page.find("\n" + name + " ");
+    return at == std::string::npos ? -1 : std::stod(page.substr(at + name.size() + 2));
+  };
+  const PeerAnswer made = post(server.token(), "TokenService/CreateToken",
+                               R"({"name": "other", "role": "ROLE_ADMIN"})");
+  ASSERT_EQ(made.status, 200) << made.body;
+  const std::string other(boost::json::parse(made.body).at("secret").as_string());
+  const std::string region = R"({"name": "eu", "requestId": "region"})";
+  EXPECT_EQ(post(server.token(), "RegionService/CreateRegion", region).status, 200);
+  // More than is saved up in one call, which passes.
+  std::string hosts;
+  for (int i = 0; i < 2000; ++i) {
+    hosts += fmt::format(
+        R"({}{{"name": "h{}", "region": "eu", "capacity": {{"cpuCores": "1", "memoryBytes": "1",
+           "diskBytes": "1"}}}})",
+        i == 0 ? "" : ",", i);
+  }
+  EXPECT_EQ(post(server.token(), "HostService/CreateHosts", "{\"hosts\": [" + hosts + "]}").status,
+            200);
+  const PeerAnswer refused =
+      post(server.token(), "OrgService/CreateOrg", R"({"name": "a", "requestId": "a"})");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(ReasonOf(refused), "TOO_MANY_CHANGES");
+  EXPECT_GT(std::stoi(refused.headers.at("retry-after")), 500);
+  EXPECT_THAT(ErrorFromResponse(refused.status, refused.body).message,
+              HasSubstr("--changes-per-second"));
+  // To refuse it costs the database no write, not even for an answer that was given before.
+  const double writes = number("tallyman_write_duration_seconds_count");
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 100; ++i)
+    ASSERT_EQ(post(server.token(), "RegionService/CreateRegion", region).status, 429);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+  EXPECT_LT(number("tallyman_write_duration_seconds_count") - writes, 20 + 3 * took.count());
+  EXPECT_EQ(number("tallyman_changes_refused_total"), 101);
+  EXPECT_TRUE(server.LogHas("changes_refused"));
+  ExpectAlive();
+  EXPECT_EQ(post(other, "OrgService/CreateOrg", R"({"name": "a"})").status, 200);
 }
 
 TEST_F(Abuse, MoreStreamsThanAreTakenAreRefusedInTheirForm) {

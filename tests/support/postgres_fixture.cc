@@ -35,7 +35,7 @@ int Stop(const std::string& file) {
   if (process < 0) return 0;
   ::kill(keeper, SIGTERM);
   pollfd end{.fd = process, .events = POLLIN, .revents = 0};
-  return ::poll(&end, 1, 60'000) == 1 ? 0 : 1;
+  return ::poll(&end, 1, 100'000) == 1 ? 0 : 1;
 }
 
 // Answers on `ready` when the cluster can be used, and keeps it until SIGTERM or the end of

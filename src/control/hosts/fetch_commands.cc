@@ -16,8 +16,8 @@ constexpr int64_t kCommandsMax = 1000;
 constexpr size_t kPayloadBytesMax = size_t{4} * 1024 * 1024;
 
 // With the secrets in it as they are. A command whose secrets cannot be opened waits, and keeps
-// none of another node waiting.
-bool OpenSecrets(const Control& control, store::HandOut::Entry& entry) {
+// none of another node waiting. Its host asks every second or so: what it waits for is logged once.
+bool OpenSecrets(Control& control, store::HandOut::Entry& entry) {
   Result<std::string> opened = RewriteSecrets(
       std::move(entry.command.payload),
       [&](const auto& context, const auto& text) { return control.sealer().Open(text, context); });
@@ -25,6 +25,8 @@ bool OpenSecrets(const Control& control, store::HandOut::Entry& entry) {
     entry.command.payload = *std::move(opened);
     return true;
   }
+  ++control.metrics().secrets_not_opened;
+  if (!control.unopened_secrets().IsNew(entry.command.id)) return false;
   control.log().Write({LogLevel::kError, "secret_not_opened",
                        fmt::format("a command for node {} is not handed out: {}", entry.node,
                                    opened.error().message),
@@ -32,7 +34,7 @@ bool OpenSecrets(const Control& control, store::HandOut::Entry& entry) {
   return false;
 }
 
-HandedCommands AnswerOf(const Control& control, store::HandOut found, int64_t limit, Time now) {
+HandedCommands AnswerOf(Control& control, store::HandOut found, int64_t limit, Time now) {
   HandedCommands answer;
   if (found.last_heard) answer.next_sequence = found.last_heard->sequence + 1;
   if (found.next_at) answer.retry_after = std::max(*found.next_at - now, Time::duration(0));

@@ -120,8 +120,10 @@ Result<Proposal<CreatedHosts>> CreateHosts(const Authorized&, const CreateHostsR
   auto decide = [request](const Authorized& by, const store::Snapshot&, store::ReadTx& tx) {
     return HostBatch(by, request).Decide(tx);
   };
-  return Proposal<CreatedHosts>{
-      .solo = true, .plan = {.dry_run = request.dry_run}, .decide = std::move(decide)};
+  return Proposal<CreatedHosts>{.solo = true,
+                                .rows = std::ssize(request.hosts),
+                                .plan = {.dry_run = request.dry_run},
+                                .decide = std::move(decide)};
 }
 
 }  // namespace tallyman::control

@@ -258,8 +258,10 @@ Result<Proposal<CreatedImages>> CreateImages(const Authorized&,
   auto decide = [request](const Authorized& by, const store::Snapshot&, store::ReadTx& tx) {
     return ImageBatch(by, request).Decide(tx);
   };
-  return Proposal<CreatedImages>{
-      .solo = true, .plan = {.dry_run = request.dry_run}, .decide = std::move(decide)};
+  return Proposal<CreatedImages>{.solo = true,
+                                 .rows = std::ssize(request.images),
+                                 .plan = {.dry_run = request.dry_run},
+                                 .decide = std::move(decide)};
 }
 
 }  // namespace tallyman::control

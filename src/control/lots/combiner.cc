@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/retry_later.h"
+
 namespace tallyman::control {
 namespace {
 
@@ -100,8 +102,9 @@ void Combiner::Submit(Mutation mutation, Done done) {
     }
   }
   if (stopping) return done(Fail(ShuttingDown()));
-  done(Fail(Error(Code::kResourceExhausted, "TOO_MANY_REQUESTS",
-                  "too many changes are queued: try again in a second")));
+  done(Fail(RetryLater(Error(Code::kResourceExhausted, "TOO_MANY_REQUESTS",
+                             "too many changes are queued: try again in a second"),
+                       std::chrono::seconds(1))));
 }
 
 // REQUIRES: mutex_ is held. Empty when all that waits must wait for a lot that runs.

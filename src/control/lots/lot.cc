@@ -51,6 +51,7 @@ bool IsOfTheWholeDatabase(const Error& error) {
                                            store::kDatabaseQueueFull,
                                            store::kDatabaseQueueTimeout,
                                            kDatabaseReadOnly,
+                                           store::kDatabaseMoved,
                                            store::kCommitUnknown};
   return std::ranges::find(kReasons, error.reason) != std::end(kReasons);
 }

@@ -6,6 +6,7 @@
 
 #include "base/time.h"
 #include "control/lots/lot.h"
+#include "store/refusals.h"
 
 namespace tallyman::control {
 namespace {
@@ -16,6 +17,12 @@ namespace {
 bool IsOfCaller(const RequestRecord& record, const Actor& actor) {
   if (record.token_id) return record.token_id == actor.token_id;
   return !actor.token_since || *actor.token_since <= record.created_at;
+}
+
+// It rests on rows, and not on the request alone.
+bool SaysHowThingsAre(const Error& failure) {
+  return failure.code == Code::kNotFound || failure.code == Code::kAlreadyExists ||
+         failure.code == Code::kFailedPrecondition;
 }
 
 }  // namespace
@@ -50,20 +57,29 @@ Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Ti
                   .With("value", record.key.request_id));
 }
 
-std::optional<Result<std::string>> Recall(store::Store& store, const Call& call, Time now) {
-  if (call.request_id.empty()) return std::nullopt;
-  std::optional<Result<std::string>> answer;
+std::optional<Result<std::string>> Recall(store::Store& store, const Call& call,
+                                          const Error& failure, Time now) {
   store::LockSet wanted;
-  wanted.requests = {KeyOf(call)};
-  // For writing, although nothing is written: what is answered has to be as durable as it was.
-  Status read = store.Write([&](store::WriteTx& tx) -> Status {
-    ASSIGN_OR_RETURN(store::Snapshot snapshot, tx.Lock(wanted));
-    auto found = snapshot.requests.find(KeyOf(call));
-    if (found != snapshot.requests.end()) answer = AnswerFrom(found->second, call, now);
+  if (!call.request_id.empty()) wanted.requests = {KeyOf(call)};
+  std::optional<Result<std::string>> answer;
+  const auto take = [&](const Result<store::Snapshot>& snapshot) -> Status {
+    if (!snapshot) return Fail(snapshot.error());
+    auto found = snapshot->requests.find(KeyOf(call));
+    if (found != snapshot->requests.end()) answer = AnswerFrom(found->second, call, now);
     return {};
-  });
+  };
+  if (!SaysHowThingsAre(failure)) {
+    if (wanted.requests.empty()) return std::nullopt;
+    const Status read = store.Read([&](store::ReadTx& tx) { return take(tx.Load(wanted)); });
+    if (!read || !answer) return std::nullopt;
+  }
+  // For writing, although nothing is written: what is answered has to be as durable as it was.
+  answer.reset();
+  Status waited = store.Write([&](store::WriteTx& tx) { return take(tx.Lock(wanted)); });
+  if (waited) return answer;
   // What cannot be read leaves the error that the caller has already.
-  return read ? answer : std::nullopt;
+  if (waited.error().reason != store::kCommitUnknown) return std::nullopt;
+  return Fail(std::move(waited).error());
 }
 
 }  // namespace tallyman::control

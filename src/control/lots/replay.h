@@ -19,9 +19,12 @@ inline constexpr std::chrono::hours kAnswersKept{7 * 24};
 // happened, and does not happen again.
 Result<std::string> AnswerFrom(const RequestRecord& record, const Call& call, Time now);
 
-// Looks for an answer without a lock; nullopt: none was given. For a request that fails before it
-// is queued: its names may be gone because it was carried out. (A queued one is looked up under the
-// lock.)
-std::optional<Result<std::string>> Recall(store::Store& store, const Call& call, Time now);
+// For a request that fails before it is queued, while it only reads: what it is answered instead;
+// nullopt: `failure` holds. Its names may be gone because it was carried out, and then its answer
+// is that of before. Where the failure says how things are ("there is no such node"), it is told
+// only when it is as durable as a write; if that is not certain, the answer is UNAVAILABLE
+// COMMIT_UNKNOWN. (What is queued is looked up, and waits, in its lot.)
+std::optional<Result<std::string>> Recall(store::Store& store, const Call& call,
+                                          const Error& failure, Time now);
 
 }  // namespace tallyman::control

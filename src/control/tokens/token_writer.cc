@@ -25,8 +25,9 @@ Error Unauthenticated(std::string reason, std::string message) {
 Result<bool> MayAskAgain(store::ReadTx& tx, const store::TokenRow& join, Time now) {
   const Token& token = join.token;
   if (!token.used_at || !token.host_id || now - *token.used_at > kAnsweredAgain) return false;
+  // By its name, a token that was revoked is not found.
   ASSIGN_OR_RETURN(auto given, tx.FindToken(std::string(kHostTokenPrefix) + join.host));
-  if (!given || given->token.revoked_at) return false;
+  if (!given) return false;
   store::LockSet wanted;
   wanted.report_hosts = {*token.host_id};
   ASSIGN_OR_RETURN(const store::Snapshot snapshot, tx.Load(wanted));

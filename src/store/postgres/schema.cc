@@ -11,8 +11,8 @@ namespace {
 constexpr int64_t kMigrationLock = 0x544c594d;
 
 constexpr char kTables[] =
-    "SELECT count(*) FILTER (WHERE tablename = 'tallyman_schema'), count(*) FROM pg_tables "
-    "WHERE schemaname = current_schema()";
+    "SELECT count(*) FILTER (WHERE tablename = 'tallyman_schema'), count(*), "
+    "current_setting('server_encoding') FROM pg_tables WHERE schemaname = current_schema()";
 constexpr char kVersion[] = "SELECT version FROM tallyman_schema";
 constexpr char kLock[] = "SELECT pg_advisory_lock($1)::text";
 constexpr char kUnlock[] = "SELECT pg_advisory_unlock($1)";
@@ -56,7 +56,16 @@ Result<SchemaState> ReadSchema(PgConnection& connection) {
   schema.newest_version = static_cast<int64_t>(PostgresMigrations().size());
   ASSIGN_OR_RETURN(PgResult tables, RunOne(connection, kTables));
   int64_t ours = 0, all = 0;
-  RETURN_IF_ERROR(tables.row(0).Read(ours, all));
+  std::string encoding;
+  RETURN_IF_ERROR(tables.row(0).Read(ours, all, encoding));
+  if (encoding != "UTF8") {
+    return Fail(FailedPrecondition(
+                    "DATABASE_ENCODING",
+                    fmt::format("database {} cannot hold every text, since its encoding is {}: "
+                                "create it with `createdb -E UTF8 -T template0 NAME`",
+                                connection.shown(), encoding))
+                    .About(fmt::format("database {}", connection.shown())));
+  }
   if (ours == 0 && all > 0) {
     return Fail(
         FailedPrecondition("NOT_A_DATABASE",

@@ -7,7 +7,8 @@
 
 namespace tallyman::store::postgres {
 
-// FAILED_PRECONDITION NOT_A_DATABASE when the tables belong to another program.
+// FAILED_PRECONDITION NOT_A_DATABASE when the tables belong to another program, DATABASE_ENCODING
+// when the database is not in UTF-8.
 Result<SchemaState> ReadSchema(PgConnection& connection);
 
 // Takes an advisory lock, so that concurrent migrations wait for each other. Each migration is a

@@ -51,16 +51,10 @@ constexpr char kLockOrgs[] =
 constexpr char kWaitForDecisions[] = "LOCK TABLE hosts IN EXCLUSIVE MODE";
 constexpr char kNodeNames[] =
     "SELECT name, id FROM nodes WHERE name = ANY ($1) AND deleted_at IS NULL";
-#define TALLYMAN_REQUESTS \
-  "SELECT " TALLYMAN_REQUEST_COLUMNS(                                                            \
-      "r.") ", r.response FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (org_id, "        \
-            "actor_id, id) JOIN requests r ON r.org_id = k.org_id AND r.actor_id = k.actor_id "  \
-            "AND r.request_id = k.id"
-constexpr char kRequests[] = TALLYMAN_REQUESTS;
-// A row may be visible that no standby has yet: its commit stopped waiting. The lock makes this
-// transaction's own commit wait, so an answer that was stored is as durable when it is repeated.
-constexpr char kLockRequests[] = TALLYMAN_REQUESTS " FOR NO KEY UPDATE OF r";
-
+constexpr char kRequests[] =
+    "SELECT " TALLYMAN_REQUEST_COLUMNS("r.")
+    ", r.response FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (org_id, actor_id, id) "
+    "JOIN requests r ON r.org_id = k.org_id AND r.actor_id = k.actor_id AND r.request_id = k.id";
 constexpr char kLockHostReports[] =
     "SELECT count(*) FROM (SELECT 1 FROM host_reports r WHERE r.host_id = ANY ($1::uuid[]) "
     "ORDER BY r.host_id FOR NO KEY UPDATE) locked";
@@ -196,7 +190,7 @@ void AddHosts(SnapshotReader& reader, const PgParams& wanted, bool with_sums, Sn
   reader.Then([&](auto results) { return TakeSums(results[0], results[1], snapshot); });
 }
 
-void AddTheRest(SnapshotReader& reader, const LockSet& wanted, bool lock, Snapshot& snapshot) {
+void AddTheRest(SnapshotReader& reader, const LockSet& wanted, Snapshot& snapshot) {
   if (!wanted.orgs.empty()) {
     reader.Add(kOrgs, ListOf(wanted.orgs));
     reader.Then([&](auto results) -> Status {
@@ -237,7 +231,7 @@ void AddTheRest(SnapshotReader& reader, const LockSet& wanted, bool lock, Snapsh
     for (const RequestKey& key : SortedUnique(wanted.requests)) {
       keys.AddRow(key.org_id, key.actor_id, key.request_id);
     }
-    reader.Add(lock ? kLockRequests : kRequests, PgParams::Of(keys));
+    reader.Add(kRequests, PgParams::Of(keys));
     reader.Then([&](auto results) { return TakeRequests(results[0], snapshot); });
   }
 }
@@ -352,7 +346,7 @@ Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
   }
   if (!nodes.empty()) AddNodes(reader, nodes, snapshot);
   if (names_rows) AddHosts(reader, hosts, wanted.with_sums, snapshot);
-  AddTheRest(reader, wanted, lock, snapshot);
+  AddTheRest(reader, wanted, snapshot);
   std::vector<NodeConfigRow> node_configs;
   if (wanted.with_history) AddHistory(reader, nodes, wanted.node_configs, snapshot, node_configs);
   const std::vector<ImageId> unseen = images_.Missing(wanted.images);

@@ -18,6 +18,12 @@ namespace {
 constexpr char kBeginRead[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr char kBeginWrite[] = "BEGIN";
 constexpr char kCommit[] = "COMMIT";
+// A row may be visible that no standby has yet: its commit stopped waiting. What is answered
+// without a write ("it was revoked already", a stored answer) may rest on such a row, or on one
+// that is gone, so its commit has to wait as well; a commit waits for what comes before it, if its
+// own transaction left something in the log. This lock does, and keeps nobody waiting.
+constexpr char kLeaveSomething[] =
+    "SELECT count(*) FROM (SELECT 1 FROM tallyman_schema FOR KEY SHARE) s";
 constexpr char kLimit[] = "SELECT set_config('statement_timeout', $1, true)";
 constexpr std::string_view kCanceled = "57014";
 // The server ends a statement at the caller's deadline, and is given time to say so; one that says
@@ -124,14 +130,15 @@ Status PgTransaction::Finish() {
   if (!begun_) batch.Add(kBeginWrite);
   PendingChanges pending(applied_);
   pending.AddTo(batch);
+  if (!has_written()) batch.Add(kLeaveSomething);
   batch.Add(kCommit);
   const size_t commit = batch.size() - 1;
   auto results = connection_.Run(batch);
   // A commit that did not wait for its standby (somebody cancelled the wait) succeeds with a
   // warning: as long as nobody knows whether it outlives a failover, its outcome is not known. The
-  // same holds for a transaction that only locked rows: it may have found what an earlier one of
-  // that kind wrote.
-  if (results && !(access_ == PgAccess::kWrite && connection_.warned())) return {};
+  // same holds for a transaction that wrote nothing: it may have found what an earlier one of that
+  // kind wrote.
+  if (results && !connection_.warned()) return {};
   if (results) {
     outcome_is_unknown_ = true;
     PgFailure failure;
@@ -167,15 +174,6 @@ Result<std::vector<ImagePointer>> PgTransaction::ReadImages(std::span<const Imag
 Status PgTransaction::CheckReadable() const {
   if (has_written()) return Fail(ReadAfterWrite());
   return {};
-}
-
-// What is decided about a token, "it was revoked already" say, may rest on a row that no standby
-// has; the lock makes this transaction's commit wait for it, as in snapshot.cc.
-std::pair<const char*, const char*> PgTransaction::TokenSql() const {
-  constexpr const char* kLockById = TALLYMAN_TOKEN_BY_ID " FOR NO KEY UPDATE OF t";
-  constexpr const char* kLockByName = TALLYMAN_TOKEN_BY_NAME " FOR NO KEY UPDATE OF t";
-  if (access_ == PgAccess::kWrite) return {kLockById, kLockByName};
-  return {sql::kTokenById, sql::kTokenByName};
 }
 
 Result<PgRows> PgTransaction::SelectList(const ListSql& list) {

@@ -68,7 +68,6 @@ class PgTransaction final : public SqlReads<PgTransaction> {
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = PgRows(std::move(results[i]));
     return rows;
   }
-  std::pair<const char*, const char*> TokenSql() const;
   // Reads by cursor return only events below which no new one can appear, from their own snapshot
   // if the transaction has read before.
   Result<PgRows> SelectList(const ListSql& list);

@@ -5,8 +5,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "base/text.h"
+#include "store/sqlite/admin.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -35,17 +37,6 @@ Status CreateTarget(const std::string& path) {
           .About(path));
 }
 
-Status CopyInto(SqliteConnection& source, const std::string& to, const std::string& vfs,
-                const std::function<void(int64_t, int64_t)>& progress) {
-  ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> target,
-                   SqliteConnection::Open(to, {.vfs = vfs}));
-  // A transaction pins the snapshot, so that writers do not make the copy start over.
-  RETURN_IF_ERROR(source.Execute("BEGIN; SELECT count(*) FROM sqlite_schema"));
-  Status copied = source.CopyTo(*target, progress);
-  source.Rollback();
-  return copied;
-}
-
 Status AppendLines(SqliteConnection& connection, const char* sql, std::vector<std::string>& lines) {
   SqliteQuery query = connection.QueryOnce(sql);
   while (true) {
@@ -58,6 +49,45 @@ Status AppendLines(SqliteConnection& connection, const char* sql, std::vector<st
 }
 
 }  // namespace
+
+Status CheckLog(const SqliteConnection& connection) {
+  if (!connection.is_complete_by_itself()) return {};
+  const std::string log = connection.path() + "-wal";
+  std::error_code none;
+  if (std::filesystem::file_size(log, none) == 0 || none) return {};
+  return Fail(
+      FailedPrecondition(
+          "DATABASE_LOG_OF_ANOTHER",
+          fmt::format("{0} is a backup, and beside it is {1}, the log of the database that it "
+                      "replaced: nothing was read or changed; move {1} away, or have `tallyman db "
+                      "restore` put a backup in place",
+                      connection.path(), log))
+          .About(fmt::format("database {}", connection.path())));
+}
+
+Status CopyInto(SqliteConnection& source, const std::string& to, const std::string& vfs,
+                const std::function<void(int64_t, int64_t)>& progress) {
+  ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> target,
+                   SqliteConnection::Open(to, {.vfs = vfs}));
+  // A transaction pins the snapshot, so that writers do not make the copy start over.
+  RETURN_IF_ERROR(source.Execute("BEGIN; SELECT count(*) FROM sqlite_schema"));
+  Status copied = source.CopyTo(*target, progress);
+  source.Rollback();
+  RETURN_IF_ERROR(copied);
+  // A backup needs no log, and says so: one that lies beside it later belongs to another file.
+  return target->Execute("PRAGMA journal_mode = DELETE");
+}
+
+Result<std::vector<std::string>> FindFaults(SqliteConnection& connection) {
+  std::vector<std::string> lines;
+  RETURN_IF_ERROR(AppendLines(connection, "PRAGMA integrity_check", lines));
+  RETURN_IF_ERROR(AppendLines(
+      connection,
+      "SELECT \"table\" || ': ' || count(*) || ' row(s) point to a missing row of ' || parent "
+      "FROM pragma_foreign_key_check GROUP BY \"table\", parent",
+      lines));
+  return lines;
+}
 
 Result<SchemaState> SqliteStore::Schema() {
   std::lock_guard lock(writer_mutex_);
@@ -89,14 +119,7 @@ Status SqliteStore::Backup(const std::string& to,
 
 Result<std::vector<std::string>> SqliteStore::CheckIntegrity() {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> connection, Connect(false));
-  std::vector<std::string> lines;
-  RETURN_IF_ERROR(AppendLines(*connection, "PRAGMA integrity_check", lines));
-  RETURN_IF_ERROR(AppendLines(
-      *connection,
-      "SELECT \"table\" || ': ' || count(*) || ' row(s) point to a missing row of ' || parent "
-      "FROM pragma_foreign_key_check GROUP BY \"table\", parent",
-      lines));
-  return lines;
+  return FindFaults(*connection);
 }
 
 }  // namespace tallyman::store::sqlite

@@ -1,11 +1,13 @@
 #include "store/sqlite/sqlite_store.h"
 
 #include <fmt/core.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
 #include "base/reasons.h"
 #include "store/refusals.h"
+#include "store/sqlite/admin.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/transaction.h"
 
@@ -45,6 +47,13 @@ Error ReadOnly(const std::string& path) {
                          "for this user",
                          path))
       .About(fmt::format("database {}", path));
+}
+
+// The device and number of the file at a path; nullopt: there is none.
+std::optional<std::pair<dev_t, ino_t>> PlaceOf(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  return std::pair(info.st_dev, info.st_ino);
 }
 
 Status CheckPath(const std::string& path, bool may_create) {
@@ -116,8 +125,21 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
   RETURN_IF_ERROR(CheckPath(path, options.create_if_missing));
   std::unique_ptr<SqliteStore> store(new SqliteStore(path, std::move(options)));
   ASSIGN_OR_RETURN(store->writer_, store->Connect(store->options_.create_if_missing));
+  store->place_ = PlaceOf(store->path_);
   RETURN_IF_ERROR(store->CheckOpened());
   return store;
+}
+
+Status SqliteStore::CheckPlace() const {
+  if (PlaceOf(path_) == place_) return {};
+  return Fail(
+      Error(
+          Code::kUnavailable, kDatabaseMoved,
+          fmt::format("the file of database {} was moved, deleted or replaced while it was in use: "
+                      "nothing was changed; put it back, or stop the server and start it with the "
+                      "file that is to go on",
+                      path_))
+          .About(fmt::format("database {}", path_)));
 }
 
 Result<std::unique_ptr<SqliteConnection>> SqliteStore::Connect(bool create) {
@@ -129,6 +151,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteStore::Connect(bool create) {
   // Checked first: without write access, the log beside the file cannot be created, not even for
   // reads.
   if (connection->is_read_only()) return Fail(ReadOnly(path_));
+  RETURN_IF_ERROR(CheckLog(*connection));
   // By default Debian's SQLite overwrites deleted content with zeros, which doubles some writes;
   // nothing secret is stored here in the clear.
   RETURN_IF_ERROR(connection->Execute(
@@ -166,6 +189,7 @@ Status SqliteStore::EnsureWriter() {
 
 Status SqliteStore::Read(const std::function<Status(ReadTx&)>& body) {
   RETURN_IF_ERROR(CheckReady());
+  RETURN_IF_ERROR(CheckPlace());
   Lease lease(*this);
   RETURN_IF_ERROR(lease.Ensure());
   Scope scope(lease.connection);
@@ -184,6 +208,7 @@ Status SqliteStore::Write(const std::function<Status(WriteTx&)>& body) {
   RETURN_IF_ERROR(body(transaction));
   if (!transaction.has_written()) return {};
   RETURN_IF_ERROR(transaction.Finish());
+  RETURN_IF_ERROR(CheckPlace());
   return scope.Commit();
 }
 

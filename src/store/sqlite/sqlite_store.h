@@ -6,11 +6,15 @@
 // Read() or Write() inside another Write() of the same thread is a deadlock.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "store/copy.h"
@@ -41,7 +45,10 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   //   FAILED_PRECONDITION NOT_A_DATABASE    not a database, or another program's
   //   FAILED_PRECONDITION SCHEMA_TOO_NEW    a newer program wrote it
   //   FAILED_PRECONDITION SCHEMA_TOO_OLD    it has to be migrated first
+  //   FAILED_PRECONDITION DATABASE_LOG_OF_ANOTHER  a backup beside the log of what it replaced
   //   UNAVAILABLE DATABASE_READ_ONLY        the file or its directory cannot be written
+  // Reading and writing return UNAVAILABLE DATABASE_MOVED once the file is not at its path any
+  // more.
   static Result<std::unique_ptr<SqliteStore>> Open(const std::string& path,
                                                    SqliteStoreOptions options);
   ~SqliteStore() override;
@@ -67,6 +74,9 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   // REQUIRES: writer_mutex_ is held.
   Status EnsureWriter();
   Status CheckOpened();
+  // DATABASE_MOVED: what is written to a file that is not at its path any more is gone when the
+  // last who has it open ends.
+  Status CheckPlace() const;
   // SCHEMA_TOO_OLD until a database that was opened for migration is migrated.
   Status CheckReady() const;
 
@@ -74,6 +84,7 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   const SqliteStoreOptions options_;
   ImageCache images_;
   std::atomic<int64_t> schema_version_{0};
+  std::optional<std::pair<dev_t, ino_t>> place_;  // of the file that was opened
 
   std::mutex writer_mutex_;
   std::unique_ptr<SqliteConnection> writer_;  // null: reopened when next needed

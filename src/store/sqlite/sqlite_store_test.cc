@@ -300,6 +300,27 @@ TEST_F(SqliteStoreTest, AFileThatCannotBeWrittenIsReadOnly) {
   EXPECT_EQ(WEXITSTATUS(result), 0);
 }
 
+TEST_F(SqliteStoreTest, AFileThatWasMovedOrReplacedTakesAndTellsNothing) {
+  auto store = Make();
+  ASSERT_TRUE(Apply(*store, NewOrg("acme", 1)).has_value());
+  const auto expect_refused = [&] {
+    const Status written = Apply(*store, NewOrg("globex", 2));
+    ASSERT_FALSE(written.has_value());
+    EXPECT_EQ(written.error().reason, "DATABASE_MOVED");
+    const Status read = store->Read([](ReadTx&) -> Status { return {}; });
+    ASSERT_FALSE(read.has_value());
+    EXPECT_EQ(read.error().reason, "DATABASE_MOVED");
+  };
+  fs::rename(Path(), Path("away.db"));
+  expect_refused();
+  fs::copy_file(Path("away.db"), Path());  // the same content, and yet not the same file
+  expect_refused();
+  fs::rename(Path("away.db"), Path());
+  EXPECT_EQ(CountOrgs(*store), 1);
+  EXPECT_TRUE(Apply(*store, NewOrg("globex", 2)).has_value());
+  EXPECT_EQ(CountOrgs(*store), 2);
+}
+
 TEST_F(SqliteStoreTest, ADiskThatIsFullAtTheCommitIsSaidSoAndNothingIsChanged) {
   auto store = Make();
   SqliteStoreOptions options;

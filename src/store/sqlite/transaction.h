@@ -56,9 +56,6 @@ class SqliteTransaction final : public SqlReads<SqliteTransaction> {
      ...);
     return queries;
   }
-  static std::pair<const char*, const char*> TokenSql() {
-    return {sql::kTokenById, sql::kTokenByName};
-  }
   Result<SqliteQuery> SelectList(const ListSql& list);
   Status CheckReadable() const;
   Result<std::vector<std::shared_ptr<const Image>>> ReadImages(std::span<const ImageId> ids);
