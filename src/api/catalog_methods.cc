@@ -4,6 +4,7 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
+#include "base/time.h"
 #include "control/inventory/inventory.h"
 #include "control/read.h"
 #include "control/reads/queries.h"
@@ -98,15 +99,15 @@ Result<v1::ListProtocolVersionsResponse> DoListVersions(
   return response;
 }
 
-Result<control::ImageSpec> SpecOf(const std::string& field, const v1::ImageSpec& spec, Time now) {
+Result<control::ImageSpec> SpecOf(const std::string& field, const v1::ImageSpec& spec) {
   control::ImageSpec out;
   out.protocol = spec.protocol();
   out.variant = spec.variant();
   out.semantic_version = spec.semantic_version();
   out.uri = spec.image_uri();
-  out.committed_at = now;
   if (spec.has_committed_at()) {
-    ASSIGN_OR_RETURN(out.committed_at, FromMessage(field + ".committed_at", spec.committed_at()));
+    ASSIGN_OR_RETURN(const Time time, FromMessage(field + ".committed_at", spec.committed_at()));
+    if (ToMicros(time) != 0) out.committed_at = time;
   }
   out.org = spec.org();
   out.minimum = FromMessage(spec.minimum());
@@ -145,10 +146,9 @@ Status DoCreateImages(control::Control& control, control::Call call,
   control::CreateImagesRequest wanted{.create_missing = request.create_missing(),
                                       .skip_existing = request.skip_existing(),
                                       .dry_run = request.dry_run()};
-  Time now = control.clock().Now();
   for (int i = 0; i < request.images_size(); ++i) {
     ASSIGN_OR_RETURN(control::ImageSpec spec,
-                     SpecOf(fmt::format("images[{}]", i), request.images(i), now));
+                     SpecOf(fmt::format("images[{}]", i), request.images(i)));
     wanted.images.push_back(std::move(spec));
   }
   control::Run(control, std::move(call), control::CreateImages, wanted, EncodeImages,

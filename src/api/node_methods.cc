@@ -1,6 +1,8 @@
 // NodeService: the methods that change nodes. Those that only read are in node_queries.cc.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "api/convert.h"
 #include "api/method.h"
 #include "api/node_queries.h"
@@ -28,6 +30,11 @@ std::map<std::string, std::string> MapOf(
 }
 
 Status SetNaming(const v1::CreateNodesRequest& request, control::CreateNodesRequest& wanted) {
+  wanted.names = Texts(request.names());
+  if (!wanted.names.empty() && request.naming_case() != v1::CreateNodesRequest::NAMING_NOT_SET) {
+    return Fail(InvalidField("NAMES_AND_NAME", "names",
+                             "is set together with name or name_prefix: leave those out"));
+  }
   switch (request.naming_case()) {
     case v1::CreateNodesRequest::kName:
       wanted.name = request.name();
@@ -78,7 +85,8 @@ Status SetPlacement(const v1::CreateNodesRequest& request, control::CreateNodesR
         return Fail(InvalidField("NO_REGION", "by_region.region", "is empty"));
       if (request.by_region().strategy() == v1::PLACEMENT_STRATEGY_PACK)
         wanted.strategy = PlacementStrategy::kPack;
-      wanted.count = request.count() == 0 ? 1 : request.count();
+      wanted.count = request.count();
+      if (wanted.count == 0) wanted.count = std::max<int64_t>(1, request.names_size());
       return {};
     case v1::CreateNodesRequest::PLACEMENT_NOT_SET:
       break;

@@ -1,5 +1,6 @@
 #include "base/time.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/checked.h"
@@ -58,6 +59,29 @@ std::optional<Time> ParseTime(std::string_view text) {
                       std::chrono::day(static_cast<unsigned>(*d)));
   if (!date.ok() || *h > 23 || *mi > 59 || *s > 59) return std::nullopt;
   return Time(sys_days(date)) + hours(*h) + minutes(*mi) + seconds(*s) + microseconds(*micros);
+}
+
+std::optional<Time> ParseTypedTime(std::string_view text) {
+  constexpr size_t kDateSize = 10;
+  constexpr size_t kSecondsSize = 19;
+  constexpr size_t kNanosSize = 30;
+  if (text.size() > kNanosSize) return std::nullopt;
+  std::string full(text);
+  if (text.size() == kDateSize) full += "T00:00:00Z";
+  if (text.size() == kSecondsSize && text[kDateSize] == ' ') {
+    full[kDateSize] = 'T';
+    full += 'Z';
+  }
+  if (text.size() > kSecondsSize + 2 && text[kSecondsSize] == '.' && text.back() == 'Z') {
+    full.pop_back();
+    if (!std::ranges::all_of(full.substr(kSecondsSize + 1),
+                             [](char c) { return c >= '0' && c <= '9'; })) {
+      return std::nullopt;
+    }
+    full.resize(kSecondsSize + 1 + 6, '0');
+    full += 'Z';
+  }
+  return ParseTime(full);
 }
 
 }  // namespace tallyman

@@ -19,5 +19,24 @@ TEST(Time, RefusesWhatIsNoTime) {
   }
 }
 
+TEST(Time, TakesWhatPeopleTypeAndPaste) {
+  const Time day = *ParseTime("2026-03-01T00:00:00Z");
+  EXPECT_EQ(ParseTypedTime("2026-03-01"), day);
+  const Time noon = *ParseTime("2026-03-01T12:00:00Z");
+  EXPECT_EQ(ParseTypedTime("2026-03-01 12:00:00"), noon);
+  EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00Z"), noon);
+  EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00.5Z"), noon + std::chrono::milliseconds(500));
+  EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00.000001Z"), noon + std::chrono::microseconds(1));
+  EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00.000001999Z"), noon + std::chrono::microseconds(1));
+}
+
+TEST(Time, RefusesWhatNobodyMeansAsATime) {
+  for (const char* bad :
+       {"", "2026-02-30", "2026-3-1", "20260301", "2026-03-01 12:00", "today",
+        "2026-03-01T12:00:00.Z", "2026-03-01T12:00:00.5xZ", "2026-03-01T12:00:00"}) {
+    EXPECT_EQ(ParseTypedTime(bad), std::nullopt) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace tallyman

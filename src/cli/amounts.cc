@@ -24,6 +24,9 @@ constexpr std::array kUnits = {
     Unit{"tib", kTebi}, Unit{"pib", 1024 * kTebi},
 };
 
+// Fewer bytes than that are a forgotten unit.
+constexpr int64_t kBareBytesMin = kMega;
+
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 bool AllDigits(std::string_view text) {
@@ -98,6 +101,12 @@ Result<int64_t> ParseAmount(std::string_view field, std::string_view text) {
   }
   auto count = ParseDigits("INVALID_AMOUNT", field, digits, text);
   if (!count) return Fail(std::move(count).error());
+  if (unit.empty() && *count != 0 && *count < kBareBytesMin) {
+    return Fail(Refuse("INVALID_AMOUNT", field, text,
+                       fmt::format("a number without a unit means bytes, and so few are hardly "
+                                   "meant: write {0}GB or {0}GiB, or {0}B",
+                                   *count)));
+  }
   const auto bytes = CheckedMul(*count, unit_bytes);
   if (!bytes) {
     return Fail(Refuse("INVALID_AMOUNT", field, text,

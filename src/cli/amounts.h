@@ -18,8 +18,9 @@ Result<int64_t> ParsePositive(std::string_view field, std::string_view text,
                               int64_t max = INT64_MAX);
 
 // A count followed by a unit: "32GB", "256 GiB", "1500000"; units B, kB, MB, GB, TB, PB (powers of
-// 1000) and KiB, MiB, GiB, TiB, PiB (powers of 1024), upper or lower case alike; none means bytes.
-// INVALID_ARGUMENT, reason INVALID_AMOUNT, as above.
+// 1000) and KiB, MiB, GiB, TiB, PiB (powers of 1024), upper or lower case alike; none means bytes,
+// which are then 0 or at least a million: "16" is a forgotten unit. INVALID_ARGUMENT, reason
+// INVALID_AMOUNT, as above.
 Result<int64_t> ParseAmount(std::string_view field, std::string_view text);
 
 // count * unit_bytes; INVALID_ARGUMENT, reason INVALID_AMOUNT, when that is beyond 2^63-1.

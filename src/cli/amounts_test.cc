@@ -38,7 +38,8 @@ TEST(ParseCount, SaysWhatIsWrongAndNamesFieldAndValue) {
 }
 
 TEST(ParseAmount, TakesBytesAndUnitsOfBothKinds) {
-  EXPECT_EQ(*ParseAmount("m", "1500"), 1500);
+  EXPECT_EQ(*ParseAmount("m", "1500000"), 1'500'000);
+  EXPECT_EQ(*ParseAmount("m", "0"), 0);
   EXPECT_EQ(*ParseAmount("m", "1B"), 1);
   EXPECT_EQ(*ParseAmount("m", "32GB"), 32'000'000'000);
   EXPECT_EQ(*ParseAmount("m", "32 gb"), 32'000'000'000);
@@ -61,6 +62,8 @@ TEST(ParseAmount, SaysWhatIsWrongAndNamesFieldAndValue) {
                                                        {"9223372036854775808", "largest"},
                                                        {"9223372036854775807kB", "largest"},
                                                        {"10000PB", "largest"},
+                                                       {"16", "write 16GB or 16GiB, or 16B"},
+                                                       {"999999", "without a unit"},
                                                        {"1 2GB", "whole number"},
                                                        {"12 ", "whole number"}};
   for (const auto& [text, why] : cases) {

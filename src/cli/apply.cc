@@ -1,11 +1,16 @@
 // The word that makes the fleet what a file declares.
 #include <fmt/core.h>
+#include <google/protobuf/util/message_differencer.h>
 
 #include <boost/json.hpp>
 #include <filesystem>
+#include <optional>
+#include <set>
 
 #include "base/checked.h"
+#include "base/reasons.h"
 #include "cli/document.h"
+#include "cli/errors.h"
 #include "cli/files.h"
 #include "cli/fleet_plan.h"
 #include "cli/format.h"
@@ -14,6 +19,7 @@
 #include "cli/nouns.h"
 #include "cli/progress.h"
 #include "cli/requests.h"
+#include "tallyman/v1/node.pb.h"
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
 
@@ -68,7 +74,7 @@ void CompareSecrets(Context& context, const FleetNodes& nodes, v1::Node& node) {
     request.set_node(node.id());
     request.set_dry_run(true);
     (*request.mutable_set_values())[key] = wanted->second;
-    const auto plan = context.Call<v1::UpdateNodeResponse>(request);
+    const auto plan = context.CallUnseen<v1::UpdateNodeResponse>(request);
     if (plan && plan->same_config())
       (*node.mutable_config()->mutable_values())[key] = wanted->second;
   }
@@ -132,94 +138,173 @@ Error PlaceStepError(const std::string& file, const FleetStep& step, Error error
   return AtPosition(file, step.positions[item], std::move(error));
 }
 
-Status TakeStep(Context& context, const std::string& file, const FleetStep& step) {
-  google::protobuf::Message& request = *step.request;
-  const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
-  request.GetReflection()->SetString(&request, field, context.RequestId({}));
+// An item may have several changes.
+int64_t ItemsIn(const std::vector<FleetChange>& changes) {
+  std::set<std::pair<std::string, std::string>> items;
+  for (const FleetChange& change : changes) items.emplace(change.kind, change.name);
+  return static_cast<int64_t>(items.size());
+}
+
+std::vector<FleetChange> ChangesOf(const FleetPlan& plan) {
+  std::vector<FleetChange> changes;
+  for (const FleetStep& step : plan.steps)
+    changes.insert(changes.end(), step.changes.begin(), step.changes.end());
+  return changes;
+}
+
+void PrintChange(Context& context, const FleetChange& change) {
+  context.Detail(Printable(fmt::format("{} {} {}{}{}", change.is_new ? '+' : '~', change.kind,
+                                       change.name, change.text.empty() ? "" : ": ", change.text)),
+                 change.is_new ? Colour::kGreen : Colour::kYellow);
+}
+
+// What a step has changed: not what somebody else had made by then. One result for each change.
+template <class Response>
+std::vector<FleetChange> NotSkipped(const std::vector<FleetChange>& changes,
+                                    const google::protobuf::Message& answer) {
+  const auto& results = static_cast<const Response&>(answer).results();
+  std::vector<FleetChange> done;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const auto at = static_cast<int>(i);
+    if (at >= results.size() || !results[at].skipped()) done.push_back(changes[i]);
+  }
+  return done;
+}
+
+// Gives what it has changed.
+Result<std::vector<FleetChange>> TakeStep(Context& context, const std::string& file,
+                                          const FleetStep& step) {
+  const std::unique_ptr<google::protobuf::Message> request(step.request->New());
+  request->CopyFrom(*step.request);
+  const auto* field = request->GetDescriptor()->FindFieldByName("request_id");
+  request->GetReflection()->SetString(request.get(), field, context.environment().new_request_id());
   auto* factory = google::protobuf::MessageFactory::generated_factory();
-  const auto* prototype = factory->GetPrototype(MethodOf(request).output_type());
+  const auto* prototype = factory->GetPrototype(MethodOf(*request).output_type());
   const std::unique_ptr<google::protobuf::Message> response(prototype->New());
-  if (Status done = context.Call(request, *response); !done)
+  if (Status done = context.Call(*request, *response); !done)
     return Fail(PlaceStepError(file, step, std::move(done).error()));
-  return {};
+  if (const auto* create = dynamic_cast<const v1::CreateNodesRequest*>(request.get())) {
+    const auto& created = static_cast<const v1::CreateNodesResponse&>(*response);
+    if (Status named = CheckNames(*create, created.changes()); !named)
+      return Fail(PlaceStepError(file, step, std::move(named).error()));
+  }
+  if (response->GetDescriptor() == v1::CreateImagesResponse::descriptor())
+    return NotSkipped<v1::CreateImagesResponse>(step.changes, *response);
+  if (response->GetDescriptor() == v1::CreateHostsResponse::descriptor())
+    return NotSkipped<v1::CreateHostsResponse>(step.changes, *response);
+  return step.changes;
 }
 
-Status TakeSteps(Context& context, const std::string& file, const FleetPlan& plan, int64_t& done) {
-  Progress progress(context, "applying", static_cast<int64_t>(plan.steps.size()));
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
-    if (Status taken = TakeStep(context, file, plan.steps[i]); !taken) {
-      Error error = std::move(taken).error();
-      error.message += fmt::format(
-          " ({} of {} requests were carried out before it; correct the file and apply again)", i,
-          plan.steps.size());
-      return Fail(std::move(error));
+// Makes the fleet match a file, beside others who may do the same at the same time.
+class Applying {
+ public:
+  Applying(Context& context, const std::string& file) : context_(context), file_(file) {}
+
+  // Takes the steps of a plan and tells what was done. False: somebody else has made what a step
+  // was to make, so that there has to be another plan.
+  Result<bool> Take(const FleetPlan& plan) {
+    const size_t done_before = done_.size();
+    Result<bool> whole = TakeSteps(plan);
+    for (size_t i = done_before; context_.is_table() && i < done_.size(); ++i)
+      PrintChange(context_, done_[i]);
+    return whole;
+  }
+
+  const std::vector<FleetChange>& done() const { return done_; }
+
+ private:
+  Result<bool> TakeSteps(const FleetPlan& plan) {
+    Progress progress(context_, "applying", static_cast<int64_t>(plan.steps.size()));
+    for (size_t i = 0; i < plan.steps.size(); ++i) {
+      const FleetStep& step = plan.steps[i];
+      const auto taken = TakeStep(context_, file_, step);
+      if (!taken) {
+        Error error = taken.error();
+        if (error.code == Code::kAlreadyExists && IsRefusedFirst(step)) return false;
+        error.message += fmt::format(
+            " ({} of {} requests were carried out before it; correct the file and apply again)", i,
+            plan.steps.size());
+        return Fail(std::move(error));
+      }
+      progress.Advance(static_cast<int64_t>(i) + 1);
+      done_.insert(done_.end(), taken->begin(), taken->end());
     }
-    ++done;
-    progress.Advance(static_cast<int64_t>(i) + 1);
+    return true;
   }
-  return {};
-}
 
-void PrintPlan(Context& context, const FleetPlan& plan) {
-  for (const FleetChange& change : plan.changes) {
-    context.Detail(
-        Printable(fmt::format("{} {} {}{}{}", change.is_new ? '+' : '~', change.kind, change.name,
-                              change.text.empty() ? "" : ": ", change.text)),
-        change.is_new ? Colour::kGreen : Colour::kYellow);
+  // What is refused again is not there for this caller to see, such as a node of another org.
+  bool IsRefusedFirst(const FleetStep& step) {
+    const bool again = std::ranges::any_of(refused_, [&](const auto& request) {
+      return request->GetDescriptor() == step.request->GetDescriptor() &&
+             google::protobuf::util::MessageDifferencer::Equals(*request, *step.request);
+    });
+    if (!again) refused_.push_back(step.request);
+    return !again;
   }
-}
 
-std::string Counts(const FleetPlan& plan) {
-  const auto created = std::ranges::count_if(plan.changes, &FleetChange::is_new);
+  Context& context_;
+  const std::string& file_;
+  std::vector<FleetChange> done_;
+  std::vector<std::shared_ptr<google::protobuf::Message>> refused_;
+};
+
+std::string Counts(const std::vector<FleetChange>& changes, int64_t unchanged_count) {
+  const auto created = std::ranges::count_if(changes, &FleetChange::is_new);
   return fmt::format("{} new, {} changed, {} unchanged", created,
-                     static_cast<int64_t>(plan.changes.size()) - created, plan.unchanged_count);
+                     static_cast<int64_t>(changes.size()) - created, unchanged_count);
 }
 
-boost::json::value PlanDocument(const FleetPlan& plan, bool applied) {
-  boost::json::array changes;
-  for (const FleetChange& change : plan.changes) {
-    changes.push_back(boost::json::object{{"action", change.is_new ? "create" : "change"},
-                                          {"kind", change.kind},
-                                          {"name", change.name},
-                                          {"text", ToJsonString(change.text)}});
-  }
-  return boost::json::object{{"changes", std::move(changes)},
-                             {"unchanged_count", plan.unchanged_count},
-                             {"applied", applied}};
-}
-
-void PrintApplied(Context& context, const FleetPlan& plan, bool applied) {
+void PrintResult(Context& context, const std::vector<FleetChange>& changes, int64_t item_count,
+                 bool applied) {
+  const int64_t unchanged_count = item_count - ItemsIn(changes);
   if (!context.is_table()) {
-    context.PrintDocument(PlanDocument(plan, applied));
+    boost::json::array list;
+    for (const FleetChange& change : changes) {
+      list.push_back(boost::json::object{{"action", change.is_new ? "create" : "change"},
+                                         {"kind", change.kind},
+                                         {"name", change.name},
+                                         {"text", ToJsonString(change.text)}});
+    }
+    context.PrintDocument(boost::json::object{{"changes", std::move(list)},
+                                              {"unchanged_count", unchanged_count},
+                                              {"applied", applied},
+                                              {"warnings", WarningList(context.warnings())}});
   } else if (applied) {
-    context.Line(fmt::format("Applied: {}.", Counts(plan)), Colour::kGreen);
+    context.Line(fmt::format("Applied: {}.", Counts(changes, unchanged_count)), Colour::kGreen);
   } else {
-    context.Line(fmt::format("Nothing was changed; it would be: {}.", Counts(plan)));
+    context.Line(
+        fmt::format("Nothing was changed; it would be: {}.", Counts(changes, unchanged_count)));
   }
 }
 
 ExitStatus ApplyFleet(Context& context, FleetApply& options) {
+  if (options.file.empty()) {
+    return Fail(InvalidArgument(
+        kUsage, "no fleet file is named: write \"tallyman apply FILE\", or - for standard input"));
+  }
   ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFleetBytesMax));
   ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(options.file, text));
   RETURN_IF_ERROR(ReadFiles(context, options.file, fleet));
   if (!options.dry_run) context.MayCreateDatabase();
-  FleetPlan whole;
-  for (int round = 0; round < kRoundsMax; ++round) {
+  Applying run(context, options.file);
+  std::optional<int64_t> item_count;
+  for (int rounds = 0; rounds < kRoundsMax;) {
     ASSIGN_OR_RETURN(const FleetState state, ReadState(context, fleet));
     const std::string org = DefaultOrg(context, options, state, fleet);
-    ASSIGN_OR_RETURN(FleetPlan plan, PlanFleet(options.file, fleet, state, org));
-    if (context.is_table()) PrintPlan(context, plan);
+    ASSIGN_OR_RETURN(const FleetPlan plan, PlanFleet(options.file, fleet, state, org));
+    const std::vector<FleetChange> changes = ChangesOf(plan);
+    if (!item_count) item_count = plan.unchanged_count + ItemsIn(changes);
     if (options.dry_run) {
-      PrintApplied(context, plan, false);
+      for (size_t i = 0; context.is_table() && i < changes.size(); ++i)
+        PrintChange(context, changes[i]);
+      PrintResult(context, changes, *item_count, false);
       return kExitDone;
     }
-    int64_t done = 0;
-    RETURN_IF_ERROR(TakeSteps(context, options.file, plan, done));
-    if (round == 0) whole.unchanged_count = plan.unchanged_count;
-    std::ranges::move(plan.changes, std::back_inserter(whole.changes));
-    if (done == 0) break;
+    ASSIGN_OR_RETURN(const bool whole, run.Take(plan));
+    if (whole) ++rounds;
+    if (whole && changes.empty()) break;
   }
-  PrintApplied(context, whole, true);
+  PrintResult(context, run.done(), *item_count, true);
   return kExitDone;
 }
 
@@ -231,7 +316,9 @@ void DefineApply(Word root) {
                             "  tallyman apply -f fleet.yaml --dry-run\n"
                             "  tallyman apply -f fleet.yaml",
                             ApplyFleet);
-  verb.Text("-f,--file", "FILE", &apply.file, "Fleet file, - for standard input").Required();
+  const Option file =
+      verb.Argument("FILE", &apply.file, "Fleet file, - for standard input").Required(false);
+  verb.Text("-f,--file", "FILE", &apply.file, "The same").Excludes(file);
   verb.Text("--org", "ORG", &apply.org, "Who owns nodes that name no org");
   verb.Flag("--dry-run", &apply.dry_run, "Show the difference, and change nothing");
 }

@@ -138,7 +138,6 @@ void PrintRepair(Context& context, const v1::RepairDriftResponse& response) {
         Colour::kYellow);
   }
   context.Detail(CorrectionTable(response));
-  PrintWarnings(context, response.warnings());
   context.Detail("");
   PrintOutcome(context, response.applied(),
                fmt::format("Corrected {} on {}.", Counted(response.corrections_size(), "number"),
@@ -177,19 +176,20 @@ void DefineTrail(Word audit) {
       .examples =
           "  tallyman audit trail --limit 20\n"
           "  tallyman audit trail --by ci --filter \"created_at>=2026-03-01T00:00:00Z\"",
+      .item = "request",
       .filters = {{"--by", "ACTOR", "actor", "Only of this actor"},
                   {"--by-token", "ID", "token_id", "Only by the token with this id"},
                   {"--method", "METHOD", "method", "Such as NodeService/UpgradeNodes"},
                   {"--request", "ID", "request_id",
                    "The request id of an event or a ledger entry"}},
       .fields = "created_at, actor, method, address, org, request_id, token_id",
-      .orders = "created_at, actor, method",
       .columns = {{"TIME"},
                   {"ACTOR", Align::kLeft, true},
                   {"ORG", Align::kLeft, true},
                   {"METHOD", Align::kLeft, true},
                   {"FROM", Align::kLeft, true},
                   {"REQUEST", Align::kLeft, true}},
+      .quiet_column = 5,
       .items = &v1::ListRequestsResponse::requests,
       .row = [](Context&, const v1::RequestEntry& entry) -> std::vector<Cell> {
         return {{FormatTimestamp(entry.time())},
@@ -199,7 +199,7 @@ void DefineTrail(Word audit) {
                 {entry.address().empty() ? "in process" : entry.address()},
                 {entry.request_id()}};
       },
-      .when_empty = "There are no such requests."};
+      .when_empty = "There are no requests."};
   auto [verb, list] = trail.Define(audit);
   // The newest requests are what people look for.
   list.request.set_order_by("created_at desc");

@@ -8,6 +8,7 @@
 #include "cli/context.h"
 #include "cli/document.h"
 #include "cli/errors.h"
+#include "cli/format.h"
 #include "cli/parse.h"
 #include "cli/words.h"
 
@@ -15,12 +16,13 @@ namespace tallyman::cli {
 namespace {
 
 void ShowError(CliEnvironment& environment, OutputFormat format, const Error& error,
-               int exit_status, const std::string& request_id) {
+               int exit_status, const std::string& request_id,
+               const std::vector<v1::Warning>& warnings = {}) {
   environment.out.flush();
   if (format == OutputFormat::kJson) {
-    environment.err << ToJsonText(ErrorDocument(error, exit_status));
+    environment.err << ToJsonText(ErrorDocument(error, exit_status, warnings));
   } else if (format == OutputFormat::kYaml) {
-    environment.err << ToYamlText(ErrorDocument(error, exit_status));
+    environment.err << ToYamlText(ErrorDocument(error, exit_status, warnings));
   } else if (error.reason == kNoCommand) {
     environment.err << error.message;
   } else {
@@ -34,6 +36,48 @@ int ShowError(CliEnvironment& environment, OutputFormat format, const Error& err
   const int exit_status = RowOf(error.code).exit_status;
   ShowError(environment, format, error, exit_status, {});
   return exit_status;
+}
+
+// For people, beside the answer: whatever is shown of that.
+void ShowWarnings(CliEnvironment& environment, const std::vector<v1::Warning>& warnings) {
+  environment.out.flush();
+  const bool colour_on = environment.err_is_terminal && environment.colour_allowed;
+  for (const v1::Warning& warning : warnings) {
+    environment.err << Paint(fmt::format("warning: {} ({})", Printable(warning.message()),
+                                         warning.reason()),
+                             Colour::kYellow, colour_on)
+                    << '\n';
+  }
+}
+
+// What was done cannot be shown.
+Error OutputFailed(const Context& context) {
+  constexpr const char* kFailed = "could not be written to standard output";
+  const std::vector<Context::Change>& changes = context.changes();
+  if (changes.empty() && !context.done().empty()) {
+    return Internal("OUTPUT_FAILED",
+                    fmt::format("it was done, but the answer {}: {}", kFailed, context.done()));
+  }
+  if (changes.empty())
+    return Internal("OUTPUT_FAILED", fmt::format("the answer {}; nothing was changed", kFailed));
+  const Context::Change& last = changes.back();
+  if (changes.size() > 1 || last.request_id != context.last_request_id()) {
+    return Internal(
+               "OUTPUT_FAILED",
+               fmt::format(
+                   "{} carried out, the last {} under the request id {}, but the answer "
+                   "{}: \"tallyman audit trail\" lists what was done",
+                   Counted(static_cast<int64_t>(changes.size()), "request was", "requests were"),
+                   last.method, last.request_id, kFailed))
+        .With("request_id", last.request_id);
+  }
+  return Internal(
+             "OUTPUT_FAILED",
+             fmt::format("{} was carried out under the request id {}, but its answer {}: repeat "
+                         "the command with --request-id {} to see the answer; it happens only "
+                         "once",
+                         last.method, last.request_id, kFailed, last.request_id))
+      .With("request_id", last.request_id);
 }
 
 Status CheckArguments(const std::vector<std::string>& arguments) {
@@ -53,25 +97,25 @@ int Run(const std::vector<std::string>& arguments, CliEnvironment& environment) 
   }
   auto parsed = ParseCommandLine(arguments, environment);
   if (!parsed) return ShowError(environment, format, parsed.error());
-  if (!parsed->action) {
-    environment.out << parsed->text;
-    return kExitDone;
-  }
   Context context(environment, parsed->globals);
-  const ExitStatus result = parsed->action(context);
-  if (!result) {
-    const int exit_status = context.ExitStatusOf(result.error());
-    ShowError(environment, parsed->globals.output, result.error(), exit_status,
-              context.last_request_id());
-    return exit_status;
+  ExitStatus result = kExitDone;
+  if (parsed->action) {
+    result = parsed->action(context);
+  } else {
+    environment.out << parsed->text;
   }
+  if (context.is_table()) ShowWarnings(environment, context.warnings());
   environment.out.flush();
-  if (!environment.out) {
-    return ShowError(
-        environment, format,
-        Internal("OUTPUT_FAILED", "the answer could not be written to standard output"));
+  if (result && !environment.out) {
+    const bool unread = environment.reader_is_gone && environment.reader_is_gone();
+    if (unread && context.changes().empty() && context.done().empty()) return kExitUnread;
+    result = Fail(OutputFailed(context));
   }
-  return *result;
+  if (result) return *result;
+  const int exit_status = context.ExitStatusOf(result.error());
+  ShowError(environment, parsed->globals.output, result.error(), exit_status,
+            context.last_request_id(), context.warnings());
+  return exit_status;
 }
 
 }  // namespace

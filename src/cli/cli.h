@@ -107,6 +107,13 @@ struct CliEnvironment {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
+  // Standard input or output was closed when the program began, so that nothing can be read or
+  // shown.
+  bool in_is_closed = false;
+  bool out_is_closed = false;
+  // Whether nobody can read any more what `out` was given, as when `head` has seen enough. May be
+  // empty.
+  std::function<bool()> reader_is_gone = {};
   // Whether `out` and `err` are terminals, and how many columns that of `out` has.
   bool out_is_terminal = false;
   bool err_is_terminal = false;
@@ -126,7 +133,8 @@ struct CliEnvironment {
 };
 
 // Runs one command and gives the exit status of the process: 0 success; 1 any other failure; 2
-// invalid argument; 3 an audit or a ledger found drift; otherwise the exit status of the error's
+// invalid argument; 3 an audit or a ledger found drift; 141 where the reader of the output has gone
+// and nothing was changed, as if SIGPIPE had ended it; otherwise the exit status of the error's
 // code (base/error.h). Throws nothing.
 int RunCli(int argc, const char* const* argv, CliEnvironment& environment);
 

@@ -4,9 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <sstream>
-
 #include "cli/nearest.h"
+#include "cli/testing_words.h"
 
 namespace tallyman::cli {
 namespace {
@@ -14,63 +13,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-class NoDatabase : public DatabaseTool {
- public:
-  Result<MigrateReport> Migrate(const std::string&) override { return Fail(Gone()); }
-  Status Backup(const std::string&, const std::string&,
-                const std::function<void(int64_t, int64_t)>&) override {
-    return Fail(Gone());
-  }
-  Result<RestoreReport> Restore(const std::string&, const std::string&,
-                                const std::function<void(int64_t, int64_t)>&) override {
-    return Fail(Gone());
-  }
-  Result<CheckReport> Check(const std::string&) override { return Fail(Gone()); }
-  Result<CopiedReport> Copy(const std::string&, const std::string&,
-                            const std::function<void(int64_t)>&) override {
-    return Fail(Gone());
-  }
-  std::string Shown(const std::string& dsn) override { return dsn; }
-
-  static Error Gone() { return {Code::kUnknown, "GONE", "the database is gone"}; }
-};
-
-struct Ran {
-  int status = 0;
-  std::string out;
-  std::string err;
-};
-
-// Runs a command where every database is gone.
-Ran RunWords(const std::vector<std::string>& words) {
-  std::istringstream in;
-  std::ostringstream out;
-  std::ostringstream err;
-  ManualClock clock(Time{});
-  NoDatabase database;
-  CliEnvironment environment{
-      .in = in,
-      .out = out,
-      .err = err,
-      .variable = [](std::string_view) { return std::nullopt; },
-      .clock = clock,
-      .new_request_id = [] { return std::string("fresh-id"); },
-      .connect = [](const ConnectOptions&) -> Result<std::unique_ptr<client::Client>> {
-        return Fail(NoDatabase::Gone());
-      },
-      .database = database,
-      .version = "1.2.3",
-      .extra_commands = {{.name = "agent",
-                          .description = "Run the agent",
-                          .run = [](const std::vector<std::string>& rest) {
-                            return static_cast<int>(rest.size());
-                          }}}};
-  std::vector<const char*> argv = {"tallyman"};
-  for (const std::string& word : words) argv.push_back(word.c_str());
-  const int status = RunCli(static_cast<int>(argv.size()), argv.data(), environment);
-  return {.status = status, .out = out.str(), .err = err.str()};
-}
 
 TEST(RunCli, HelpTeachesWithExamplesAtEveryLevel) {
   const std::vector<std::vector<std::string>> levels = {

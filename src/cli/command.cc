@@ -54,12 +54,12 @@ void DefineCommandList(Word noun) {
           "  tallyman command list --node eth-1\n"
           "  tallyman command list --filter 'created_at<2026-01-01T00:00:00Z' "
           "--with-payloads -o json",
+      .item = "command",
       .filters = {{"--node", "NODE", "node", "Only for this node"},
                   {"--host", "HOST", "host", "Only for this host"},
                   {"--kind", "KIND", "kind", "Only of this kind, such as upgrade"},
                   {"--state", "STATE", "state", "Only in this state, such as open"}},
-      .fields = "node, host, kind, state, created_at",
-      .orders = "created_at",
+      .fields = "id, node, host, kind, state, created_at, org, node_id",
       .columns = {{"COMMAND"},
                   {"KIND"},
                   {"STATE"},
@@ -77,7 +77,7 @@ void DefineCommandList(Word noun) {
                 {command.to_image().empty() ? command.from_image() : command.to_image()},
                 {FormatTimestamp(command.created_at())}};
       },
-      .when_empty = "There are no such commands.",
+      .when_empty = "There are no commands.",
       .after = PrintOutcomes};
   auto [verb, listed] = list.Define(noun);
   verb.Flag("--with-payloads", listed.request, &v1::ListCommandsRequest::set_with_payloads,

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <stdexcept>
 
@@ -15,6 +16,17 @@ namespace {
 // "tallyman.v1.OrgService/GetOrg".
 std::string NameOf(const google::protobuf::MethodDescriptor& method) {
   return fmt::format("{}/{}", method.service()->full_name(), method.name());
+}
+
+// The text of that field; "" where there is no such field.
+std::string TextIn(const google::protobuf::Message& message, const std::string& name) {
+  const auto* field = message.GetDescriptor()->FindFieldByName(name);
+  return field == nullptr ? std::string() : message.GetReflection()->GetString(message, field);
+}
+
+bool IsSet(const google::protobuf::Message& message, const std::string& name) {
+  const auto* field = message.GetDescriptor()->FindFieldByName(name);
+  return field != nullptr && message.GetReflection()->GetBool(message, field);
 }
 
 }  // namespace
@@ -48,10 +60,43 @@ Status Context::Connect() {
   return {};
 }
 
-Status Context::Call(const google::protobuf::Message& request,
+Status Context::Send(const google::protobuf::Message& request,
                      google::protobuf::Message& response) {
   RETURN_IF_ERROR(Connect());
-  return client_->Call(NameOf(MethodOf(request)), request, response);
+  RETURN_IF_ERROR(client_->Call(NameOf(MethodOf(request)), request, response));
+  const std::string request_id = TextIn(request, "request_id");
+  if (!request_id.empty() && !IsSet(request, "dry_run"))
+    changes_.push_back({.method = MethodOf(request).name(), .request_id = request_id});
+  return {};
+}
+
+Status Context::Call(const google::protobuf::Message& request,
+                     google::protobuf::Message& response) {
+  RETURN_IF_ERROR(Send(request, response));
+  TakeWarnings(response);
+  return {};
+}
+
+// Those of rows of a list are not for every reader of the list.
+void Context::TakeWarnings(const google::protobuf::Message& message) {
+  const auto& reflection = *message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->message_type() == nullptr) continue;
+    if (field->message_type() == v1::Warning::descriptor() && field->is_repeated()) {
+      for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+        const auto& warning =
+            static_cast<const v1::Warning&>(reflection.GetRepeatedMessage(message, field, i));
+        const bool known = std::ranges::any_of(warnings_, [&](const v1::Warning& other) {
+          return other.reason() == warning.reason() && other.message() == warning.message();
+        });
+        if (!known) warnings_.push_back(warning);
+      }
+    } else if (!field->is_repeated()) {
+      TakeWarnings(reflection.GetMessage(message, field));
+    }
+  }
 }
 
 Status Context::Stream(const google::protobuf::Message& request,
@@ -70,6 +115,7 @@ void Context::Line(std::string_view text, Colour colour) {
 }
 
 void Context::Confirm(std::string_view key, std::string_view value, std::string_view line) {
+  SetDone(line);
   if (is_table()) return Line(line, Colour::kGreen);
   PrintDocument(boost::json::object{{key, ToJsonString(value)}});
 }

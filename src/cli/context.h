@@ -9,15 +9,18 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/cli.h"
 #include "cli/table.h"
+#include "tallyman/v1/common.pb.h"
 
 namespace tallyman::cli {
 
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitDrift = 3;
+inline constexpr int kExitUnread = 141;
 
 enum class OutputFormat { kTable, kJson, kYaml };
 
@@ -70,6 +73,27 @@ class Context {
     RETURN_IF_ERROR(Call(request, response));
     return response;
   }
+  // The same, for an answer that nobody sees: what it warns of counts for nothing.
+  template <class Response>
+  Result<Response> CallUnseen(const google::protobuf::Message& request) {
+    Response response;
+    RETURN_IF_ERROR(Send(request, response));
+    return response;
+  }
+
+  // What the answers warned of, in their order, each once. RunCli() shows it to people; documents
+  // have it where the answer has it.
+  const std::vector<v1::Warning>& warnings() const { return warnings_; }
+
+  // A request that changed something.
+  struct Change {
+    std::string method;  // "CreateNodes"
+    std::string request_id;
+  };
+  const std::vector<Change>& changes() const { return changes_; }
+  // That something was changed without a request, in a sentence.
+  void SetDone(std::string_view sentence) { done_ = sentence; }
+  const std::string& done() const { return done_; }
 
   // `given`, or a fresh id when it is empty. The newest one is kept for the message of an error
   // that leaves open whether the request was carried out.
@@ -87,7 +111,7 @@ class Context {
   void Detail(std::string_view text, Colour colour = Colour::kNone);
   void Detail(const Table& table);
 
-  // That a small change was made: the line, or a document of one key.
+  // That something was changed without a request: the line, or a document of one key.
   void Confirm(std::string_view key, std::string_view value, std::string_view line);
 
   // The answer of a method as JSON or YAML, or as `show` prints it in table format. Gives
@@ -100,11 +124,16 @@ class Context {
 
  private:
   Status Connect();
+  Status Send(const google::protobuf::Message& request, google::protobuf::Message& response);
+  void TakeWarnings(const google::protobuf::Message& message);
 
   CliEnvironment& environment_;
   GlobalOptions globals_;
   std::unique_ptr<client::Client> client_;
   std::string last_request_id_;
+  std::vector<v1::Warning> warnings_;
+  std::vector<Change> changes_;
+  std::string done_;
   bool may_create_ = false;
   std::optional<int> error_status_;
 };

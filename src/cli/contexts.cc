@@ -2,6 +2,9 @@
 #include <fmt/core.h>
 
 #include <boost/json.hpp>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
 
 #include "base/reasons.h"
 #include "base/text.h"
@@ -35,6 +38,10 @@ ExitStatus ListContexts(Context& context) {
                   {item.server.empty() ? item.db : item.server},
                   {!item.token.empty() ? "in this file" : item.token_file}});
   }
+  if (context.globals().quiet) {
+    for (const ConfigContext& item : config.contexts) context.Line(item.name);
+    return kExitDone;
+  }
   PrintList(context, table,
             "There are no contexts; create one with \"tallyman context set NAME --server URL\".");
   return kExitDone;
@@ -47,6 +54,20 @@ ExitStatus UseContext(Context& context, std::string& name) {
   RETURN_IF_ERROR(WriteConfig(context, config));
   context.Confirm("context", name, fmt::format("Commands now go to {}.", name));
   return kExitDone;
+}
+
+// Paths are kept as they mean the same from everywhere.
+std::string Absolute(const std::string& path) {
+  if (path.empty() || path == "-") return path;
+  std::error_code ignored;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, ignored);
+  return ignored ? path : absolute.lexically_normal().string();
+}
+
+std::string AbsoluteDsn(const std::string& dsn) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  if (!dsn.starts_with(kSqlite)) return dsn;
+  return std::string(kSqlite) + Absolute(dsn.substr(kSqlite.size()));
 }
 
 ExitStatus SetContext(Context& context, std::string& name) {
@@ -65,11 +86,12 @@ ExitStatus SetContext(Context& context, std::string& name) {
   if (!given.db.empty()) {
     changed = ConfigContext();
     changed.name = name;
-    changed.db = given.db;
+    changed.db = AbsoluteDsn(given.db);
   }
   if (!given.token.empty()) changed.token = given.token, changed.token_file.clear();
-  if (!given.token_file.empty()) changed.token_file = given.token_file, changed.token.clear();
-  if (!given.ca.empty()) changed.ca = given.ca;
+  if (!given.token_file.empty())
+    changed.token_file = Absolute(given.token_file), changed.token.clear();
+  if (!given.ca.empty()) changed.ca = Absolute(given.ca);
   if (changed.server.empty() == changed.db.empty()) {
     return Fail(InvalidArgument(
         kUsage, fmt::format("context {} has no target: add --server or --db", name)));
@@ -84,6 +106,20 @@ ExitStatus SetContext(Context& context, std::string& name) {
   context.Confirm("context", name,
                   fmt::format("{} context {}{}.", known == nullptr ? "Created" : "Changed", name,
                               config.current == name ? "; commands go there" : ""));
+  return kExitDone;
+}
+
+ExitStatus DeleteContext(Context& context, std::string& name) {
+  ASSIGN_OR_RETURN(Config config, ReadConfig(context));
+  RETURN_IF_ERROR(FindContext(config, name));
+  std::erase_if(config.contexts, [&](const ConfigContext& item) { return item.name == name; });
+  const bool was_current = config.current == name;
+  if (was_current) config.current.clear();
+  RETURN_IF_ERROR(WriteConfig(context, config));
+  context.Confirm(
+      "context", name,
+      fmt::format("Deleted context {}{}.", name,
+                  was_current ? "; choose another one with \"tallyman context use\"" : ""));
   return kExitDone;
 }
 
@@ -108,6 +144,9 @@ void DefineContext(Word root) {
       "  tallyman context set home --db sqlite:/home/me/fleet.db",
       SetContext);
   set.Argument("NAME", &name, "Its name");
+  auto [remove, removed] = noun.Verb<std::string>("delete", "Forget a context; what it names stays",
+                                                  "  tallyman context delete prod", DeleteContext);
+  remove.Argument("NAME", &removed, "Its name");
 }
 
 }  // namespace tallyman::cli

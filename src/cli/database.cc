@@ -20,23 +20,29 @@ ExitStatus MigrateDatabase(Context& context) {
   ASSIGN_OR_RETURN(const std::string dsn, context.Database());
   ASSIGN_OR_RETURN(const MigrateReport report, context.environment().database.Migrate(dsn));
   const std::string shown = Printable(context.environment().database.Shown(dsn));
+  const bool changed = report.from_version != report.to_version;
+  const std::string line =
+      report.from_version == 0
+          ? fmt::format("Created {} at schema version {}.", shown, report.to_version)
+      : changed ? fmt::format("Migrated {} from schema version {} to {}.", shown,
+                              report.from_version, report.to_version)
+                : fmt::format("{} is already at schema version {}.", shown, report.to_version);
+  if (changed) context.SetDone(line);
   if (!context.is_table()) {
     context.PrintDocument(boost::json::object{{"from_version", report.from_version},
                                               {"to_version", report.to_version}});
-  } else if (report.from_version == 0) {
-    context.Line(fmt::format("Created {} at schema version {}.", shown, report.to_version),
-                 Colour::kGreen);
-  } else if (report.from_version == report.to_version) {
-    context.Line(fmt::format("{} is already at schema version {}.", shown, report.to_version));
   } else {
-    context.Line(fmt::format("Migrated {} from schema version {} to {}.", shown,
-                             report.from_version, report.to_version),
-                 Colour::kGreen);
+    context.Line(line, changed ? Colour::kGreen : Colour::kNone);
   }
   return kExitDone;
 }
 
 ExitStatus BackupDatabase(Context& context, std::string& to) {
+  if (to == "-") {
+    return Fail(InvalidArgument("INVALID_FILE",
+                                "a backup is written into a new file, not to standard output: name "
+                                "the file, or ./- for one that is called so"));
+  }
   ASSIGN_OR_RETURN(const std::string dsn, context.Database());
   {
     Progress progress(context, "backing up");
@@ -62,6 +68,10 @@ ExitStatus RestoreDatabase(Context& context, std::string& from) {
     });
   }
   ASSIGN_OR_RETURN(const RestoreReport report, std::move(restored));
+  const std::string line =
+      fmt::format("Restored {} from {}, at schema version {}.", Printable(database.Shown(dsn)),
+                  Printable(from), report.schema_version);
+  context.SetDone(line);
   if (!context.is_table()) {
     context.PrintDocument(boost::json::object{
         {"restored_from", ToJsonString(from)},
@@ -69,9 +79,7 @@ ExitStatus RestoreDatabase(Context& context, std::string& from) {
         {"kept_as", report.kept_as.empty() ? boost::json::value() : ToJsonString(report.kept_as)}});
     return kExitDone;
   }
-  context.Line(fmt::format("Restored {} from {}, at schema version {}.",
-                           Printable(database.Shown(dsn)), Printable(from), report.schema_version),
-               Colour::kGreen);
+  context.Line(line, Colour::kGreen);
   if (!report.kept_as.empty()) {
     context.Detail(fmt::format("What was there is kept as {}: remove it when all is well.",
                                Printable(report.kept_as)));
@@ -124,6 +132,12 @@ ExitStatus CopyDatabase(Context& context, DatabaseCopy& options) {
     copied = database.Copy(options.from, options.to, [&](int64_t done) { progress.Advance(done); });
   }
   ASSIGN_OR_RETURN(const CopiedReport report, std::move(copied));
+  const std::string line =
+      fmt::format("Copied {} of {} to {}: {}, {}, {}.", Counted(report.rows, "row"),
+                  Counted(report.tables, "table"), Printable(database.Shown(options.to)),
+                  Counted(report.hosts, "host"), Counted(report.nodes, "node"),
+                  Counted(report.ledger_entries, "ledger entry", "ledger entries"));
+  context.SetDone(line);
   if (!context.is_table()) {
     context.PrintDocument(boost::json::object{{"tables", report.tables},
                                               {"rows", report.rows},
@@ -133,11 +147,7 @@ ExitStatus CopyDatabase(Context& context, DatabaseCopy& options) {
                                               {"drifted", report.drifted}});
     return kExitDone;
   }
-  context.Line(fmt::format("Copied {} of {} to {}: {}, {}, {}.", Counted(report.rows, "row"),
-                           Counted(report.tables, "table"), Printable(database.Shown(options.to)),
-                           Counted(report.hosts, "host"), Counted(report.nodes, "node"),
-                           Counted(report.ledger_entries, "ledger entry", "ledger entries")),
-               Colour::kGreen);
+  context.Line(line, Colour::kGreen);
   if (report.drifted == 0) {
     context.Detail("The books are the same in both, and balance.");
   } else {

@@ -22,18 +22,27 @@ bool OutcomeIsOpen(const Error& error) {
 
 }  // namespace
 
-boost::json::value ErrorDocument(const Error& error, int exit_status) {
+boost::json::array WarningList(const std::vector<v1::Warning>& warnings) {
+  boost::json::array list;
+  for (const v1::Warning& warning : warnings) list.push_back(ToDocument(warning));
+  return list;
+}
+
+boost::json::value ErrorDocument(const Error& error, int exit_status,
+                                 const std::vector<v1::Warning>& warnings) {
   boost::json::object facts;
   for (const auto& [key, value] : error.facts) {
     facts[ToJsonString(key)] = ToJsonString(value);
   }
-  return boost::json::object{
+  boost::json::object document{
       {"error", boost::json::object{{"code", RowOf(error.code).name},
                                     {"reason", ToJsonString(error.reason)},
                                     {"message", ToJsonString(error.message)},
                                     {"resource", ToJsonString(error.resource)},
                                     {"facts", std::move(facts)},
                                     {"exit_status", exit_status}}}};
+  if (!warnings.empty()) document["warnings"] = WarningList(warnings);
+  return document;
 }
 
 std::string ErrorText(const Error& error, const std::string& request_id, bool colour_on) {

@@ -1,19 +1,30 @@
 // The words about events: what happened, and what happens.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <set>
+#include <utility>
+
 #include "base/reasons.h"
 #include "cli/format.h"
 #include "cli/list.h"
 #include "cli/nouns.h"
+#include "cli/requests.h"
 #include "cli/views.h"
 #include "tallyman/v1/event.pb.h"
 
 namespace tallyman::cli {
 namespace {
 
+constexpr int64_t kEventsPage = 1000;
+
 struct Events {
   ListRequest<v1::ListEventsRequest> list;
+  std::string since;  // how long ago, or a time
+  int64_t tail = 0;   // how many of the newest; 0: all
   bool follow = false;
+
+  bool is_of_the_newest() const { return !since.empty() || tail > 0; }
 };
 
 // One event of many, as soon as it is there: a line, or a document of its own.
@@ -28,7 +39,58 @@ void PrintEvent(Context& context, const v1::Event& event) {
   context.environment().out.flush();
 }
 
-ExitStatus FollowEvents(Context& context, const ListRequest<v1::ListEventsRequest>& list) {
+Status CheckOptions(const Events& events) {
+  const v1::ListEventsRequest& request = events.list.request;
+  if (events.is_of_the_newest() && (!request.order_by().empty() || !request.after().empty())) {
+    return Fail(InvalidArgument(kUsage,
+                                "--since and --tail choose the newest events, oldest first: leave "
+                                "--order-by and --after out"));
+  }
+  if (events.tail > 0 && !events.follow && events.list.limit != INT64_MAX) {
+    return Fail(InvalidArgument(
+        kUsage, "--limit takes the first events and --tail the last: leave one of them out"));
+  }
+  return {};
+}
+
+bool IsBefore(const google::protobuf::Timestamp& a, const google::protobuf::Timestamp& b) {
+  return std::pair(a.seconds(), a.nanos()) < std::pair(b.seconds(), b.nanos());
+}
+
+// Those of --since and --tail, oldest first. They are read from the newest on.
+Result<v1::ListEventsResponse> NewestEvents(Context& context, const Events& events) {
+  google::protobuf::Timestamp since;
+  if (!events.since.empty()) {
+    ASSIGN_OR_RETURN(const Time time, ReadSince(context, events.since));
+    since = ToTimestamp(time);
+  }
+  v1::ListEventsRequest request = events.list.request;
+  request.set_filter(JoinFilters(events.list.filter, request.filter()));
+  request.set_order_by("time desc");
+  const int64_t count_max = events.tail == 0 ? INT64_MAX : events.tail;
+  v1::ListEventsResponse newest;
+  for (bool more = true; more;) {
+    request.set_page_size(
+        static_cast<int32_t>(std::min<int64_t>(count_max - newest.events_size(), kEventsPage)));
+    ASSIGN_OR_RETURN(const auto page, context.Call<v1::ListEventsResponse>(request));
+    more = !page.next_page_token().empty();
+    for (const v1::Event& event : page.events()) {
+      more = more && !IsBefore(event.time(), since);
+      if (!IsBefore(event.time(), since)) *newest.add_events() = event;
+    }
+    more = more && newest.events_size() < count_max;
+    request.set_page_token(page.next_page_token());
+  }
+  std::ranges::reverse(*newest.mutable_events());
+  if (newest.events_size() > events.list.limit) {
+    const auto limit = static_cast<int>(events.list.limit);
+    newest.mutable_events()->DeleteSubrange(limit, newest.events_size() - limit);
+  }
+  return newest;
+}
+
+ExitStatus FollowEvents(Context& context, const Events& events) {
+  const ListRequest<v1::ListEventsRequest>& list = events.list;
   if (!list.request.order_by().empty()) {
     return Fail(InvalidArgument(kUsage,
                                 "--order-by is of no use with --follow, which shows events as they "
@@ -38,16 +100,32 @@ ExitStatus FollowEvents(Context& context, const ListRequest<v1::ListEventsReques
   request.set_filter(JoinFilters(list.filter, list.request.filter()));
   request.set_after(list.request.after());
   int64_t left = list.limit;
+  std::set<std::string> shown;  // the newest before the stream, which may have some of them again
+  const auto show = [&](const v1::Event& event) {
+    PrintEvent(context, event);
+    return --left > 0 && context.environment().out.good();
+  };
+  Status read;
+  bool has_begun = false;
   const auto print = [&](const google::protobuf::Message& message) {
     const auto& seen = static_cast<const v1::WatchEventsResponse&>(message);
     request.set_after(seen.cursor());
-    if (!seen.has_event()) return true;
-    PrintEvent(context, seen.event());
-    return --left > 0 && context.environment().out.good();
+    // The stream stands, so that nothing is missed between what was and what comes.
+    if (!std::exchange(has_begun, true) && events.is_of_the_newest()) {
+      const auto newest = NewestEvents(context, events);
+      if (!newest) return (read = Fail(newest.error())).has_value();
+      for (const v1::Event& event : newest->events()) {
+        shown.insert(event.id());
+        if (!show(event)) return false;
+      }
+    }
+    if (!seen.has_event() || shown.contains(seen.event().id())) return true;
+    return show(seen.event());
   };
   while (left > 0) {
     const v1::WatchEventsRequest sent = request;
     const Status ended = context.Stream(sent, print);
+    RETURN_IF_ERROR(read);
     if (ended) break;
     // A reader that was too slow for the stream resumes where it was.
     if (ended.error().reason != kStreamTooSlow) return Fail(ended.error());
@@ -56,15 +134,18 @@ ExitStatus FollowEvents(Context& context, const ListRequest<v1::ListEventsReques
 }
 
 ExitStatus ListEvents(Context& context, Events& events) {
-  if (events.follow) return FollowEvents(context, events.list);
-  ASSIGN_OR_RETURN(const auto list, ListAll<v1::ListEventsResponse>(context, events.list));
+  RETURN_IF_ERROR(CheckOptions(events));
+  if (events.follow) return FollowEvents(context, events);
+  ASSIGN_OR_RETURN(const auto list, events.is_of_the_newest()
+                                        ? NewestEvents(context, events)
+                                        : ListAll<v1::ListEventsResponse>(context, events.list));
   return context.Answer(list, [&] {
     Table table({{"TIME"},
                  {"KIND"},
                  {"HOST", Align::kLeft, true},
                  {"NODE", Align::kLeft, true},
                  {"BY", Align::kLeft, true},
-                 {"MESSAGE", Align::kLeft, true}});
+                 {"MESSAGE", Align::kLeft, true, true}});
     for (const v1::Event& event : list.events()) {
       table.AddRow({{FormatTimestamp(event.time())},
                     {event.kind()},
@@ -73,7 +154,10 @@ ExitStatus ListEvents(Context& context, Events& events) {
                     {event.cause().actor()},
                     {event.message()}});
     }
-    PrintList(context, table, "There are no such events.");
+    const ListRequest<v1::ListEventsRequest>& asked = events.list;
+    const bool all = asked.filter.empty() && asked.request.filter().empty() &&
+                     asked.request.after().empty() && !events.is_of_the_newest();
+    PrintList(context, table, all ? "There are no events." : "No event matches.");
   });
 }
 
@@ -83,7 +167,8 @@ void DefineEvents(Word root) {
   auto [verb, events] =
       root.Verb<Events>("events", "Events: what happened, oldest first",
                         "  tallyman events --node eth-1\n"
-                        "  tallyman events --follow\n"
+                        "  tallyman events --since 1h --follow\n"
+                        "  tallyman events --tail 20\n"
                         "  tallyman events --kind drift_found --order-by \"time desc\" --limit 10",
                         ListEvents);
   AddListOptions(verb, events.list,
@@ -91,9 +176,13 @@ void DefineEvents(Word root) {
                   {"--host", "HOST", "host", "Only about this host"},
                   {"--org", "ORG", "org", "Only about this org"},
                   {"--kind", "KIND", "kind", "Only of this kind, such as upgrade_started"}},
-                 "node, host, org, kind", "time");
+                 "cursor, node, host, org, kind, actor, request_id, node_id",
+                 "time, node, host, org, kind, actor, request_id, node_id");
   verb.Text("--after", "CURSOR", events.list.request.mutable_after(),
             "Resume after this cursor, which an earlier answer gave");
+  verb.Text("--since", "TIME", &events.since,
+            "Only what happened since: 90s, 10m, 2h, 3d ago, or 2026-03-01T12:00:00Z");
+  verb.Number("--tail", &events.tail, "Only the last N");
   verb.Flag("-f,--follow", &events.follow, "Show events as they happen, from now on");
 }
 

@@ -11,6 +11,10 @@ namespace tallyman::cli {
 
 Result<std::string> ReadInput(Context& context, const std::string& path, size_t bytes_max) {
   std::ifstream file;
+  if (path == "-" && context.environment().in_is_closed) {
+    return Fail(InvalidArgument("FILE_UNREADABLE",
+                                "standard input is closed: open it, or name a file instead of -"));
+  }
   if (path != "-") {
     std::error_code ignored;
     const auto type = std::filesystem::status(path, ignored).type();

@@ -264,9 +264,9 @@ Result<FleetImage> ReadImage(std::string_view file, const YamlNode& node) {
 
 void ReadNodeNames(MapReader& map, FleetNodes& nodes) {
   const std::string name = map.Name("name");
-  nodes.prefix = map.Name("name_prefix");
+  const std::string prefix = map.Name("name_prefix");
   const int64_t count = map.Count("count");
-  if (name.empty() == nodes.prefix.empty()) {
+  if (name.empty() == prefix.empty()) {
     map.Refuse(map.position(), "a node entry needs either name, or name_prefix and count");
   } else if (!name.empty()) {
     if (map.Find("count") != nullptr) map.Refuse(map.position(), "count goes with name_prefix");
@@ -275,8 +275,7 @@ void ReadNodeNames(MapReader& map, FleetNodes& nodes) {
     map.Refuse(map.position(),
                fmt::format("name_prefix needs a count of 1 to {}", kNodesPerEntryMax));
   } else {
-    for (int64_t i = 1; i <= count; ++i)
-      nodes.names.push_back(fmt::format("{}-{}", nodes.prefix, i));
+    for (int64_t i = 1; i <= count; ++i) nodes.names.push_back(fmt::format("{}-{}", prefix, i));
   }
 }
 

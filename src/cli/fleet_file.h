@@ -41,7 +41,6 @@ struct FleetNodes {
   FilePosition position;
   // One name, or PREFIX-1 to PREFIX-COUNT.
   std::vector<std::string> names;
-  std::string prefix;
   std::string image;
   std::string org;     // empty: the default
   std::string host;    // either this

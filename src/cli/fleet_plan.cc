@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "cli/format.h"
+#include "cli/requests.h"
 #include "model/reference.h"
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
@@ -17,6 +18,17 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
+// In which order ports and addresses are written, and how often, makes no difference.
+v1::FirewallRule Canonical(v1::FirewallRule rule) {
+  const auto sort = [](auto& items) {
+    std::ranges::sort(items);
+    items.erase(std::unique(items.begin(), items.end()), items.end());
+  };
+  sort(*rule.mutable_ports());
+  sort(*rule.mutable_ips());
+  return rule;
+}
+
 // A published image as the spec that would publish it, in a form that compares.
 v1::ImageSpec Canonical(v1::ImageSpec spec) {
   std::ranges::sort(*spec.mutable_properties(), {}, [](const v1::Property& p) { return p.key(); });
@@ -25,6 +37,7 @@ v1::ImageSpec Canonical(v1::ImageSpec spec) {
   }
   std::ranges::sort(*spec.mutable_firewall_rules(), {},
                     [](const v1::FirewallRule& r) { return r.key(); });
+  for (v1::FirewallRule& rule : *spec.mutable_firewall_rules()) rule = Canonical(std::move(rule));
   return spec;
 }
 
@@ -85,16 +98,12 @@ class Planner {
         fmt::format("there is no {} {}, and the file declares none", kind, Quote(name)));
   }
 
-  static FleetStep NewStep(std::shared_ptr<google::protobuf::Message> request,
-                           FilePosition position) {
-    return {.request = std::move(request), .positions = {position}};
+  static FleetStep NewStep(std::shared_ptr<google::protobuf::Message> request) {
+    return {.request = std::move(request)};
   }
-
-  void Change(bool is_new, std::string kind, std::string name, std::string text) {
-    plan_.changes.push_back({.is_new = is_new,
-                             .kind = std::move(kind),
-                             .name = std::move(name),
-                             .text = std::move(text)});
+  static FleetStep NewStep(std::shared_ptr<google::protobuf::Message> request,
+                           FilePosition position, FleetChange change) {
+    return {.request = std::move(request), .positions = {position}, .changes = {std::move(change)}};
   }
 
   void PlanNames() {
@@ -105,8 +114,7 @@ class Planner {
       }
       auto request = std::make_shared<v1::CreateOrgRequest>();
       request->set_name(org.name);
-      Change(true, "org", org.name, "");
-      plan_.steps.push_back(NewStep(request, org.position));
+      plan_.steps.push_back(NewStep(request, org.position, {true, "org", org.name, ""}));
     }
     for (const FleetName& region : fleet_.regions) {
       if (state_.regions.contains(region.name)) {
@@ -115,8 +123,7 @@ class Planner {
       }
       auto request = std::make_shared<v1::CreateRegionRequest>();
       request->set_name(region.name);
-      Change(true, "region", region.name, "");
-      plan_.steps.push_back(NewStep(request, region.position));
+      plan_.steps.push_back(NewStep(request, region.position, {true, "region", region.name, ""}));
     }
   }
 
@@ -150,8 +157,8 @@ class Planner {
       request->set_key(protocol.key);
       request->set_name(protocol.name);
       request->set_org(protocol.org);
-      Change(true, "protocol", protocol.key, protocol.name);
-      plan_.steps.push_back(NewStep(request, protocol.position));
+      plan_.steps.push_back(
+          NewStep(request, protocol.position, {true, "protocol", protocol.key, protocol.name}));
     }
     return {};
   }
@@ -183,8 +190,7 @@ class Planner {
     auto request = std::make_shared<v1::CreateImagesRequest>();
     request->set_create_missing(true);
     request->set_skip_existing(true);
-    auto step = NewStep(request, {});
-    step.positions.clear();
+    FleetStep step = NewStep(request);
     for (const FleetImage& image : fleet_.images) {
       if (!image.spec.org().empty() && !HasOrg(image.spec.org())) {
         return Fail(Unknown(image.position, "org", image.spec.org()));
@@ -196,7 +202,8 @@ class Planner {
       }
       *request->add_images() = image.spec;
       step.positions.push_back(image.position);
-      Change(true, "image", image.reference, FormatResources(image.spec.minimum()));
+      step.changes.push_back(
+          {true, "image", image.reference, FormatResources(image.spec.minimum())});
     }
     if (request->images_size() > 0) plan_.steps.push_back(std::move(step));
     return {};
@@ -205,8 +212,7 @@ class Planner {
   Status PlanHosts() {
     auto creates = std::make_shared<v1::CreateHostsRequest>();
     creates->set_skip_existing(true);
-    auto step = NewStep(creates, {});
-    step.positions.clear();
+    FleetStep step = NewStep(creates);
     std::vector<FleetStep> updates;
     for (const FleetHost& host : fleet_.hosts) {
       const auto found = state_.hosts.find(host.spec.name());
@@ -218,8 +224,9 @@ class Planner {
       }
       *creates->add_hosts() = host.spec;
       step.positions.push_back(host.position);
-      Change(true, "host", host.spec.name(),
-             fmt::format("{}, in {}", FormatResources(host.spec.capacity()), host.spec.region()));
+      step.changes.push_back(
+          {true, "host", host.spec.name(),
+           fmt::format("{}, in {}", FormatResources(host.spec.capacity()), host.spec.region())});
     }
     if (creates->hosts_size() > 0) plan_.steps.push_back(std::move(step));
     std::ranges::move(updates, std::back_inserter(plan_.steps));
@@ -252,8 +259,8 @@ class Planner {
       text += fmt::format("{}capacity policy {} -> {}", text.empty() ? "" : "; ",
                           EnumWord(there.capacity_policy()), EnumWord(host.spec.capacity_policy()));
     }
-    Change(false, "host", there.name(), std::move(text));
-    updates.push_back(NewStep(request, host.position));
+    updates.push_back(
+        NewStep(request, host.position, {false, "host", there.name(), std::move(text)}));
     return {};
   }
 
@@ -293,12 +300,7 @@ class Planner {
                      "nobody owns this node: give it an org, or use --org or TALLYMAN_ORG"));
     }
     const auto count = static_cast<int64_t>(missing.size());
-    // The free numbers of a prefix are taken lowest first, which are just the missing ones.
-    if (nodes.prefix.empty()) {
-      request->set_name(missing[0]);
-    } else {
-      request->set_name_prefix(nodes.prefix);
-    }
+    SetNames(missing, *request);
     request->set_count(count);
     if (!nodes.host.empty()) {
       v1::HostCount& host = *request->mutable_by_hosts()->add_hosts();
@@ -313,10 +315,11 @@ class Planner {
                                               nodes.firewall_rules.end());
     request->set_auto_upgrade(nodes.auto_upgrade.value_or(false));
     const std::string where = nodes.host.empty() ? "in " + nodes.region : "on " + nodes.host;
-    for (const std::string& name : missing) {
-      Change(true, "node", name, fmt::format("{}, {}", nodes.image, where));
-    }
-    creates_.push_back(NewStep(request, nodes.position));
+    FleetStep step = NewStep(request);
+    step.positions = {nodes.position};
+    for (const std::string& name : missing)
+      step.changes.push_back({true, "node", name, fmt::format("{}, {}", nodes.image, where)});
+    creates_.push_back(std::move(step));
     return {};
   }
 
@@ -329,11 +332,12 @@ class Planner {
                                "host; delete it and apply again",
                                there.name(), there.host(), there.region())));
     }
-    const size_t changes_before = plan_.changes.size();
-    if (!nodes.org.empty() && nodes.org != there.org()) PlanMove(nodes, there);
-    if (!IsImageOf(nodes.image, there)) PlanUpgrade(nodes, there);
-    PlanUpdate(nodes, there);
-    if (plan_.changes.size() == changes_before) ++plan_.unchanged_count;
+    const bool moves = !nodes.org.empty() && nodes.org != there.org();
+    const bool upgrades = !IsImageOf(nodes.image, there);
+    if (moves) PlanMove(nodes, there);
+    if (upgrades) PlanUpgrade(nodes, there);
+    const bool updates = PlanUpdate(nodes, there);
+    if (!moves && !upgrades && !updates) ++plan_.unchanged_count;
     return {};
   }
 
@@ -358,10 +362,12 @@ class Planner {
     if (step.request == nullptr) {
       auto request = std::make_shared<v1::MoveNodesRequest>();
       request->set_org(nodes.org);
-      step = NewStep(request, nodes.position);
+      step.request = request;
+      step.positions = {nodes.position};
     }
     static_cast<v1::MoveNodesRequest&>(*step.request).add_nodes(there.name());
-    Change(false, "node", there.name(), fmt::format("org {} -> {}", there.org(), nodes.org));
+    step.changes.push_back(
+        {false, "node", there.name(), fmt::format("org {} -> {}", there.org(), nodes.org)});
   }
 
   void PlanUpgrade(const FleetNodes& nodes, const v1::Node& there) {
@@ -369,13 +375,16 @@ class Planner {
     if (step.request == nullptr) {
       auto request = std::make_shared<v1::UpgradeNodesRequest>();
       request->set_image(nodes.image);
-      step = NewStep(request, nodes.position);
+      step.request = request;
+      step.positions = {nodes.position};
     }
     static_cast<v1::UpgradeNodesRequest&>(*step.request).add_nodes(there.name());
-    Change(false, "node", there.name(), fmt::format("image {} -> {}", there.image(), nodes.image));
+    step.changes.push_back(
+        {false, "node", there.name(), fmt::format("image {} -> {}", there.image(), nodes.image)});
   }
 
-  void PlanUpdate(const FleetNodes& nodes, const v1::Node& there) {
+  // Whether there is something to update.
+  bool PlanUpdate(const FleetNodes& nodes, const v1::Node& there) {
     auto request = std::make_shared<v1::UpdateNodeRequest>();
     request->set_node(there.name());
     std::vector<std::string> texts;
@@ -390,9 +399,10 @@ class Planner {
                                         Quote(value)));
     }
     for (const v1::FirewallRule& rule : nodes.firewall_rules) {
-      const bool same = std::ranges::any_of(
-          there.config().firewall_rules(),
-          [&](const auto& existing) { return MessageDifferencer::Equals(existing, rule); });
+      const bool same =
+          std::ranges::any_of(there.config().firewall_rules(), [&](const auto& existing) {
+            return MessageDifferencer::Equals(Canonical(existing), Canonical(rule));
+          });
       if (same) continue;
       *request->add_set_firewall_rules() = rule;
       texts.push_back("firewall rule " + rule.key());
@@ -402,9 +412,11 @@ class Planner {
       texts.push_back(
           fmt::format("auto upgrade {} -> {}", there.auto_upgrade(), *nodes.auto_upgrade));
     }
-    if (texts.empty()) return;
-    Change(false, "node", there.name(), fmt::format("{}", fmt::join(texts, "; ")));
-    updates_.push_back(NewStep(request, nodes.position));
+    if (texts.empty()) return false;
+    updates_.push_back(
+        NewStep(request, nodes.position,
+                {false, "node", there.name(), fmt::format("{}", fmt::join(texts, "; "))}));
+    return true;
   }
 
   std::string_view file_;

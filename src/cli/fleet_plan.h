@@ -32,15 +32,15 @@ struct FleetChange {
   std::string text;  // what it becomes, or before -> after
 };
 
-// One request. Its fields request_id and, where it can be tried, dry_run are the caller's to set.
+// One request, whose request_id is the caller's to set, and what it changes.
 struct FleetStep {
   std::shared_ptr<google::protobuf::Message> request;
   // Where what it is about is declared: one place, or one for each index of a batch.
   std::vector<FilePosition> positions;
+  std::vector<FleetChange> changes;
 };
 
 struct FleetPlan {
-  std::vector<FleetChange> changes;
   std::vector<FleetStep> steps;
   int64_t unchanged_count = 0;
 };

@@ -70,6 +70,13 @@ std::vector<std::string> Methods(const FleetPlan& plan) {
   return methods;
 }
 
+std::vector<FleetChange> Changes(const FleetPlan& plan) {
+  std::vector<FleetChange> changes;
+  for (const FleetStep& step : plan.steps)
+    changes.insert(changes.end(), step.changes.begin(), step.changes.end());
+  return changes;
+}
+
 // kFleet with one piece replaced.
 std::string With(const std::string& from, const std::string& to) {
   std::string text = kFleet;
@@ -84,14 +91,14 @@ TEST(PlanFleet, BuildsAnEmptyFleetInTheOrderOfItsNeeds) {
   EXPECT_THAT(Methods(*plan),
               ElementsAre("CreateOrg", "CreateRegion", "CreateProtocol", "CreateImages",
                           "CreateHosts", "CreateNodes", "CreateNodes"));
-  EXPECT_EQ(plan->changes.size(), 9U);
+  EXPECT_EQ(Changes(*plan).size(), 9U);
 }
 
 TEST(PlanFleet, DoesNothingWhenAllIsThere) {
   const auto plan = Plan(kFleet, Applied());
   ASSERT_TRUE(plan) << plan.error().message;
   EXPECT_THAT(Methods(*plan), IsEmpty());
-  EXPECT_THAT(plan->changes, IsEmpty());
+  EXPECT_THAT(Changes(*plan), IsEmpty());
   EXPECT_EQ(plan->unchanged_count, 9);
 }
 
@@ -128,11 +135,11 @@ TEST(PlanFleet, ReferencesWithBuildsAreCompared) {
 TEST(PlanFleet, ChangedValuesAreAnUpdateAndChangedCapacityToo) {
   auto plan = Plan(With("archive: \"on\"", "archive: \"off\""), Applied());
   EXPECT_THAT(Methods(*plan), ElementsAre("UpdateNode"));
-  EXPECT_EQ(plan->changes[0].text, "archive \"on\" -> \"off\"");
+  EXPECT_EQ(Changes(*plan).at(0).text, "archive \"on\" -> \"off\"");
   plan = Plan(With("cpu: 32", "cpu: 48"), Applied());
   EXPECT_THAT(Methods(*plan), ElementsAre("UpdateHost"));
-  EXPECT_THAT(plan->changes[0].text, HasSubstr("32 cores"));
-  EXPECT_THAT(plan->changes[0].text, HasSubstr("-> 48 cores"));
+  EXPECT_THAT(Changes(*plan).at(0).text, HasSubstr("32 cores"));
+  EXPECT_THAT(Changes(*plan).at(0).text, HasSubstr("-> 48 cores"));
 }
 
 TEST(PlanFleet, OnlyTheMissingNodesOfAPrefixAreCreated) {
@@ -141,9 +148,46 @@ TEST(PlanFleet, OnlyTheMissingNodesOfAPrefixAreCreated) {
   const auto plan = Plan(With("count: 3", "count: 5"), state);
   ASSERT_TRUE(plan);
   const auto& request = static_cast<const v1::CreateNodesRequest&>(*plan->steps.at(0).request);
+  EXPECT_THAT(request.names(), ElementsAre("b-2", "b-4", "b-5"));
   EXPECT_EQ(request.count(), 3);
-  EXPECT_EQ(request.name_prefix(), "b");
-  EXPECT_EQ(plan->changes.size(), 3U);
+  EXPECT_EQ(Changes(*plan).size(), 3U);
+}
+
+// A node beside them that is called alike changes nothing.
+TEST(PlanFleet, AMissingNodeIsAskedForByItsName) {
+  FleetState state = Applied();
+  state.nodes.erase("b-2");
+  state.nodes["b-7"] = state.nodes["b-1"];
+  const auto plan = Plan(kFleet, state);
+  ASSERT_TRUE(plan);
+  ASSERT_THAT(Methods(*plan), ElementsAre("CreateNodes"));
+  const auto& request = static_cast<const v1::CreateNodesRequest&>(*plan->steps[0].request);
+  EXPECT_EQ(request.name(), "b-2");
+  EXPECT_EQ(Changes(*plan).at(0).name, "b-2");
+}
+
+TEST(PlanFleet, TheOrderOfPortsAndAddressesIsNoDifference) {
+  const char* rule =
+      "firewall: [{key: p2p, direction: in, action: allow, transport: tcp, ports: [30, 20], ips: "
+      "[10.0.0.0/8, 1.2.3.4/32]}]";
+  FleetState state = Applied();
+  v1::FirewallRule there;
+  there.set_key("p2p");
+  there.set_direction(v1::FIREWALL_DIRECTION_IN);
+  there.set_action(v1::FIREWALL_ACTION_ALLOW);
+  there.set_transport(v1::FIREWALL_TRANSPORT_TCP);
+  for (const uint32_t port : {20, 30}) there.add_ports(port);
+  for (const char* address : {"1.2.3.4/32", "10.0.0.0/8"}) there.add_ips(address);
+  *state.nodes["a"].mutable_config()->add_firewall_rules() = there;
+  *state.images[0].add_firewall_rules() = there;
+  std::string text = With("disk: 1TB}", std::string("disk: 1TB, ") + rule + "}");
+  text.insert(text.find(", values"), std::string(", ") + rule);
+  const auto plan = Plan(text, state);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_THAT(Methods(*plan), IsEmpty());
+  there.set_ports(0, 21);
+  *state.nodes["a"].mutable_config()->mutable_firewall_rules(0) = there;
+  EXPECT_THAT(Methods(*Plan(text, state)), ElementsAre("UpdateNode"));
 }
 
 TEST(PlanFleet, ADeclaredOrgMovesTheNode) {

@@ -39,7 +39,6 @@ ExitStatus CreateHost(Context& context, v1::CreateHostsRequest& request) {
   }
   return context.Answer(*created, [&] {
     const v1::HostSpec& spec = request.hosts(0);
-    PrintWarnings(context, created->warnings());
     PrintOutcome(context, created->applied(),
                  fmt::format("Created host {} in {}: {}.", spec.name(), spec.region(),
                              FormatResources(spec.capacity())),
@@ -73,7 +72,6 @@ void PrintHostChange(Context& context, const v1::UpdateHostResponse& response) {
                                EnumWord(response.capacity_policy_before()),
                                EnumWord(host.capacity_policy())));
   }
-  PrintWarnings(context, response.warnings());
   PrintOutcome(context, response.applied(), fmt::format("Updated host {}.", host.name()),
                response.plan_token());
 }
@@ -157,10 +155,12 @@ ExitStatus ShowHost(Context& context, v1::GetHostRequest& request) {
   PrintClaims(context, host);
   context.Detail("");
   PrintHostBooks(context, host);
-  PrintWarnings(context, host.warnings());
   context.Detail("");
+  std::vector<std::vector<Cell>> rows;
+  for (const v1::Node& node : nodes.nodes()) rows.push_back(NodeRow(node, NodeTableOf::kOneHost));
+  SortNaturally(rows);
   Table table(NodeColumns(NodeTableOf::kOneHost));
-  for (const v1::Node& node : nodes.nodes()) table.AddRow(NodeRow(node, NodeTableOf::kOneHost));
+  for (auto& row : rows) table.AddRow(std::move(row));
   PrintList(context, table, "It has no nodes.");
   return kExitDone;
 }
@@ -195,9 +195,13 @@ void DefineHostList(Word noun) {
   const ListCommand<v1::ListHostsRequest, v1::ListHostsResponse, v1::Host> list = {
       .description = "List hosts with their books",
       .examples = "  tallyman host list --region eu-west",
+      .item = "host",
       .filters = {{"--region", "REGION", "region", "Only of this region"}},
-      .fields = "name, region, liveness",
-      .orders = "name, created_at",
+      .fields =
+          "name, region, liveness, node_count, free_cpu_cores, free_memory_bytes, "
+          "free_disk_bytes, cpu_cores, memory_bytes, disk_bytes, node_cpu_cores, "
+          "node_memory_bytes, node_disk_bytes, created_at",
+      .by_name = true,
       .columns = {{"HOST", Align::kLeft, true},
                   {"REGION", Align::kLeft, true},
                   {"STATE"},

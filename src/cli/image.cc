@@ -62,7 +62,6 @@ ExitStatus CreateImage(Context& context, v1::CreateImagesRequest& request) {
   }
   return context.Answer(*created, [&] {
     const v1::ImageSpec& spec = request.images(0);
-    PrintWarnings(context, created->warnings());
     const std::string reference =
         created->results().empty()
             ? fmt::format("{}/{}@{}", spec.protocol(), spec.variant(), spec.semantic_version())
@@ -150,12 +149,14 @@ void DefineImageList(Word noun) {
   const ListCommand<v1::ListImagesRequest, v1::ListImagesResponse, v1::Image> list = {
       .description = "List images and their minimum resources",
       .examples = "  tallyman image list --protocol ethereum --variant reth-mainnet-full",
+      .item = "image",
       .filters = {{"--protocol", "PROTOCOL", "protocol", "Only of this protocol"},
                   {"--variant", "VARIANT", "variant", "Only of this variant"},
                   {"--version", "VERSION", "semantic_version", "Only of this semantic version"},
                   {"--org", "ORG", "org", "Private to this org only"}},
-      .fields = "protocol, variant, semantic_version, org",
-      .orders = "reference, committed_at",
+      .fields =
+          "id, protocol, variant, semantic_version, build, cpu_cores, memory_bytes, disk_bytes, "
+          "committed_at, org",
       .columns = {{"IMAGE", Align::kLeft, true},
                   {"COMMITTED"},
                   {"CPU", Align::kRight},

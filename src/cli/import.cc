@@ -101,7 +101,6 @@ ExitStatus ImportImages(Context& context, ImagesFile& options) {
                    SendRows<v1::CreateImagesResponse>(context, request, options.file, kImageColumns,
                                                       read, "image"));
   return context.Answer(response, [&] {
-    PrintWarnings(context, response.warnings());
     PrintImported(context, request.dry_run(),
                   fmt::format("{} ({}, {})", Counted(response.created_count(), "image"),
                               Counted(response.protocols_created_count(), "new protocol"),
@@ -135,7 +134,6 @@ ExitStatus ImportHosts(Context& context, HostsFile& options) {
                                                                  kHostColumns, read, "host"));
   }
   return context.Answer(response, [&] {
-    PrintWarnings(context, response.warnings());
     PrintImported(
         context, request.dry_run(),
         fmt::format("{} into region {}", Counted(response.created_count(), "host"), region),

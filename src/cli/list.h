@@ -42,6 +42,9 @@ struct ListFilter {
   std::string description;
 };
 
+// A list of words, such as fields, in lines that fit into a help.
+std::string Wrapped(const std::string& words);
+
 // Those filters, --filter, --order-by and --limit. `fields` and `orders` are those that the method
 // knows.
 template <class Request>
@@ -51,11 +54,16 @@ void AddListOptions(Word verb, ListRequest<Request>& list, const std::vector<Lis
     verb.Value(filter.name, filter.type, FilterBy(filter.field, &list.filter), filter.description);
   }
   verb.Text("--filter", "FILTER", list.request.mutable_filter(),
-            "FIELD=VALUE or FIELD!=VALUE, several separated by spaces; fields: " + fields);
+            "FIELD=VALUE or FIELD!=VALUE, several separated by spaces;\n"
+            "numbers and times (2026-03-01) also with < <= > >=; fields:\n" +
+                Wrapped(fields));
   verb.Text("--order-by", "FIELD", list.request.mutable_order_by(),
-            "Add \" desc\" for descending order; fields: " + orders);
+            "Add \" desc\" for descending order; fields:\n" + Wrapped(orders));
   verb.Number("--limit", &list.limit, "Show only the first N");
 }
+
+// By the text of their first cells, in the order in which people count: eth-2 before eth-10.
+void SortNaturally(std::vector<std::vector<Cell>>& rows);
 
 // All pages as one answer; with a limit the first rows, and the token of the next page.
 template <class Response, class Request>
@@ -91,10 +99,13 @@ struct ListCommand {
   std::string name = "list";
   std::string description;
   std::string examples;
+  std::string item;  // what a row is: "node"
   std::vector<ListFilter> filters = {};
-  std::string fields;
-  std::string orders;
+  std::string fields;  // to filter and to order by, as the method has them; the first orders
+  std::string more_fields = {};  // only to filter by
+  bool by_name = false;          // the first is a name, and stands in the first column
   std::vector<Column> columns;
+  size_t quiet_column = 0;  // what stands for a row under --quiet
   const google::protobuf::RepeatedPtrField<Item>& (Response::*items)() const;
   std::function<std::vector<Cell>(Context&, const Item&)> row;
   std::string when_empty;
@@ -107,18 +118,34 @@ struct ListCommand {
     Word verb = noun.Verb(name, description, examples, [command = *this, list](Context& context) {
       return command.Run(context, *list);
     });
-    AddListOptions(verb, *list, filters, fields, orders);
+    const std::string filtered = more_fields.empty() ? fields : fields + ", " + more_fields;
+    AddListOptions(verb, *list, filters, filtered, fields);
     return {verb, *list};
   }
 
   ExitStatus Run(Context& context, const ListRequest<Request>& list) const {
     ASSIGN_OR_RETURN(const Response response, ListAll<Response>(context, list));
     return context.Answer(response, [&] {
+      std::vector<std::vector<Cell>> rows;
+      for (const Item& each : (response.*items)()) rows.push_back(row(context, each));
+      // Of a part, the server's order says which part it is.
+      if (IsByName(list.request.order_by()) && response.next_page_token().empty())
+        SortNaturally(rows);
+      if (context.globals().quiet) {
+        for (const auto& cells : rows) context.Line(Printable(cells[quiet_column].text));
+        return;
+      }
       Table table(columns);
-      for (const Item& item : (response.*items)()) table.AddRow(row(context, item));
-      PrintList(context, table, when_empty);
+      for (auto& cells : rows) table.AddRow(std::move(cells));
+      const bool is_filtered = !list.filter.empty() || !list.request.filter().empty();
+      PrintList(context, table, is_filtered ? "No " + item + " matches." : when_empty);
       if (after) after(context, response);
     });
+  }
+
+ private:
+  bool IsByName(const std::string& order_by) const {
+    return by_name && (order_by.empty() || order_by == fields.substr(0, fields.find(',')));
   }
 };
 

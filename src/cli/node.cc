@@ -20,6 +20,7 @@ struct NodeCreate {
   ValueFiles files;
   // A placement is either of them: the request has one field for both.
   google::protobuf::RepeatedPtrField<std::string> hosts;  // HOST or HOST=COUNT
+  google::protobuf::RepeatedPtrField<std::string> names;
   std::string region;
   bool spread = false;
   bool pack = false;
@@ -79,6 +80,11 @@ Status Place(const NodeCreate& create, v1::CreateNodesRequest& request) {
 
 ExitStatus CreateNodes(Context& context, NodeCreate& create) {
   v1::CreateNodesRequest& request = create.request;
+  if (!create.names.empty()) {
+    const std::vector<std::string> names(create.names.begin(), create.names.end());
+    SetNames(names, request);
+    if (request.count() == 0) request.set_count(create.names.size());
+  }
   RETURN_IF_ERROR(Place(create, request));
   RETURN_IF_ERROR(ReadValueFiles(context, create.files, *request.mutable_values()));
   // Before the org, which may have to be created: a misspelt image leaves none.
@@ -90,6 +96,7 @@ ExitStatus CreateNodes(Context& context, NodeCreate& create) {
       const auto response,
       Change<v1::CreateNodesResponse>(context, request,
                                       fmt::format("placing {}", Counted(request.count(), "node"))));
+  RETURN_IF_ERROR(CheckNames(request, response.changes()));
   return context.Answer(response, [&] { PrintChanges(context, response.changes(), "Created"); });
 }
 
@@ -206,11 +213,12 @@ void DefineNodeCreate(Word node) {
       "create", "Create nodes and place them on hosts",
       "  tallyman node create --image ethereum/reth-mainnet-full@0.0.9 --count 20 \\\n"
       "    --region eu-west --spread\n"
-      "  tallyman node create --image ethereum/reth-mainnet-full@0.0.9 --host h1 --name eth-1\n"
+      "  tallyman node create eth-1 eth-2 --image ethereum/reth-mainnet-full@0.0.9 --host h1\n"
       "  tallyman node create --image tellor/layerd-testnet-full@0.0.1 --host h1=2 --host h2=1 \\\n"
       "    --name-prefix tellor --dry-run",
       CreateNodes);
   v1::CreateNodesRequest& request = create.request;
+  const Option names = verb.Arguments("NAME", &create.names, "Their names, one for each node");
   verb.Text("--image", "IMAGE", request.mutable_image(), "PROTOCOL/VARIANT@VERSION[+BUILD] or id")
       .Required();
   verb.Number("--count", request, &v1::CreateNodesRequest::set_count,
@@ -230,10 +238,12 @@ void DefineNodeCreate(Word node) {
     if (!prefix.empty()) request.set_name_prefix(prefix);
     return {};
   };
-  const Option name = verb.Value("--name", "NAME", set_name, "Name of the only node");
+  const Option name =
+      verb.Value("--name", "NAME", set_name, "Name of the only node").Excludes(names);
   verb.Value("--name-prefix", "PREFIX", set_prefix,
              "Names PREFIX-1, PREFIX-2, ... (default: PROTOCOL-VARIANT)")
-      .Excludes(name);
+      .Excludes(name)
+      .Excludes(names);
   verb.Text("--org", "ORG", request.mutable_org(),
             "Who owns them (default: TALLYMAN_ORG, or the only org)");
   AddValues(verb, request.mutable_values(), &create.files,
@@ -250,6 +260,7 @@ void DefineNodeList(Word noun) {
       .examples =
           "  tallyman node list --host h1\n"
           "  tallyman node list --protocol ethereum --filter variant=reth-mainnet-full",
+      .item = "node",
       .filters = {{"--org", "ORG", "org", "Only of this org"},
                   {"--host", "HOST", "host", "Only on this host"},
                   {"--region", "REGION", "region", "Only in this region"},
@@ -257,12 +268,15 @@ void DefineNodeList(Word noun) {
                   {"--protocol", "PROTOCOL", "protocol", "Only of this protocol"},
                   {"--state", "STATE", "node_state",
                    "Only in this state, such as running or failed"}},
-      .fields = "name, org, host, region, image, protocol, variant, semantic_version, node_state",
-      .orders = "name, created_at",
+      .fields =
+          "name, org, host, region, protocol, variant, semantic_version, image_id, node_state, "
+          "next_state, cpu_cores, memory_bytes, disk_bytes, created_at, updated_at",
+      .more_fields = "image",
+      .by_name = true,
       .columns = NodeColumns(NodeTableOf::kFleet),
       .items = &v1::ListNodesResponse::nodes,
       .row = [](Context&, const v1::Node& node) { return NodeRow(node, NodeTableOf::kFleet); },
-      .when_empty = "There are no such nodes."};
+      .when_empty = "There are no nodes; create some with \"tallyman node create\"."};
   auto [verb, listed] = list.Define(noun);
   verb.Flag("--deleted", listed.request, &v1::ListNodesRequest::set_show_deleted,
             "Include deleted nodes");

@@ -20,17 +20,6 @@ struct NodeLogs {
   bool timestamps = false;
 };
 
-Result<Time> ReadSince(Context& context, const std::string& text) {
-  if (auto time = ParseTime(text)) return *time;
-  auto seconds = ParseLifetime("--since", text);
-  if (seconds) return context.environment().clock.Now() - std::chrono::seconds(*seconds);
-  return Fail(InvalidArgument("INVALID_SINCE",
-                              fmt::format("--since is {}: write how long ago, such as 10m or 2h, "
-                                          "or a time such as 2026-03-01T12:00:00Z",
-                                          Quote(text)))
-                  .With("field", "since"));
-}
-
 Status CheckTarget(Context& context) {
   ASSIGN_OR_RETURN(const ConnectOptions target, FindTarget(context));
   if (target.server) return {};

@@ -96,8 +96,9 @@ void DefineOrgList(Word noun) {
   const ListCommand<v1::ListOrgsRequest, v1::ListOrgsResponse, v1::Org> list = {
       .description = "List orgs",
       .examples = "  tallyman org list -o json",
-      .fields = "name",
-      .orders = "name, created_at",
+      .item = "org",
+      .fields = "name, created_at",
+      .by_name = true,
       .columns = {{"ORG", Align::kLeft, true}, {"CREATED"}, {"ID"}, {"QUOTA"}},
       .items = &v1::ListOrgsResponse::orgs,
       .row = [](Context&, const v1::Org& org) -> std::vector<Cell> {

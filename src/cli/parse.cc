@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <boost/json.hpp>
+
 #include "base/reasons.h"
 #include "base/text.h"
 #include "cli/nouns.h"
@@ -63,9 +65,20 @@ void DefineGlobals(Word root, GlobalOptions& globals) {
       "-o,--output", "FORMAT",
       [&globals](const auto&, const auto& text) { return ReadOutput(text, globals.output); },
       "table (default), json or yaml");
-  root.Flag("-q,--quiet", &globals.quiet, "Print only the last line of what was done");
+  root.Flag("-q,--quiet", &globals.quiet,
+            "Print only the last line of what was done; of a list, the names");
   root.Text("--actor", "NAME", &globals.actor,
             "The name recorded with each change (default: TALLYMAN_ACTOR, else USER)");
+}
+
+ExitStatus ShowVersion(Context& context) {
+  const std::string& version = context.environment().version;
+  if (context.is_table()) {
+    context.Line(version);
+  } else {
+    context.PrintDocument(boost::json::object{{"version", version}});
+  }
+  return kExitDone;
 }
 
 void DefineWords(Word root, const CliEnvironment& environment) {
@@ -85,6 +98,7 @@ void DefineWords(Word root, const CliEnvironment& environment) {
   DefineImport(root);
   DefineApply(root);
   DefineCompletion(root);
+  root.Verb("version", "Print the version of this program", "  tallyman version", ShowVersion);
   for (const ExtraCommand& extra : environment.extra_commands)
     root.Passthrough(extra.name, extra.description, extra.run);
 }

@@ -20,8 +20,9 @@ void DefineRegionList(Word noun) {
   const ListCommand<v1::ListRegionsRequest, v1::ListRegionsResponse, v1::Region> list = {
       .description = "List regions",
       .examples = "  tallyman region list",
-      .fields = "name",
-      .orders = "name, created_at",
+      .item = "region",
+      .fields = "name, created_at",
+      .by_name = true,
       .columns = {{"REGION", Align::kLeft, true}, {"CREATED"}, {"ID"}},
       .items = &v1::ListRegionsResponse::regions,
       .row = [](Context&, const v1::Region& region) -> std::vector<Cell> {

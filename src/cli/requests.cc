@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <set>
 #include <utility>
 
 #include "base/text.h"
@@ -171,9 +172,20 @@ Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec) {
   return {};
 }
 
+Result<Time> ReadSince(Context& context, const std::string& text) {
+  if (auto time = ParseTypedTime(text)) return *time;
+  auto seconds = ParseLifetime("--since", text);
+  if (seconds) return context.environment().clock.Now() - std::chrono::seconds(*seconds);
+  return Fail(InvalidArgument("INVALID_SINCE",
+                              fmt::format("--since is {}: write how long ago, such as 10m or 2h, "
+                                          "or a time such as 2026-03-01T12:00:00Z",
+                                          Quote(text)))
+                  .With("field", "since"));
+}
+
 Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSpec& spec) {
   constexpr int64_t kSecondsMax = 253402300799;  // the end of the year 9999
-  if (const auto time = ParseTime(text)) {
+  if (const auto time = ParseTypedTime(text)) {
     *spec.mutable_committed_at() = ToTimestamp(*time);
     return {};
   }
@@ -186,6 +198,26 @@ Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSp
   }
   spec.mutable_committed_at()->set_seconds(*seconds);
   return {};
+}
+
+void SetNames(std::span<const std::string> names, v1::CreateNodesRequest& request) {
+  if (names.size() == 1) return request.set_name(names[0]);
+  request.mutable_names()->Assign(names.begin(), names.end());
+}
+
+Status CheckNames(const v1::CreateNodesRequest& request, const v1::Changes& changes) {
+  if (request.names().empty()) return {};
+  std::set<std::string> asked(request.names().begin(), request.names().end());
+  std::set<std::string> others;
+  for (const v1::NodeChange& node : changes.nodes())
+    if (asked.erase(node.node()) == 0) others.insert(node.node());
+  if (asked.empty() && others.empty()) return {};
+  return Fail(Error(
+      Code::kUnimplemented, "SERVER_TOO_OLD",
+      fmt::format("the server is older than this command line and does not take names: in place of "
+                  "{} it {} {}; {}ask for one node at a time, or upgrade the server",
+                  fmt::join(asked, ", "), changes.applied() ? "created" : "would create",
+                  fmt::join(others, ", "), changes.applied() ? "delete these, and " : "")));
 }
 
 namespace {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "cli/progress.h"
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/common.pb.h"
+#include "tallyman/v1/node.pb.h"
 
 namespace tallyman::cli {
 
@@ -87,9 +89,19 @@ Result<v1::FirewallRule> ReadFirewallRule(std::string_view field, std::string_vi
 // PROTOCOL/VARIANT@VERSION without +BUILD, into the fields of `spec`.
 Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec);
 
+// How long ago, such as 10m, or a time. INVALID_ARGUMENT, reason INVALID_SINCE.
+Result<Time> ReadSince(Context& context, const std::string& text);
+
 // Unix seconds, or a time such as 2026-03-01T12:00:00Z, into `spec`. INVALID_ARGUMENT, reason
 // INVALID_TIME.
 Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSpec& spec);
+
+// Asks for nodes of these names, whichever way servers of before know. REQUIRES: !names.empty().
+void SetNames(std::span<const std::string> names, v1::CreateNodesRequest& request);
+
+// Whether the nodes have the names that were asked for; a server that does not know `names` gives
+// others. UNIMPLEMENTED, reason SERVER_TOO_OLD, lists those that were, or would be, created.
+Status CheckNames(const v1::CreateNodesRequest& request, const v1::Changes& changes);
 
 // The org that is made when there is none.
 inline constexpr const char* kDefaultOrg = "default";

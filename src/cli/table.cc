@@ -26,9 +26,14 @@ std::string_view Head(std::string_view text, int count) {
   return text.substr(0, end);
 }
 
-std::string Fit(std::string_view text, int width) {
-  if (DisplayWidth(text) <= width) return std::string(text);
-  return std::string(Head(text, width - static_cast<int>(kCut.size()))).append(kCut);
+// Names and versions differ mostly at their ends, sentences are read from their beginning.
+std::string Fit(std::string_view text, int width, bool is_prose) {
+  const int whole = DisplayWidth(text);
+  if (whole <= width) return std::string(text);
+  const int kept = width - static_cast<int>(kCut.size());
+  const int head = is_prose ? kept : kept / 3;
+  const std::string_view before_tail = Head(text, whole - (kept - head));
+  return std::string(Head(text, head)).append(kCut).append(text.substr(before_tail.size()));
 }
 
 }  // namespace
@@ -69,6 +74,12 @@ void Table::AddRow(std::vector<Cell> cells) {
   rows_.push_back(std::move(cells));
 }
 
+bool Table::IsUniform(size_t column) const {
+  return rows_.size() > 1 && std::ranges::all_of(rows_, [&](const auto& row) {
+           return row[column].text == rows_[0][column].text;
+         });
+}
+
 std::vector<int> Table::Widths(int width_max) const {
   std::vector<int> widths;
   for (size_t i = 0; i < columns_.size(); ++i) {
@@ -78,16 +89,24 @@ std::vector<int> Table::Widths(int width_max) const {
   }
   const int gaps = kGap * (static_cast<int>(columns_.size()) - 1);
   int excess = std::accumulate(widths.begin(), widths.end(), gaps) - width_max;
-  while (width_max > 0 && excess > 0) {
-    // The widest of those that may shrink loses a column.
-    int* widest = nullptr;
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      const bool may_shrink = columns_[i].shrinks && widths[i] > kShrunkWidthMin;
-      if (may_shrink && (widest == nullptr || widths[i] > *widest)) widest = &widths[i];
+  if (width_max == 0) return widths;
+  // What tells rows apart is cut last: first columns that say the same in every row, then the
+  // others, then the first, which has the name.
+  std::vector<bool> uniform;
+  for (size_t i = 0; i < columns_.size(); ++i) uniform.push_back(IsUniform(i));
+  for (int turn = 0; turn < 3; ++turn) {
+    while (excess > 0) {
+      // The widest loses a column.
+      int* widest = nullptr;
+      for (size_t i = 0; i < columns_.size(); ++i) {
+        const bool is_its_turn = turn == 0 ? uniform[i] : turn == 2 || i > 0;
+        const bool may_shrink = columns_[i].shrinks && widths[i] > kShrunkWidthMin && is_its_turn;
+        if (may_shrink && (widest == nullptr || widths[i] > *widest)) widest = &widths[i];
+      }
+      if (widest == nullptr) break;
+      --*widest;
+      --excess;
     }
-    if (widest == nullptr) break;
-    --*widest;
-    --excess;
   }
   return widths;
 }
@@ -99,7 +118,7 @@ std::string Table::Render(int width_max, bool colour_on) const {
     std::string line;
     for (size_t i = 0; i < columns_.size(); ++i) {
       const Cell cell = cell_at(i);
-      const std::string fitted = Fit(cell.text, widths[i]);
+      const std::string fitted = Fit(cell.text, widths[i], columns_[i].is_prose);
       const std::string padding(static_cast<size_t>(widths[i] - DisplayWidth(fitted)), ' ');
       if (i > 0) line.append(kGap, ' ');
       if (columns_[i].align == Align::kRight) line += padding;

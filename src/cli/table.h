@@ -27,8 +27,10 @@ struct Cell {
 struct Column {
   std::string title;
   Align align = Align::kLeft;
-  // May be cut, with "..." at its end, when the table is wider than the terminal.
+  // May be cut when the table is wider than the terminal: "..." stands for what is left out, in the
+  // middle, or at the end of a sentence.
   bool shrinks = false;
+  bool is_prose = false;
 };
 
 // Two spaces between columns, no trailing spaces, the titles first unless all are empty.
@@ -44,6 +46,8 @@ class Table {
   std::string Render(int width_max, bool colour_on) const;
 
  private:
+  // Whether all of several rows say the same there.
+  bool IsUniform(size_t column) const;
   std::vector<int> Widths(int width_max) const;
 
   std::vector<Column> columns_;

@@ -22,15 +22,45 @@ TEST(Table, LinesUpByCharactersAndTrimsTheEnd) {
 TEST(Table, CutsWhatMayShrinkToFitTheWidth) {
   EXPECT_EQ(Example().Render(16, false),
             "NAME           N\n"
-            "a-rathe...     7\n"
+            "a-...-name     7\n"
             "ä           1234\n");
 }
 
 TEST(Table, StaysWideRatherThanUnreadable) {
   EXPECT_EQ(Example().Render(3, false),
             "NAME         N\n"
-            "a-rat...     7\n"
+            "a...name     7\n"
             "ä         1234\n");
+}
+
+TEST(Table, WhatTellsRowsApartIsCutLast) {
+  Table table(
+      {{"NAME", Align::kLeft, true}, {"ORG", Align::kLeft, true}, {"IMAGE", Align::kLeft, true}});
+  for (const char* version : {"9", "10"}) {
+    table.AddRow({{std::string("a-long-name-") + version},
+                  {"the-same-everywhere"},
+                  {std::string("ethereum/reth@0.0.") + version}});
+  }
+  EXPECT_EQ(table.Render(46, false),
+            "NAME            ORG       IMAGE\n"
+            "a-long-name-9   t...here  ethereum/reth@0.0.9\n"
+            "a-long-name-10  t...here  ethereum/reth@0.0.10\n");
+  EXPECT_EQ(table.Render(40, false),
+            "NAME            ORG       IMAGE\n"
+            "a-long-name-9   t...here  eth...th@0.0.9\n"
+            "a-long-name-10  t...here  eth...h@0.0.10\n");
+  EXPECT_EQ(table.Render(30, false),
+            "NAME        ORG       IMAGE\n"
+            "a-...ame-9  t...here  e....0.9\n"
+            "a-...me-10  t...here  e...0.10\n");
+}
+
+TEST(Table, ASentenceIsReadFromItsBeginning) {
+  Table table({{"N"}, {"MESSAGE", Align::kLeft, true, true}});
+  table.AddRow({{"1"}, {"node eth-1 was created on host h1"}});
+  EXPECT_EQ(table.Render(16, false),
+            "N  MESSAGE\n"
+            "1  node eth-1...\n");
 }
 
 TEST(Table, ColoursCellsOnlyWhenAsked) {

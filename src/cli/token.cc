@@ -35,7 +35,7 @@ ExitStatus CreateToken(Context& context, v1::CreateTokenRequest& request) {
                     "shown once: revoke it with \"tallyman token revoke {}\" and create another",
                     token.name(), token.name())));
   }
-  return context.Answer(response, [&] {
+  context.Answer(response, [&] {
     context.Detail(fmt::format("Created token {}: {} of {}{}.", token.name(),
                                EnumWord(token.role()), BoundTo(token),
                                token.has_expires_at()
@@ -45,6 +45,13 @@ ExitStatus CreateToken(Context& context, v1::CreateTokenRequest& request) {
     context.Detail("Its secret is shown only now:");
     context.Line(response.secret());
   });
+  if (context.environment().out.flush()) return kExitDone;
+  return Fail(Internal("OUTPUT_FAILED",
+                       fmt::format("token {} was created, but its secret could not be written to "
+                                   "standard output and is shown only once: revoke the token with "
+                                   "\"tallyman token revoke {}\", and create it again",
+                                   token.name(), token.id()))
+                  .About("token " + token.name()));
 }
 
 ExitStatus RevokeToken(Context& context, v1::RevokeTokenRequest& request) {
@@ -84,8 +91,9 @@ void DefineTokenList(Word noun) {
   const ListCommand<v1::ListTokensRequest, v1::ListTokensResponse, v1::Token> list = {
       .description = "List tokens, including those no longer in force",
       .examples = "  tallyman token list --filter role=host",
+      .item = "token",
       .fields = "name, role, org, host, created_at, expires_at, revoked_at",
-      .orders = "name, role, created_at, expires_at",
+      .by_name = true,
       .columns = {{"TOKEN", Align::kLeft, true},
                   {"ROLE"},
                   {"OF", Align::kLeft, true},

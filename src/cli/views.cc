@@ -181,14 +181,6 @@ void PrintBelow(Context& context, const Table& table) {
   context.Detail(table);
 }
 
-void PrintWarnings(Context& context,
-                   const google::protobuf::RepeatedPtrField<v1::Warning>& warnings) {
-  for (const v1::Warning& warning : warnings) {
-    context.Detail(fmt::format("warning: {} ({})", Printable(warning.message()), warning.reason()),
-                   Colour::kYellow);
-  }
-}
-
 void PrintOutcome(Context& context, bool applied, std::string_view done,
                   const std::string& plan_token) {
   if (applied) {
@@ -250,7 +242,8 @@ Cell HostState(const v1::Host& host) {
 
 void PrintClaims(Context& context, const v1::Host& host) {
   if (host.claims().empty()) return;
-  Table table({{"CORDONED BY", Align::kLeft, true}, {"SINCE"}, {"REASON", Align::kLeft, true}});
+  Table table(
+      {{"CORDONED BY", Align::kLeft, true}, {"SINCE"}, {"REASON", Align::kLeft, true, true}});
   for (const v1::HostClaim& claim : host.claims()) {
     table.AddRow(
         {{claim.owner()}, {FormatTimestamp(claim.created_at())}, {Printable(claim.reason())}});
@@ -292,8 +285,6 @@ std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of) {
 void PrintChanges(Context& context, const v1::Changes& changes, std::string_view done) {
   PrintNodeChanges(context, changes);
   PrintHostChanges(context, changes);
-  if (!changes.warnings().empty()) context.Detail("");
-  PrintWarnings(context, changes.warnings());
   PrintCorrections(context, changes);
   context.Detail("");
   // Some changes concern no counter of any host, and then there is no row of one.

@@ -29,9 +29,6 @@ void PrintList(Context& context, const Table& table, std::string_view when_empty
 // An empty line and the table; nothing when it is empty.
 void PrintBelow(Context& context, const Table& table);
 
-void PrintWarnings(Context& context,
-                   const google::protobuf::RepeatedPtrField<v1::Warning>& warnings);
-
 // The last line of a change: what was done, or that nothing was and how to do it.
 void PrintOutcome(Context& context, bool applied, std::string_view done,
                   const std::string& plan_token);

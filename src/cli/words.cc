@@ -153,6 +153,11 @@ Word Word::Verb(const std::string& name, const std::string& description,
     // A word after it stands for another command, which was chosen by then.
     if (!verb->get_subcommands().empty()) return;
     state->chosen = [verb, state, action](Context& context) -> ExitStatus {
+      if (context.environment().out_is_closed) {
+        return Fail(FailedPrecondition("OUTPUT_CLOSED",
+                                       "standard output is closed, so nothing was done: open it, "
+                                       "or send it to /dev/null"));
+      }
       RETURN_IF_ERROR(ReadValues(state->bound[verb]));
       return action(context);
     };

@@ -1,8 +1,11 @@
 // The program: passes the machine (terminal, environment, clock, randomness, database) to the
 // command line.
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -54,7 +57,28 @@ Result<std::unique_ptr<client::Client>> ConnectToServer(const cli::ServerTarget&
       [](std::chrono::milliseconds wait) { std::this_thread::sleep_for(wait); });
 }
 
-int Main(int argc, const char* const* argv) {
+// Opens those of descriptors 0 to 2 that are closed: else a file or a connection would get such a
+// number, and what is printed would go there. They are opened the wrong way round, so that reading
+// and writing fail. Gives which of them were closed.
+std::array<bool, 3> OpenStandardDescriptors() {
+  std::array<bool, 3> were_closed{};
+  for (int descriptor = 0; descriptor < 3; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    were_closed[static_cast<size_t>(descriptor)] = true;
+    // The lowest number that is free, which is this one.
+    if (::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) != descriptor)
+      std::_Exit(1);
+  }
+  return were_closed;
+}
+
+// Of a pipe whose other end is closed.
+bool ReaderIsGone(int descriptor) {
+  pollfd polled{.fd = descriptor, .events = POLLOUT, .revents = 0};
+  return ::poll(&polled, 1, 0) > 0 && (polled.revents & POLLERR) != 0;
+}
+
+int Main(int argc, const char* const* argv, const std::array<bool, 3>& were_closed) {
   SystemClock clock;
   SeededRandom random(SystemSeed());
   IdSource ids(clock, random);
@@ -79,6 +103,9 @@ int Main(int argc, const char* const* argv) {
       .in = std::cin,
       .out = std::cout,
       .err = std::cerr,
+      .in_is_closed = were_closed[STDIN_FILENO],
+      .out_is_closed = were_closed[STDOUT_FILENO],
+      .reader_is_gone = [] { return ReaderIsGone(STDOUT_FILENO); },
       .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,
       .err_is_terminal = ::isatty(STDERR_FILENO) == 1,
       .width = WidthOf(STDOUT_FILENO),
@@ -104,7 +131,11 @@ int Main(int argc, const char* const* argv) {
 }  // namespace tallyman::app
 
 int main(int argc, char** argv) {
+  const auto were_closed = tallyman::app::OpenStandardDescriptors();
   // A file that grows beyond its limit is an error of the database, not the end of the program.
   std::signal(SIGXFSZ, SIG_IGN);
-  return tallyman::app::Main(argc, argv);
+  // Output that nobody reads is an error too, which says what was done. Other programs that this
+  // one starts get the signal as before: what is ignored would be ignored there too.
+  std::signal(SIGPIPE, [](int) {});
+  return tallyman::app::Main(argc, argv, were_closed);
 }

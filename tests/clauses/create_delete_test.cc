@@ -111,6 +111,93 @@ TEST_F(CreateDelete, ANodeGetsNoNameByWhichNobodyCouldCallIt) {
   EXPECT_EQ(room.Node(longest->changes().nodes(0).node()).name(), std::string(98, 'p') + "-1");
 }
 
+v1::CreateNodesRequest Named(const std::vector<std::string>& names) {
+  v1::CreateNodesRequest request;
+  request.set_image("chain/full@1.0.0");
+  request.set_org("acme");
+  request.mutable_by_region()->set_region("eu");
+  for (const std::string& name : names) request.add_names(name);
+  return request;
+}
+
+TEST_F(CreateDelete, NodesGetExactlyTheNamesThatAreAskedFor) {
+  ASSERT_OK(room.Create("w-2", "host-1", "1.0.0"));
+  ASSERT_OK(room.Create("w-7", "host-1", "1.0.0"));
+  ASSERT_OK(room.Delete("w-2"));
+  auto made = room.Send<v1::CreateNodesResponse>("NodeService/CreateNodes", Named({"w-3", "w-2"}));
+  ASSERT_OK(made);
+  ASSERT_EQ(made->changes().nodes_size(), 2);
+  EXPECT_EQ(room.Node("w-2").image(), "chain/full@1.0.0+1");
+  EXPECT_EQ(room.Node("w-3").image(), "chain/full@1.0.0+1");
+  room.ExpectBalanced();
+}
+
+TEST_F(CreateDelete, NamesGoToTheHostsInTheirOrder) {
+  v1::CreateNodesRequest request = Named({"c", "a", "b"});
+  for (const auto& [host, count] : {std::pair("host-2", 2), std::pair("host-1", 1)}) {
+    v1::HostCount& item = *request.mutable_by_hosts()->add_hosts();
+    item.set_host(host);
+    item.set_count(count);
+  }
+  ASSERT_OK(room.Send<v1::CreateNodesResponse>("NodeService/CreateNodes", request));
+  EXPECT_EQ(room.Node("c").host(), "host-2");
+  EXPECT_EQ(room.Node("a").host(), "host-2");
+  EXPECT_EQ(room.Node("b").host(), "host-1");
+}
+
+TEST_F(CreateDelete, OneTakenNameOfManyIsNamedAndNothingIsCreated) {
+  ASSERT_OK(room.Create("b", "host-1", "1.0.0"));
+  const std::string before = room.Dump();
+  auto refused =
+      room.Send<v1::CreateNodesResponse>("NodeService/CreateNodes", Named({"a", "b", "c"}));
+  EXPECT_REFUSED(refused, Code::kAlreadyExists, "NODE_NAME_TAKEN");
+  EXPECT_EQ(refused.error().resource, "node b");
+  EXPECT_EQ(refused.error().Fact("field"), "names[1]");
+  EXPECT_EQ(room.Dump(), before);
+}
+
+TEST_F(CreateDelete, NamesThatDoNotFitTheRequestAreRefused) {
+  v1::CreateNodesRequest fewer = Named({"a", "b"});
+  fewer.set_count(3);
+  v1::CreateNodesRequest beside = Named({"a", "b"});
+  beside.set_name_prefix("c");
+  const std::tuple<v1::CreateNodesRequest, const char*, const char*> cases[] = {
+      {Named({"a", "b", "a"}), "DUPLICATE_NAME", "names[2]"},
+      {Named({"a", ""}), "INVALID_NAME", "names[1]"},
+      {Named({"01900000-0000-7000-8000-0123456789ab"}), "INVALID_NAME", "names[0]"},
+      {fewer, "INVALID_COUNT", "count"},
+      {beside, "NAMES_AND_NAME", "names"},
+  };
+  for (const auto& [request, reason, field] : cases) {
+    auto refused = room.Send<v1::CreateNodesResponse>("NodeService/CreateNodes", request);
+    EXPECT_REFUSED(refused, Code::kInvalidArgument, reason);
+    EXPECT_EQ(refused.error().Fact("field"), field);
+  }
+}
+
+// Else two who publish the same image at the same time make two builds of it.
+TEST_F(CreateDelete, AnImageWithoutADateIsPublishedOnce) {
+  v1::CreateImagesRequest request;
+  request.set_skip_existing(true);
+  request.set_create_missing(true);
+  v1::ImageSpec& spec = *request.add_images();
+  spec.set_protocol("once");
+  spec.set_variant("full");
+  spec.set_semantic_version("1.0.0");
+  spec.set_image_uri("once:1");
+  spec.mutable_minimum()->set_cpu_cores(1);
+  auto publish = [&] {
+    room.clock.Advance(std::chrono::seconds(1));
+    return room.Send<v1::CreateImagesResponse>("CatalogService/CreateImages", request);
+  };
+  EXPECT_EQ(publish()->created_count(), 1);
+  EXPECT_EQ(publish()->skipped_count(), 1);
+  request.mutable_images(0)->set_image_uri("once:2");
+  EXPECT_EQ(publish()->created_count(), 1) << "other content is another build";
+  request.set_skip_existing(false);
+  EXPECT_EQ(publish()->created_count(), 1) << "only where it is asked for";
+}
+
 TEST_F(CreateDelete, SpreadAndPackPlaceWhereTheyFit) {
   auto spread = room.AddNodes("1.0.0", "s", 3);
   ASSERT_OK(spread);

@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 #include <fstream>
+#include <future>
 #include <sstream>
 
 #include "tests/cli/program.h"
@@ -82,6 +83,55 @@ TEST_F(ApplyTest, NodesOfNobodyGetADefaultOrgWhenThereIsNone) {
       "nodes: [{name: n, image: p/v@1.0.0, host: h1}]\n";
   EXPECT_THAT(Apply(fleet).out, AllOf(HasSubstr("+ org default"), HasSubstr("Applied: 5 new")));
   EXPECT_THAT(Apply(fleet).out, HasSubstr("0 new, 0 changed, 4 unchanged"));
+}
+
+constexpr const char* kThreeOfW =
+    "orgs: [acme]\n"
+    "regions: [eu]\n"
+    "hosts: [{name: h1, region: eu, cpu: 64, memory: 64GB, disk: 1TB}]\n"
+    "images: [{image: p/v@1.0.0, uri: i, cpu: 1, memory: 1GB, disk: 1GB}]\n"
+    "nodes: [{name_prefix: w, count: 3, image: p/v@1.0.0, region: eu}]\n";
+
+TEST_F(ApplyTest, ADeletedNodeIsMadeAgainUnderItsName) {
+  Apply(kThreeOfW);
+  Must({"node", "delete", "w-2", "--yes"});
+  EXPECT_THAT(Apply(kThreeOfW).out,
+              AllOf(HasSubstr("+ node w-2"), HasSubstr("Applied: 1 new, 0 changed, 6 unchanged.")));
+  EXPECT_THAT(Apply(kThreeOfW).out, HasSubstr("Applied: 0 new, 0 changed, 7 unchanged."));
+  EXPECT_EQ(Sql("SELECT group_concat(name) FROM (SELECT name FROM nodes WHERE deleted_at IS NULL "
+                "ORDER BY name)"),
+            "w-1,w-2,w-3\n");
+  Must({"audit"});
+}
+
+TEST_F(ApplyTest, ANodeThatIsCalledAlikeChangesNoName) {
+  Apply(std::string(kThreeOfW).substr(0, std::string(kThreeOfW).find("nodes:")));
+  Must({"node", "create", "w-7", "--image", "p/v@1.0.0", "--host", "h1"});
+  EXPECT_THAT(Apply(kThreeOfW).out, HasSubstr("Applied: 3 new, 0 changed, 4 unchanged."));
+  EXPECT_EQ(Sql("SELECT group_concat(name) FROM (SELECT name FROM nodes ORDER BY name)"),
+            "w-1,w-2,w-3,w-7\n");
+}
+
+TEST_F(ApplyTest, EightAtOnceMakeTheFleetOnce) {
+  Must({"db", "migrate"});
+  Must({"org", "list"});
+  const std::string file = Write("f.yaml", kThreeOfW);
+  std::vector<std::future<Ran>> runs;
+  for (int i = 0; i < 8; ++i) {
+    runs.push_back(std::async(std::launch::async, [&] { return Tallyman({"apply", "-f", file}); }));
+  }
+  int made = 0;
+  for (auto& run : runs) {
+    const Ran ran = run.get();
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    const size_t counted = ran.out.find("Applied: ");
+    ASSERT_NE(counted, std::string::npos) << ran.out;
+    made += std::stoi(ran.out.substr(counted + 9));
+  }
+  EXPECT_EQ(made, 7) << "each thing is told by the run that made it";
+  EXPECT_THAT(Apply(kThreeOfW).out, HasSubstr("Applied: 0 new, 0 changed, 7 unchanged."));
+  EXPECT_EQ(Sql("SELECT count(*) FROM nodes; SELECT count(*) FROM images"), "3\n1\n");
+  Must({"audit"});
 }
 
 TEST_F(ApplyTest, WhatTheServerRefusesNamesThePlace) {

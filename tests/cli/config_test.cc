@@ -54,5 +54,40 @@ TEST_F(ConfigTest, KeepsTheOtherContextsWhenOneIsChanged) {
   EXPECT_EQ(run({"context", "set", "c"}).status, 2);
 }
 
+TEST_F(ConfigTest, PathsMeanTheSameFromEverywhere) {
+  const std::string environment = "TALLYMAN_CONFIG=" + PathOf("config.yaml");
+  const std::string program = TALLYMAN_PROGRAM;
+  const Ran set = RunProgram(
+      "/bin/bash",
+      {"-c", "cd " + PathOf("") + " && " + program +
+                 " context set a --server http://localhost:1 --token-file t --ca sub/../c.pem && " +
+                 program + " context set b --db sqlite:fleet.db && " + program +
+                 " context set c --db postgres://db/fleet"},
+      {environment, "PATH=/usr/bin:/bin"});
+  ASSERT_EQ(set.status, 0) << set.err;
+  const Ran list = RunProgram(TALLYMAN_PROGRAM, {"context", "list", "-o", "json"},
+                              {environment, "PATH=/usr/bin:/bin"});
+  for (const std::string& text :
+       {"\"token_file\": \"" + PathOf("t") + "\"", "\"ca\": \"" + PathOf("c.pem") + "\"",
+        "\"db\": \"sqlite:" + PathOf("fleet.db") + "\"",
+        std::string("\"db\": \"postgres://db/fleet\"")}) {
+    EXPECT_THAT(list.out, HasSubstr(text));
+  }
+}
+
+TEST_F(ConfigTest, AContextCanBeDeleted) {
+  const std::string text =
+      "current: a\ncontexts:\n  a: {server: \"http://localhost:1\"}\n  b: {db: \"sqlite:b.db\"}\n";
+  EXPECT_THAT(WithConfig(text, {"context", "delete", "a"}).out,
+              HasSubstr("Deleted context a; choose another"));
+  const auto run = [&](const std::vector<std::string>& arguments) {
+    return RunProgram(TALLYMAN_PROGRAM, arguments,
+                      {"TALLYMAN_CONFIG=" + PathOf("config.yaml"), "PATH=/usr/bin:/bin"});
+  };
+  EXPECT_EQ(run({"-q", "context", "list"}).out, "b\n");
+  EXPECT_THAT(run({"org", "list"}).err, HasSubstr("NO_DATABASE"));
+  EXPECT_EQ(run({"context", "delete", "a"}).status, 4);
+}
+
 }  // namespace
 }  // namespace tallyman

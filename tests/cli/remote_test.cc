@@ -132,7 +132,7 @@ TEST_F(RemoteTest, TheTrailSaysWhoAndFromWhere) {
   EXPECT_THAT(trail, AllOf(HasSubstr("OrgService/CreateOrg"), HasSubstr("127.0.0.1"),
                            HasSubstr("r-1"), HasSubstr("tester")));
   EXPECT_THAT(Must({"audit", "trail", "--method", "NodeService/StopNodes"}).out,
-              HasSubstr("There are no such requests."));
+              HasSubstr("No request matches."));
 }
 
 TEST_F(RemoteTest, ASecretIsShownOnce) {

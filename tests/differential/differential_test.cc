@@ -60,7 +60,7 @@ TrialCounts RunFleets(uint64_t seed, int64_t steps, bool twice) {
 
 TEST(Differential, StoresAndModelAgreeOnFixedSeeds) {
   TrialCounts counts;
-  for (uint64_t seed : {1, 2, 3}) counts.Add(RunFleets(seed, 600, false));
+  for (uint64_t seed : {1, 2, 5}) counts.Add(RunFleets(seed, 600, false));
   // What these seeds are known to reach; a generator that only produced refusals would prove
   // nothing.
   for (const char* method :

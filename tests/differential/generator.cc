@@ -283,6 +283,15 @@ Step Generator::Create(PlainFleet& fleet) {
     default:
       break;
   }
+  if (dice_.OneIn(5)) {
+    if (!dice_.OneIn(20)) request->clear_naming();
+    const int64_t names = dice_.OneIn(30) ? count + 1 : count;
+    for (int64_t i = 0; i < names; ++i) {
+      request->add_names(dice_.OneIn(5) ? fmt::format("n-{}", dice_.Between(1, 20))
+                                        : fmt::format("named-{}", ++node_names_));
+    }
+    if (dice_.OneIn(30)) request->set_names(0, dice_.OneIn(2) ? "a b" : "");
+  }
   if (dice_.OneIn(2)) {
     for (int64_t i = 0; i < count; ++i) {
       v1::HostCount& item = *request->mutable_by_hosts()->add_hosts();

@@ -131,13 +131,25 @@ struct Wanted {
   std::string region;
 };
 
+// Of a request for nodes in a region.
+int64_t CountIn(const v1::CreateNodesRequest& request) {
+  if (request.count() != 0) return request.count();
+  return request.names().empty() ? 1 : request.names_size();
+}
+
 // What is wrong with a create before anything is looked up.
 void CheckCreate(Prediction& p, const v1::CreateNodesRequest& request) {
   if (request.has_name() && !IsName(request.name())) p.Refuse("INVALID_NAME");
   if (request.has_name_prefix() && !IsName(request.name_prefix())) p.Refuse("INVALID_NAME");
   // By a name that looks like an id nobody could call the node.
   if (request.has_name() && IsId(request.name())) p.Refuse("INVALID_NAME");
-  int64_t count = request.count() == 0 ? 1 : request.count();
+  std::set<std::string> names(request.names().begin(), request.names().end());
+  if (!names.empty() && (request.has_name() || request.has_name_prefix()))
+    p.Refuse("NAMES_AND_NAME");
+  if (static_cast<int>(names.size()) != request.names_size()) p.Refuse("DUPLICATE_NAME");
+  for (const std::string& name : names)
+    if (!IsName(name) || IsId(name)) p.Refuse("INVALID_NAME");
+  int64_t count = CountIn(request);
   if (request.has_by_hosts()) {
     if (request.by_hosts().hosts().empty()) p.Refuse("NO_HOSTS");
     count = 0;
@@ -156,6 +168,7 @@ void CheckCreate(Prediction& p, const v1::CreateNodesRequest& request) {
   }
   if (count < 1 || count > 100'000) p.Refuse("INVALID_COUNT");
   if (request.has_name() && count > 1) p.Refuse("ONE_NAME_FOR_MANY");
+  if (!names.empty() && request.names_size() != count) p.Refuse("INVALID_COUNT");
 }
 
 Wanted WantedBy(Prediction& p, const v1::CreateNodesRequest& request) {
@@ -182,7 +195,7 @@ Wanted WantedBy(Prediction& p, const v1::CreateNodesRequest& request) {
     } else {
       wanted.region = *region;
     }
-    wanted.count = request.count() == 0 ? 1 : request.count();
+    wanted.count = CountIn(request);
   }
   return wanted;
 }
@@ -192,6 +205,11 @@ std::vector<std::string> NamesFor(Prediction& p, const v1::CreateNodesRequest& r
   if (request.has_name()) {
     if (p.after.FindNode(request.name()) != nullptr) p.Refuse("NODE_NAME_TAKEN");
     return {request.name()};
+  }
+  if (!request.names().empty()) {
+    for (const std::string& name : request.names())
+      if (p.after.FindNode(name) != nullptr) p.Refuse("NODE_NAME_TAKEN");
+    return {request.names().begin(), request.names().end()};
   }
   std::string prefix = request.name_prefix();
   if (prefix.empty()) prefix = image.protocol + "-" + image.variant;

@@ -79,6 +79,8 @@ constexpr Case kCases[] = {
     {"NodeService/CreateNodes",
      R"(image: "chain/full@1.0.0" org: "acme" name_prefix: "new" count: 2
         by_region { region: "eu" strategy: PLACEMENT_STRATEGY_PACK })"},
+    {"NodeService/CreateNodes",
+     R"(image: "chain/full@1.0.0" org: "acme" names: "new" names: "newer" by_region { region: "eu" })"},
     {"NodeService/GetNode", R"(node: "n-1")"},
     {"NodeService/ListNodes",
      R"(page_size: 2 filter: "org=acme" order_by: "name" show_deleted: true)"},

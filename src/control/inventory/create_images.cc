@@ -100,7 +100,8 @@ class ImageBatch {
     // Builds are counted by publication, whatever the order of the request.
     std::vector<size_t> order(request_.images.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::ranges::stable_sort(order, {}, [&](size_t i) { return request_.images[i].committed_at; });
+    std::ranges::stable_sort(
+        order, {}, [&](size_t i) { return request_.images[i].committed_at.value_or(cause_.now); });
     for (size_t index : order) {
       Status status = Take(tx, index);
       if (!status) {
@@ -121,7 +122,9 @@ class ImageBatch {
     ImageSpec spec = request_.images[index];
     std::ranges::sort(spec.properties, {}, &Property::key);
     std::ranges::sort(spec.firewall_rules, {}, &FirewallRule::key);
-    if (ToMicros(spec.committed_at) == 0) spec.committed_at = cause_.now;
+    const bool is_undated = !spec.committed_at;
+    const Time committed_at = spec.committed_at.value_or(cause_.now);
+    spec.committed_at = committed_at;
     std::optional<OrgId> org;
     if (!spec.org.empty()) {
       ASSIGN_OR_RETURN(Org row, ResolveOrg(tx, by_.actor(), spec.org));
@@ -130,15 +133,19 @@ class ImageBatch {
     ASSIGN_OR_RETURN(Protocol * protocol, ProtocolOf(tx, spec));
     ASSIGN_OR_RETURN(Version * version, VersionOf(tx, *protocol, spec));
     for (const auto& image : version->builds) {
-      if (image->committed_at == spec.committed_at) return Meet(*image, spec, org, index);
+      if (image->committed_at == committed_at) return Meet(*image, spec, org, index);
     }
-    if (!version->builds.empty() && version->builds.back()->committed_at > spec.committed_at) {
+    // Otherwise, of two that publish the same at the same time, the second makes another build.
+    if (is_undated && request_.skip_existing && !version->builds.empty() &&
+        ImageDifference(*version->builds.back(), spec, org).empty())
+      return Meet(*version->builds.back(), spec, org, index);
+    if (!version->builds.empty() && version->builds.back()->committed_at > committed_at) {
       return Fail(
           InvalidArgument("PUBLISHED_OUT_OF_ORDER",
                           fmt::format("{} was committed at {}, before the existing build {}: "
                                       "builds are numbered in the order of their publication",
-                                      version->builds.back()->Reference(),
-                                      FormatTime(spec.committed_at), version->builds.back()->build))
+                                      version->builds.back()->Reference(), FormatTime(committed_at),
+                                      version->builds.back()->build))
               .With("field", "committed_at"));
     }
     Add(*protocol, *version, std::move(spec), org, index);
@@ -174,7 +181,7 @@ class ImageBatch {
     image.minimum = spec.minimum;
     image.properties = std::move(spec.properties);
     image.firewall_rules = std::move(spec.firewall_rules);
-    image.committed_at = spec.committed_at;
+    image.committed_at = *spec.committed_at;
     image.created_at = cause_.now;
     Event event =
         NewEvent(cause_, EventKind::kImageCreated, Detail({{"image", image.Reference()}}));

@@ -89,8 +89,8 @@ struct ImageSpec {
   std::string variant;
   std::string semantic_version;
   std::string uri;
-  Time committed_at;
-  std::string org;  // "" public
+  std::optional<Time> committed_at;  // unset: now
+  std::string org;                   // "" public
   Resources minimum;
   std::vector<Property> properties;
   std::vector<FirewallRule> firewall_rules;

@@ -2,6 +2,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_set>
 
 #include "base/text.h"
 #include "control/liveness.h"
@@ -52,8 +54,31 @@ Result<int64_t> CountOf(const CreateNodesRequest& request) {
   return count;
 }
 
+Status CheckNames(const std::vector<std::string>& names, int64_t count) {
+  if (static_cast<int64_t>(names.size()) != count) {
+    return Fail(InvalidArgument("INVALID_COUNT",
+                                fmt::format("names has {} names for {} nodes: name each node once, "
+                                            "or leave the count out",
+                                            names.size(), count))
+                    .With("field", "count")
+                    .With("value", std::to_string(count)));
+  }
+  std::unordered_set<std::string_view> seen;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string field = fmt::format("names[{}]", i);
+    RETURN_IF_ERROR(CheckNewName(field, names[i]));
+    if (seen.insert(names[i]).second) continue;
+    return Fail(InvalidArgument(
+                    "DUPLICATE_NAME",
+                    fmt::format("{} is {}, which is given twice: leave one out", field, names[i]))
+                    .With("field", field));
+  }
+  return {};
+}
+
 Status CheckCreate(const CreateNodesRequest& request) {
   ASSIGN_OR_RETURN(int64_t count, CountOf(request));
+  if (!request.names.empty()) RETURN_IF_ERROR(CheckNames(request.names, count));
   if (!request.name.empty()) {
     RETURN_IF_ERROR(CheckNewName("name", request.name));
     if (count > 1) {
@@ -120,7 +145,9 @@ Result<CreateTargets> ResolveCreate(store::ReadTx& tx, const Authorized& by,
   ASSIGN_OR_RETURN(targets.count, CountOf(request));
   targets.strategy = request.strategy;
   targets.auto_upgrade = request.auto_upgrade;
-  if (!request.name.empty()) {
+  if (!request.names.empty()) {
+    targets.names = request.names;
+  } else if (!request.name.empty()) {
     targets.names = {request.name};
   } else {
     targets.prefix = request.name_prefix.empty()
@@ -166,18 +193,22 @@ Result<std::vector<HostId>> Place(const CreateTargets& targets, const store::Sna
   return placed;
 }
 
-// PREFIX-1, PREFIX-2, ...: the first numbers that are free.
+Error NameTaken(const std::string& name, const std::string& field) {
+  return AlreadyExists("NODE_NAME_TAKEN",
+                       fmt::format("node {} exists already: choose another name", name))
+      .About("node " + name)
+      .With("field", field);
+}
+
+// Those that were asked for, or PREFIX-1, PREFIX-2, ...: the first numbers that are free.
 Result<std::vector<std::string>> NamesOf(const CreateTargets& targets,
                                          const store::Snapshot& snapshot, store::ReadTx& tx) {
   std::vector<std::string> names = targets.names;
-  if (!names.empty()) {
-    if (!snapshot.taken_names.contains(names.front())) return names;
-    return Fail(
-        AlreadyExists("NODE_NAME_TAKEN",
-                      fmt::format("node {} exists already: choose another name", names.front()))
-            .About("node " + names.front())
-            .With("field", "name"));
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!snapshot.taken_names.contains(names[i])) continue;
+    return Fail(NameTaken(names[i], names.size() == 1 ? "name" : fmt::format("names[{}]", i)));
   }
+  if (!names.empty()) return names;
   ASSIGN_OR_RETURN(int64_t number, tx.NextNodeNumber(targets.prefix));
   for (int64_t i = 0; i < targets.count; ++i)
     names.push_back(fmt::format("{}-{}", targets.prefix, number + i));

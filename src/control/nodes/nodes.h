@@ -44,8 +44,9 @@ Result<Proposal<Changes>> RetryUpgrade(const Authorized& by, const RetryUpgradeR
 struct CreateNodesRequest {
   std::string image;
   std::string org;
-  std::string name;         // of a single node
-  std::string name_prefix;  // of several: PREFIX-1, PREFIX-2, ...
+  std::string name;                // of a single node
+  std::string name_prefix;         // of several: PREFIX-1, PREFIX-2, ...
+  std::vector<std::string> names;  // of all of them; neither of the others is set then
   int64_t count = 1;
   std::vector<std::pair<std::string, int64_t>> by_hosts;  // host and how many
   std::string region;                                     // used when by_hosts is empty

@@ -135,9 +135,15 @@ Result<store::Condition> ConditionOf(std::string_view what,
     return condition;
   }
   if (field->name.ends_with("_at")) {
-    if (auto time = ParseTime(term.value)) {
+    if (auto time = ParseTypedTime(term.value)) {
       condition.value = ToMicros(*time);
       return condition;
+    }
+    if (!ParseInt64(term.value)) {
+      return refuse(fmt::format("{} is compared with {}, which is not a time: write 2026-03-01, "
+                                "2026-03-01T12:00:00Z, or microseconds since 1970",
+                                field->name, Quote(term.value)),
+                    "a time");
     }
   }
   auto number = ParseInt64(term.value);

@@ -67,6 +67,16 @@ TEST(ParseFilter, TakesTimesForIntegers) {
   EXPECT_EQ(std::get<int64_t>(conditions[1].value), 5);
 }
 
+TEST(ParseFilter, TakesTimesAsPeopleTypeAndPasteThem) {
+  auto conditions =
+      Parse(Listing::kNodes, "created_at>=1970-01-02 created_at<\"1970-01-02 00:00:01\"");
+  ASSERT_EQ(conditions.size(), 2u);
+  EXPECT_EQ(std::get<int64_t>(conditions[0].value), 86'400'000'000);
+  EXPECT_EQ(std::get<int64_t>(conditions[1].value), 86'401'000'000);
+  EXPECT_NE(FilterRefusal(Listing::kNodes, "created_at>=yesterday").message.find("2026-03-01"),
+            std::string::npos);
+}
+
 TEST(ParseFilter, TakesTheKindsOfCommandsWithAndWithoutTheirPrefix) {
   for (const char* filter : {"kind=upgrade", "kind=node_upgrade"}) {
     auto conditions = Parse(Listing::kCommands, filter);

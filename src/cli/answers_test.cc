@@ -1,0 +1,273 @@
+// What becomes of answers: what they warn of, output that cannot be written, and `apply` beside
+// others.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "cli/testing_words.h"
+#include "tallyman/v1/host.pb.h"
+#include "tallyman/v1/node.pb.h"
+#include "tallyman/v1/org.pb.h"
+#include "tallyman/v1/region.pb.h"
+#include "tallyman/v1/token.pb.h"
+
+namespace tallyman::cli {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class AnswersTest : public testing::Test {
+ protected:
+  Ran Run(std::vector<std::string> words, RunOptions options = {}) {
+    words.insert(words.begin(), {"--db", "x"});
+    options.client = &client;
+    return RunWords(words, options);
+  }
+  Ran Apply(const std::string& fleet, std::vector<std::string> more = {}, RunOptions options = {}) {
+    more.insert(more.begin(), {"apply", "-f", "-"});
+    options.in = fleet;
+    return Run(more, options);
+  }
+
+  void AnswerUpgrades() {
+    client.On<v1::UpgradeNodesRequest, v1::UpgradeNodesResponse>(
+        "NodeService/UpgradeNodes", [](const auto& request, auto& response) -> Status {
+          v1::Changes& changes = *response.mutable_changes();
+          changes.add_nodes()->set_node("n");
+          changes.set_applied(!request.dry_run());
+          *changes.add_warnings() = TooMuch();
+          // The row of the host repeats it.
+          *changes.add_hosts()->add_warnings() = TooMuch();
+          return {};
+        });
+  }
+  static v1::Warning TooMuch() {
+    v1::Warning warning;
+    warning.set_reason("OVER_CAPACITY");
+    warning.set_message("host h carries too much");
+    return warning;
+  }
+
+  // An org that somebody else creates just before this command does; `seen` is what lists show.
+  void LoseTheRaceForAnOrg(bool others_are_seen) {
+    client.On<v1::ListOrgsRequest, v1::ListOrgsResponse>(
+        "OrgService/ListOrgs", [this](const auto&, auto& response) -> Status {
+          for (const std::string& name : orgs_seen) response.add_orgs()->set_name(name);
+          return {};
+        });
+    client.On<v1::CreateOrgRequest, v1::CreateOrgResponse>(
+        "OrgService/CreateOrg", [this, others_are_seen](const auto& request, auto&) -> Status {
+          if (others_are_seen) orgs_seen.push_back(request.name());
+          return Fail(AlreadyExists("ORG_NAME_TAKEN", "org acme exists already"));
+        });
+  }
+
+  FakeClient client;
+  std::vector<std::string> orgs_seen;
+};
+
+const std::vector<std::string> kUpgrade = {"node", "upgrade", "n", "--image", "i"};
+
+std::vector<std::string> With(std::vector<std::string> words, const std::string& more) {
+  words.push_back(more);
+  return words;
+}
+
+TEST_F(AnswersTest, WarningsAreErrorsOutputWhateverIsShownOfTheAnswer) {
+  AnswerUpgrades();
+  for (const auto& words : {kUpgrade, With(kUpgrade, "-q"), With(kUpgrade, "--dry-run")}) {
+    const Ran ran = Run(words);
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_EQ(ran.err, "warning: host h carries too much (OVER_CAPACITY)\n");
+    EXPECT_THAT(ran.out, Not(HasSubstr("OVER_CAPACITY")));
+  }
+}
+
+TEST_F(AnswersTest, WarningsOfADocumentStandInIt) {
+  AnswerUpgrades();
+  for (const char* format : {"json", "yaml"}) {
+    const Ran ran = Run(With(With(kUpgrade, "-o"), format));
+    EXPECT_EQ(ran.err, "");
+    EXPECT_THAT(ran.out, HasSubstr("OVER_CAPACITY"));
+  }
+}
+
+constexpr const char* kOneHost =
+    "regions: [eu]\n"
+    "hosts: [{name: h, region: eu, cpu: 1, memory: 1GB, disk: 1GB}]\n";
+
+class ApplyWarnings : public AnswersTest {
+ protected:
+  ApplyWarnings() {
+    client.On<v1::ListRegionsRequest, v1::ListRegionsResponse>(
+        "RegionService/ListRegions", [](const auto&, auto& response) -> Status {
+          response.add_regions()->set_name("eu");
+          return {};
+        });
+    client.On<v1::ListHostsRequest, v1::ListHostsResponse>(
+        "HostService/ListHosts", [this](const auto&, auto& response) -> Status {
+          v1::Host& host = *response.add_hosts();
+          host.set_name("h");
+          host.set_region("eu");
+          host.set_capacity_policy(v1::CAPACITY_POLICY_DEFAULT);
+          if (capacity) *host.mutable_capacity() = *capacity;
+          return {};
+        });
+    client.On<v1::UpdateHostRequest, v1::UpdateHostResponse>(
+        "HostService/UpdateHost", [this](const auto& request, auto& response) -> Status {
+          capacity = request.capacity();
+          *response.add_warnings() = TooMuch();
+          return {};
+        });
+  }
+
+  std::optional<v1::Resources> capacity;
+};
+
+TEST_F(ApplyWarnings, AreShown) {
+  const Ran ran = Apply(kOneHost);
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(ran.err, "warning: host h carries too much (OVER_CAPACITY)\n");
+  EXPECT_THAT(ran.out, HasSubstr("Applied: 0 new, 1 changed, 1 unchanged."));
+}
+
+TEST_F(ApplyWarnings, StandInItsDocument) {
+  const Ran ran = Apply(kOneHost, {"-o", "json"});
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("\"warnings\": ["), HasSubstr("OVER_CAPACITY")));
+  EXPECT_THAT(Apply(kOneHost, {"-o", "json"}).out, HasSubstr("\"warnings\": []"));
+}
+
+TEST_F(ApplyWarnings, AreKeptWhereALaterRequestFails) {
+  client.On<v1::CreateNodesRequest, v1::CreateNodesResponse>(
+      "NodeService/CreateNodes", [](const auto&, auto&) -> Status {
+        return Fail(NotFound("IMAGE_NOT_FOUND", "there is no image p/v@1.0.0"));
+      });
+  const Ran ran = Apply(std::string(kOneHost) + "nodes: [{name: n, image: p/v@1.0.0, host: h}]\n",
+                        {"--org", "acme", "-o", "json"});
+  EXPECT_EQ(ran.status, 4);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("IMAGE_NOT_FOUND"), HasSubstr("OVER_CAPACITY")));
+}
+
+TEST_F(AnswersTest, ALostAnswerSaysWhatWasDoneAndHowToSeeIt) {
+  AnswerUpgrades();
+  const Ran ran = Run(kUpgrade, {.out_fails = true});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("reason: OUTPUT_FAILED"), HasSubstr("UpgradeNodes"),
+                             HasSubstr("--request-id fresh-id")));
+}
+
+TEST_F(AnswersTest, WhereNothingWasChangedALostAnswerSaysThat) {
+  AnswerUpgrades();
+  for (const auto& words : {With(kUpgrade, "--dry-run"), std::vector<std::string>{"org", "list"},
+                            std::vector<std::string>{"--help"}}) {
+    const Ran ran = Run(words, {.out_fails = true});
+    EXPECT_EQ(ran.status, 1);
+    EXPECT_THAT(ran.err, HasSubstr("nothing was changed"));
+  }
+}
+
+TEST_F(ApplyWarnings, ALostAnswerOfApplyTellsWhereItsRequestsAreListed) {
+  const Ran ran = Apply(kOneHost, {}, {.out_fails = true});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("1 request was carried out"), HasSubstr("UpdateHost"),
+                             HasSubstr("audit trail"), Not(HasSubstr("--request-id"))));
+}
+
+TEST_F(AnswersTest, AReaderThatHasSeenEnoughIsNoErrorUnlessSomethingWasChanged) {
+  AnswerUpgrades();
+  const RunOptions gone = {.out_fails = true, .reader_is_gone = true};
+  const Ran list = Run({"org", "list"}, gone);
+  EXPECT_EQ(list.status, 141);
+  EXPECT_EQ(list.err, "");
+  const Ran upgrade = Run(kUpgrade, gone);
+  EXPECT_EQ(upgrade.status, 1);
+  EXPECT_THAT(upgrade.err, HasSubstr("--request-id fresh-id"));
+}
+
+TEST_F(AnswersTest, ASecretThatCannotBeShownIsSaidWithTheWayOut) {
+  client.On<v1::CreateTokenRequest, v1::CreateTokenResponse>(
+      "TokenService/CreateToken", [](const auto& request, auto& response) -> Status {
+        response.mutable_token()->set_name(request.name());
+        response.mutable_token()->set_id("token-1");
+        response.set_secret("hidden");
+        return {};
+      });
+  const Ran ran = Run({"token", "create", "ci", "--role", "viewer"},
+                      {.out_fails = true, .reader_is_gone = true});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("token ci was created"),
+                             HasSubstr("tallyman token revoke token-1"), Not(HasSubstr("hidden"))));
+}
+
+TEST_F(AnswersTest, WithoutAStandardOutputNothingIsDone) {
+  const Ran ran = Run(kUpgrade, {.out_is_closed = true});
+  EXPECT_EQ(ran.status, 8);
+  EXPECT_THAT(ran.err, HasSubstr("OUTPUT_CLOSED"));
+  EXPECT_THAT(client.calls, IsEmpty());
+  EXPECT_EQ(RunWords({"agent", "one"}, {.out_is_closed = true}).status, 1)
+      << "what only logs needs none";
+}
+
+TEST_F(AnswersTest, WithoutAStandardInputNothingIsReadFromIt) {
+  const Ran ran = Run({"node", "update", "n", "--set-file", "k=-"}, {.in_is_closed = true});
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, HasSubstr("standard input is closed"));
+  EXPECT_THAT(client.calls, IsEmpty());
+}
+
+TEST_F(AnswersTest, ApplyComparesAgainWhereSomebodyElseWasFaster) {
+  LoseTheRaceForAnOrg(true);
+  const Ran ran = Apply("orgs: [acme]\n");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(ran.out, "Applied: 0 new, 0 changed, 1 unchanged.\n");
+}
+
+TEST_F(AnswersTest, ApplyGivesUpWhereWhatIsTakenIsNeverSeen) {
+  LoseTheRaceForAnOrg(false);
+  const Ran ran = Apply("orgs: [acme]\n");
+  EXPECT_EQ(ran.status, 5);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("-:1:8"), HasSubstr("org acme exists already")));
+  EXPECT_EQ(std::ranges::count(client.calls, "CreateOrg"), 2);
+}
+
+// A server of before knows nothing of `names`.
+TEST_F(AnswersTest, OtherNamesThanThoseThatWereAskedForAreAnError) {
+  client.On<v1::CreateNodesRequest, v1::CreateNodesResponse>(
+      "NodeService/CreateNodes", [](const auto&, auto& response) -> Status {
+        response.mutable_changes()->set_applied(true);
+        for (const char* name : {"p-v-1", "b"})
+          response.mutable_changes()->add_nodes()->set_node(name);
+        return {};
+      });
+  const Ran ran =
+      Run({"node", "create", "a", "b", "--image", "p/v@1.0.0", "--host", "h", "--org", "acme"});
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("SERVER_TOO_OLD"),
+                             HasSubstr("in place of a it created p-v-1; delete these")));
+}
+
+TEST_F(AnswersTest, OneNameIsAskedForAsServersOfBeforeKnowIt) {
+  v1::CreateNodesRequest asked;
+  client.On<v1::CreateNodesRequest, v1::CreateNodesResponse>(
+      "NodeService/CreateNodes", [&](const auto& request, auto&) -> Status {
+        asked = request;
+        return {};
+      });
+  Run({"node", "create", "a", "--image", "i", "--host", "h", "--org", "acme"});
+  EXPECT_EQ(asked.name(), "a");
+  EXPECT_THAT(asked.names(), IsEmpty());
+  Run({"node", "create", "a", "b", "c", "--image", "i", "--host", "h1", "--host", "h2", "--org",
+       "acme"});
+  EXPECT_THAT(asked.names(), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(asked.by_hosts().hosts(0).count(), 2);
+  EXPECT_EQ(asked.by_hosts().hosts(1).count(), 1);
+}
+
+}  // namespace
+}  // namespace tallyman::cli
