@@ -8,6 +8,7 @@
 #include "cli/document.h"
 #include "cli/format.h"
 #include "cli/nouns.h"
+#include "cli/requests.h"
 #include "cli/target.h"
 #include "tallyman/v1/node.pb.h"
 
