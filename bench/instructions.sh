@@ -16,22 +16,9 @@ fi
 builds=("$(realpath "$1")" "$(realpath "${2:-$(dirname "$0")/../build/release}")")
 cd "$(dirname "$0")/.."
 command -v valgrind >/dev/null || { say 'bench: valgrind is missing: apt-get install valgrind'; exit 1; }
-for build in "${builds[@]}"; do
-  [[ -x $build/bench/upgrade_bench ]] || { say "bench: $build has no benchmarks: scripts/build release bench/all"; exit 1; }
-done
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/tallyman-bench-XXXXXX")
-trap 'stop_cluster; rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
 quick=1
-# shellcheck source=bench/measure.sh
-. bench/measure.sh
-# shellcheck source=bench/cluster.sh
-. bench/cluster.sh
-# shellcheck source=bench/parts/network.sh
-. bench/parts/network.sh
-# shellcheck source=bench/parts/postgres.sh
-. bench/parts/postgres.sh
+# shellcheck source=bench/builds.sh
+. bench/builds.sh
 
 counted=(valgrind --tool=callgrind --callgrind-out-file=/dev/null)
 collected() { awk '/Collected :/ { sum += $4 } END { print sum }' "$1"; }
@@ -59,7 +46,7 @@ through_http() { # LENGTH METHOD
   export BENCH_NODES=$work/nodes BENCH_TOKEN
   network_fleet=$(fleet fleet-200 200 10000)
   network_database
-  serve '127.0.0.1:[1-9][0-9]*' "${counted[@]}" "${builds[$turn]}/tallyman" server --db "sqlite:$work/net.db" \
+  serve '127.0.0.1:[1-9][0-9]*' "${counted[@]}" "$BENCH_BUILD/tallyman" server --db "sqlite:$work/net.db" \
     --listen 127.0.0.1:0
   BENCH_TOKEN=$(<"$work/net.db.admin-token")
   printed=$(BENCH_METHOD=$2 BENCH_THREADS=1 wrk -t 1 -c 16 -d "$(($1 * 4))s" --timeout 30s \
@@ -71,11 +58,9 @@ through_http() { # LENGTH METHOD
 
 # row NAME FUNCTION [ARGUMENT]
 row() {
-  local short long figures=()
-  for turn in 0 1; do
-    bin=${builds[$turn]}/bench
-    cache=$work/$turn
-    mkdir -p "$cache"
+  local short long which figures=()
+  for which in 0 1; do
+    choose "$which"
     short=$("$2" 1 "${@:3}")
     long=$("$2" 4 "${@:3}")
     figures+=("$(awk '{ calls = $1 - calls; count = $2 - count } END { printf "%.0f", count / calls }' \

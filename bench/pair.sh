@@ -27,29 +27,8 @@ done
 cd "$(dirname "$0")/.."
 ((${#builds[@]} == 1)) && builds+=("$PWD/build/release")
 ((${#builds[@]} == 2)) || { sed -n '2,12s/^# \{0,1\}//p' bench/pair.sh >&2 && exit 2; }
-for build in "${builds[@]}"; do
-  [[ -x $build/bench/upgrade_bench ]] || { say "bench: $build has no benchmarks: scripts/build release bench/all"; exit 1; }
-done
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/tallyman-bench-XXXXXX")
-trap 'stop_cluster; rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-# shellcheck source=bench/measure.sh
-. bench/measure.sh
-# shellcheck source=bench/cluster.sh
-. bench/cluster.sh
-# shellcheck source=bench/parts/network.sh
-. bench/parts/network.sh
-# shellcheck source=bench/parts/postgres.sh
-. bench/parts/postgres.sh
-
-# What is measured now, and where its fleets are: 0 is the build of before, 1 that of now.
-choose() {
-  bin=${builds[$1]}/bench
-  BENCH_BUILD=${builds[$1]}
-  cache=$work/$1
-  mkdir -p "$cache"
-}
+# shellcheck source=bench/builds.sh
+. bench/builds.sh
 
 # note ROW FIGURE, for the build in turn.
 note() { printf '{"row": "%s", "build": %s, "round": %s, "figure": %s}\n' "$1" "$turn" "$round" "$2" >>"$records"; }
@@ -92,8 +71,8 @@ for ((round = 1; round <= rounds; ++round)); do
   say "bench: round $round of $rounds ($((SECONDS / 60)) min $((SECONDS % 60)) s)"
   for part in sqlite network postgres; do
     # Who comes first changes from round to round.
-    for turn in $((round % 2)) $((1 - round % 2)); do
-      choose "$turn"
+    for which in $((round % 2)) $((1 - round % 2)); do
+      choose "$which"
       "${part}_turn"
     done
   done
