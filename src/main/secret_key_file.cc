@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/sync.h"
 #include "base/text.h"
 #include "main/log_form.h"
-#include "main/token_file.h"
 
 namespace tallyman::app {
 namespace {

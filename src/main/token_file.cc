@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <system_error>
 
+#include "base/sync.h"
 #include "base/text.h"
 
 namespace tallyman::app {
@@ -32,16 +32,6 @@ bool WriteAll(int file, const std::string& text) {
 }
 
 }  // namespace
-
-bool SyncDirectoryOf(const std::string& path) {
-  std::string directory = std::filesystem::path(path).parent_path().string();
-  if (directory.empty()) directory = ".";
-  const int handle = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (handle < 0) return false;
-  const bool synced = ::fsync(handle) == 0;
-  ::close(handle);
-  return synced;
-}
 
 Status TokenFile::Keep(const std::string& token_text) {
   const int file =

@@ -24,7 +24,4 @@ class TokenFile final : public control::SecretKeeper {
   bool made_ = false;
 };
 
-// Makes the entry of a new file in its directory durable.
-bool SyncDirectoryOf(const std::string& path);
-
 }  // namespace tallyman::app

@@ -48,6 +48,17 @@ class StoreContract : public testing::TestWithParam<BackendParameter> {
     EXPECT_TRUE(status.has_value()) << status.error().reason << ": " << status.error().message;
     return value;
   }
+  // The same for a write.
+  template <class Body>
+  auto Write(const Body& body) {
+    typename std::invoke_result_t<Body, store::WriteTx&>::value_type value{};
+    Status status = store().Write([&](store::WriteTx& tx) -> Status {
+      ASSIGN_OR_RETURN(value, body(tx));
+      return {};
+    });
+    EXPECT_TRUE(status.has_value()) << status.error().reason << ": " << status.error().message;
+    return value;
+  }
   Host ReadHost(const HostId& id) {
     return Read([&](store::ReadTx& tx) { return tx.FindHost(id.ToString()); }).value().host;
   }

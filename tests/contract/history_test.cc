@@ -67,13 +67,7 @@ class HistoryContract : public StoreContract {
     ASSERT_OK(Apply(store(), changes));
   }
   Forgotten ForgetBy(const ForgetQuery& query) {
-    Forgotten forgotten;
-    Status status = store().Write([&](WriteTx& tx) -> Status {
-      ASSIGN_OR_RETURN(forgotten, tx.Forget(query));
-      return {};
-    });
-    EXPECT_TRUE(status.has_value()) << status.error().message;
-    return forgotten;
+    return Write([&](WriteTx& tx) { return tx.Forget(query); });
   }
   int64_t Forget(int64_t before) {
     return ForgetBy({.commands_before = FromMicros(before)}).commands;

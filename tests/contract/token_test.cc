@@ -49,25 +49,13 @@ class TokenContract : public StoreContract {
     return snapshot.requests.empty() ? "(gone)" : snapshot.requests.begin()->second.response;
   }
   Pruned Prune(const PruneQuery& query) {
-    Pruned pruned;
-    Status status = store().Write([&](WriteTx& tx) -> Status {
-      ASSIGN_OR_RETURN(pruned, tx.PruneRequests(query));
-      return {};
-    });
-    EXPECT_TRUE(status.has_value()) << status.error().message;
-    return pruned;
+    return Write([&](WriteTx& tx) { return tx.PruneRequests(query); });
   }
 };
 
 TEST_P(TokenContract, OldEventsAndEndedTokensAreForgottenAPieceAtATime) {
   auto forget = [&](const ForgetQuery& query) {
-    Forgotten forgotten;
-    Status status = store().Write([&](WriteTx& tx) -> Status {
-      ASSIGN_OR_RETURN(forgotten, tx.Forget(query));
-      return {};
-    });
-    EXPECT_TRUE(status.has_value()) << status.error().message;
-    return forgotten;
+    return Write([&](WriteTx& tx) { return tx.Forget(query); });
   };
   auto events = [&] {
     return Read([&](ReadTx& tx) { return tx.ListEvents({.order_by = "cursor", .limit = 100}); })

@@ -56,6 +56,16 @@ class Secrets : public Lifecycle {
     (*request.mutable_set_values())[key] = value;
     return room.Send<v1::UpdateNodeResponse>("NodeService/UpdateNode", request);
   }
+  // Makes the org; the request moves a node there.
+  v1::MoveNodesRequest MoveToAnotherOrg(const std::string& node) {
+    v1::CreateOrgRequest org;
+    org.set_name("beta");
+    EXPECT_TRUE(room.Send<v1::CreateOrgResponse>("OrgService/CreateOrg", org));
+    v1::MoveNodesRequest move;
+    move.add_nodes(node);
+    move.set_org("beta");
+    return move;
+  }
   // As the audit trail has it.
   std::string DigestOf(const std::string& request_id) {
     v1::ListRequestsRequest list;
@@ -152,12 +162,7 @@ TEST_F(Secrets, ARefusedOneIsNotRepeated) {
 TEST_F(Secrets, AreNotHandedToAnotherOrg) {
   ASSERT_OK(room.Create("s", "host-1", "4.0.0", {{"token", kSecret}}));
   host->Obey("s");
-  v1::CreateOrgRequest org;
-  org.set_name("beta");
-  ASSERT_OK(room.Send<v1::CreateOrgResponse>("OrgService/CreateOrg", org));
-  v1::MoveNodesRequest move;
-  move.add_nodes("s");
-  move.set_org("beta");
+  const v1::MoveNodesRequest move = MoveToAnotherOrg("s");
   const auto moved = room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move);
   ASSERT_FALSE(moved);
   EXPECT_EQ(moved.error().reason, "NODE_HAS_SECRETS");
@@ -171,12 +176,7 @@ TEST_F(Secrets, AreNotHandedToAnotherOrgWhileAnOlderConfigRuns) {
   ASSERT_OK(room.Create("s", "host-1", "4.0.0", {{"token", kSecret}}));
   host->Obey("s");
   const std::string with_secret = room.Node("s").config_id();
-  v1::CreateOrgRequest org;
-  org.set_name("beta");
-  ASSERT_OK(room.Send<v1::CreateOrgResponse>("OrgService/CreateOrg", org));
-  v1::MoveNodesRequest move;
-  move.add_nodes("s");
-  move.set_org("beta");
+  const v1::MoveNodesRequest move = MoveToAnotherOrg("s");
   ASSERT_OK(Reset("token"));
   const v1::HandedCommand failing = host->Take("s");
   // Whatever runs afterwards, the older one may come back.

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/reasons.h"
+#include "base/sync.h"
 #include "base/text.h"
 #include "store/sqlite/admin.h"
 #include "store/sqlite/schema.h"
@@ -50,7 +51,7 @@ Status CheckBackup(const std::string& from, const std::string& to) {
                   .About(from));
 }
 
-// The database as one sound file: `draft` is new, and on the disk when this returns.
+// The database as one sound file, in the empty file `draft`. Returns its schema's version.
 Result<int64_t> MakeDraft(const std::string& from, const std::string& draft,
                           const std::function<void(int64_t, int64_t)>& progress) {
   ASSIGN_OR_RETURN(auto source, SqliteConnection::Open(from, {}));
@@ -118,19 +119,9 @@ Status Replace(const std::string& draft, const std::string& path, const std::str
 bool HandOver(const std::string& draft, const std::string& path) {
   if (::geteuid() != 0) return true;
   struct stat info{};
-  const std::string directory = fs::path(path).parent_path().string();
-  if (::stat(path.c_str(), &info) != 0 &&
-      ::stat(directory.empty() ? "." : directory.c_str(), &info) != 0)
+  if (::stat(path.c_str(), &info) != 0 && ::stat(DirectoryOf(path).c_str(), &info) != 0)
     return false;
   return ::chown(draft.c_str(), info.st_uid, info.st_gid) == 0;
-}
-
-// A file, or the entries of a directory, are on the disk.
-bool Sync(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool synced = file >= 0 && ::fsync(file) == 0;
-  if (file >= 0) ::close(file);
-  return synced;
 }
 
 }  // namespace
@@ -152,11 +143,10 @@ Result<Restored> RestoreBackup(const std::string& from, const std::string& to,
   Restored restored;
   const auto replace = [&]() -> Status {
     ASSIGN_OR_RETURN(restored.schema_version, MakeDraft(from, draft, progress));
-    if (!HandOver(draft, path) || !Sync(draft)) return Fail(CannotWrite(draft, errno));
+    if (!HandOver(draft, path) || !SyncFile(draft)) return Fail(CannotWrite(draft, errno));
     if (replaces) restored.kept_as = FreeName(path);
     RETURN_IF_ERROR(Replace(draft, path, restored.kept_as));
-    const std::string directory = fs::path(path).parent_path().string();
-    if (!Sync(directory.empty() ? "." : directory)) return Fail(CannotWrite(path, errno));
+    if (!SyncDirectoryOf(path)) return Fail(CannotWrite(path, errno));
     return {};
   };
   const Status replaced = replace();
