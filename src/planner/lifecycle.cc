@@ -141,6 +141,7 @@ std::string_view NodeLifecycle::Outcome(const CommandId& id, int64_t attempt,
   Said said{.word = WordOf(outcome.result),
             .config_id = outcome.config_id,
             .run_state = outcome.run_state,
+            .remains = !outcome.config_id && outcome.run_state != ReportedRun::kNone,
             .result = std::string(ToText(outcome.result)),
             .message = outcome.message,
             .retry_after = outcome.retry_after};
@@ -194,6 +195,7 @@ std::string_view NodeLifecycle::Status(const NodeReport& report) {
   const Said said{.word = CommandWord::kAtRest,
                   .config_id = report.config_id,
                   .run_state = report.run_state,
+                  .remains = !report.config_id && report.remains,
                   .message = report.remains ? "a part of it is still there" : ""};
   for (Entry& entry : entries_) {
     const bool may_fail = !report.config_id && EffectOf(said.word, entry.command.state) == kResolve;
@@ -203,7 +205,7 @@ std::string_view NodeLifecycle::Status(const NodeReport& report) {
   for (Entry& entry : entries_) {
     if (released_) break;
     if (EffectOf(said.word, entry.command.state) != kResolve) continue;
-    if (entry.command.kind == CommandKind::kDelete && !report.config_id && report.remains) {
+    if (entry.command.kind == CommandKind::kDelete && said.remains) {
       EndDelete(entry, CommandState::kFailed, said);
     } else {
       Resolve(entry, said);
@@ -266,7 +268,7 @@ void NodeLifecycle::Revert(Entry& entry, const Said& said) {
   EndOlder(entry, said);
   const Transition& command = entry.command;
   if (command.kind == CommandKind::kDelete) return EndDelete(entry, CommandState::kReverted, said);
-  if (command.kind == CommandKind::kCreate && !said.config_id) {
+  if (command.kind == CommandKind::kCreate && !said.config_id && !said.remains) {
     End(entry, CommandState::kReverted, said);
     Run({});
     return EndUnmade();
@@ -291,7 +293,7 @@ void NodeLifecycle::Revert(Entry& entry, const Said& said) {
 // A host may later return to what ran before the failed command. That is not always the config the
 // command was to replace, which may never have run.
 void NodeLifecycle::StartFromWhatRuns(Entry& entry) {
-  if (!node_.running_config_id || !running_ || !ChangesConfig(entry.command.kind)) return;
+  if (!node_.running_config_id || !running_ || !IsTransition(entry.command.kind)) return;
   entry.command.from_config_id = node_.running_config_id;
   entry.command.from = *running_;
 }
@@ -304,7 +306,7 @@ void NodeLifecycle::Fail(Entry& entry, const Said& said) {
   if (!LaterHasEnded(entry)) Run(said.config_id);
   End(entry, CommandState::kFailed, said);
   // What it has left behind may still be there: a status says when it is gone.
-  const bool left_nothing = !said.config_id && said.run_state == ReportedRun::kNone;
+  const bool left_nothing = !said.config_id && !said.remains;
   if (command.kind == CommandKind::kCreate && left_nothing) return EndUnmade();
   if (!IsTransition(command.kind)) return Follow(said);
   ShowFailed();
@@ -326,6 +328,7 @@ void NodeLifecycle::ShowFailed() {
 }
 
 void NodeLifecycle::EndDelete(Entry& entry, CommandState state, const Said& said) {
+  if (state == CommandState::kFailed) StartFromWhatRuns(entry);
   if (!LaterHasEnded(entry)) Run(said.config_id);
   End(entry, state, said);
   if (node_.next_state == NextState::kDeleting) node_.next_state.reset();
@@ -344,15 +347,20 @@ void NodeLifecycle::EndDelete(Entry& entry, CommandState state, const Said& said
 
 void NodeLifecycle::Reopen(Entry& entry, const Said& said) {
   const CommandKind kind = entry.command.kind;
-  if (!LaterHasEnded(entry)) Run(said.config_id);
+  // It has not begun: where nothing is in place, what an earlier one has stopped may come back.
+  if (said.config_id && !LaterHasEnded(entry)) Run(said.config_id);
   const bool newer_waits = std::ranges::any_of(entries_, [&](const Entry& other) {
     return other.command.seq > entry.command.seq && other.command.kind == kind &&
            IsPending(other.command.state);
   });
   const bool overtaken = ChangesConfig(kind) ? !IsNewest(entry) : newer_waits;
+  // Also one that has failed since: the node is what it has left.
+  const bool delete_followed = std::ranges::any_of(entries_, [&](const Entry& other) {
+    return other.command.kind == CommandKind::kDelete && other.command.seq > entry.command.seq;
+  });
   if (overtaken) {
     End(entry, CommandState::kSuperseded, said);
-  } else if (kind != CommandKind::kDelete && IsDeleting()) {
+  } else if (delete_followed) {
     End(entry, CommandState::kCancelled, said);
   } else {
     entry.command.state = CommandState::kOpen;
@@ -488,22 +496,29 @@ void NodeLifecycle::MoveToWhatRuns() {
   charged_ = known->resources;
 }
 
-void NodeLifecycle::Follow(const Said& said) {
-  if (released_) return;
-  const Entry* newest = nullptr;  // of those that have ended or are in progress
+// Whether a command says more of the node than what its host tells: it is in progress, in doubt, or
+// the last that has ended, and failed. The last two show the node as failed.
+bool NodeLifecycle::LastCommandDecides() {
+  const Entry* newest = nullptr;  // of those that have ended
+  bool in_doubt = false;
   for (const Entry& entry : entries_) {
     const CommandState state = entry.command.state;
-    if (state == CommandState::kTaken || state == CommandState::kUnknown) return;
     // A pending create says more than the absence of the node.
-    if (entry.command.kind == CommandKind::kCreate && state == CommandState::kOpen) return;
-    if (!IsTransition(entry.command.kind) || IsWithdrawn(state) || state == CommandState::kOpen)
-      continue;
+    const bool waits = entry.command.kind == CommandKind::kCreate && state == CommandState::kOpen;
+    if (waits || state == CommandState::kTaken) return true;
+    if (state == CommandState::kUnknown) in_doubt = true;
+    if (!IsTransition(entry.command.kind) || IsWithdrawn(state) || IsPending(state)) continue;
     if (entry.command.kind == CommandKind::kDelete && state == CommandState::kReverted) continue;
     newest = &entry;
   }
-  if (newest != nullptr && newest->command.state == CommandState::kFailed &&
-      newest->command.seq > before_.ended_seq)
-    return;
+  const bool failed = newest != nullptr && newest->command.state == CommandState::kFailed &&
+                      newest->command.seq > before_.ended_seq;
+  if (in_doubt || failed) ShowFailed();
+  return in_doubt || failed;
+}
+
+void NodeLifecycle::Follow(const Said& said) {
+  if (released_ || LastCommandDecides()) return;
   if (!said.config_id || said.run_state == ReportedRun::kFailed) {
     node_.node_state = NodeState::kFailed;
   } else {

@@ -115,6 +115,7 @@ class NodeLifecycle {
     CommandWord word = CommandWord::kOk;
     std::optional<ConfigId> config_id = {};
     ReportedRun run_state = ReportedRun::kNone;
+    bool remains = false;  // a part of the node is still there, though nothing is in place
     std::string result = {};
     std::string message = {};
     std::chrono::microseconds retry_after{0};
@@ -141,6 +142,7 @@ class NodeLifecycle {
   void Release(bool deleted);
   void ReleaseWhereNothingIs(const NodeReport& report);
   void MoveToWhatRuns();
+  bool LastCommandDecides();
   void Follow(const Said& said);
 
   bool IsNewest(const Entry& entry) const;

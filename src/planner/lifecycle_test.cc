@@ -243,6 +243,17 @@ TEST(NodeLifecycle, ADeleteInDoubtHasFailedWhereAPartOfTheNodeIsStillThere) {
   }
 }
 
+// A start brings it back, and an upgrade may be asked for before that has happened.
+TEST(NodeLifecycle, WhatADeleteHasStoppedStaysHeldWhereItFails) {
+  OneCommand one(CommandKind::kDelete, kTaken);
+  NodeLifecycle life(*one.before, Time());
+  HostOutcome outcome = Saying(OutcomeResult::kFailure, {});
+  outcome.run_state = ReportedRun::kFailed;
+  EXPECT_EQ(life.Outcome(IdOf<CommandId>(9), 3, outcome), "");
+  ASSERT_EQ(life.updates().size(), 1);
+  EXPECT_EQ(life.updates().front().from_config_id, one.before->node.running_config_id);
+}
+
 TEST(NodeLifecycle, AnAttemptThatIsNotTheCurrentOneIsRefused) {
   OneCommand one(CommandKind::kUpgrade, kTaken);
   NodeLifecycle life(*one.before, Time());
