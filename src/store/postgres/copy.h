@@ -18,6 +18,7 @@ class PgCopySource final : public CopySource {
   Result<std::vector<CopyTable>> Tables() override { return ReadCopyTables(transaction_); }
   Status ReadRows(const CopyTable& table,
                   const std::function<Status(std::span<const CopyRow>)>& take) override;
+  Status CheckStill() override { return {}; }
 
  private:
   PgTransaction& transaction_;
