@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <sstream>
 
 #include "cli/testing_words.h"
 #include "tallyman/v1/host.pb.h"
@@ -96,6 +97,73 @@ TEST_F(AnswersTest, WarningsOfADocumentStandInIt) {
     EXPECT_EQ(ran.err, "");
     EXPECT_THAT(ran.out, HasSubstr("OVER_CAPACITY"));
   }
+}
+
+// Nodes n-1, n-2, ... in pages; the call after `good_pages` fails.
+class ListsTest : public AnswersTest {
+ protected:
+  ListsTest() {
+    client.On<v1::ListNodesRequest, v1::ListNodesResponse>(
+        "NodeService/ListNodes", [this](const auto& request, auto& response) -> Status {
+          if (pages == good_pages) return Fail(Error(Code::kUnavailable, "GONE", "it is gone"));
+          EXPECT_EQ(request.page_token(), pages == 0 ? "" : std::to_string(pages));
+          for (int i = 0; i < request.page_size(); ++i)
+            response.add_nodes()->set_name("n-" + std::to_string(++nodes));
+          if (++pages < all_pages) response.set_next_page_token(std::to_string(pages));
+          return {};
+        });
+  }
+  std::vector<std::string> Lines(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    return lines;
+  }
+
+  int all_pages = 3;
+  int good_pages = 1000;
+  int pages = 0;
+  int nodes = 0;
+};
+
+TEST_F(ListsTest, AnErrorAmongThePagesIsTheStatusAndNoReaderTakesTheRestForWhole) {
+  good_pages = 2;
+  for (const char* format : {"json", "yaml"}) {
+    pages = nodes = 0;
+    const Ran ran = Run({"node", "list", "-o", format});
+    EXPECT_EQ(ran.status, 9);
+    EXPECT_THAT(ran.out, HasSubstr("n-2000"));
+    EXPECT_THAT(ran.out, Not(HasSubstr("next_page_token")));
+    EXPECT_THAT(ran.err, HasSubstr("it is gone"));
+  }
+}
+
+TEST_F(ListsTest, AListThatNobodyReadsIsNotAskedForToItsEnd) {
+  const Ran ran = Run({"node", "list", "-o", "json"}, {.out_fails = true, .reader_is_gone = true});
+  EXPECT_EQ(ran.status, 141);
+  EXPECT_EQ(pages, 1);
+}
+
+TEST_F(ListsTest, WhatIsHeldIsSortedAsPeopleCountAndMoreIsPrintedAsItComes) {
+  all_pages = 10;
+  std::vector<std::string> lines = Lines(Run({"node", "list"}).out);
+  ASSERT_EQ(lines.size(), 10'001u);
+  EXPECT_THAT(lines[10'000], testing::StartsWith("n-10000"));
+  all_pages = 11;
+  pages = nodes = 0;
+  lines = Lines(Run({"node", "list"}).out);
+  ASSERT_EQ(lines.size(), 11'001u) << "the titles stand once";
+  EXPECT_THAT(lines[11'000], testing::StartsWith("n-11000"));
+  pages = nodes = 0;
+  lines = Lines(Run({"-q", "node", "list"}).out);
+  EXPECT_EQ(lines.size(), 11'000u);
+}
+
+TEST_F(ListsTest, ATableThatBreaksOffShowsNothingOfWhatWasHeld) {
+  good_pages = 2;
+  const Ran ran = Run({"node", "list"});
+  EXPECT_EQ(ran.status, 9);
+  EXPECT_EQ(ran.out, "");
 }
 
 constexpr const char* kOneHost =

@@ -39,12 +39,10 @@ ExitStatus ShowCommand(Context& context, v1::GetCommandRequest& request) {
   });
 }
 
-// What the hosts said of those that did not go well.
-void PrintOutcomes(Context& context, const v1::ListCommandsResponse& list) {
-  for (const v1::Command& command : list.commands()) {
-    if (command.state() != v1::COMMAND_STATE_SETTLED)
-      PrintBlock(context, command.id() + ":", command.outcome());
-  }
+// What the host said of one that did not go well.
+std::pair<std::string, std::string> OutcomeOf(const v1::Command& command) {
+  if (command.state() == v1::COMMAND_STATE_SETTLED) return {};
+  return {command.id() + ":", command.outcome()};
 }
 
 void DefineCommandList(Word noun) {
@@ -78,7 +76,7 @@ void DefineCommandList(Word noun) {
                 {FormatTimestamp(command.created_at())}};
       },
       .when_empty = "There are no commands.",
-      .after = PrintOutcomes};
+      .note = OutcomeOf};
   auto [verb, listed] = list.Define(noun);
   verb.Flag("--with-payloads", listed.request, &v1::ListCommandsRequest::set_with_payloads,
             "Include the payloads, for -o json and yaml");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "cli/document.h"
 #include "cli/table.h"
 #include "tallyman/v1/common.pb.h"
 
@@ -110,6 +111,8 @@ class Context {
   void Line(std::string_view text, Colour colour = Colour::kNone);
   void Detail(std::string_view text, Colour colour = Colour::kNone);
   void Detail(const Table& table);
+  // How wide a table may be; 0: as wide as it is.
+  int width_max() const { return environment_.out_is_terminal ? environment_.width : 0; }
 
   // That something was changed without a request: the line, or a document of one key.
   void Confirm(std::string_view key, std::string_view value, std::string_view line);
@@ -121,6 +124,11 @@ class Context {
   // The document as JSON or YAML. REQUIRES: !is_table().
   void PrintDocument(const boost::json::value& document);
   void PrintDocument(const google::protobuf::Message& message);
+  // The same for a list that is printed page by page.
+  ListText MakeListText() const {
+    return ListText(globals_.output == OutputFormat::kJson ? ListText::Form::kJson
+                                                           : ListText::Form::kYaml);
+  }
 
  private:
   Status Connect();

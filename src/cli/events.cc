@@ -136,29 +136,44 @@ ExitStatus FollowEvents(Context& context, const Events& events) {
 ExitStatus ListEvents(Context& context, Events& events) {
   RETURN_IF_ERROR(CheckOptions(events));
   if (events.follow) return FollowEvents(context, events);
-  ASSIGN_OR_RETURN(const auto list, events.is_of_the_newest()
-                                        ? NewestEvents(context, events)
-                                        : ListAll<v1::ListEventsResponse>(context, events.list));
-  return context.Answer(list, [&] {
-    Table table({{"TIME"},
-                 {"KIND"},
-                 {"HOST", Align::kLeft, true},
-                 {"NODE", Align::kLeft, true},
-                 {"BY", Align::kLeft, true},
-                 {"MESSAGE", Align::kLeft, true, true}});
-    for (const v1::Event& event : list.events()) {
-      table.AddRow({{FormatTimestamp(event.time())},
-                    {event.kind()},
-                    {event.host()},
-                    {event.node()},
-                    {event.cause().actor()},
-                    {event.message()}});
+  if (!context.is_table() && !events.is_of_the_newest()) {
+    RETURN_IF_ERROR(PrintPages<v1::ListEventsResponse>(context, events.list));
+    return kExitDone;
+  }
+  v1::ListEventsResponse newest;
+  if (events.is_of_the_newest()) {
+    ASSIGN_OR_RETURN(newest, NewestEvents(context, events));
+    if (!context.is_table()) {
+      context.PrintDocument(newest);
+      return kExitDone;
     }
-    const ListRequest<v1::ListEventsRequest>& asked = events.list;
-    const bool all = asked.filter.empty() && asked.request.filter().empty() &&
-                     asked.request.after().empty() && !events.is_of_the_newest();
-    PrintList(context, table, all ? "There are no events." : "No event matches.");
-  });
+  }
+  ListTable table(context, {{"TIME"},
+                            {"KIND"},
+                            {"HOST", Align::kLeft, true},
+                            {"NODE", Align::kLeft, true},
+                            {"BY", Align::kLeft, true},
+                            {"MESSAGE", Align::kLeft, true, true}});
+  const auto add = [&](const v1::ListEventsResponse& page) {
+    for (const v1::Event& event : page.events()) {
+      table.Add({{FormatTimestamp(event.time())},
+                 {event.kind()},
+                 {event.host()},
+                 {event.node()},
+                 {event.cause().actor()},
+                 {event.message()}});
+    }
+  };
+  if (events.is_of_the_newest()) {
+    add(newest);
+  } else {
+    RETURN_IF_ERROR(EachPage<v1::ListEventsResponse>(context, events.list, add));
+  }
+  const ListRequest<v1::ListEventsRequest>& asked = events.list;
+  const bool all = asked.filter.empty() && asked.request.filter().empty() &&
+                   asked.request.after().empty() && !events.is_of_the_newest();
+  table.End(true, all ? "There are no events." : "No event matches.");
+  return kExitDone;
 }
 
 }  // namespace

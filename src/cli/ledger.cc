@@ -19,63 +19,72 @@ bool Same(const v1::Books& a, const v1::Books& b) {
          });
 }
 
-Table LedgerTable(const v1::ListLedgerResponse& ledger, bool of_host) {
-  Table table({{"SEQ", Align::kRight},
-               {"TIME"},
-               {"KIND"},
-               {of_host ? "NODE" : "HOST", Align::kLeft, true},
-               {"NODES", Align::kRight},
-               {"CPU", Align::kRight},
-               {"MEMORY", Align::kRight},
-               {"DISK", Align::kRight},
-               {"BY", Align::kLeft, true},
-               {"REQUEST", Align::kLeft, true}});
-  for (const v1::LedgerEntry& entry : ledger.entries()) {
-    const v1::Books& balance = of_host ? entry.balance() : entry.node_balance();
-    std::vector<Cell> row = {{std::to_string(entry.seq())},
-                             {FormatTimestamp(entry.time())},
-                             {EnumWord(entry.kind())},
-                             {of_host ? entry.node() : entry.host()},
-                             {fmt::format("{} = {}", FormatSignedCount(entry.delta().node_count()),
-                                          balance.node_count())}};
-    for (const DimensionView& d : kDimensionViews) {
-      row.push_back({fmt::format("{} = {}", FormatSigned(d, (entry.delta().allocated().*d.get)()),
-                                 FormatAmount(d, (balance.allocated().*d.get)()))});
-    }
-    row.push_back({entry.cause().actor()});
-    row.push_back({entry.cause().request_id()});
-    table.AddRow(std::move(row));
+std::vector<Cell> LedgerRow(const v1::LedgerEntry& entry, bool of_host) {
+  const v1::Books& balance = of_host ? entry.balance() : entry.node_balance();
+  std::vector<Cell> row = {{std::to_string(entry.seq())},
+                           {FormatTimestamp(entry.time())},
+                           {EnumWord(entry.kind())},
+                           {of_host ? entry.node() : entry.host()},
+                           {fmt::format("{} = {}", FormatSignedCount(entry.delta().node_count()),
+                                        balance.node_count())}};
+  for (const DimensionView& d : kDimensionViews) {
+    row.push_back({fmt::format("{} = {}", FormatSigned(d, (entry.delta().allocated().*d.get)()),
+                               FormatAmount(d, (balance.allocated().*d.get)()))});
   }
-  return table;
+  row.push_back({entry.cause().actor()});
+  row.push_back({entry.cause().request_id()});
+  return row;
 }
 
-void PrintLedgerDetails(Context& context, const v1::ListLedgerResponse& ledger) {
-  for (const v1::LedgerEntry& entry : ledger.entries()) {
-    if (entry.detail().empty()) continue;
-    context.Detail("");
-    context.Detail(fmt::format("entry {} of {} corrected:", entry.seq(), entry.host()),
-                   Colour::kYellow);
-    context.Detail(DriftTable(entry.detail()));
-  }
-}
-
-void PrintLedger(Context& context, const v1::ListLedgerResponse& ledger, bool of_host, bool same) {
-  if (!ledger.entries().empty()) context.Detail(LedgerTable(ledger, of_host));
-  PrintLedgerDetails(context, ledger);
+void PrintCorrection(Context& context, const v1::LedgerEntry& entry) {
   context.Detail("");
-  context.Line(fmt::format("{} sum up to {}.", Counted(ledger.entry_count(), "entry", "entries"),
-                           FormatBooks(ledger.total())));
-  if (same) return context.Line("The books say the same.", Colour::kGreen);
-  context.Line(fmt::format("The books differ: they say {}. See \"tallyman audit\".",
-                           FormatBooks(ledger.books())),
-               Colour::kRed);
+  context.Detail(fmt::format("entry {} of {} corrected:", entry.seq(), entry.host()),
+                 Colour::kYellow);
+  context.Detail(DriftTable(entry.detail()));
+}
+
+Result<v1::ListLedgerResponse> PrintLedger(Context& context, const LedgerRequest& list) {
+  const bool of_host = !list.request.has_node();
+  ListTable table(context, {{"SEQ", Align::kRight},
+                            {"TIME"},
+                            {"KIND"},
+                            {of_host ? "NODE" : "HOST", Align::kLeft, true},
+                            {"NODES", Align::kRight},
+                            {"CPU", Align::kRight},
+                            {"MEMORY", Align::kRight},
+                            {"DISK", Align::kRight},
+                            {"BY", Align::kLeft, true},
+                            {"REQUEST", Align::kLeft, true}});
+  std::vector<v1::LedgerEntry> corrections;
+  v1::ListLedgerResponse last;
+  RETURN_IF_ERROR(
+      EachPage<v1::ListLedgerResponse>(context, list, [&](v1::ListLedgerResponse& page) {
+        for (const v1::LedgerEntry& entry : page.entries()) {
+          table.Add(LedgerRow(entry, of_host));
+          if (!entry.detail().empty()) corrections.push_back(entry);
+        }
+        last.Swap(&page);
+      }));
+  table.End(true, {});
+  for (const v1::LedgerEntry& entry : corrections) PrintCorrection(context, entry);
+  context.Detail("");
+  context.Line(fmt::format("{} sum up to {}.", Counted(last.entry_count(), "entry", "entries"),
+                           FormatBooks(last.total())));
+  if (Same(last.books(), last.total())) {
+    context.Line("The books say the same.", Colour::kGreen);
+  } else {
+    context.Line(fmt::format("The books differ: they say {}. See \"tallyman audit\".",
+                             FormatBooks(last.books())),
+                 Colour::kRed);
+  }
+  return last;
 }
 
 ExitStatus ShowLedger(Context& context, LedgerRequest& list) {
-  ASSIGN_OR_RETURN(const auto ledger, ListAll<v1::ListLedgerResponse>(context, list));
-  const bool same = Same(ledger.books(), ledger.total());
-  context.Answer(ledger, [&] { PrintLedger(context, ledger, !list.request.has_node(), same); });
-  return same ? kExitDone : kExitDrift;
+  ASSIGN_OR_RETURN(const v1::ListLedgerResponse last,
+                   context.is_table() ? PrintLedger(context, list)
+                                      : PrintPages<v1::ListLedgerResponse>(context, list));
+  return Same(last.books(), last.total()) ? kExitDone : kExitDrift;
 }
 
 }  // namespace

@@ -70,4 +70,30 @@ void SortNaturally(std::vector<std::vector<Cell>>& rows) {
       rows, [](const auto& a, const auto& b) { return ComesBefore(a.at(0).text, b.at(0).text); });
 }
 
+void ListTable::Add(std::vector<Cell> row, std::pair<std::string, std::string> note) {
+  if (rows_.size() == kRowsHeld) Print();
+  rows_.push_back(std::move(row));
+  if (!note.second.empty()) notes_.push_back(std::move(note));
+}
+
+void ListTable::End(bool is_whole, std::string_view when_empty) {
+  if (by_name_ && is_whole && !has_printed_) SortNaturally(rows_);
+  if (!rows_.empty()) return Print();
+  if (!has_printed_ && !when_empty.empty()) context_.Detail(when_empty);
+}
+
+void ListTable::Print() {
+  has_printed_ = true;
+  if (quiet_column_ && context_.globals().quiet) {
+    for (const auto& cells : rows_) context_.Line(Printable(cells[*quiet_column_].text));
+  } else {
+    for (auto& cells : rows_) table_.AddRow(std::move(cells));
+    context_.Detail(table_);
+    table_.ForgetRows(context_.width_max());
+    for (const auto& [title, text] : notes_) PrintBlock(context_, title, text);
+  }
+  rows_.clear();
+  notes_.clear();
+}
+
 }  // namespace tallyman::cli

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <functional>
+#include <future>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "cli/document.h"
 #include "cli/views.h"
 #include "cli/words.h"
 
@@ -65,20 +68,50 @@ void AddListOptions(Word verb, ListRequest<Request>& list, const std::vector<Lis
 // By the text of their first cells, in the order in which people count: eth-2 before eth-10.
 void SortNaturally(std::vector<std::vector<Cell>>& rows);
 
-// All pages as one answer; with a limit the first rows, and the token of the next page.
+// Calls `take` with each page as it comes, at most `limit` rows in all: the token of the last page
+// is that of the next rows. The next page is read while `take` has one, so it must call no method.
+// Ends early, without an error, when the output takes nothing more.
+template <class Response, class Request>
+Status EachPage(Context& context, Request request, int64_t limit,
+                const std::function<void(Response&)>& take) {
+  constexpr int64_t kPageSizeMax = 1000;
+  int64_t left = limit;
+  const auto read = [&] {
+    request.set_page_size(static_cast<int32_t>(std::min(left, kPageSizeMax)));
+    return context.Call<Response>(request);
+  };
+  for (Result<Response> page = read();;) {
+    if (!page) return Fail(std::move(page).error());
+    left -= std::min(left, kPageSizeMax);
+    request.set_page_token(page->next_page_token());
+    if (request.page_token().empty() || left == 0 || !context.environment().out) {
+      take(*page);
+      return {};
+    }
+    std::future<Result<Response>> next = std::async(std::launch::async, read);
+    take(*page);
+    page = next.get();
+  }
+}
+
+template <class Response, class Request>
+Status EachPage(Context& context, const ListRequest<Request>& list,
+                const std::function<void(Response&)>& take) {
+  Request request = list.request;
+  request.set_filter(JoinFilters(list.filter, request.filter()));
+  return EachPage<Response>(context, std::move(request), list.limit, take);
+}
+
+// All pages as one answer, for what has to be in memory as a whole.
 template <class Response, class Request>
 Result<Response> ReadPages(Context& context, Request request, int64_t limit) {
-  constexpr int64_t kPageSizeMax = 1000;
   Response all;
-  for (int64_t left = limit;;) {
-    request.set_page_size(static_cast<int32_t>(std::min(left, kPageSizeMax)));
-    ASSIGN_OR_RETURN(Response page, context.Call<Response>(request));
-    left -= std::min(left, kPageSizeMax);
-    all.clear_next_page_token();
-    all.MergeFrom(page);
-    if (page.next_page_token().empty() || left == 0) return all;
-    request.set_page_token(page.next_page_token());
-  }
+  RETURN_IF_ERROR(
+      EachPage<Response>(context, std::move(request), limit, [&all](const Response& page) {
+        all.clear_next_page_token();
+        all.MergeFrom(page);
+      }));
+  return all;
 }
 
 template <class Response, class Request>
@@ -86,12 +119,52 @@ Result<Response> ListAll(Context& context, Request request) {
   return ReadPages<Response>(context, std::move(request), INT64_MAX);
 }
 
+// Prints the answer as a document, page by page. Gives the last page.
 template <class Response, class Request>
-Result<Response> ListAll(Context& context, const ListRequest<Request>& list) {
-  Request request = list.request;
-  request.set_filter(JoinFilters(list.filter, request.filter()));
-  return ReadPages<Response>(context, std::move(request), list.limit);
+Result<Response> PrintPages(Context& context, const ListRequest<Request>& list) {
+  ListText text = context.MakeListText();
+  std::ostream& out = context.environment().out;
+  Response last;
+  const Status read = EachPage<Response>(context, list, [&](Response& page) {
+    out << text.Add(page);
+    last.Swap(&page);
+  });
+  out << (read ? text.End(last) : text.Break());
+  RETURN_IF_ERROR(read);
+  return last;
 }
+
+// A list as a table that needs no more memory however long it is; with a quiet column, under
+// --quiet one word a row. Up to kRowsHeld rows are held, and laid out together. A longer list is
+// printed as it comes, in the server's order; the columns have the widths that its first rows need.
+class ListTable {
+ public:
+  static constexpr size_t kRowsHeld = 10'000;
+
+  // `by_name`: a list that is whole is sorted as people count.
+  ListTable(Context& context, std::vector<Column> columns, bool by_name = false,
+            std::optional<size_t> quiet_column = {})
+      : context_(context),
+        table_(std::move(columns)),
+        by_name_(by_name),
+        quiet_column_(quiet_column) {}
+
+  // `note` is printed below the table: a title and the text below it.
+  void Add(std::vector<Cell> row, std::pair<std::string, std::string> note = {});
+  // After the last row. `is_whole`: no other rows were left out.
+  void End(bool is_whole, std::string_view when_empty);
+
+ private:
+  void Print();
+
+  Context& context_;
+  Table table_;
+  const bool by_name_;
+  const std::optional<size_t> quiet_column_;
+  std::vector<std::vector<Cell>> rows_;
+  std::vector<std::pair<std::string, std::string>> notes_;
+  bool has_printed_ = false;
+};
 
 // A list as a command: its words, the types of its method, and how a row is shown.
 template <class Request, class Response, class Item>
@@ -109,8 +182,8 @@ struct ListCommand {
   const google::protobuf::RepeatedPtrField<Item>& (Response::*items)() const;
   std::function<std::vector<Cell>(Context&, const Item&)> row;
   std::string when_empty;
-  // What is printed below the table; may be empty.
-  std::function<void(Context&, const Response&)> after = {};
+  // Of a row, what is printed below the table: a title and a text; may be empty.
+  std::function<std::pair<std::string, std::string>(const Item&)> note = {};
 
   // Defines it; gives its verb and its request, for more options.
   std::pair<Word, ListRequest<Request>&> Define(Word noun) const {
@@ -124,23 +197,21 @@ struct ListCommand {
   }
 
   ExitStatus Run(Context& context, const ListRequest<Request>& list) const {
-    ASSIGN_OR_RETURN(const Response response, ListAll<Response>(context, list));
-    return context.Answer(response, [&] {
-      std::vector<std::vector<Cell>> rows;
-      for (const Item& each : (response.*items)()) rows.push_back(row(context, each));
+    if (!context.is_table()) {
+      RETURN_IF_ERROR(PrintPages<Response>(context, list));
+      return kExitDone;
+    }
+    ListTable table(context, columns, IsByName(list.request.order_by()), quiet_column);
+    bool is_whole = false;
+    RETURN_IF_ERROR(EachPage<Response>(context, list, [&](const Response& page) {
+      for (const Item& each : (page.*items)())
+        table.Add(row(context, each), note ? note(each) : std::pair<std::string, std::string>());
       // Of a part, the server's order says which part it is.
-      if (IsByName(list.request.order_by()) && response.next_page_token().empty())
-        SortNaturally(rows);
-      if (context.globals().quiet) {
-        for (const auto& cells : rows) context.Line(Printable(cells[quiet_column].text));
-        return;
-      }
-      Table table(columns);
-      for (auto& cells : rows) table.AddRow(std::move(cells));
-      const bool is_filtered = !list.filter.empty() || !list.request.filter().empty();
-      PrintList(context, table, is_filtered ? "No " + item + " matches." : when_empty);
-      if (after) after(context, response);
-    });
+      is_whole = page.next_page_token().empty();
+    }));
+    const bool is_filtered = !list.filter.empty() || !list.request.filter().empty();
+    table.End(is_whole, is_filtered ? "No " + item + " matches." : when_empty);
+    return kExitDone;
   }
 
  private:

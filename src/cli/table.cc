@@ -111,15 +111,22 @@ std::vector<int> Table::Widths(int width_max) const {
   return widths;
 }
 
+void Table::ForgetRows(int width_max) {
+  if (widths_.empty()) widths_ = Widths(width_max);
+  rows_.clear();
+}
+
 std::string Table::Render(int width_max, bool colour_on) const {
-  const std::vector<int> widths = Widths(width_max);
+  const std::vector<int> widths = widths_.empty() ? Widths(width_max) : widths_;
   std::string text;
   auto add_line = [&](auto cell_at) {
     std::string line;
     for (size_t i = 0; i < columns_.size(); ++i) {
       const Cell cell = cell_at(i);
-      const std::string fitted = Fit(cell.text, widths[i], columns_[i].is_prose);
-      const std::string padding(static_cast<size_t>(widths[i] - DisplayWidth(fitted)), ' ');
+      const bool is_cut = width_max > 0 && columns_[i].shrinks;
+      const int width = is_cut ? widths[i] : std::max(widths[i], DisplayWidth(cell.text));
+      const std::string fitted = Fit(cell.text, width, columns_[i].is_prose);
+      const std::string padding(static_cast<size_t>(width - DisplayWidth(fitted)), ' ');
       if (i > 0) line.append(kGap, ' ');
       if (columns_[i].align == Align::kRight) line += padding;
       line += Paint(fitted, fitted.empty() ? Colour::kNone : cell.colour, colour_on);
@@ -128,8 +135,9 @@ std::string Table::Render(int width_max, bool colour_on) const {
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
   };
-  const bool titled =
-      std::ranges::any_of(columns_, [](const Column& column) { return !column.title.empty(); });
+  const bool titled = widths_.empty() && std::ranges::any_of(columns_, [](const Column& column) {
+                        return !column.title.empty();
+                      });
   if (titled) add_line([&](size_t i) { return Cell{columns_[i].title, Colour::kBold}; });
   for (const auto& row : rows_) add_line([&](size_t i) { return row[i]; });
   return text;

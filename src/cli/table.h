@@ -44,6 +44,9 @@ class Table {
 
   // `width_max` 0: nothing is cut.
   std::string Render(int width_max, bool colour_on) const;
+  // Rows that follow are rendered without the titles, in the widths that the rows so far need;
+  // longer cells are cut where they may be, else they push the rest of their line.
+  void ForgetRows(int width_max);
 
  private:
   // Whether all of several rows say the same there.
@@ -52,6 +55,7 @@ class Table {
 
   std::vector<Column> columns_;
   std::vector<std::vector<Cell>> rows_;
+  std::vector<int> widths_;  // of rows that were forgotten
 };
 
 }  // namespace tallyman::cli

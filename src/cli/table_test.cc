@@ -55,6 +55,20 @@ TEST(Table, WhatTellsRowsApartIsCutLast) {
             "a-...me-10  t...here  e...0.10\n");
 }
 
+TEST(Table, RowsThatFollowHaveTheWidthsOfTheFirst) {
+  for (const int width : {0, 20}) {
+    Table table = Example();
+    table.Render(width, false);
+    table.ForgetRows(width);
+    table.AddRow({{"b"}, {"5"}});
+    table.AddRow({{"an-even-longer-name-than-that"}, {"56789"}});
+    EXPECT_EQ(table.Render(width, false), width == 0 ? "b                      5\n"
+                                                       "an-even-longer-name-than-that  56789\n"
+                                                     : "b                  5\n"
+                                                       "an-...han-that  56789\n");
+  }
+}
+
 TEST(Table, ASentenceIsReadFromItsBeginning) {
   Table table({{"N"}, {"MESSAGE", Align::kLeft, true, true}});
   table.AddRow({{"1"}, {"node eth-1 was created on host h1"}});

@@ -88,9 +88,13 @@ Status InProcessClient::Open(bool may_create) {
   std::lock_guard lock(mutex_);
   if (room_ != nullptr) return {};
   ASSIGN_OR_RETURN(OpenedStore opened,
-                   OpenStore(options_.database, {.may_create = may_create}, random_, log_));
+                   OpenStore(options_.database,
+                             {.may_create = may_create, .may_be_read_only = true}, random_, log_));
   SystemSecrets secrets;
-  auto sealer = ReadSecretKeys(options_.database, options_.secret_key_file, secrets, log_);
+  // Reading unseals nothing, and makes no key beside what cannot be written.
+  auto sealer = opened.is_read_only
+                    ? Sealer()
+                    : ReadSecretKeys(options_.database, options_.secret_key_file, secrets, log_);
   // Somebody who may write the database and not read the key does everything but with secrets.
   if (!sealer && sealer.error().code == Code::kPermissionDenied) sealer = Sealer();
   if (!sealer) return Fail(std::move(sealer).error());

@@ -53,10 +53,14 @@ Result<OpenedStore> OpenSqlite(const std::string& path, const OpenOptions& optio
   store::sqlite::SqliteStoreOptions sqlite;
   sqlite.create_if_missing = options.may_create;
   sqlite.for_migration = options.as_it_is;
+  sqlite.may_be_read_only = options.may_be_read_only;
   sqlite.readers_max = options.readers_max;
   ASSIGN_OR_RETURN(auto store, store::sqlite::SqliteStore::Open(path, std::move(sqlite)));
   if (options.may_create) KeepFromOthers(path, log);
-  return Opened(std::move(store), 1);
+  const bool is_read_only = store->is_read_only();
+  OpenedStore opened = Opened(std::move(store), 1);
+  opened.is_read_only = is_read_only;
+  return opened;
 }
 
 Result<OpenedStore> OpenPostgres(const std::string& dsn, const OpenOptions& options,

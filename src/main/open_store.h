@@ -19,6 +19,8 @@ struct OpenOptions {
   bool may_create = false;
   // For the commands under `db`: accept an older schema.
   bool as_it_is = false;
+  // A file that cannot be written is opened for reading (SqliteStoreOptions::may_be_read_only).
+  bool may_be_read_only = false;
   int64_t readers_max = 4;
 };
 
@@ -28,6 +30,7 @@ struct OpenedStore {
   store::StoreAdmin* admin = nullptr;
   store::CopyableStore* copyable = nullptr;
   int writers = 1;  // useful number of concurrent transactions
+  bool is_read_only = false;
 };
 
 // Errors are those of the stores; an older schema is an error unless it is accepted.

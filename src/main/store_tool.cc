@@ -19,7 +19,8 @@ Result<cli::MigrateReport> StoreTool::Migrate(const std::string& dsn) {
 Status StoreTool::Backup(const std::string& dsn, const std::string& to,
                          const std::function<void(int64_t, int64_t)>& progress) {
   ASSIGN_OR_RETURN(const DatabaseName name, ParseDsn(dsn));
-  ASSIGN_OR_RETURN(OpenedStore opened, OpenStore(name, {.as_it_is = true}, random_, log_));
+  ASSIGN_OR_RETURN(OpenedStore opened,
+                   OpenStore(name, {.as_it_is = true, .may_be_read_only = true}, random_, log_));
   return opened.admin->Backup(to, progress);
 }
 
@@ -44,7 +45,8 @@ Result<cli::RestoreReport> StoreTool::Restore(
 
 Result<cli::CheckReport> StoreTool::Check(const std::string& dsn) {
   ASSIGN_OR_RETURN(const DatabaseName name, ParseDsn(dsn));
-  ASSIGN_OR_RETURN(OpenedStore opened, OpenStore(name, {.as_it_is = true}, random_, log_));
+  ASSIGN_OR_RETURN(OpenedStore opened,
+                   OpenStore(name, {.as_it_is = true, .may_be_read_only = true}, random_, log_));
   ASSIGN_OR_RETURN(store::SchemaState schema, opened.admin->Schema());
   cli::CheckReport report{.schema_version = schema.version};
   ASSIGN_OR_RETURN(report.problems, opened.admin->CheckIntegrity());
@@ -55,7 +57,7 @@ Result<cli::CopiedReport> StoreTool::Copy(const std::string& from, const std::st
                                           const std::function<void(int64_t)>& progress) {
   ASSIGN_OR_RETURN(const DatabaseName source, ParseDsn(from));
   ASSIGN_OR_RETURN(const DatabaseName target, ParseDsn(to));
-  ASSIGN_OR_RETURN(OpenedStore out, OpenStore(source, {}, random_, log_));
+  ASSIGN_OR_RETURN(OpenedStore out, OpenStore(source, {.may_be_read_only = true}, random_, log_));
   ASSIGN_OR_RETURN(OpenedStore in, OpenStore(target, {.may_create = true}, random_, log_));
   ASSIGN_OR_RETURN(const store::CopyReport report,
                    store::CopyEverything(*out.copyable, *in.copyable, progress));

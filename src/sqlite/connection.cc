@@ -1,6 +1,7 @@
 #include "sqlite/connection.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -29,18 +30,34 @@ void CreateForOwner(const std::string& path) {
   if (file >= 0) ::close(file);
 }
 
+// The path as a URI (RFC 3986), in which an option can be given.
+std::string ImmutableUri(std::string_view path) {
+  // Two slashes would begin the name of a machine.
+  while (path.starts_with("//")) path.remove_prefix(1);
+  std::string uri = "file:";
+  for (const char c : path) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || std::string_view("/-._~").contains(c);
+    uri += is_plain ? std::string(1, c) : fmt::format("%{:02x}", static_cast<unsigned char>(c));
+  }
+  return uri + "?immutable=1";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path,
                                                                  SqliteOpenOptions options) {
   ConfigureOnce();
   std::unique_ptr<SqliteConnection> connection(new SqliteConnection(path, std::move(options.hook)));
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  flags |= options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  if (options.immutable) flags |= SQLITE_OPEN_URI;
   if (options.create) {
     flags |= SQLITE_OPEN_CREATE;
     CreateForOwner(path);
   }
-  int code = sqlite3_open_v2(path.c_str(), &connection->database_, flags,
+  const std::string name = options.immutable ? ImmutableUri(path) : path;
+  int code = sqlite3_open_v2(name.c_str(), &connection->database_, flags,
                              options.vfs.empty() ? nullptr : options.vfs.c_str());
   if (code != SQLITE_OK) return Fail(SqliteError(code, {}, path, "open"));
   sqlite3_busy_timeout(connection->database_,

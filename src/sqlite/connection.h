@@ -28,6 +28,9 @@ using StatementHook = std::function<int(std::string_view sql)>;
 
 struct SqliteOpenOptions {
   bool create = false;
+  bool read_only = false;
+  // Read without locks and without what lies beside the file, as if nobody else ever changed it.
+  bool immutable = false;
   int64_t busy_timeout_ms = 5000;
   std::string vfs;  // empty: the system's
   StatementHook hook;

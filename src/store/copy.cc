@@ -132,7 +132,8 @@ Result<CopyReport> CopyEverything(CopyableStore& from, CopyableStore& to,
     return to.CopyIn([&](CopyTarget& target, ReadTx& arrived) -> Status {
       report = {};
       RETURN_IF_ERROR(CopyTables(source, target, report, progress));
-      return CompareBooks(sent, arrived, report);
+      RETURN_IF_ERROR(CompareBooks(sent, arrived, report));
+      return source.CheckStill();
     });
   });
   RETURN_IF_ERROR(copied);

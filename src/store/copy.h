@@ -37,6 +37,8 @@ class CopySource {
   // All rows, a bounded number at a time, with the columns in the table's order.
   virtual Status ReadRows(const CopyTable& table,
                           const std::function<Status(std::span<const CopyRow>)>& take) = 0;
+  // Asked after everything was read, before the copy is committed: whether it was one state.
+  virtual Status CheckStill() = 0;
 };
 
 // The target of rows: one transaction.

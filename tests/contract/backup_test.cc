@@ -78,7 +78,7 @@ TEST_P(BackupContract, ABackupNeverWritesOverAnything) {
   const std::string target = backend().BackupTarget();
   ASSERT_OK(admin().Backup(target, {}));
   ExpectRefused(admin().Backup(target, {}), Code::kAlreadyExists, "BACKUP_EXISTS");
-  ExpectRefused(admin().Backup(target + "/no/such/place", {}), Code::kUnavailable,
+  ExpectRefused(admin().Backup(target + "/no/such/place", {}), Code::kFailedPrecondition,
                 "BACKUP_CANNOT_WRITE");
 }
 

@@ -81,6 +81,29 @@ TEST_F(CopyTest, FromSqliteToPostgresAndBackEveryRowIsTheSame) {
   EXPECT_EQ(third->Dump(), first->Dump());
 }
 
+TEST_F(CopyTest, MoreRowsThanTravelAtOnceArrive) {
+  auto from = SqliteBackend().make(), to = PostgresBackend().make(), back = SqliteBackend().make();
+  Fill(*from);
+  ChangeSet many;
+  for (int i = 0; i < 2'500; ++i) many.requests.push_back(fleet.Request(std::to_string(i)));
+  ASSERT_OK(Apply(from->store(), many));
+  ASSERT_OK(Copy(*from, *to));
+  ASSERT_OK(Copy(*to, *back));
+  EXPECT_EQ(back->Dump(), from->Dump());
+}
+
+// The server's refusal arrives while rows are still being sent.
+TEST_F(CopyTest, ARefusedCopyLeavesTheServerToGoOnWith) {
+  auto from = SqliteBackend().make(), to = PostgresBackend().make();
+  Fill(*from);
+  from->Corrupt("UPDATE hosts SET name = name || char(0)");
+  const auto copied = Copy(*from, *to);
+  ASSERT_FALSE(copied.has_value());
+  EXPECT_NE(copied.error().code, Code::kUnavailable) << copied.error().message;
+  from->Corrupt("UPDATE hosts SET name = substr(name, 1, 6)");
+  ASSERT_OK(Copy(*from, *to));
+}
+
 TEST_F(CopyTest, TheCopyIsGoneOnWith) {
   auto from = SqliteBackend().make(), to = PostgresBackend().make();
   Fill(*from);

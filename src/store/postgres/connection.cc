@@ -249,7 +249,14 @@ Result<std::vector<PgResult>> PgConnection::Run(const PgBatch& batch, Deadline u
   return results;
 }
 
-Status PgConnection::Execute(const std::string& sql) {
+Status PgConnection::Execute(const std::string& sql) { return RunText(sql, nullptr); }
+
+Status PgConnection::CopyIn(const std::string& sql, const PgCopyRows& rows) {
+  ++stats_.round_trips;
+  return RunText(sql, &rows);
+}
+
+Status PgConnection::RunText(const std::string& sql, const PgCopyRows* rows) {
   failure_.reset();
   const Deadline deadline = DeadlineFromNow();
   if (broken_ || PQexitPipelineMode(connection_.get()) != 1 ||
@@ -259,8 +266,18 @@ Status PgConnection::Execute(const std::string& sql) {
   }
   while (PGresult* taken = Await(deadline)) {
     PgResult result(taken);
-    if (PQresultStatus(taken) != PGRES_FATAL_ERROR) continue;
-    Note(FailureOf(taken));
+    if (PQresultStatus(taken) == PGRES_FATAL_ERROR) {
+      Note(FailureOf(taken));
+    } else if (PQresultStatus(taken) == PGRES_COPY_IN) {
+      // Only queued here: Await() sends it, and hears the server's refusal in the middle.
+      PGconn* connection = connection_.get();
+      const std::string& bytes = rows->bytes();
+      if (PQputCopyData(connection, bytes.data(), static_cast<int>(bytes.size())) != 1 ||
+          PQputCopyEnd(connection, nullptr) != 1) {
+        Lose(PQerrorMessage(connection));
+        break;
+      }
+    }
   }
   if (!broken_) PQenterPipelineMode(connection_.get());
   if (failure_) return Fail(ErrorOf(*failure_, options_.shown));

@@ -91,6 +91,8 @@ class PgConnection {
   Result<std::vector<PgResult>> Run(const PgBatch& batch, Deadline until = Deadline::max());
   // Runs several statements as one text, outside of pipeline mode: for migrations.
   Status Execute(const std::string& sql);
+  // Runs a COPY ... FROM STDIN and sends it these rows, outside of pipeline mode as well.
+  Status CopyIn(const std::string& sql, const PgCopyRows& rows);
   // Why the last Run() or Execute() failed; empty when it did not.
   const std::optional<PgFailure>& failure() const { return failure_; }
   // The server sent a warning with the answers to the last batch; see Commit in transaction.cc.
@@ -116,6 +118,8 @@ class PgConnection {
   Status SetUpSession();
   std::string KeepalivesIdle() const;  // in seconds
   bool Queue(const PgBatch::Statement& statement, std::vector<std::string_view>& prepared);
+  // Sends the text outside of pipeline mode, and `rows` when the server asks for them.
+  Status RunText(const std::string& sql, const PgCopyRows* rows);
   // The next result; null: this statement has no more. Sets failure_ when the wait fails.
   PGresult* Await(Deadline deadline);
   std::optional<PgResult> TakeResult(size_t statement, Deadline deadline);

@@ -117,6 +117,13 @@ Result<PgResult> PgTransaction::RunOne(const char* sql, PgParams params) {
   return std::move(results.front());
 }
 
+Status PgTransaction::CopyIn(const std::string& sql, const PgCopyRows& rows) {
+  if (failure_) return Fail(ErrorOf(*failure_, connection_.shown()));
+  Status copied = connection_.CopyIn(sql, rows);
+  if (!copied) failure_ = connection_.failure();
+  return copied;
+}
+
 Result<Snapshot> PgTransaction::Load(const LockSet& wanted) { return ReadSnapshot(wanted, false); }
 
 Result<Snapshot> PgTransaction::Lock(const LockSet& wanted) { return ReadSnapshot(wanted, true); }

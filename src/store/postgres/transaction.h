@@ -48,6 +48,8 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   // Runs the batch inside the transaction. For the files of this class.
   Result<std::vector<PgResult>> Run(PgBatch batch);
   Result<PgResult> RunOne(const char* sql, PgParams params);
+  // REQUIRES: something was run before.
+  Status CopyIn(const std::string& sql, const PgCopyRows& rows);
 
   // For SqlReads.
   static const ReadSql kReadSql;

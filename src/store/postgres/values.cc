@@ -52,6 +52,23 @@ void AppendInteger(PgSink& sink, int64_t value) {
   sink.Add(PgType::kInt8, {bytes.data(), bytes.size()});
 }
 
+// The form that COPY calls binary: a signature, flags and the length of an extension, then for each
+// row the number of its columns, and for each column its length and its bytes.
+PgCopyRows::PgCopyRows() : bytes_("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19) {}
+
+void PgCopyRows::BeginRow(size_t columns) {
+  AppendBigEndian(bytes_, static_cast<int16_t>(columns));
+}
+
+void PgCopyRows::Add(PgType, std::string_view bytes) {
+  AppendBigEndian(bytes_, static_cast<int32_t>(bytes.size()));
+  bytes_ += bytes;
+}
+
+void PgCopyRows::AddNull(PgType) { AppendBigEndian(bytes_, int32_t{-1}); }
+
+void PgCopyRows::End() { AppendBigEndian(bytes_, int16_t{-1}); }
+
 void PgArray::Add(std::string_view bytes) {
   AppendBigEndian(body_, static_cast<int32_t>(bytes.size()));
   body_ += bytes;

@@ -120,6 +120,20 @@ inline void AppendValue(PgSink& sink, const std::optional<Resources>& value) {
   for (int i = 0; i < 3; ++i) sink.AddNull(PgType::kInt8);
 }
 
+// Many rows in the binary form of COPY: a begin, then each column, for every row; then End().
+class PgCopyRows final : public PgSink {
+ public:
+  PgCopyRows();
+  void BeginRow(size_t columns);
+  void Add(PgType type, std::string_view bytes) override;
+  void AddNull(PgType type) override;
+  void End();
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
 // One column of many rows, for an array parameter.
 class PgArray {
  public:

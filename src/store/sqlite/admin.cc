@@ -32,8 +32,8 @@ Status CreateTarget(const std::string& path) {
                     .About(path));
   }
   return Fail(
-      Error(Code::kUnavailable, "BACKUP_CANNOT_WRITE",
-            fmt::format("a backup cannot be written to {}: {}", Quote(path), std::strerror(errno)))
+      FailedPrecondition("BACKUP_CANNOT_WRITE", fmt::format("a backup cannot be written to {}: {}",
+                                                            Quote(path), std::strerror(errno)))
           .About(path));
 }
 
@@ -98,6 +98,7 @@ Result<SchemaState> SqliteStore::Schema() {
 Result<SchemaState> SqliteStore::Migrate() {
   std::lock_guard lock(writer_mutex_);
   RETURN_IF_ERROR(EnsureWriter());
+  RETURN_IF_ERROR(CheckWritable());
   ASSIGN_OR_RETURN(SchemaState schema, MigrateSchema(*writer_));
   schema_version_ = schema.version;
   return schema;
@@ -110,6 +111,7 @@ Status SqliteStore::Backup(const std::string& to,
   Status status;
   if (auto source = Connect(false); source) {
     status = CopyInto(**source, to, options_.vfs, progress);
+    if (Status still = CheckStill(); !still) status = std::move(still);
   } else {
     status = Fail(std::move(source).error());
   }
@@ -119,7 +121,9 @@ Status SqliteStore::Backup(const std::string& to,
 
 Result<std::vector<std::string>> SqliteStore::CheckIntegrity() {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> connection, Connect(false));
-  return FindFaults(*connection);
+  Result<std::vector<std::string>> faults = FindFaults(*connection);
+  RETURN_IF_ERROR(CheckStill());
+  return faults;
 }
 
 }  // namespace tallyman::store::sqlite

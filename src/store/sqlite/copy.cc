@@ -61,7 +61,8 @@ CopyValue TakeValue(SqliteQuery& query) {
 
 class Source final : public CopySource {
  public:
-  explicit Source(SqliteConnection& connection) : connection_(connection) {}
+  Source(SqliteConnection& connection, std::function<Status()> check_still)
+      : connection_(connection), check_still_(std::move(check_still)) {}
 
   Result<std::vector<CopyTable>> Tables() override { return ReadTables(connection_); }
 
@@ -83,8 +84,11 @@ class Source final : public CopySource {
     }
   }
 
+  Status CheckStill() override { return check_still_(); }
+
  private:
   SqliteConnection& connection_;
+  const std::function<Status()> check_still_;
 };
 
 class Target final : public CopyTarget {
@@ -149,7 +153,7 @@ Status SqliteStore::CopyOut(const std::function<Status(CopySource&, ReadTx&)>& b
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> connection, Connect(false));
   RETURN_IF_ERROR(connection->Execute("BEGIN; SELECT count(*) FROM sqlite_schema"));
   SqliteTransaction transaction(*connection, images_);
-  Source source(*connection);
+  Source source(*connection, [this] { return CheckStill(); });
   Status status = body(source, transaction);
   connection->Rollback();
   return status;
@@ -157,6 +161,7 @@ Status SqliteStore::CopyOut(const std::function<Status(CopySource&, ReadTx&)>& b
 
 Status SqliteStore::CopyIn(const std::function<Status(CopyTarget&, ReadTx&)>& body) {
   RETURN_IF_ERROR(CheckReady());
+  RETURN_IF_ERROR(CheckWritable());
   std::lock_guard lock(writer_mutex_);
   RETURN_IF_ERROR(EnsureWriter());
   RETURN_IF_ERROR(writer_->Execute("BEGIN IMMEDIATE"));

@@ -1,7 +1,9 @@
 #include "store/sqlite/sqlite_store.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -41,12 +43,49 @@ Error CannotOpen(const std::string& path, std::string_view why) {
 }
 
 Error ReadOnly(const std::string& path) {
-  return Error(
-             Code::kUnavailable, kDatabaseReadOnly,
+  return FailedPrecondition(
+             kDatabaseReadOnly,
              fmt::format("database {} cannot be written: make the file and its directory writable "
                          "for this user",
                          path))
       .About(fmt::format("database {}", path));
+}
+
+// Its index would have to be made beside it; without the log, the file alone is an older state.
+Error LogUnread(const std::string& path, const std::string& log) {
+  return FailedPrecondition(
+             "DATABASE_LOG_UNREAD",
+             fmt::format("database {0} cannot be written, and the changes in {1} cannot be read "
+                         "without writing beside it: nothing was read; copy both files into a "
+                         "directory of your own and read them there, or let the user of the server "
+                         "run the command",
+                         path, log))
+      .About(fmt::format("database {}", path));
+}
+
+// What waiting does not change, where the file is only now opened.
+Error AtOpening(Error error) {
+  if (error.reason == kDatabaseReadOnly || error.reason == "DATABASE_CANNOT_OPEN")
+    error.code = Code::kFailedPrecondition;
+  return error;
+}
+
+bool MayWrite(const std::string& path) {
+  return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0;
+}
+
+bool IsThere(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+// Its log and the index of the log, which are there while somebody has it open.
+bool HasLogAndIndex(const std::string& path) {
+  return IsThere(path + "-wal") && IsThere(path + "-shm");
+}
+
+// The log and its index are made beside the file unless somebody has it open.
+bool CanBeWritten(const std::string& path) {
+  if (!IsThere(path)) return true;
+  const std::string directory = std::filesystem::path(path).parent_path();
+  return MayWrite(path) && (HasLogAndIndex(path) || MayWrite(directory.empty() ? "." : directory));
 }
 
 // The device and number of the file at a path; nullopt: there is none.
@@ -124,10 +163,49 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
                                                        SqliteStoreOptions options) {
   RETURN_IF_ERROR(CheckPath(path, options.create_if_missing));
   std::unique_ptr<SqliteStore> store(new SqliteStore(path, std::move(options)));
-  ASSIGN_OR_RETURN(store->writer_, store->Connect(store->options_.create_if_missing));
+  if (!CanBeWritten(path)) RETURN_IF_ERROR(store->PrepareReadOnly());
+  auto connection = store->Connect(store->options_.create_if_missing);
+  if (!connection) return Fail(AtOpening(std::move(connection).error()));
+  store->writer_ = *std::move(connection);
   store->place_ = PlaceOf(store->path_);
-  RETURN_IF_ERROR(store->CheckOpened());
+  if (Status opened = store->CheckOpened(); !opened) {
+    RETURN_IF_ERROR(store->CheckStill());
+    return Fail(AtOpening(std::move(opened).error()));
+  }
   return store;
+}
+
+Status SqliteStore::PrepareReadOnly() {
+  if (!options_.may_be_read_only) return Fail(ReadOnly(path_));
+  is_read_only_ = true;
+  if (HasLogAndIndex(path_)) return {};
+  // Taken first: what is written from now on is noticed.
+  stamp_ = StampOf(path_);
+  for (const char* suffix : {"-wal", "-journal"}) {
+    std::error_code none;
+    if (std::filesystem::file_size(path_ + suffix, none) > 0 && !none)
+      return Fail(LogUnread(path_, path_ + suffix));
+  }
+  return {};
+}
+
+std::optional<SqliteStore::Stamp> SqliteStore::StampOf(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  return Stamp{.device = info.st_dev,
+               .number = info.st_ino,
+               .bytes = info.st_size,
+               .modified = {info.st_mtim.tv_sec, info.st_mtim.tv_nsec},
+               .changed = {info.st_ctim.tv_sec, info.st_ctim.tv_nsec}};
+}
+
+Status SqliteStore::CheckStill() const {
+  if (!stamp_ || StampOf(path_) == stamp_) return {};
+  return Fail(Error(Code::kUnavailable, "DATABASE_CHANGED",
+                    fmt::format("database {} was changed while it was read; it cannot be written "
+                                "by this user, so it was read without locks: try again",
+                                path_))
+                  .About(fmt::format("database {}", path_)));
 }
 
 Status SqliteStore::CheckPlace() const {
@@ -144,13 +222,15 @@ Status SqliteStore::CheckPlace() const {
 
 Result<std::unique_ptr<SqliteConnection>> SqliteStore::Connect(bool create) {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteConnection> connection,
-                   SqliteConnection::Open(path_, {.create = create,
+                   SqliteConnection::Open(path_, {.create = create && !is_read_only_,
+                                                  .read_only = is_read_only_,
+                                                  .immutable = stamp_.has_value(),
                                                   .busy_timeout_ms = options_.busy_timeout_ms,
                                                   .vfs = options_.vfs,
                                                   .hook = options_.hook}));
   // Checked first: without write access, the log beside the file cannot be created, not even for
   // reads.
-  if (connection->is_read_only()) return Fail(ReadOnly(path_));
+  if (connection->is_read_only() && !is_read_only_) return Fail(ReadOnly(path_));
   RETURN_IF_ERROR(CheckLog(*connection));
   // By default Debian's SQLite overwrites deleted content with zeros, which doubles some writes;
   // nothing secret is stored here in the clear.
@@ -167,6 +247,7 @@ Status SqliteStore::CheckOpened() {
   const bool is_new = options_.create_if_missing && schema.version == 0;
   RETURN_IF_ERROR(CheckSchema(schema, path_, options_.for_migration || is_new));
   schema_version_ = schema.version;
+  if (is_read_only_) return {};
   SqliteQuery query = writer_->QueryOnce("PRAGMA journal_mode = WAL");
   std::string mode;
   ASSIGN_OR_RETURN(bool found, query.Next());
@@ -179,6 +260,11 @@ Status SqliteStore::CheckReady() const {
   const int64_t newest = NewestSchemaVersion();
   if (schema_version_ == newest) return {};
   return CheckSchema({schema_version_, newest}, path_, false);
+}
+
+Status SqliteStore::CheckWritable() const {
+  if (is_read_only_) return Fail(ReadOnly(path_));
+  return {};
 }
 
 Status SqliteStore::EnsureWriter() {
@@ -195,11 +281,14 @@ Status SqliteStore::Read(const std::function<Status(ReadTx&)>& body) {
   Scope scope(lease.connection);
   RETURN_IF_ERROR(scope.Begin("BEGIN"));
   SqliteTransaction transaction(*lease.connection, images_);
-  return body(transaction);
+  Status read = body(transaction);
+  RETURN_IF_ERROR(CheckStill());
+  return read;
 }
 
 Status SqliteStore::Write(const std::function<Status(WriteTx&)>& body) {
   RETURN_IF_ERROR(CheckReady());
+  RETURN_IF_ERROR(CheckWritable());
   std::lock_guard lock(writer_mutex_);
   RETURN_IF_ERROR(EnsureWriter());
   Scope scope(writer_);

@@ -30,6 +30,10 @@ struct SqliteStoreOptions {
   bool create_if_missing = false;
   // Opens an empty or older database, which Migrate() has to bring up before it is read or written.
   bool for_migration = false;
+  // Opens for reading what cannot be written, and refuses what writes. Makes no file beside it,
+  // which would belong to the reader. In use by others, it is read as usual; at rest, without
+  // locks, and a read fails that a change overtakes.
+  bool may_be_read_only = false;
   SqliteSynchronous synchronous = SqliteSynchronous::kFull;
   int64_t busy_timeout_ms = 5000;
   int64_t wal_autocheckpoint_pages = 20000;
@@ -46,9 +50,11 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   //   FAILED_PRECONDITION SCHEMA_TOO_NEW    a newer program wrote it
   //   FAILED_PRECONDITION SCHEMA_TOO_OLD    it has to be migrated first
   //   FAILED_PRECONDITION DATABASE_LOG_OF_ANOTHER  a backup beside the log of what it replaced
-  //   UNAVAILABLE DATABASE_READ_ONLY        the file or its directory cannot be written
+  //   FAILED_PRECONDITION DATABASE_READ_ONLY    the file or its directory cannot be written
+  //   FAILED_PRECONDITION DATABASE_CANNOT_OPEN  it is no file, or what is beside it is in the way
+  //   FAILED_PRECONDITION DATABASE_LOG_UNREAD   read-only, with a log that only a writer can read
   // Reading and writing return UNAVAILABLE DATABASE_MOVED once the file is not at its path any
-  // more.
+  // more. Writing what was opened for reading returns FAILED_PRECONDITION DATABASE_READ_ONLY.
   static Result<std::unique_ptr<SqliteStore>> Open(const std::string& path,
                                                    SqliteStoreOptions options);
   ~SqliteStore() override;
@@ -66,8 +72,21 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   Status CopyOut(const std::function<Status(CopySource&, ReadTx&)>& body) override;
   Status CopyIn(const std::function<Status(CopyTarget&, ReadTx&)>& body) override;
 
+  // See may_be_read_only.
+  bool is_read_only() const { return is_read_only_; }
+
  private:
   class Lease;
+  // A file as it stands; a change of its content changes it.
+  struct Stamp {
+    dev_t device;
+    ino_t number;
+    off_t bytes;
+    std::pair<time_t, long> modified;
+    std::pair<time_t, long> changed;
+    friend bool operator==(const Stamp&, const Stamp&) = default;
+  };
+  static std::optional<Stamp> StampOf(const std::string& path);
   SqliteStore(std::string path, SqliteStoreOptions options)
       : path_(std::move(path)), options_(std::move(options)) {}
   Result<std::unique_ptr<SqliteConnection>> Connect(bool create);
@@ -77,6 +96,10 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   // DATABASE_MOVED: what is written to a file that is not at its path any more is gone when the
   // last who has it open ends.
   Status CheckPlace() const;
+  Status PrepareReadOnly();
+  Status CheckWritable() const;
+  // UNAVAILABLE DATABASE_CHANGED: what was read without locks may be of two states.
+  Status CheckStill() const;
   // SCHEMA_TOO_OLD until a database that was opened for migration is migrated.
   Status CheckReady() const;
 
@@ -85,6 +108,8 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   ImageCache images_;
   std::atomic<int64_t> schema_version_{0};
   std::optional<std::pair<dev_t, ino_t>> place_;  // of the file that was opened
+  bool is_read_only_ = false;
+  std::optional<Stamp> stamp_;  // of a file that is read without locks
 
   std::mutex writer_mutex_;
   std::unique_ptr<SqliteConnection> writer_;  // null: reopened when next needed

@@ -8,8 +8,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <thread>
+#include <utility>
 
+#include "store/copy.h"
 #include "store/sqlite/migrations.h"
 
 namespace tallyman::store::sqlite {
@@ -298,6 +301,133 @@ TEST_F(SqliteStoreTest, AFileThatCannotBeWrittenIsReadOnly) {
   int result = -1;
   ASSERT_EQ(::waitpid(child, &result, 0), child);
   EXPECT_EQ(WEXITSTATUS(result), 0);
+}
+
+// Permissions mean nothing to root, who therefore is somebody else for as long as this lives. Who
+// is not root is kept out by the permissions alone.
+class AsSomebodyElse {
+ public:
+  AsSomebodyElse() { was_root_ = ::geteuid() == 0 && ::seteuid(65534) == 0; }
+  AsSomebodyElse(const AsSomebodyElse&) = delete;
+  AsSomebodyElse& operator=(const AsSomebodyElse&) = delete;
+  ~AsSomebodyElse() {
+    if (was_root_) {
+      EXPECT_EQ(::seteuid(0), 0);
+    }
+  }
+
+ private:
+  bool was_root_ = false;
+};
+
+class ReadOnlyStoreTest : public SqliteStoreTest {
+ protected:
+  ~ReadOnlyStoreTest() override { Allow(0755, 0644); }
+
+  void Allow(unsigned directory, unsigned file) {
+    std::error_code ignored;
+    for (const char* suffix : {"", "-wal", "-shm"})
+      fs::permissions(Path() + suffix, fs::perms(file), ignored);
+    fs::permissions(directory_, fs::perms(directory), ignored);
+  }
+  Result<std::unique_ptr<SqliteStore>> OpenReadOnly() {
+    Allow(0555, 0444);
+    const AsSomebodyElse somebody;
+    return SqliteStore::Open(Path(), {.may_be_read_only = true});
+  }
+  std::set<std::string> Files() {
+    std::set<std::string> files;
+    for (const auto& entry : fs::directory_iterator(directory_))
+      files.insert(entry.path().filename());
+    return files;
+  }
+};
+
+TEST_F(ReadOnlyStoreTest, OneAtRestIsReadAndNothingIsMadeBesideIt) {
+  ASSERT_TRUE(Apply(*Make(), NewOrg("acme", 1)).has_value());
+  auto store = OpenReadOnly();
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  {
+    const AsSomebodyElse somebody;
+    EXPECT_EQ(CountOrgs(**store), 1);
+    EXPECT_TRUE((*store)->CheckIntegrity()->empty());
+    const Status written = Apply(**store, NewOrg("globex", 2));
+    ASSERT_FALSE(written.has_value());
+    EXPECT_EQ(written.error().reason, "DATABASE_READ_ONLY");
+    EXPECT_EQ(written.error().code, Code::kFailedPrecondition) << "trying again does not help";
+  }
+  EXPECT_EQ(Files(), std::set<std::string>{"books.db"});
+}
+
+TEST_F(ReadOnlyStoreTest, AReadThatAChangeOvertakesFails) {
+  ASSERT_TRUE(Apply(*Make(), NewOrg("acme", 1)).has_value());
+  auto store = OpenReadOnly();
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  Allow(0755, 0644);
+  const Status read = (*store)->Read([&](ReadTx&) -> Status {
+    Raw(Path(), "INSERT INTO orgs (id, name, created_at) VALUES (randomblob(16), 'b', 0)");
+    return {};
+  });
+  ASSERT_FALSE(read.has_value());
+  EXPECT_EQ(read.error().reason, "DATABASE_CHANGED");
+  EXPECT_EQ(read.error().code, Code::kUnavailable) << "trying again helps";
+}
+
+TEST_F(ReadOnlyStoreTest, ACopyThatAChangeOvertakesIsNotCommitted) {
+  ASSERT_TRUE(Apply(*Make(), NewOrg("acme", 1)).has_value());
+  auto store = OpenReadOnly();
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  Allow(0755, 0644);
+  auto target = SqliteStore::Open(Path("copy.db"), {.create_if_missing = true});
+  ASSERT_TRUE(target.has_value() && (*target)->Migrate().has_value());
+  bool changed = false;
+  const auto copied = CopyEverything(**store, **target, [&](int64_t) {
+    if (std::exchange(changed, true)) return;
+    Raw(Path(), "INSERT INTO orgs (id, name, created_at) VALUES (randomblob(16), 'b', 0)");
+  });
+  ASSERT_TRUE(changed);
+  ASSERT_FALSE(copied.has_value());
+  EXPECT_EQ(copied.error().reason, "DATABASE_CHANGED");
+  EXPECT_EQ(CountOrgs(**target), 0);
+}
+
+TEST_F(ReadOnlyStoreTest, OneInUseIsReadWithWhatIsOnlyInItsLog) {
+  auto user = Make();
+  ASSERT_TRUE(Apply(*user, NewOrg("acme", 1)).has_value());
+  auto store = OpenReadOnly();
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  ASSERT_TRUE(Apply(*user, NewOrg("globex", 2)).has_value());
+  const AsSomebodyElse somebody;
+  EXPECT_EQ(CountOrgs(**store), 2);
+}
+
+TEST_F(ReadOnlyStoreTest, ALogThatCannotBeReadIsNotPassedOver) {
+  auto user = Make();
+  ASSERT_TRUE(Apply(*user, NewOrg("acme", 1)).has_value());
+  // As a copy of the two files leaves them.
+  fs::create_directory(Path("elsewhere"));
+  for (const char* suffix : {"", "-wal"})
+    fs::copy_file(Path() + suffix, Path("elsewhere/books.db") + suffix);
+  user.reset();
+  fs::copy_file(Path("elsewhere/books.db-wal"), Path() + "-wal");
+  auto store = OpenReadOnly();
+  ASSERT_FALSE(store.has_value());
+  EXPECT_EQ(store.error().reason, "DATABASE_LOG_UNREAD");
+  EXPECT_EQ(store.error().code, Code::kFailedPrecondition);
+}
+
+TEST_F(ReadOnlyStoreTest, PathsWithOddCharactersAreTheirs) {
+  fs::create_directory(Path("a?b#c%20"));
+  ASSERT_TRUE(Apply(*Make(), NewOrg("acme", 1)).has_value());
+  const std::string odd = Path("a?b#c%20/books.db");
+  fs::rename(Path(), odd);
+  fs::permissions(odd, fs::perms(0444));
+  fs::permissions(Path("a?b#c%20"), fs::perms(0555));
+  fs::permissions(directory_, fs::perms(0755));
+  const AsSomebodyElse somebody;
+  auto store = SqliteStore::Open(odd, {.may_be_read_only = true});
+  ASSERT_TRUE(store.has_value()) << store.error().message;
+  EXPECT_EQ(CountOrgs(**store), 1);
 }
 
 TEST_F(SqliteStoreTest, AFileThatWasMovedOrReplacedTakesAndTellsNothing) {
