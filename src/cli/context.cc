@@ -126,8 +126,12 @@ void Context::Detail(std::string_view text, Colour colour) {
 
 void Context::Detail(const Table& table) {
   if (globals_.quiet) return;
-  environment_.out << table.Render(environment_.out_is_terminal ? environment_.width : 0,
-                                   colour_on());
+  if (globals_.wide) {
+    environment_.out << table.Render(0, colour_on());
+  } else {
+    environment_.out << table.Narrow().Render(environment_.out_is_terminal ? environment_.width : 0,
+                                              colour_on());
+  }
 }
 
 int Context::Answer(const google::protobuf::Message& answer, const std::function<void()>& show) {

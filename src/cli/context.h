@@ -20,6 +20,7 @@ namespace tallyman::cli {
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitDrift = 3;
+inline constexpr int kExitUnwell = 10;
 inline constexpr int kExitUnread = 141;
 
 enum class OutputFormat { kTable, kJson, kYaml };
@@ -35,6 +36,7 @@ struct GlobalOptions {
   bool insecure = false;
   std::string actor;
   OutputFormat output = OutputFormat::kTable;
+  bool wide = false;  // tables have all their columns, and nothing is cut
   bool quiet = false;
 };
 

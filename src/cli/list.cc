@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "base/text.h"
+
 namespace tallyman::cli {
 
 void AddFilter(std::string& filter, std::string_view field, std::string_view value) {
@@ -31,6 +33,39 @@ std::string Wrapped(const std::string& words) {
   }
   if (!text.empty()) text.pop_back();
   return text;
+}
+
+std::string KeysOf(const std::vector<Column>& columns) {
+  std::string keys;
+  for (const Column& column : columns) keys += (keys.empty() ? "" : ", ") + column.Key();
+  return keys;
+}
+
+Result<std::vector<size_t>> ChooseColumns(const Context& context,
+                                          const std::vector<Column>& columns,
+                                          const std::string& wanted) {
+  std::vector<size_t> chosen;
+  if (wanted.empty()) {
+    for (size_t i = 0; i < columns.size(); ++i) chosen.push_back(i);
+    return chosen;
+  }
+  auto refuse = [](std::string what) {
+    return Fail(InvalidArgument("INVALID_COLUMNS", std::move(what)).With("field", "--columns"));
+  };
+  if (!context.is_table())
+    return refuse("--columns is for tables: leave it out, or take what you need of the document");
+  for (size_t at = 0; at <= wanted.size();) {
+    const size_t end = std::min(wanted.find(',', at), wanted.size());
+    const std::string key = wanted.substr(at, end - at);
+    const auto found = std::ranges::find(columns, key, &Column::Key);
+    if (found == columns.end()) {
+      return refuse(fmt::format("--columns: there is no column {}; there are: {}", Quote(key),
+                                KeysOf(columns)));
+    }
+    chosen.push_back(static_cast<size_t>(found - columns.begin()));
+    at = end + 1;
+  }
+  return chosen;
 }
 
 namespace {

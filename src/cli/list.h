@@ -19,6 +19,7 @@ struct ListRequest {
   Request request;
   std::string filter;  // of the options that stand for one field, joined to that of --filter
   int64_t limit = INT64_MAX;
+  std::string columns;  // keys, separated by commas; "": those that are shown by default
 };
 
 // Appends "FIELD=VALUE" to a filter; nothing when the value is empty.
@@ -61,6 +62,14 @@ void AddListOptions(Word verb, ListRequest<Request>& list, const std::vector<Lis
             "Add \" desc\" for descending order; fields:\n" + Wrapped(orders));
   verb.Number("--limit", &list.limit, "Show only the first N");
 }
+
+// Those that are wanted, in that order; all where nothing is. INVALID_ARGUMENT INVALID_COLUMNS
+// lists those that there are.
+Result<std::vector<size_t>> ChooseColumns(const Context& context,
+                                          const std::vector<Column>& columns,
+                                          const std::string& wanted);
+// "host, state, cpu_used".
+std::string KeysOf(const std::vector<Column>& columns);
 
 // By the text of their first cells, in the order in which people count: eth-2 before eth-10.
 void SortNaturally(std::vector<std::vector<Cell>>& rows);
@@ -120,10 +129,14 @@ struct ListCommand {
     });
     const std::string filtered = more_fields.empty() ? fields : fields + ", " + more_fields;
     AddListOptions(verb, *list, filters, filtered, fields);
+    verb.Text("--columns", "A,B", &list->columns,
+              "Only these columns, in this order:\n" + Wrapped(KeysOf(columns)));
     return {verb, *list};
   }
 
   ExitStatus Run(Context& context, const ListRequest<Request>& list) const {
+    ASSIGN_OR_RETURN(const std::vector<size_t> shown,
+                     ChooseColumns(context, columns, list.columns));
     ASSIGN_OR_RETURN(const Response response, ListAll<Response>(context, list));
     return context.Answer(response, [&] {
       std::vector<std::vector<Cell>> rows;
@@ -135,8 +148,19 @@ struct ListCommand {
         for (const auto& cells : rows) context.Line(Printable(cells[quiet_column].text));
         return;
       }
-      Table table(columns);
-      for (auto& cells : rows) table.AddRow(std::move(cells));
+      std::vector<Column> titles;
+      for (const size_t column : shown) {
+        titles.push_back(columns[column]);
+        // What was asked for is shown.
+        if (!list.columns.empty()) titles.back().is_wide = false;
+      }
+      Table table(std::move(titles));
+      for (auto& cells : rows) {
+        cells.resize(columns.size());
+        std::vector<Cell> kept;
+        for (const size_t column : shown) kept.push_back(cells[column]);
+        table.AddRow(std::move(kept));
+      }
       const bool is_filtered = !list.filter.empty() || !list.request.filter().empty();
       PrintList(context, table, is_filtered ? "No " + item + " matches." : when_empty);
       if (after) after(context, response);

@@ -68,10 +68,34 @@ int DisplayWidth(std::string_view text) {
   return static_cast<int>(std::ranges::count_if(text, StartsCharacter));
 }
 
+std::string Column::Key() const {
+  if (!key.empty()) return key;
+  std::string small;
+  for (const char c : title) small += c == ' ' ? '_' : c >= 'A' && c <= 'Z' ? char(c + 32) : c;
+  return small;
+}
+
 void Table::AddRow(std::vector<Cell> cells) {
   cells.resize(columns_.size());
   for (Cell& cell : cells) cell.text = Printable(cell.text);
   rows_.push_back(std::move(cells));
+}
+
+Table Table::Narrow() const {
+  std::vector<size_t> kept;
+  for (size_t i = 0; i < columns_.size(); ++i)
+    if (!columns_[i].is_wide) kept.push_back(i);
+  return Only(kept);
+}
+
+Table Table::Only(const std::vector<size_t>& kept) const {
+  Table narrow({});
+  for (const size_t i : kept) narrow.columns_.push_back(columns_[i]);
+  for (const auto& row : rows_) {
+    std::vector<Cell>& cells = narrow.rows_.emplace_back();
+    for (const size_t i : kept) cells.push_back(row[i]);
+  }
+  return narrow;
 }
 
 bool Table::IsUniform(size_t column) const {
@@ -113,6 +137,19 @@ std::vector<int> Table::Widths(int width_max) const {
 
 std::string Table::Render(int width_max, bool colour_on) const {
   const std::vector<int> widths = Widths(width_max);
+  const int gaps = kGap * (static_cast<int>(columns_.size()) - 1);
+  const bool is_cut = width_max > 0 && widths != Widths(0);
+  if (is_cut ||
+      (width_max > 0 && std::accumulate(widths.begin(), widths.end(), gaps) > width_max)) {
+    // Nothing is cut for columns that say nothing.
+    std::vector<size_t> kept;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const bool is_empty =
+          std::ranges::all_of(rows_, [&](const auto& row) { return row[i].text.empty(); });
+      if (!is_empty || rows_.empty()) kept.push_back(i);
+    }
+    if (kept.size() < columns_.size()) return Only(kept).Render(width_max, colour_on);
+  }
   std::string text;
   auto add_line = [&](auto cell_at) {
     std::string line;
