@@ -206,8 +206,8 @@ std::string_view NodeLifecycle::Status(const NodeReport& report) {
   for (Entry& entry : entries_) {
     if (released_) break;
     if (EffectOf(said.word, entry.command.state) != kResolve) continue;
-    if (entry.command.kind == CommandKind::kDelete && report.remains) {
-      EndDelete(entry, CommandState::kReverted, said);
+    if (entry.command.kind == CommandKind::kDelete && !report.config_id && report.remains) {
+      EndDelete(entry, CommandState::kFailed, said);
     } else {
       Resolve(entry, said);
     }

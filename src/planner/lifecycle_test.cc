@@ -226,6 +226,24 @@ TEST(NodeLifecycle, AFailedCreateIsChargedUntilNothingOfItIsThere) {
   EXPECT_TRUE(life.released());
 }
 
+TEST(NodeLifecycle, ADeleteInDoubtHasFailedWhereAPartOfTheNodeIsStillThere) {
+  for (ReportedRun run : {ReportedRun::kNone, ReportedRun::kStopped, ReportedRun::kFailed}) {
+    OneCommand one(CommandKind::kDelete, kUnknown);
+    NodeLifecycle life(*one.before, Time());
+    NodeReport report;
+    report.remains = true;
+    report.run_state = run;
+    for (int again = 0; again < 2; ++again) {
+      EXPECT_EQ(life.Status(report), "");
+      EXPECT_EQ(life.StateOf(IdOf<CommandId>(9)), kFailed);
+      EXPECT_EQ(life.node().node_state, NodeState::kFailed);
+      EXPECT_FALSE(life.node().next_state);
+      EXPECT_FALSE(life.released());
+      EXPECT_EQ(life.charged(), (Resources{5, 50, 500}));
+    }
+  }
+}
+
 TEST(NodeLifecycle, AnAttemptThatIsNotTheCurrentOneIsRefused) {
   OneCommand one(CommandKind::kUpgrade, kTaken);
   NodeLifecycle life(*one.before, Time());

@@ -206,7 +206,7 @@ Result<HandOut> SqlReads<Tx>::FindCommandsFor(const HandOutQuery& wanted) {
   if (was_heard) out.last_heard = std::move(report);
   ASSIGN_OR_RETURN(out.commands,
                    sql::ReadAll<HandOut::Entry>(ready, [](auto& rows, HandOut::Entry& entry) {
-                     return rows.Read(entry.command, entry.node, entry.handed_out);
+                     return rows.Read(entry.command, entry.node);
                    }));
   RETURN_IF_ERROR(sql::ReadFirst(next, out.next_at));
   return out;

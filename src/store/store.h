@@ -131,7 +131,6 @@ struct HandOut {
   struct Entry {
     Command command;
     std::string node;
-    bool handed_out = false;  // Node::handed_out
   };
   std::vector<Entry> commands;  // by node
   std::optional<Time> next_at;  // when the first waiting command can be handed out

@@ -178,6 +178,30 @@ TEST_F(StandbyFaults, ThatSomethingIsGoneIsToldWhenAStandbyKnows) {
   server_->ExpectBalanced();
 }
 
+// A command that a failover may lose is carried out by nobody before: each hand-out waits, also of
+// a node of which something was handed out before.
+TEST_F(StandbyFaults, ACommandIsHandedOutWhenAStandbyKnowsIt) {
+  Sql("ALTER ROLE postgres SET synchronous_commit = local");
+  auto before = Open(6);
+  const std::string name = before->Node("n-1").host();
+  const Actor host{
+      .id = "agent", .role = Role::kHost, .host_id = *HostId::Parse(before->Host(name).id())};
+  before->actor = server_->actor = host;
+  const v1::FetchCommandsRequest fetch;
+  ASSERT_OK(before->Send<v1::FetchCommandsResponse>("AgentService/FetchCommands", fetch));
+  Sql("ALTER ROLE postgres RESET synchronous_commit");
+
+  int waits = 0;
+  EXPECT_REFUSED((SendAndCancelWaits<v1::FetchCommandsResponse>(
+                     *server_, "AgentService/FetchCommands", fetch, waits)),
+                 Code::kUnavailable, "COMMIT_UNKNOWN");
+  EXPECT_GE(waits, 1);
+  EndTheNeedForAStandby();
+  auto handed = server_->Send<v1::FetchCommandsResponse>("AgentService/FetchCommands", fetch);
+  ASSERT_OK(handed);
+  EXPECT_GT(handed->commands_size(), 0);
+}
+
 // A request that cannot be made any more (its image has another name now) is answered from the
 // stored row, aside of the lots.
 TEST_F(StandbyFaults, AnAnswerThatIsLookedUpAsideWaitsAsWell) {

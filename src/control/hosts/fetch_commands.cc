@@ -1,5 +1,7 @@
-// Handing out commands. A node of which something was ever handed out is marked in a transaction
-// that is committed before the answer goes out: a delete goes by the mark.
+// Handing out commands. What is handed out is read again in a transaction that is committed before
+// the answer goes out, also where it changes nothing: a command that no standby has may be lost in
+// a failover, and must not be carried out before. In that transaction a node of which something is
+// handed out for the first time is marked: a delete goes by the mark.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -101,16 +103,15 @@ Result<Proposal<HandedCommands>> FetchCommands(const Authorized& by, int64_t max
   ASSIGN_OR_RETURN(store::HandOut found, ReadOnce(by.control(), [&](store::ReadTx& tx) {
                      return tx.FindCommandsFor({.host_id = host, .now = now, .limit = limit + 1});
                    }));
-  std::vector<NodeId> unmarked;
-  for (const store::HandOut::Entry& entry : found.commands)
-    if (!entry.handed_out) unmarked.push_back(entry.command.node_id);
   HandedCommands answer = AnswerOf(by.control(), std::move(found), limit, now);
-  if (unmarked.empty()) return Proposal<HandedCommands>{.answer = std::move(answer)};
-  Proposal<HandedCommands> proposal{.rows = std::ssize(unmarked)};
-  proposal.locks.nodes = unmarked;
-  proposal.decide = [unmarked = std::move(unmarked), answer = std::move(answer)](
+  if (answer.commands.empty()) return Proposal<HandedCommands>{.answer = std::move(answer)};
+  std::vector<NodeId> nodes;
+  for (const HandedCommands::Entry& entry : answer.commands) nodes.push_back(entry.command.node_id);
+  Proposal<HandedCommands> proposal{.rows = std::ssize(nodes)};
+  proposal.locks.nodes = nodes;
+  proposal.decide = [nodes = std::move(nodes), answer = std::move(answer)](
                         const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
-    return Mark(as, unmarked, answer, snapshot);
+    return Mark(as, nodes, answer, snapshot);
   };
   return proposal;
 }

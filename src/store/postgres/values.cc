@@ -3,15 +3,22 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <bit>
+#include <utility>
 
 namespace tallyman::store::postgres {
 namespace {
 
 template <class Integer>
+std::array<char, sizeof(Integer)> BigEndian(Integer value) {
+  if constexpr (std::endian::native == std::endian::little) value = std::byteswap(value);
+  return std::bit_cast<std::array<char, sizeof(Integer)>>(value);
+}
+
+template <class Integer>
 void AppendBigEndian(std::string& out, Integer value) {
-  for (int shift = static_cast<int>(sizeof value) * 8 - 8; shift >= 0; shift -= 8) {
-    out += static_cast<char>((static_cast<uint64_t>(value) >> shift) & 0xff);
-  }
+  const auto bytes = BigEndian(value);
+  out.append(bytes.data(), bytes.size());
 }
 
 bool ReadBigEndian(std::string_view bytes, int64_t& value) {
@@ -41,10 +48,7 @@ Oid ArrayOf(PgType element) {
 }
 
 void AppendInteger(PgSink& sink, int64_t value) {
-  std::array<char, 8> bytes{};
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<char>((static_cast<uint64_t>(value) >> (56 - 8 * i)) & 0xff);
-  }
+  const auto bytes = BigEndian(value);
   sink.Add(PgType::kInt8, {bytes.data(), bytes.size()});
 }
 
@@ -85,6 +89,11 @@ void PgColumns::AddNull(PgType type) { Next(type).AddNull(); }
 
 PgParams PgParams::Of(const PgColumns& rows) {
   PgParams params;
+  const size_t size = rows.columns().size();
+  params.types_.reserve(size);
+  params.bytes_.reserve(size);
+  params.lengths_.reserve(size);
+  params.formats_.reserve(size);
   for (const PgArray& column : rows.columns()) params.AddArray(column);
   return params;
 }
@@ -96,7 +105,7 @@ void PgParams::Append(Oid type, const std::string* bytes) {
 }
 
 void PgParams::Add(PgType type, std::string_view bytes) {
-  bytes_.emplace_back(std::string(bytes));
+  bytes_.emplace_back(std::in_place, bytes);
   Append(static_cast<Oid>(type), &*bytes_.back());
 }
 

@@ -143,6 +143,7 @@ class PgColumns final : public PgSink {
  public:
   template <class... T>
   void AddRow(const T&... values) {
+    if (rows_ == 0) columns_.reserve(sizeof...(T));
     at_ = 0;
     (AppendValue(*this, values), ...);
     ++rows_;
