@@ -63,6 +63,7 @@ control::Call CallOf(const Method& method, const Message& request, const Caller&
                      const Sealer& sealer) {
   control::Call call = CallOf(method.name, caller);
   if (!method.mutates) return call;
+  call.dry_run = IsDryRun(request);
   call.request_id = RequestIdOf(request);
   call.body_digest = DigestOf(method.name, request);
   if (!HasValues(request) || !sealer.has_key()) return call;
@@ -133,8 +134,9 @@ Dispatcher::Dispatcher(control::Control& control, EventFeedOptions streaming, Lo
   AddTo(stream_methods_, WatchMethods(relay_));
   AddTo(stream_methods_, LogStreamMethods(relay_));
   AddTo(methods_, LogMethods(relay_));
-  for (auto* list : {&AgentMethods, &OrgAndRegionMethods, &HostMethods, &CatalogMethods,
-                     &NodeMethods, &HistoryMethods, &AuditMethods, &TokenMethods}) {
+  for (auto* list :
+       {&AgentMethods, &FleetMethods, &OrgAndRegionMethods, &HostMethods, &CatalogMethods,
+        &NodeMethods, &HistoryMethods, &AuditMethods, &TokenMethods}) {
     AddTo(methods_, list());
   }
 }

@@ -90,6 +90,8 @@ std::string BareSentence(const store::EventRow& row,
       return fmt::format("host {} has a problem", row.host);
     case EventKind::kCommandFailed:
       return fmt::format("{} of {} failed", FactOf(facts, "command"), NodeOf(row));
+    case EventKind::kCommandCancelled:
+      return fmt::format("{} of {} was cancelled", FactOf(facts, "command"), NodeOf(row));
     case EventKind::kHostSilent:
       return fmt::format("host {} is silent: nothing came since {}", row.host,
                          FactOf(facts, "heard_at"));

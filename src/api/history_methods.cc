@@ -3,6 +3,7 @@
 #include "api/event_text.h"
 #include "api/list_message.h"
 #include "api/method.h"
+#include "control/nodes/nodes.h"
 #include "control/read.h"
 #include "control/reads/queries.h"
 #include "tallyman/v1/event.pb.h"
@@ -72,6 +73,20 @@ Result<v1::ListCommandsResponse> DoListCommands(control::Control& control,
   return response;
 }
 
+Status DoCancelCommand(control::Control& control, control::Call call,
+                       const v1::CancelCommandRequest& request, control::Done done) {
+  auto encode = [](const control::Changes& changes) {
+    v1::CancelCommandResponse response;
+    *response.mutable_changes() = ToMessage(changes);
+    return Serialize(response);
+  };
+  control::Run(
+      control, std::move(call), control::CancelCommand,
+      control::CancelCommandRequest{.command_id = request.command_id(), .plan = PlanOf(request)},
+      encode, std::move(done));
+  return {};
+}
+
 Result<v1::ListEventsResponse> DoListEvents(control::Control& control, const control::Call& call,
                                             const v1::ListEventsRequest& request) {
   ASSIGN_OR_RETURN(
@@ -125,6 +140,8 @@ Result<v1::ListLedgerResponse> DoListLedger(control::Control& control, const con
 
 std::vector<Method> HistoryMethods() {
   return {
+      WriteMethod<v1::CancelCommandResponse>("tallyman.v1.CommandService/CancelCommand",
+                                             DoCancelCommand),
       ReadMethod("tallyman.v1.CommandService/GetCommand", DoGetCommand),
       ReadMethod("tallyman.v1.CommandService/ListCommands", DoListCommands),
       ReadMethod("tallyman.v1.EventService/ListEvents", DoListEvents),

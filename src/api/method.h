@@ -95,6 +95,7 @@ Method HostMethod(std::string name, Status (*write)(control::Control&, control::
 }
 
 std::vector<Method> AgentMethods();
+std::vector<Method> FleetMethods();
 std::vector<Method> OrgAndRegionMethods();
 std::vector<Method> HostMethods();
 std::vector<Method> CatalogMethods();

@@ -88,6 +88,17 @@ Status DoRevokeToken(control::Control& control, control::Call call,
   return {};
 }
 
+Result<v1::WhoAmIResponse> DoWhoAmI(control::Control& control, const control::Call& call,
+                                    const v1::WhoAmIRequest&) {
+  ASSIGN_OR_RETURN(const control::CallerView view,
+                   control::Read(control, call, control::WhoAmI, control::WhoAmIRequest{}));
+  v1::WhoAmIResponse response;
+  response.set_actor(view.actor);
+  response.set_role(MessageOf(view.role));
+  if (view.token) *response.mutable_token() = MessageOf(*view.token);
+  return response;
+}
+
 }  // namespace
 
 std::vector<Method> TokenMethods() {
@@ -95,6 +106,7 @@ std::vector<Method> TokenMethods() {
       WriteMethod<v1::CreateTokenResponse>("tallyman.v1.TokenService/CreateToken", DoCreateToken),
       ReadMethod("tallyman.v1.TokenService/ListTokens", DoListTokens),
       WriteMethod<v1::RevokeTokenResponse>("tallyman.v1.TokenService/RevokeToken", DoRevokeToken),
+      ReadMethod("tallyman.v1.TokenService/WhoAmI", DoWhoAmI),
   };
 }
 

@@ -68,9 +68,12 @@ std::optional<Time> ParseTypedTime(std::string_view text) {
   if (text.size() > kNanosSize) return std::nullopt;
   std::string full(text);
   if (text.size() == kDateSize) full += "T00:00:00Z";
-  if (text.size() == kSecondsSize && text[kDateSize] == ' ') {
+  // As tables show it, or without the letter.
+  const bool is_short = text.size() == kSecondsSize;
+  if (text.size() >= kSecondsSize && text[kDateSize] == ' ' &&
+      (is_short || text.substr(kSecondsSize) == "Z")) {
     full[kDateSize] = 'T';
-    full += 'Z';
+    if (is_short) full += 'Z';
   }
   if (text.size() > kSecondsSize + 2 && text[kSecondsSize] == '.' && text.back() == 'Z') {
     full.pop_back();

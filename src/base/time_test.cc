@@ -24,6 +24,7 @@ TEST(Time, TakesWhatPeopleTypeAndPaste) {
   EXPECT_EQ(ParseTypedTime("2026-03-01"), day);
   const Time noon = *ParseTime("2026-03-01T12:00:00Z");
   EXPECT_EQ(ParseTypedTime("2026-03-01 12:00:00"), noon);
+  EXPECT_EQ(ParseTypedTime("2026-03-01 12:00:00Z"), noon);
   EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00Z"), noon);
   EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00.5Z"), noon + std::chrono::milliseconds(500));
   EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00.000001Z"), noon + std::chrono::microseconds(1));

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <sstream>
 
 #include "cli/testing_words.h"
+#include "tallyman/v1/command.pb.h"
 #include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/node.pb.h"
 #include "tallyman/v1/org.pb.h"
@@ -335,6 +337,65 @@ TEST_F(AnswersTest, OneNameIsAskedForAsServersOfBeforeKnowIt) {
   EXPECT_THAT(asked.names(), ElementsAre("a", "b", "c"));
   EXPECT_EQ(asked.by_hosts().hosts(0).count(), 2);
   EXPECT_EQ(asked.by_hosts().hosts(1).count(), 1);
+}
+
+class WaitTest : public AnswersTest {
+ protected:
+  // Two nodes are stopped; their commands end as `ends` says, each after having been asked for
+  // twice.
+  void AnswerStops(const std::vector<v1::CommandState>& ends) {
+    client.On<v1::StopNodesRequest, v1::StopNodesResponse>(
+        "NodeService/StopNodes", [ends](const auto& request, auto& response) -> Status {
+          response.mutable_changes()->set_applied(!request.dry_run());
+          for (size_t i = 0; i < ends.size(); ++i) {
+            v1::NodeChange& change = *response.mutable_changes()->add_nodes();
+            change.set_node("n-" + std::to_string(i));
+            if (!request.dry_run()) change.set_command_id(std::to_string(i));
+          }
+          return {};
+        });
+    client.On<v1::GetCommandRequest, v1::GetCommandResponse>(
+        "CommandService/GetCommand", [this, ends](const auto& request, auto& response) -> Status {
+          const auto at = static_cast<size_t>(std::stoi(request.command_id()));
+          const bool ended = ++asked[at] > 2;
+          response.mutable_command()->set_state(ended ? ends[at] : v1::COMMAND_STATE_TAKEN);
+          response.mutable_command()->set_outcome(ended ? "as it was told" : "");
+          return {};
+        });
+  }
+
+  std::map<size_t, int> asked;
+};
+
+const std::vector<std::string> kStop = {"node", "stop", "n-0", "n-1"};
+
+TEST_F(WaitTest, EndsOnceEveryHostIsDone) {
+  AnswerStops({v1::COMMAND_STATE_SETTLED, v1::COMMAND_STATE_SETTLED});
+  const Ran ran = Run(With(With(kStop, "--wait"), "5m"));
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(asked, (std::map<size_t, int>{{0, 3}, {1, 3}}));
+}
+
+TEST_F(WaitTest, FailsWhereAHostDidNotDoIt) {
+  AnswerStops({v1::COMMAND_STATE_SETTLED, v1::COMMAND_STATE_FAILED});
+  const Ran ran = Run(With(With(kStop, "--wait"), "5m"));
+  EXPECT_EQ(ran.status, 8);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("n-1: failed: as it was told"), HasSubstr("COMMANDS_FAILED"),
+                             Not(HasSubstr("n-0"))));
+}
+
+TEST_F(WaitTest, GivesUpInTime) {
+  AnswerStops({v1::COMMAND_STATE_TAKEN, v1::COMMAND_STATE_SETTLED});
+  const Ran ran = Run(With(With(kStop, "--wait"), "1s"));
+  EXPECT_EQ(ran.status, 9);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("WAITED_TOO_LONG"), HasSubstr("n-0; n-1")));
+}
+
+TEST_F(WaitTest, DoesNotWaitForAPlan) {
+  AnswerStops({v1::COMMAND_STATE_FAILED, v1::COMMAND_STATE_FAILED});
+  EXPECT_EQ(Run(With(With(With(kStop, "--wait"), "5m"), "--dry-run")).status, 0);
+  EXPECT_EQ(Run(kStop).status, 0);
+  EXPECT_TRUE(asked.empty());
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
+#include "cli/format.h"
 #include "cli/nearest.h"
 #include "cli/testing_words.h"
 
@@ -183,8 +185,57 @@ TEST(RunCli, AValueIsNotRepeatedWhereItsKeyIsMissing) {
   EXPECT_THAT(ran.err, AllOf(HasSubstr("--set"), testing::Not(HasSubstr("hunter2"))));
 }
 
+TEST(RunCli, NounAndVerbInTheOtherOrderAreUnderstood) {
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"list", "nodes"}, "did you mean \"tallyman node list\"?"},
+      {{"list", "node"}, "did you mean \"tallyman node list\"?"},
+      {{"nodes", "list"}, "did you mean \"tallyman node list\"?"},
+      {{"hosts"}, "did you mean \"tallyman host\"?"},
+      {{"create", "org", "acme"}, "did you mean \"tallyman org create\"?"},
+      {{"upgrade"}, "a noun comes before it, as in \"tallyman node upgrade\""},
+      {{"nodse", "list"}, "did you mean \"node\"?"},
+      {{"node", "lsit"}, "did you mean \"list\"?"},
+      {{"node", "hsow"}, "did you mean \"show\"?"},
+  };
+  for (const auto& [words, expected] : cases) {
+    const Ran ran = RunWords(words);
+    EXPECT_EQ(ran.status, 2) << words[0];
+    EXPECT_THAT(ran.err, HasSubstr(expected)) << words[0];
+  }
+}
+
+TEST(RunCli, AllOfAProtocolIsNotTakenSilently) {
+  const Ran ran = RunWords(
+      {"--db", "x", "node", "upgrade", "--all-of", "ethereum", "--image", "ethereum/v@1.0.0"});
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("every variant"), HasSubstr("\"ethereum/*\"")));
+  EXPECT_THAT(
+      RunWords({"--db", "x", "node", "upgrade", "--all-of", "ethereum/*", "--image", "i"}).err,
+      testing::Not(HasSubstr("variant")));
+}
+
+TEST(RunCli, ColumnsThatAreNotThereAreRefusedWithThoseThatAre) {
+  const Ran ran = RunWords({"--db", "x", "org", "list", "--columns", "org,price"});
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err,
+              HasSubstr("there is no column \"price\"; there are: org, created, id, quota"));
+  EXPECT_EQ(RunWords({"--db", "x", "org", "list", "--columns", "org", "-o", "json"}).status, 2);
+}
+
+TEST(FormatAlike, MixesNoKindsOfUnits) {
+  const DimensionView& memory = kDimensionViews[1];
+  EXPECT_EQ(FormatAlike(memory, {kGibi * 768, kGibi * 700}),
+            (std::vector<std::string>{"768 GiB", "700 GiB"}));
+  EXPECT_EQ(FormatAlike(memory, {kGibi * 768, kGibi * 768 - 32 * kGiga, 0, 32 * kGiga}),
+            (std::vector<std::string>{"824.6 GB", "792.6 GB", "0 B", "32 GB"}));
+  EXPECT_EQ(FormatAlike(memory, {-kGibi * 3, kGiga}),
+            (std::vector<std::string>{"-3.22 GB", "1 GB"}));
+  EXPECT_EQ(FormatAlike(kDimensionViews[0], {1024, 3}), (std::vector<std::string>{"1024", "3"}));
+}
+
 TEST(Nearest, GivesUpOnWhatIsFarAway) {
   EXPECT_EQ(Nearest("lsit", {"list", "show"}), "list");
+  EXPECT_EQ(Nearest("hsow", {"host", "show"}), "show") << "two letters that changed places";
   EXPECT_EQ(Nearest("xyzzy", {"list", "show"}), "");
   EXPECT_EQ(Nearest(std::string(10'000'000, 'x'), {"list"}), "");
 }

@@ -4,6 +4,7 @@
 #include "cli/format.h"
 #include "cli/list.h"
 #include "cli/nouns.h"
+#include "cli/requests.h"
 #include "cli/views.h"
 #include "tallyman/v1/command.pb.h"
 
@@ -39,6 +40,12 @@ ExitStatus ShowCommand(Context& context, v1::GetCommandRequest& request) {
   });
 }
 
+ExitStatus CancelCommand(Context& context, v1::CancelCommandRequest& request) {
+  ASSIGN_OR_RETURN(const auto response, Change<v1::CancelCommandResponse>(context, request));
+  return context.Answer(
+      response, [&] { PrintChanges(context, response.changes(), "Cancelled the command of"); });
+}
+
 // What the host said of one that did not go well.
 std::pair<std::string, std::string> OutcomeOf(const v1::Command& command) {
   if (command.state() == v1::COMMAND_STATE_SETTLED) return {};
@@ -64,7 +71,11 @@ void DefineCommandList(Word noun) {
                   {"NODE", Align::kLeft, true},
                   {"HOST", Align::kLeft, true},
                   {"IMAGE", Align::kLeft, true},
-                  {"CREATED"}},
+                  {"CREATED"},
+                  {.title = "FROM", .is_wide = true},
+                  {.title = "ATTEMPT", .align = Align::kRight, .is_wide = true},
+                  {.title = "TAKEN", .is_wide = true},
+                  {.title = "ENDED", .is_wide = true}},
       .items = &v1::ListCommandsResponse::commands,
       .row = [](Context&, const v1::Command& command) -> std::vector<Cell> {
         return {{command.id()},
@@ -73,7 +84,11 @@ void DefineCommandList(Word noun) {
                 {command.node()},
                 {command.host()},
                 {command.to_image().empty() ? command.from_image() : command.to_image()},
-                {FormatTimestamp(command.created_at())}};
+                {FormatTimestamp(command.created_at())},
+                {command.from_image()},
+                {std::to_string(command.attempt())},
+                {FormatTimestamp(command.taken_at())},
+                {FormatTimestamp(command.ended_at())}};
       },
       .when_empty = "There are no commands.",
       .note = OutcomeOf};
@@ -87,8 +102,16 @@ void DefineCommandList(Word noun) {
 void DefineCommand(Word root) {
   Word command = root.Noun("command", "Commands: what hosts are told to do",
                            "  tallyman command list --state open\n"
-                           "  tallyman command show ID");
+                           "  tallyman command show ID\n"
+                           "  tallyman command cancel ID");
   DefineCommandList(command);
+  auto [cancel, cancelled] = command.Verb<v1::CancelCommandRequest>(
+      "cancel", "Cancel a command that no host has taken; its node goes back to what runs",
+      "  tallyman command list --state open\n"
+      "  tallyman command cancel ID --dry-run",
+      CancelCommand);
+  cancel.Argument("COMMAND", cancelled.mutable_command_id(), "Id");
+  AddChange(cancel, cancelled);
   auto [show, request] = command.Verb<v1::GetCommandRequest>(
       "show", "Show a command with its payload", "  tallyman command show ID", ShowCommand);
   show.Argument("COMMAND", request.mutable_command_id(), "Id");

@@ -126,7 +126,11 @@ void Context::Detail(std::string_view text, Colour colour) {
 
 void Context::Detail(const Table& table) {
   if (globals_.quiet) return;
-  environment_.out << table.Render(width_max(), colour_on());
+  if (!globals_.wide && table.has_wide_columns()) {
+    environment_.out << table.Narrow().Render(width_max(), colour_on());
+  } else {
+    environment_.out << table.Render(width_max(), colour_on());
+  }
 }
 
 int Context::Answer(const google::protobuf::Message& answer, const std::function<void()>& show) {

@@ -21,6 +21,7 @@ namespace tallyman::cli {
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitDrift = 3;
+inline constexpr int kExitUnwell = 10;
 inline constexpr int kExitUnread = 141;
 
 enum class OutputFormat { kTable, kJson, kYaml };
@@ -36,6 +37,7 @@ struct GlobalOptions {
   bool insecure = false;
   std::string actor;
   OutputFormat output = OutputFormat::kTable;
+  bool wide = false;  // tables have all their columns, and nothing is cut
   bool quiet = false;
 };
 
@@ -112,7 +114,9 @@ class Context {
   void Detail(std::string_view text, Colour colour = Colour::kNone);
   void Detail(const Table& table);
   // How wide a table may be; 0: as wide as it is.
-  int width_max() const { return environment_.out_is_terminal ? environment_.width : 0; }
+  int width_max() const {
+    return environment_.out_is_terminal && !globals_.wide ? environment_.width : 0;
+  }
 
   // That something was changed without a request: the line, or a document of one key.
   void Confirm(std::string_view key, std::string_view value, std::string_view line);

@@ -21,6 +21,21 @@ std::string FormatAmount(const DimensionView& dimension, int64_t value) {
   return dimension.is_bytes ? FormatBytes(value) : std::to_string(value);
 }
 
+std::vector<std::string> FormatAlike(const DimensionView& dimension,
+                                     const std::vector<int64_t>& values) {
+  const auto is_binary = [&](int64_t value) {
+    return value == 0 || FormatAmount(dimension, value).ends_with("iB");
+  };
+  const bool all_binary = !dimension.is_bytes || std::ranges::all_of(values, is_binary);
+  std::vector<std::string> texts;
+  for (const int64_t value : values) {
+    // Whole megabytes are always shown in powers of 1000, and no more digits than that.
+    const bool round = !all_binary && is_binary(value);
+    texts.push_back(FormatAmount(dimension, round ? (value + kMega / 2) / kMega * kMega : value));
+  }
+  return texts;
+}
+
 std::string FormatSigned(const DimensionView& dimension, int64_t value) {
   if (value == 0) return "0";
   return (value > 0 ? "+" : "") + FormatAmount(dimension, value);
@@ -58,7 +73,8 @@ std::string FormatTimestamp(const google::protobuf::Timestamp& time) {
   constexpr int64_t kSecondsMax = 253402300799;
   if (time.seconds() == 0 && time.nanos() == 0) return {};
   if (time.seconds() < kSecondsMin || time.seconds() > kSecondsMax) return "?";
-  return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(time.seconds())));
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}Z",
+                     fmt::gmtime(static_cast<std::time_t>(time.seconds())));
 }
 
 google::protobuf::Timestamp ToTimestamp(Time time) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -39,6 +40,9 @@ Result<int64_t> ParseDimension(const DimensionView& dimension, std::string_view 
 
 // "8", "16 GB"; with a sign "+8", "-16 GB", "0".
 std::string FormatAmount(const DimensionView& dimension, int64_t value);
+// Amounts that stand side by side: powers of 1024 only where all of them read well so.
+std::vector<std::string> FormatAlike(const DimensionView& dimension,
+                                     const std::vector<int64_t>& values);
 std::string FormatSigned(const DimensionView& dimension, int64_t value);
 std::string FormatSignedCount(int64_t value);
 
@@ -52,7 +56,7 @@ std::string FormatBooks(const v1::Books& books);
 // "1 node", "3 nodes"; `plural` is for words that do not take an s.
 std::string Counted(int64_t count, std::string_view word, std::string_view plural = {});
 
-// "2026-03-01 12:00:00", in UTC; empty for a time that is not set.
+// "2026-03-01 12:00:00Z": in UTC; empty for a time that is not set.
 std::string FormatTimestamp(const google::protobuf::Timestamp& time);
 google::protobuf::Timestamp ToTimestamp(Time time);
 

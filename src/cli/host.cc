@@ -26,9 +26,12 @@ struct HostUpdate {
   v1::Resources capacity;
 };
 
-Cell FreeCell(const v1::Host& host, const DimensionView& dimension) {
-  const int64_t free = (host.free().*dimension.get)();
-  return {FormatAmount(dimension, free), free < 0 ? Colour::kRed : Colour::kNone};
+// Cells of amounts of one dimension, all in units alike; the last of them is what is free.
+std::vector<Cell> AmountCells(const DimensionView& dimension, const std::vector<int64_t>& amounts) {
+  std::vector<Cell> cells;
+  for (std::string& text : FormatAlike(dimension, amounts)) cells.push_back({std::move(text)});
+  if (amounts.back() < 0) cells.back().colour = Colour::kRed;
+  return cells;
 }
 
 ExitStatus CreateHost(Context& context, v1::CreateHostsRequest& request) {
@@ -58,13 +61,13 @@ void PrintHostChange(Context& context, const v1::UpdateHostResponse& response) {
   for (const DimensionView& dimension : kDimensionViews) {
     const int64_t before = (response.capacity_before().*dimension.get)();
     const int64_t after = (host.capacity().*dimension.get)();
-    table.AddRow({{std::string(dimension.word)},
-                  {FormatAmount(dimension, before)},
-                  {FormatAmount(dimension, after)},
-                  {FormatSigned(dimension, after - before)},
-                  {FormatAmount(dimension, (host.books().allocated().*dimension.get)())},
-                  {FormatAmount(dimension, (host.held().*dimension.get)())},
-                  FreeCell(host, dimension)});
+    std::vector<Cell> row = AmountCells(
+        dimension, {before, after, after - before, (host.books().allocated().*dimension.get)(),
+                    (host.held().*dimension.get)(), (host.free().*dimension.get)()});
+    if (after > before) row[2].text.insert(0, "+");
+    if (after == before) row[2].text = "0";
+    row.insert(row.begin(), {std::string(dimension.word)});
+    table.AddRow(std::move(row));
   }
   context.Detail(table);
   if (response.capacity_policy_before() != host.capacity_policy()) {
@@ -122,11 +125,11 @@ void PrintHostBooks(Context& context, const v1::Host& host) {
                {"FREE", Align::kRight}});
   table.AddRow({{"nodes"}, {}, {std::to_string(host.books().node_count())}});
   for (const DimensionView& dimension : kDimensionViews) {
-    table.AddRow({{std::string(dimension.word)},
-                  {FormatAmount(dimension, (host.capacity().*dimension.get)())},
-                  {FormatAmount(dimension, (host.books().allocated().*dimension.get)())},
-                  {FormatAmount(dimension, (host.held().*dimension.get)())},
-                  FreeCell(host, dimension)});
+    std::vector<Cell> row = AmountCells(
+        dimension, {(host.capacity().*dimension.get)(), (host.books().allocated().*dimension.get)(),
+                    (host.held().*dimension.get)(), (host.free().*dimension.get)()});
+    row.insert(row.begin(), {std::string(dimension.word)});
+    table.AddRow(std::move(row));
   }
   context.Detail(table);
 }
@@ -200,28 +203,46 @@ void DefineHostList(Word noun) {
       .fields =
           "name, region, liveness, node_count, free_cpu_cores, free_memory_bytes, "
           "free_disk_bytes, cpu_cores, memory_bytes, disk_bytes, node_cpu_cores, "
-          "node_memory_bytes, node_disk_bytes, created_at",
+          "node_memory_bytes, node_disk_bytes, created_at, cordoned, over_capacity, has_problem, "
+          "cpu_taken_permille, memory_taken_permille, disk_taken_permille, taken_permille",
       .by_name = true,
       .columns = {{"HOST", Align::kLeft, true},
                   {"REGION", Align::kLeft, true},
                   {"STATE"},
                   {"NODES", Align::kRight},
                   {"CPU USED", Align::kRight},
-                  {"FREE", Align::kRight},
+                  {.title = "FREE", .align = Align::kRight, .key = "cpu_free"},
                   {"MEMORY USED", Align::kRight},
-                  {"FREE", Align::kRight},
+                  {.title = "FREE", .align = Align::kRight, .key = "memory_free"},
                   {"DISK USED", Align::kRight},
-                  {"FREE", Align::kRight}},
+                  {.title = "FREE", .align = Align::kRight, .key = "disk_free"},
+                  {.title = "CPU", .align = Align::kRight, .is_wide = true},
+                  {.title = "MEMORY", .align = Align::kRight, .is_wide = true},
+                  {.title = "DISK", .align = Align::kRight, .is_wide = true},
+                  {.title = "HEARD", .is_wide = true},
+                  {.title = "AGENT", .is_wide = true},
+                  {.title = "CREATED", .is_wide = true},
+                  {.title = "ID", .is_wide = true}},
       .items = &v1::ListHostsResponse::hosts,
       .row = [](Context&, const v1::Host& host) -> std::vector<Cell> {
         std::vector<Cell> row = {{host.name()},
                                  {host.region()},
                                  HostState(host),
                                  {std::to_string(host.books().node_count())}};
+        std::vector<Cell> capacity;
         for (const DimensionView& d : kDimensionViews) {
-          row.push_back({FormatAmount(d, (host.books().allocated().*d.get)())});
-          row.push_back(FreeCell(host, d));
+          std::vector<Cell> cells =
+              AmountCells(d, {(host.capacity().*d.get)(), (host.books().allocated().*d.get)(),
+                              (host.free().*d.get)()});
+          capacity.push_back(std::move(cells[0]));
+          row.push_back(std::move(cells[1]));
+          row.push_back(std::move(cells[2]));
         }
+        row.insert(row.end(), capacity.begin(), capacity.end());
+        row.push_back({FormatTimestamp(host.reported().heard_at())});
+        row.push_back({host.reported().agent_version()});
+        row.push_back({FormatTimestamp(host.created_at())});
+        row.push_back({host.id()});
         return row;
       },
       .when_empty =

@@ -2,6 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <numeric>
+
+#include "base/text.h"
+
 namespace tallyman::cli {
 
 void AddFilter(std::string& filter, std::string_view field, std::string_view value) {
@@ -31,6 +36,46 @@ std::string Wrapped(const std::string& words) {
   }
   if (!text.empty()) text.pop_back();
   return text;
+}
+
+std::string KeysOf(const std::vector<Column>& columns) {
+  std::string keys;
+  for (const Column& column : columns) keys += (keys.empty() ? "" : ", ") + column.Key();
+  return keys;
+}
+
+std::vector<size_t> AllOf(const std::vector<Column>& columns) {
+  std::vector<size_t> places(columns.size());
+  std::iota(places.begin(), places.end(), size_t{0});
+  return places;
+}
+
+Result<std::vector<size_t>> ChooseColumns(const Context& context,
+                                          const std::vector<Column>& columns,
+                                          const std::string& wanted) {
+  std::vector<size_t> chosen;
+  if (wanted.empty()) {
+    for (size_t i = 0; i < columns.size(); ++i)
+      if (!columns[i].is_wide || context.globals().wide) chosen.push_back(i);
+    return chosen;
+  }
+  auto refuse = [](std::string what) {
+    return Fail(InvalidArgument("INVALID_COLUMNS", std::move(what)).With("field", "--columns"));
+  };
+  if (!context.is_table())
+    return refuse("--columns is for tables: leave it out, or take what you need of the document");
+  for (size_t at = 0; at <= wanted.size();) {
+    const size_t end = std::min(wanted.find(',', at), wanted.size());
+    const std::string key = wanted.substr(at, end - at);
+    const auto found = std::ranges::find(columns, key, &Column::Key);
+    if (found == columns.end()) {
+      return refuse(fmt::format("--columns: there is no column {}; there are: {}", Quote(key),
+                                KeysOf(columns)));
+    }
+    chosen.push_back(static_cast<size_t>(found - columns.begin()));
+    at = end + 1;
+  }
+  return chosen;
 }
 
 namespace {
@@ -70,6 +115,25 @@ void SortNaturally(std::vector<std::vector<Cell>>& rows) {
       rows, [](const auto& a, const auto& b) { return ComesBefore(a.at(0).text, b.at(0).text); });
 }
 
+namespace {
+
+// What was chosen is shown.
+std::vector<Column> Chosen(const std::vector<Column>& columns, const std::vector<size_t>& places) {
+  std::vector<Column> chosen;
+  for (const size_t place : places) chosen.emplace_back(columns[place]).is_wide = false;
+  return chosen;
+}
+
+}  // namespace
+
+ListTable::ListTable(Context& context, const std::vector<Column>& columns,
+                     std::vector<size_t> shown, bool by_name, std::optional<size_t> quiet_column)
+    : context_(context),
+      shown_(std::move(shown)),
+      table_(Chosen(columns, shown_)),
+      by_name_(by_name),
+      quiet_column_(quiet_column) {}
+
 void ListTable::Add(std::vector<Cell> row, std::pair<std::string, std::string> note) {
   if (rows_.size() == kRowsHeld) Print();
   rows_.push_back(std::move(row));
@@ -87,7 +151,12 @@ void ListTable::Print() {
   if (quiet_column_ && context_.globals().quiet) {
     for (const auto& cells : rows_) context_.Line(Printable(cells[*quiet_column_].text));
   } else {
-    for (auto& cells : rows_) table_.AddRow(std::move(cells));
+    for (auto& cells : rows_) {
+      std::vector<Cell> kept;
+      for (const size_t place : shown_)
+        kept.push_back(place < cells.size() ? cells[place] : Cell());
+      table_.AddRow(std::move(kept));
+    }
     context_.Detail(table_);
     table_.ForgetRows(context_.width_max());
     for (const auto& [title, text] : notes_) PrintBlock(context_, title, text);

@@ -22,6 +22,7 @@ struct ListRequest {
   Request request;
   std::string filter;  // of the options that stand for one field, joined to that of --filter
   int64_t limit = INT64_MAX;
+  std::string columns;  // keys, separated by commas; "": those that are shown by default
 };
 
 // Appends "FIELD=VALUE" to a filter; nothing when the value is empty.
@@ -64,6 +65,15 @@ void AddListOptions(Word verb, ListRequest<Request>& list, const std::vector<Lis
             "Add \" desc\" for descending order; fields:\n" + Wrapped(orders));
   verb.Number("--limit", &list.limit, "Show only the first N");
 }
+
+std::vector<size_t> AllOf(const std::vector<Column>& columns);
+// The places of those that are wanted, in that order; where nothing is, of all, with -o wide of
+// wide ones too. INVALID_ARGUMENT INVALID_COLUMNS lists those that there are.
+Result<std::vector<size_t>> ChooseColumns(const Context& context,
+                                          const std::vector<Column>& columns,
+                                          const std::string& wanted);
+// "host, state, cpu_used".
+std::string KeysOf(const std::vector<Column>& columns);
 
 // By the text of their first cells, in the order in which people count: eth-2 before eth-10.
 void SortNaturally(std::vector<std::vector<Cell>>& rows);
@@ -141,13 +151,12 @@ class ListTable {
  public:
   static constexpr size_t kRowsHeld = 10'000;
 
-  // `by_name`: a list that is whole is sorted as people count.
-  ListTable(Context& context, std::vector<Column> columns, bool by_name = false,
-            std::optional<size_t> quiet_column = {})
-      : context_(context),
-        table_(std::move(columns)),
-        by_name_(by_name),
-        quiet_column_(quiet_column) {}
+  // `shown`: the places of the columns that are; `by_name`: a list that is whole is sorted as
+  // people count.
+  ListTable(Context& context, const std::vector<Column>& columns)
+      : ListTable(context, columns, AllOf(columns)) {}
+  ListTable(Context& context, const std::vector<Column>& columns, std::vector<size_t> shown,
+            bool by_name = false, std::optional<size_t> quiet_column = {});
 
   // `note` is printed below the table: a title and the text below it.
   void Add(std::vector<Cell> row, std::pair<std::string, std::string> note = {});
@@ -158,6 +167,7 @@ class ListTable {
   void Print();
 
   Context& context_;
+  const std::vector<size_t> shown_;
   Table table_;
   const bool by_name_;
   const std::optional<size_t> quiet_column_;
@@ -193,15 +203,19 @@ struct ListCommand {
     });
     const std::string filtered = more_fields.empty() ? fields : fields + ", " + more_fields;
     AddListOptions(verb, *list, filters, filtered, fields);
+    verb.Text("--columns", "A,B", &list->columns,
+              "Only these columns, in this order:\n" + Wrapped(KeysOf(columns)));
     return {verb, *list};
   }
 
   ExitStatus Run(Context& context, const ListRequest<Request>& list) const {
+    ASSIGN_OR_RETURN(const std::vector<size_t> shown,
+                     ChooseColumns(context, columns, list.columns));
     if (!context.is_table()) {
       RETURN_IF_ERROR(PrintPages<Response>(context, list));
       return kExitDone;
     }
-    ListTable table(context, columns, IsByName(list.request.order_by()), quiet_column);
+    ListTable table(context, columns, shown, IsByName(list.request.order_by()), quiet_column);
     bool is_whole = false;
     RETURN_IF_ERROR(EachPage<Response>(context, list, [&](const Response& page) {
       for (const Item& each : (page.*items)())

@@ -8,6 +8,7 @@
 #include "cli/nouns.h"
 #include "cli/requests.h"
 #include "cli/views.h"
+#include "cli/waiting.h"
 #include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/command.pb.h"
 #include "tallyman/v1/node.pb.h"
@@ -17,6 +18,7 @@ namespace {
 
 struct NodeCreate {
   v1::CreateNodesRequest request;
+  Waiting waiting;
   ValueFiles files;
   // A placement is either of them: the request has one field for both.
   google::protobuf::RepeatedPtrField<std::string> hosts;  // HOST or HOST=COUNT
@@ -97,7 +99,9 @@ ExitStatus CreateNodes(Context& context, NodeCreate& create) {
       Change<v1::CreateNodesResponse>(context, request,
                                       fmt::format("placing {}", Counted(request.count(), "node"))));
   RETURN_IF_ERROR(CheckNames(request, response.changes()));
-  return context.Answer(response, [&] { PrintChanges(context, response.changes(), "Created"); });
+  context.Answer(response, [&] { PrintChanges(context, response.changes(), "Created"); });
+  RETURN_IF_ERROR(WaitForHosts(context, response.changes(), create.waiting));
+  return kExitDone;
 }
 
 std::string HowItEnded(const v1::ContainerEnd& end) {
@@ -252,6 +256,7 @@ void DefineNodeCreate(Word node) {
   verb.Flag("--auto-upgrade", request, &v1::CreateNodesRequest::set_auto_upgrade,
             "Mark them for automatic upgrades");
   AddChange(verb, request);
+  AddWait(verb, &create.waiting);
 }
 
 void DefineNodeList(Word noun) {
@@ -270,7 +275,7 @@ void DefineNodeList(Word noun) {
                    "Only in this state, such as running or failed"}},
       .fields =
           "name, org, host, region, protocol, variant, semantic_version, image_id, node_state, "
-          "next_state, cpu_cores, memory_bytes, disk_bytes, created_at, updated_at",
+          "next_state, cpu_cores, memory_bytes, disk_bytes, created_at, updated_at, unwell",
       .more_fields = "image",
       .by_name = true,
       .columns = NodeColumns(NodeTableOf::kFleet),

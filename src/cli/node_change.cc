@@ -1,11 +1,14 @@
 // The words that change nodes that exist.
 #include <fmt/core.h>
 
+#include <type_traits>
+
 #include "base/text.h"
 #include "cli/format.h"
 #include "cli/nouns.h"
 #include "cli/requests.h"
 #include "cli/views.h"
+#include "cli/waiting.h"
 #include "tallyman/v1/node.pb.h"
 
 namespace tallyman::cli {
@@ -13,39 +16,52 @@ namespace {
 
 struct NodeDelete {
   v1::DeleteNodesRequest request;
+  Waiting waiting;
   bool yes = false;
 };
 
 struct NodeUpdate {
   v1::UpdateNodeRequest request;
+  Waiting waiting;
   ValueFiles files;
 };
 
 struct NodeUpgrade {
   v1::UpgradeNodesRequest request;
+  Waiting waiting;
   std::string all_of;       // PROTOCOL[/VARIANT[@VERSION]]
   v1::NodeSelector all_in;  // with all_of: the region and the org
   bool retry = false;
 };
 
-// Sends a request on nodes and shows the changes it answers with.
+// The options of a verb that takes nothing but its request.
+template <class Request>
+struct Waited {
+  Request request;
+  Waiting waiting;
+};
+
+// Sends a request on nodes, shows the changes it answers with, and waits for them.
 template <class Response, class Request>
 ExitStatus ChangeNodes(Context& context, Request& request, const std::string& doing,
-                       std::string_view done) {
+                       std::string_view done, const Waiting& waiting) {
   ASSIGN_OR_RETURN(const auto response, Change<Response>(context, request, doing));
-  return context.Answer(response, [&] { PrintChanges(context, response.changes(), done); });
+  context.Answer(response, [&] { PrintChanges(context, response.changes(), done); });
+  RETURN_IF_ERROR(WaitForHosts(context, response.changes(), waiting));
+  return kExitDone;
 }
 
 ExitStatus UpdateNode(Context& context, NodeUpdate& update) {
   v1::UpdateNodeRequest& request = update.request;
   RETURN_IF_ERROR(ReadValueFiles(context, update.files, *request.mutable_set_values()));
   return ChangeNodes<v1::UpdateNodeResponse>(context, request, "updating " + request.node(),
-                                             "Updated");
+                                             "Updated", update.waiting);
 }
 
-ExitStatus RetryUpgrade(Context& context, v1::RetryUpgradeRequest& request) {
-  return ChangeNodes<v1::RetryUpgradeResponse>(context, request, "retrying " + request.node(),
-                                               "Retried the upgrade of");
+ExitStatus RetryUpgrade(Context& context, Waited<v1::RetryUpgradeRequest>& retry) {
+  return ChangeNodes<v1::RetryUpgradeResponse>(context, retry.request,
+                                               "retrying " + retry.request.node(),
+                                               "Retried the upgrade of", retry.waiting);
 }
 
 ExitStatus DeleteNodes(Context& context, NodeDelete& options) {
@@ -53,8 +69,8 @@ ExitStatus DeleteNodes(Context& context, NodeDelete& options) {
   // Without --yes it is only shown; a plan token proves that it was shown before.
   const bool confirmed = options.yes || request.dry_run() || !request.plan_token().empty();
   if (!confirmed) request.set_dry_run(true);
-  ASSIGN_OR_RETURN(const int status,
-                   ChangeNodes<v1::DeleteNodesResponse>(context, request, "deleting", "Deleted"));
+  ASSIGN_OR_RETURN(const int status, ChangeNodes<v1::DeleteNodesResponse>(
+                                         context, request, "deleting", "Deleted", options.waiting));
   if (confirmed) return status;
   return Fail(
       InvalidArgument("NOT_CONFIRMED",
@@ -70,11 +86,19 @@ Status ReadSelector(const std::string& text, v1::NodeSelector& selector) {
                         at + 1 == text.size() || (slash != std::string::npos && at == slash + 1);
   if (dangling || (at != std::string::npos && (slash == std::string::npos || at < slash))) {
     return Fail(InvalidArgument("INVALID_SELECTOR",
-                                fmt::format("--all-of is {}: write PROTOCOL, PROTOCOL/VARIANT or "
-                                            "PROTOCOL/VARIANT@VERSION",
+                                fmt::format("--all-of is {}: write PROTOCOL/VARIANT, "
+                                            "PROTOCOL/VARIANT@VERSION or \"PROTOCOL/*\"",
                                             Quote(text))));
   }
   selector.set_protocol(text.substr(0, slash));
+  if (slash == std::string::npos) {
+    return Fail(InvalidArgument(
+        "INVALID_SELECTOR",
+        fmt::format("--all-of is {}, which is every variant: write {}/VARIANT for one of them, or "
+                    "\"{}/*\" if you mean all",
+                    Quote(text), text, text)));
+  }
+  if (text.substr(slash + 1) == "*") return {};
   if (slash != std::string::npos) {
     const size_t length = at == std::string::npos ? std::string::npos : at - slash - 1;
     selector.set_variant(text.substr(slash + 1, length));
@@ -95,11 +119,11 @@ ExitStatus RetryOf(Context& context, const NodeUpgrade& upgrade) {
   }
   if (request.nodes_size() != 1)
     return Fail(BadArguments("--retry takes exactly one node: write its name or id"));
-  v1::RetryUpgradeRequest retry;
-  retry.set_request_id(request.request_id());
-  retry.set_node(request.nodes(0));
-  retry.set_dry_run(request.dry_run());
-  retry.set_plan_token(request.plan_token());
+  Waited<v1::RetryUpgradeRequest> retry{.waiting = upgrade.waiting};
+  retry.request.set_request_id(request.request_id());
+  retry.request.set_node(request.nodes(0));
+  retry.request.set_dry_run(request.dry_run());
+  retry.request.set_plan_token(request.plan_token());
   return RetryUpgrade(context, retry);
 }
 
@@ -123,7 +147,7 @@ ExitStatus UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
   RETURN_IF_ERROR(SelectNodes(upgrade, upgrade.request));
   ASSIGN_OR_RETURN(const auto response,
                    Change<v1::UpgradeNodesResponse>(context, upgrade.request, "upgrading"));
-  return context.Answer(response, [&] {
+  context.Answer(response, [&] {
     if (response.same_image_count() > 0) {
       context.Detail(fmt::format("{} left out: already at this image.",
                                  Counted(response.same_image_count(), "node")));
@@ -136,6 +160,8 @@ ExitStatus UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
       return context.Line("There is nothing to upgrade.", Colour::kGreen);
     PrintChanges(context, response.changes(), "Upgraded");
   });
+  RETURN_IF_ERROR(WaitForHosts(context, response.changes(), upgrade.waiting));
+  return kExitDone;
 }
 
 void DefineUpdate(Word node) {
@@ -162,6 +188,7 @@ void DefineUpdate(Word node) {
   verb.Value("--auto-upgrade", "on|off", set_auto, "Whether it is marked for automatic upgrades");
   AddExpectedVersion(verb, request);
   AddChange(verb, request);
+  AddWait(verb, &changed.waiting);
 }
 
 void DefineUpgrade(Word node) {
@@ -176,19 +203,21 @@ void DefineUpgrade(Word node) {
   verb.Text("--image", "IMAGE", upgrade.request.mutable_image(),
             "The new image: PROTOCOL/VARIANT@VERSION[+BUILD] or id");
   verb.Text("--all-of", "PROTOCOL/VARIANT[@VERSION]", &upgrade.all_of,
-            "All nodes of this protocol, variant and version");
+            "All nodes of this protocol, variant and version; PROTOCOL/* for every variant");
   verb.Text("--region", "REGION", upgrade.all_in.mutable_region(),
             "With --all-of: in this region only");
   verb.Text("--org", "ORG", upgrade.all_in.mutable_org(), "With --all-of: of this org only");
   verb.Flag("--retry", &upgrade.retry, "Retry an upgrade that failed on the host");
   AddChange(verb, upgrade.request);
+  AddWait(verb, &upgrade.waiting);
 
-  auto [retry, retried] =
-      node.Verb<v1::RetryUpgradeRequest>("retry", "Retry an upgrade that failed on the host",
-                                         "  tallyman node retry eth-1", RetryUpgrade);
-  retry.Argument("NODE", retried.mutable_node(), "Name or id");
-  AddExpectedVersion(retry, retried);
-  AddChange(retry, retried);
+  auto [retry, retried] = node.Verb<Waited<v1::RetryUpgradeRequest>>(
+      "retry", "Retry an upgrade that failed on the host", "  tallyman node retry eth-1",
+      RetryUpgrade);
+  retry.Argument("NODE", retried.request.mutable_node(), "Name or id");
+  AddExpectedVersion(retry, retried.request);
+  AddChange(retry, retried.request);
+  AddWait(retry, &retried.waiting);
 }
 
 // A verb that takes nodes.
@@ -196,13 +225,15 @@ template <class Request, class Response>
 std::pair<Word, Request&> DefineNodesVerb(Word node, const char* name, const char* description,
                                           const char* examples, const char* doing,
                                           const char* done) {
-  auto [verb, request] =
-      node.Verb<Request>(name, description, examples, [=](Context& context, Request& nodes) {
-        return ChangeNodes<Response>(context, nodes, doing, done);
+  auto [verb, options] = node.Verb<Waited<Request>>(
+      name, description, examples, [=](Context& context, Waited<Request>& asked) {
+        return ChangeNodes<Response>(context, asked.request, doing, done, asked.waiting);
       });
-  verb.Arguments("NODE", request.mutable_nodes(), "Names or ids").Required();
-  AddChange(verb, request);
-  return {verb, request};
+  verb.Arguments("NODE", options.request.mutable_nodes(), "Names or ids").Required();
+  AddChange(verb, options.request);
+  // A move is none of the hosts' business.
+  if constexpr (!std::is_same_v<Request, v1::MoveNodesRequest>) AddWait(verb, &options.waiting);
+  return {verb, options.request};
 }
 
 }  // namespace
@@ -230,6 +261,7 @@ void DefineNodeChanges(Word node) {
                             DeleteNodes);
   remove.Arguments("NODE", removed.request.mutable_nodes(), "Names or ids").Required();
   AddChange(remove, removed.request);
+  AddWait(remove, &removed.waiting);
   remove.Flag("-y,--yes", &removed.yes, "Delete them");
 }
 

@@ -27,18 +27,21 @@ constexpr const char* kFooter =
     "\n"
     "Exit status: 0 success, 1 failure, 2 invalid argument, 3 drift found (audit, ledger), 4 not "
     "found,\n"
-    "5 already exists, 6 permission denied, 7 no capacity, 8 failed precondition, 9 try again.\n";
+    "5 already exists, 6 permission denied, 7 no capacity, 8 failed precondition, 9 try again,\n"
+    "10 not well (status).\n";
 
-Status ReadOutput(const std::string& text, OutputFormat& output) {
-  if (text == "table") {
+Status ReadOutput(const std::string& text, GlobalOptions& globals) {
+  OutputFormat& output = globals.output;
+  if (text == "table" || text == "wide") {
     output = OutputFormat::kTable;
+    globals.wide = text == "wide";
   } else if (text == "json") {
     output = OutputFormat::kJson;
   } else if (text == "yaml") {
     output = OutputFormat::kYaml;
   } else if (!text.empty()) {
     return Fail(InvalidArgument(
-        kUsage, fmt::format("--output is {}: write table, json or yaml", Quote(text))));
+        kUsage, fmt::format("--output is {}: write table, wide, json or yaml", Quote(text))));
   }
   return {};
 }
@@ -63,8 +66,8 @@ void DefineGlobals(Word root, GlobalOptions& globals) {
             "Allow plain HTTP, token included, to another machine");
   root.Value(
       "-o,--output", "FORMAT",
-      [&globals](const auto&, const auto& text) { return ReadOutput(text, globals.output); },
-      "table (default), json or yaml");
+      [&globals](const auto&, const auto& text) { return ReadOutput(text, globals); },
+      "table (default), wide (all columns, nothing cut), json or yaml");
   root.Flag("-q,--quiet", &globals.quiet,
             "Print only the last line of what was done; of a list, the names");
   root.Text("--actor", "NAME", &globals.actor,
@@ -88,11 +91,14 @@ void DefineWords(Word root, const CliEnvironment& environment) {
   DefineHost(root);
   DefineProtocol(root);
   DefineImage(root);
+  DefineStatus(root);
+  DefineTop(root);
   DefineAudit(root);
   DefineLedger(root);
   DefineEvents(root);
   DefineCommand(root);
   DefineToken(root);
+  DefineWhoAmI(root);
   DefineContext(root);
   DefineDatabase(root);
   DefineImport(root);

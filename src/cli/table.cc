@@ -68,10 +68,40 @@ int DisplayWidth(std::string_view text) {
   return static_cast<int>(std::ranges::count_if(text, StartsCharacter));
 }
 
+std::string Column::Key() const {
+  if (!key.empty()) return key;
+  std::string small;
+  for (const char c : title) small += c == ' ' ? '_' : c >= 'A' && c <= 'Z' ? char(c + 32) : c;
+  return small;
+}
+
 void Table::AddRow(std::vector<Cell> cells) {
+  if (!kept_.empty()) {
+    cells.resize(kept_.back() + 1);
+    for (size_t i = 0; i < kept_.size(); ++i) std::swap(cells[i], cells[kept_[i]]);
+  }
   cells.resize(columns_.size());
   for (Cell& cell : cells) cell.text = Printable(cell.text);
   rows_.push_back(std::move(cells));
+}
+
+bool Table::has_wide_columns() const { return std::ranges::any_of(columns_, &Column::is_wide); }
+
+Table Table::Narrow() const {
+  std::vector<size_t> kept;
+  for (size_t i = 0; i < columns_.size(); ++i)
+    if (!columns_[i].is_wide) kept.push_back(i);
+  return Only(kept);
+}
+
+Table Table::Only(const std::vector<size_t>& kept) const {
+  Table narrow({});
+  for (const size_t i : kept) narrow.columns_.push_back(columns_[i]);
+  for (const auto& row : rows_) {
+    std::vector<Cell>& cells = narrow.rows_.emplace_back();
+    for (const size_t i : kept) cells.push_back(row[i]);
+  }
+  return narrow;
 }
 
 bool Table::IsUniform(size_t column) const {
@@ -111,12 +141,35 @@ std::vector<int> Table::Widths(int width_max) const {
   return widths;
 }
 
+// Where something would be cut, nothing is for columns that say nothing.
+std::vector<size_t> Table::Kept(int width_max) const {
+  const std::vector<int> widths = widths_.empty() ? Widths(width_max) : widths_;
+  const int gaps = kGap * (static_cast<int>(columns_.size()) - 1);
+  const bool fits =
+      width_max == 0 ||
+      (widths == Widths(0) && std::accumulate(widths.begin(), widths.end(), gaps) <= width_max);
+  std::vector<size_t> kept;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    const bool is_empty =
+        std::ranges::all_of(rows_, [&](const auto& row) { return row[i].text.empty(); });
+    if (fits || !is_empty || rows_.empty() || !widths_.empty()) kept.push_back(i);
+  }
+  return kept;
+}
+
 void Table::ForgetRows(int width_max) {
-  if (widths_.empty()) widths_ = Widths(width_max);
+  if (widths_.empty()) {
+    std::vector<size_t> kept = Kept(width_max);
+    *this = Only(kept);
+    kept_ = std::move(kept);
+    widths_ = Widths(width_max);
+  }
   rows_.clear();
 }
 
 std::string Table::Render(int width_max, bool colour_on) const {
+  if (const std::vector<size_t> kept = Kept(width_max); kept.size() < columns_.size())
+    return Only(kept).Render(width_max, colour_on);
   const std::vector<int> widths = widths_.empty() ? Widths(width_max) : widths_;
   std::string text;
   auto add_line = [&](auto cell_at) {

@@ -31,6 +31,12 @@ struct Column {
   // middle, or at the end of a sentence.
   bool shrinks = false;
   bool is_prose = false;
+  // Shown with -o wide, and where it is asked for, only.
+  bool is_wide = false;
+  // How it is asked for, where that is not its title in small letters, "cpu_used".
+  std::string key = {};
+
+  std::string Key() const;
 };
 
 // Two spaces between columns, no trailing spaces, the titles first unless all are empty.
@@ -41,21 +47,29 @@ class Table {
   // A row shorter than the columns is filled up with empty cells.
   void AddRow(std::vector<Cell> cells);
   bool empty() const { return rows_.empty(); }
+  bool has_wide_columns() const;
+  // The same without its wide columns.
+  Table Narrow() const;
 
-  // `width_max` 0: nothing is cut.
+  // `width_max` 0: nothing is cut. Where it would be, columns that are empty are left out first.
   std::string Render(int width_max, bool colour_on) const;
   // Rows that follow are rendered without the titles, in the widths that the rows so far need;
   // longer cells are cut where they may be, else they push the rest of their line.
   void ForgetRows(int width_max);
 
  private:
+  // The columns at these places.
+  Table Only(const std::vector<size_t>& kept) const;
   // Whether all of several rows say the same there.
   bool IsUniform(size_t column) const;
   std::vector<int> Widths(int width_max) const;
+  std::vector<size_t> Kept(int width_max) const;
 
   std::vector<Column> columns_;
   std::vector<std::vector<Cell>> rows_;
-  std::vector<int> widths_;  // of rows that were forgotten
+  // Of rows that were forgotten: the widths of the columns, and their places in rows to come.
+  std::vector<int> widths_;
+  std::vector<size_t> kept_;
 };
 
 }  // namespace tallyman::cli

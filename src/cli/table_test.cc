@@ -69,12 +69,38 @@ TEST(Table, RowsThatFollowHaveTheWidthsOfTheFirst) {
   }
 }
 
+TEST(Table, NothingIsCutForColumnsThatSayNothing) {
+  Table table({{"NAME", Align::kLeft, true}, {"PRIVATE TO"}, {"N"}});
+  table.AddRow({{"a-long-name-9"}, {}, {"1"}});
+  table.AddRow({{"a-long-name-10"}, {}, {"2"}});
+  EXPECT_EQ(table.Render(0, false),
+            "NAME            PRIVATE TO  N\n"
+            "a-long-name-9               1\n"
+            "a-long-name-10              2\n");
+  EXPECT_EQ(table.Render(20, false),
+            "NAME            N\n"
+            "a-long-name-9   1\n"
+            "a-long-name-10  2\n");
+}
+
 TEST(Table, ASentenceIsReadFromItsBeginning) {
   Table table({{"N"}, {"MESSAGE", Align::kLeft, true, true}});
   table.AddRow({{"1"}, {"node eth-1 was created on host h1"}});
   EXPECT_EQ(table.Render(16, false),
             "N  MESSAGE\n"
             "1  node eth-1...\n");
+}
+
+TEST(Table, WithoutItsWideColumnsItIsTheSame) {
+  Table table({{"N"}, {.title = "MORE", .is_wide = true}, {"M"}});
+  table.AddRow({{"1"}, {"2"}, {"3"}});
+  EXPECT_EQ(table.Render(0, false), "N  MORE  M\n1  2     3\n");
+  EXPECT_EQ(table.Narrow().Render(0, false), "N  M\n1  3\n");
+}
+
+TEST(Column, IsAskedForByItsTitleInSmallLetters) {
+  EXPECT_EQ(Column{"CPU USED"}.Key(), "cpu_used");
+  EXPECT_EQ((Column{.title = "FREE", .key = "cpu_free"}.Key()), "cpu_free");
 }
 
 TEST(Table, ColoursCellsOnlyWhenAsked) {

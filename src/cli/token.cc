@@ -5,6 +5,7 @@
 #include "cli/list.h"
 #include "cli/nouns.h"
 #include "cli/requests.h"
+#include "cli/views.h"
 #include "tallyman/v1/token.pb.h"
 
 namespace tallyman::cli {
@@ -36,12 +37,11 @@ ExitStatus CreateToken(Context& context, v1::CreateTokenRequest& request) {
                     token.name(), token.name())));
   }
   context.Answer(response, [&] {
-    context.Detail(fmt::format("Created token {}: {} of {}{}.", token.name(),
-                               EnumWord(token.role()), BoundTo(token),
-                               token.has_expires_at()
-                                   ? ", until " + FormatTimestamp(token.expires_at()) + " UTC"
-                                   : ""),
-                   Colour::kGreen);
+    context.Detail(
+        fmt::format("Created token {}: {} of {}{}.", token.name(), EnumWord(token.role()),
+                    BoundTo(token),
+                    token.has_expires_at() ? ", until " + FormatTimestamp(token.expires_at()) : ""),
+        Colour::kGreen);
     context.Detail("Its secret is shown only now:");
     context.Line(response.secret());
   });
@@ -61,6 +61,24 @@ ExitStatus RevokeToken(Context& context, v1::RevokeTokenRequest& request) {
   return context.Answer(response, [&] {
     for (const v1::Token& token : response.tokens())
       context.Line(fmt::format("Revoked token {}.", token.name()), Colour::kGreen);
+  });
+}
+
+ExitStatus ShowCaller(Context& context, v1::WhoAmIRequest& request) {
+  ASSIGN_OR_RETURN(const auto response, context.Call<v1::WhoAmIResponse>(request));
+  return context.Answer(response, [&] {
+    const v1::Token& token = response.token();
+    const bool has_token = response.has_token();
+    PrintFields(context,
+                {{"name", response.actor()},
+                 {"role", fmt::format("{} of {}", EnumWord(response.role()), BoundTo(token))},
+                 {"token", has_token ? token.id() : "none: the database itself is open to you"},
+                 {"created", FormatTimestamp(token.created_at())},
+                 {"by", token.created_by()},
+                 {"expires", !has_token               ? ""
+                             : token.has_expires_at() ? FormatTimestamp(token.expires_at())
+                                                      : "never"}});
+    if (context.globals().quiet) context.Line(response.actor());
   });
 }
 
@@ -139,6 +157,13 @@ void DefineToken(Word root) {
   revoke.Text("--host", "HOST", request.mutable_host(), "All tokens in force that admit this host")
       .Excludes(name);
   AddRequestId(revoke, request);
+}
+
+void DefineWhoAmI(Word root) {
+  root.Verb<v1::WhoAmIRequest>("whoami", "Show who you are: name, role, and the token you use",
+                               "  tallyman whoami\n"
+                               "  tallyman -q whoami       only the name",
+                               ShowCaller);
 }
 
 }  // namespace tallyman::cli

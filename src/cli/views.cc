@@ -15,8 +15,8 @@ std::string FormatChange(const DimensionView& dimension, int64_t before, int64_t
                          int64_t difference, bool is_new) {
   if (is_new) return FormatSigned(dimension, difference);
   if (before == after) return FormatAmount(dimension, after);
-  return fmt::format("{} -> {} ({})", FormatAmount(dimension, before),
-                     FormatAmount(dimension, after), FormatSigned(dimension, difference));
+  const auto texts = FormatAlike(dimension, {before, after, difference});
+  return fmt::format("{} -> {} ({}{})", texts[0], texts[1], difference > 0 ? "+" : "", texts[2]);
 }
 
 // "a/b@1 -> 2" where only the version changes.
@@ -77,16 +77,16 @@ void AddHostRows(const v1::HostChange& host, bool holds, Table& table) {
   table.AddRow(std::move(count));
   for (const DimensionView& d : kDimensionViews) {
     const int64_t free = (host.free_after().*d.get)();
-    std::vector<Cell> cells = {
-        {},
-        {std::string(d.word)},
-        {FormatAmount(d, (host.books_before().allocated().*d.get)())},
-        {FormatAmount(d, (host.books_after().allocated().*d.get)())},
-        {FormatSigned(d, (host.difference().allocated().*d.get)())},
-    };
-    if (holds) cells.push_back({FormatAmount(d, (host.held_after().*d.get)())});
-    cells.push_back({FormatAmount(d, (host.capacity().*d.get)())});
-    cells.push_back(coloured(FormatAmount(d, free), free));
+    const int64_t difference = (host.difference().allocated().*d.get)();
+    std::vector<std::string> texts = FormatAlike(
+        d, {(host.books_before().allocated().*d.get)(), (host.books_after().allocated().*d.get)(),
+            difference, (host.held_after().*d.get)(), (host.capacity().*d.get)(), free});
+    if (difference > 0) texts[2].insert(0, "+");
+    if (difference == 0) texts[2] = "0";
+    std::vector<Cell> cells = {{}, {std::string(d.word)}, {texts[0]}, {texts[1]}, {texts[2]}};
+    if (holds) cells.push_back({texts[3]});
+    cells.push_back({texts[4]});
+    cells.push_back(coloured(texts[5], free));
     table.AddRow(std::move(cells));
   }
 }
@@ -258,6 +258,10 @@ std::vector<Column> NodeColumns(NodeTableOf of) {
   columns.push_back({"IMAGE", Align::kLeft, true});
   columns.push_back({"STATE"});
   for (const char* title : {"CPU", "MEMORY", "DISK"}) columns.push_back({title, Align::kRight});
+  if (of == NodeTableOf::kFleet) {
+    for (const char* title : {"REGION", "HEALTH", "RUNS", "CREATED", "UPDATED", "ID"})
+      columns.push_back({.title = title, .is_wide = true});
+  }
   return columns;
 }
 
@@ -279,6 +283,12 @@ std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of) {
   row.push_back({std::move(state), failed || unwell || unheard ? Colour::kRed : Colour::kNone});
   for (const DimensionView& d : kDimensionViews)
     row.push_back({FormatAmount(d, (node.resources().*d.get)())});
+  if (of == NodeTableOf::kFleet) {
+    for (std::string text :
+         {node.region(), EnumWord(node.reported().health()), node.running_image(),
+          FormatTimestamp(node.created_at()), FormatTimestamp(node.updated_at()), node.id()})
+      row.push_back({std::move(text)});
+  }
   return row;
 }
 

@@ -73,9 +73,51 @@ Error Usage(const CLI::App& root, const std::string& what) {
   return InvalidArgument(kUsage, fmt::format("{}; see \"{} --help\"", what, PathOf(Deepest(root))));
 }
 
-// What is wrong with words that nothing was found for.
-Error UnknownWord(const CLI::App& root, const std::string& word) {
+// The word of that name, or of which it is the plural; null: there is none.
+const CLI::App* FindWord(const CLI::App& app, std::string name) {
+  for (int turn = 0; turn < 2; ++turn) {
+    for (const CLI::App* word : app.get_subcommands({}))
+      if (word->get_name() == name) return word;
+    if (name.empty() || name.back() != 's') break;
+    name.pop_back();
+  }
+  return nullptr;
+}
+
+// The command that was meant where noun and verb changed places, or the noun is a plural: "tallyman
+// list nodes", "tallyman nodes list". Empty: it is neither. `words` are those that nothing was
+// found for, in their order.
+std::string Rearranged(const CLI::App& root, const std::vector<std::string>& words) {
   const CLI::App& app = Deepest(root);
+  if (&app != &root) {
+    const CLI::App* verb = FindWord(app, words[0]);
+    return verb == nullptr || verb->get_name() != words[0] ? "" : PathOf(*verb);
+  }
+  const CLI::App* noun = FindWord(root, words[0]);
+  if (noun != nullptr && words.size() > 1) {
+    const CLI::App* verb = FindWord(*noun, words[1]);
+    if (verb != nullptr) return PathOf(*verb);
+  }
+  if (noun != nullptr) return PathOf(*noun);
+  if (words.size() < 2) return {};
+  noun = FindWord(root, words[1]);
+  const CLI::App* verb = noun == nullptr ? nullptr : FindWord(*noun, words[0]);
+  return verb == nullptr ? "" : PathOf(*verb);
+}
+
+// A noun that has the verb; null: none has.
+const CLI::App* NounWith(const CLI::App& root, const std::string& verb) {
+  for (const CLI::App* noun : root.get_subcommands({})) {
+    const CLI::App* found = FindWord(*noun, verb);
+    if (found != nullptr && found->get_name() == verb) return noun;
+  }
+  return nullptr;
+}
+
+// What is wrong with words that nothing was found for.
+Error UnknownWord(const CLI::App& root, const std::vector<std::string>& words) {
+  const CLI::App& app = Deepest(root);
+  const std::string& word = words[0];
   const bool is_option = word.size() > 1 && word[0] == '-';
   std::vector<std::string> known = is_option ? OptionNames(app) : WordNames(app);
   if (is_option) {
@@ -83,13 +125,20 @@ Error UnknownWord(const CLI::App& root, const std::string& word) {
     known.insert(known.end(), everywhere.begin(), everywhere.end());
   }
   const std::string name = is_option ? word.substr(0, word.find('=')) : word;
-  const std::string nearest = Nearest(name, known);
   const bool takes_words = !WordNames(app).empty();
+  std::string nearest;
+  if (!is_option && takes_words) nearest = Rearranged(root, words);
+  if (nearest.empty()) nearest = Nearest(name, known);
   std::string what =
       is_option ? fmt::format("\"{}\" has no option {}", PathOf(app), Quote(name))
       : takes_words && &app == &root ? fmt::format("there is no command {}", Quote(name))
       : takes_words ? fmt::format("\"{}\" has no command {}", PathOf(app), Quote(name))
                     : fmt::format("\"{}\" does not take {}", PathOf(app), Quote(name));
+  const CLI::App* noun = !is_option && &app == &root ? NounWith(root, name) : nullptr;
+  if (noun != nullptr && nearest.find(' ') == std::string::npos) {
+    return Usage(root, fmt::format("{}; a noun comes before it, as in \"{} {}\"", what,
+                                   PathOf(*noun), name));
+  }
   if (!nearest.empty()) what += fmt::format("; did you mean \"{}\"?", nearest);
   return nearest.empty() ? Usage(root, what)
                          : InvalidArgument(kUsage, what).With("nearest", nearest);
@@ -104,7 +153,7 @@ std::vector<std::string> LeftOver(const CLI::App& root) {
 
 Error Missing(const CLI::App& root, const CLI::RequiredError& e) {
   const std::vector<std::string> left = LeftOver(root);
-  if (!left.empty()) return UnknownWord(root, left[0]);
+  if (!left.empty()) return UnknownWord(root, left);
   if (!WordNames(Deepest(root)).empty()) return InvalidArgument(kNoCommand, root.help());
   return Usage(root, e.what());
 }
@@ -271,7 +320,9 @@ Result<CommandLine::Meaning> CommandLine::Parse(const std::vector<std::string>& 
   } catch (const CLI::CallForVersion&) {
     return Meaning{.text = state_->version + "\n"};
   } catch (const CLI::ExtrasError&) {
-    return Fail(UnknownWord(root, LeftOver(root).at(0)));
+    const std::vector<std::string> left = LeftOver(root);
+    if (left.empty()) return Fail(Usage(root, "\"--\" stands where nothing follows"));
+    return Fail(UnknownWord(root, left));
   } catch (const CLI::RequiredError& e) {
     return Fail(Missing(root, e));
   } catch (const CLI::ParseError& e) {

@@ -26,10 +26,12 @@ constexpr AuthorizationRule kRules[] = {
     {"CatalogService/ListImages", {kOwn, kOwn, kOwn, kNone, kNone}},
     {"CatalogService/ListProtocolVersions", {kOwn, kOwn, kOwn, kNone, kNone}},
     {"CatalogService/ListProtocols", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"CommandService/CancelCommand", {kOwn, kOwn, kPlan, kNone, kNone}},
     {"CommandService/GetCommand", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"CommandService/ListCommands", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"EventService/ListEvents", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"EventService/WatchEvents", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"FleetService/GetOverview", {kOwn, kOwn, kOwn, kNone, kNone}},
     {"HostService/CordonHost", {kAllOrgs, kAllOrgs, kNone, kNone, kNone}},
     {"HostService/CreateHosts", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"HostService/GetHost", {kOwn, kOwn, kOwn, kOwn, kNone}},
@@ -38,19 +40,19 @@ constexpr AuthorizationRule kRules[] = {
     {"HostService/UncordonHost", {kAllOrgs, kAllOrgs, kNone, kNone, kNone}},
     {"HostService/UpdateHost", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"LedgerService/ListLedger", {kOwn, kOwn, kOwn, kOwn, kNone}},
-    {"NodeService/CreateNodes", {kOwn, kOwn, kNone, kNone, kNone}},
-    {"NodeService/DeleteNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/CreateNodes", {kOwn, kOwn, kPlan, kNone, kNone}},
+    {"NodeService/DeleteNodes", {kOwn, kOwn, kPlan, kNone, kNone}},
     {"NodeService/GetNode", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"NodeService/ListNodes", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"NodeService/MoveNodes", {kAllOrgs, kNone, kNone, kNone, kNone}},
-    {"NodeService/RestartNodes", {kOwn, kOwn, kNone, kNone, kNone}},
-    {"NodeService/RetryUpgrade", {kOwn, kOwn, kNone, kNone, kNone}},
-    {"NodeService/StartNodes", {kOwn, kOwn, kNone, kNone, kNone}},
-    {"NodeService/StopNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/RestartNodes", {kOwn, kOwn, kPlan, kNone, kNone}},
+    {"NodeService/RetryUpgrade", {kOwn, kOwn, kPlan, kNone, kNone}},
+    {"NodeService/StartNodes", {kOwn, kOwn, kPlan, kNone, kNone}},
+    {"NodeService/StopNodes", {kOwn, kOwn, kPlan, kNone, kNone}},
     // Logs may hold secrets: who may only look is not shown them.
     {"NodeService/StreamNodeLogs", {kOwn, kOwn, kNone, kNone, kNone}},
-    {"NodeService/UpdateNode", {kOwn, kOwn, kNone, kNone, kNone}},
-    {"NodeService/UpgradeNodes", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"NodeService/UpdateNode", {kOwn, kOwn, kPlan, kNone, kNone}},
+    {"NodeService/UpgradeNodes", {kOwn, kOwn, kPlan, kNone, kNone}},
     {"OrgService/CreateOrg", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"OrgService/GetOrg", {kOwn, kOwn, kOwn, kNone, kNone}},
     {"OrgService/ListOrgs", {kOwn, kOwn, kOwn, kNone, kNone}},
@@ -60,6 +62,7 @@ constexpr AuthorizationRule kRules[] = {
     {"TokenService/CreateToken", {kOwn, kNone, kNone, kNone, kNone}},
     {"TokenService/ListTokens", {kOwn, kNone, kNone, kNone, kNone}},
     {"TokenService/RevokeToken", {kOwn, kNone, kNone, kNone, kNone}},
+    {"TokenService/WhoAmI", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"internal/EnsureAdminToken", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/ExpireCommands", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/MarkSilentHosts", {kAllOrgs, kNone, kNone, kNone, kNone}},
@@ -72,7 +75,7 @@ const AuthorizationRule* RuleOf(std::string_view method) {
   return rule != std::end(kRules) && rule->method == method ? rule : nullptr;
 }
 
-// "operator or admin", "admin of all orgs".
+// "admin or operator or viewer for a dry run", "admin of all orgs".
 std::string Wanted(const AuthorizationRule& rule) {
   std::string wanted;
   for (size_t i = 0; i < rule.reach.size(); ++i) {
@@ -80,6 +83,7 @@ std::string Wanted(const AuthorizationRule& rule) {
     if (!wanted.empty()) wanted += " or ";
     wanted += ToText(static_cast<Role>(i));
     if (rule.reach[i] == kAllOrgs) wanted += " of all orgs";
+    if (rule.reach[i] == kPlan) wanted += " for a dry run";
   }
   return wanted;
 }
@@ -98,6 +102,7 @@ Actor Stranger() { return {.id = "stranger", .role = Role::kJoin}; }
 Status MayCall(const Call& call) {
   const AuthorizationRule* rule = RuleOf(call.method);
   const Reach reach = rule == nullptr ? kNone : rule->of(call.actor.role);
+  if (reach == kPlan && call.dry_run) return {};
   if (reach == kOwn || (reach == kAllOrgs && !call.actor.org_id)) return {};
   return Fail(
       Error(

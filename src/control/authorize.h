@@ -14,6 +14,7 @@ namespace tallyman::control {
 // What a role may do with a method.
 enum class Reach {
   kNone,     // not call it
+  kPlan,     // as kOwn, but only for a dry run
   kOwn,      // call it on what its org (a host: on what its host) has, and on what is everybody's;
              // with a token of all orgs on everything
   kAllOrgs,  // call it with a token of all orgs only

@@ -15,6 +15,8 @@ Status ControlAuthenticator::Permit(const Actor& actor, std::string_view method)
   control::Call call;
   call.actor = actor;
   call.method = method;
+  // Whether it is one, the request says, which is not read yet: it is asked again then.
+  call.dry_run = true;
   return control::MayCall(call);
 }
 

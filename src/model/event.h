@@ -49,11 +49,13 @@ enum class EventKind {
   kHostUncordoned,
   kHostRetired,
   kOrgQuotaSet,
+  // Somebody withdrew a command that no host had taken.
+  kCommandCancelled,
 };
 
 template <>
 struct EnumText<EventKind> {
-  static constexpr std::array<std::string_view, 35> kWords = {
+  static constexpr std::array<std::string_view, 36> kWords = {
       "node_created",    "upgrade_started",  "upgrade_succeeded",  "upgrade_failed",
       "node_updated",    "node_moved",       "node_starting",      "node_stopping",
       "node_restarting", "node_deleting",    "node_deleted",       "node_running",
@@ -62,7 +64,7 @@ struct EnumText<EventKind> {
       "token_revoked",   "node_crashed",     "node_out_of_memory", "node_not_restarted",
       "node_unhealthy",  "node_healthy",     "node_disk_error",    "host_problem",
       "command_failed",  "host_silent",      "host_heard",         "host_cordoned",
-      "host_uncordoned", "host_retired",     "org_quota_set"};
+      "host_uncordoned", "host_retired",     "org_quota_set",      "command_cancelled"};
 };
 
 struct Event {

@@ -27,6 +27,7 @@ constexpr CommandEffect kEffects[kWords][kStates] = {
     /* lost sight    */ {kNotTaken, kLose,    kRefused, kRefused, kRefused, kLose,    kRefused,  kRefused},
     /* deadline      */ {kNothing,  kLose,    kNothing, kNothing, kNothing, kNothing, kNothing,  kNothing},
     /* at rest       */ {kNothing,  kNothing, kNothing, kNothing, kNothing, kResolve, kNothing,  kNothing},
+    /* withdraw      */ {kCancel,   kTooLate, kRefused, kRefused, kRefused, kTooLate, kRefused,  kRefused},
 };
 // clang-format on
 
@@ -183,6 +184,8 @@ std::string_view NodeLifecycle::Outcome(const CommandId& id, int64_t attempt,
     case kRefused:
     case kTake:
     case kResolve:
+    case kCancel:
+    case kTooLate:
       break;
   }
   return {};
@@ -224,6 +227,41 @@ void NodeLifecycle::Expire(const CommandId& id) {
   Lose(*entry, {.word = CommandWord::kDeadline,
                 .result = "deadline",
                 .message = "the host did not report its outcome before the deadline"});
+}
+
+std::string_view NodeLifecycle::Withdraw(const CommandId& id) {
+  Entry* entry = Find(id);
+  if (entry == nullptr) return kCommandEnded;
+  const CommandEffect effect = EffectOf(CommandWord::kWithdraw, entry->command.state);
+  if (effect == kRefused) return kCommandEnded;
+  if (effect == kTooLate) return kCommandTaken;
+  const CommandKind kind = entry->command.kind;
+  if (kind == CommandKind::kCreate || kind == CommandKind::kDelete) return kNotCancellable;
+  const std::optional<ConfigId> target =
+      ChangesConfig(kind) ? TargetWithout(*entry) : node_.config_id;
+  if (!target) return kNothingToGoBackTo;
+  const std::optional<KnownConfig> known = Known(*target);
+  if (!known) return kUnknownConfig;
+  End(*entry, CommandState::kCancelled, {});
+  if (node_.next_state == NextOf(kind)) {
+    node_.next_state.reset();
+    // What the node waits for now.
+    for (const Entry& other : entries_) {
+      if (other.command.state == CommandState::kOpen && NextOf(other.command.kind))
+        node_.next_state = NextOf(other.command.kind);
+    }
+  }
+  if (*target != node_.config_id) MoveTo(*target, *known);
+  LastCommandDecides();
+  return {};
+}
+
+std::optional<ConfigId> NodeLifecycle::TargetWithout(const Entry& entry) const {
+  for (const Entry& other : std::views::reverse(entries_)) {
+    if (&other == &entry || !ChangesConfig(other.command.kind)) continue;
+    if (IsPending(other.command.state)) return other.command.to_config_id;
+  }
+  return node_.running_config_id;
 }
 
 void NodeLifecycle::Take(Entry& entry) {
@@ -485,15 +523,18 @@ void NodeLifecycle::MoveToWhatRuns() {
   const Entry* newest = NewestThatCounts();
   if (newest != nullptr && newest->command.state == CommandState::kFailed) return;
   auto known = Known(*node_.running_config_id);
-  if (!known) return;
-  const Image& image = *known->image;
-  node_.config_id = *node_.running_config_id;
+  if (known) MoveTo(*node_.running_config_id, *known);
+}
+
+void NodeLifecycle::MoveTo(const ConfigId& id, const KnownConfig& config) {
+  const Image& image = *config.image;
+  node_.config_id = id;
   node_.image_id = image.id;
   node_.protocol_id = image.protocol.id;
   node_.protocol_version_id = image.version.id;
   node_.semantic_version = image.version.semantic_version;
-  node_.resources = known->resources;
-  charged_ = known->resources;
+  node_.resources = config.resources;
+  charged_ = config.resources;
 }
 
 // Whether a command says more of the node than what its host tells: it is in progress, in doubt, or

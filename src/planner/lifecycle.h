@@ -12,6 +12,7 @@
 //   lost sight      not taken lose      refused          lose      refused
 //   deadline        -         lose      -                -         -
 //   at rest         -         -         -                resolve   -
+//   withdraw        cancel    too late  refused          too late  refused
 //
 // "absent" settles a delete and reverts all else; "resolve" settles if the node is as the command
 // demanded, else reverts.
@@ -39,6 +40,7 @@ enum class CommandWord {
   kLostSight,     // INTERNAL_ERROR, SERVICE_BROKEN
   kDeadline,      // nothing, for too long
   kAtRest,        // a status: nothing of the node is pending at its host
+  kWithdraw,      // somebody does not want it any more
 };
 
 enum class CommandEffect {
@@ -53,6 +55,8 @@ enum class CommandEffect {
   kAbsent,
   kLose,
   kResolve,
+  kCancel,
+  kTooLate,  // its host may have begun
 };
 
 CommandEffect EffectOf(CommandWord word, CommandState state);
@@ -64,6 +68,11 @@ inline constexpr std::string_view kCommandEnded = "COMMAND_ENDED";
 inline constexpr std::string_view kCommandNotTaken = "COMMAND_NOT_TAKEN";
 inline constexpr std::string_view kAttemptOutdated = "ATTEMPT_OUTDATED";
 inline constexpr std::string_view kUnknownConfig = "UNKNOWN_CONFIG";
+
+// Why a command was not withdrawn; empty: it was.
+inline constexpr std::string_view kCommandTaken = "COMMAND_TAKEN";
+inline constexpr std::string_view kNotCancellable = "COMMAND_NOT_CANCELLABLE";
+inline constexpr std::string_view kNothingToGoBackTo = "NOTHING_TO_GO_BACK_TO";
 
 // An event to write about the node.
 struct LifecycleEvent {
@@ -89,6 +98,12 @@ class NodeLifecycle {
   std::string_view Status(const NodeReport& report);
   // The command was taken, and its deadline has passed without an outcome.
   void Expire(const CommandId& id);
+
+  // Nobody wants the command any more. It is cancelled if no host has taken it, and the node goes
+  // to what is on its way to it otherwise, else to what runs. A create and a delete stay, and so
+  // does a command without which there would be neither. A config that is on its way has to be in
+  // the snapshot; kUnknownConfig: it is not.
+  std::string_view Withdraw(const CommandId& id);
 
   // Anything but the hold, which follows from the rest.
   bool changed() const;
@@ -142,6 +157,9 @@ class NodeLifecycle {
   void Release(bool deleted);
   void ReleaseWhereNothingIs(const NodeReport& report);
   void MoveToWhatRuns();
+  void MoveTo(const ConfigId& id, const KnownConfig& config);
+  // What the node was to run, or runs, if it were not for this command.
+  std::optional<ConfigId> TargetWithout(const Entry& entry) const;
   bool LastCommandDecides();
   void Follow(const Said& said);
 
@@ -169,9 +187,9 @@ namespace tallyman {
 
 template <>
 struct EnumText<planner::CommandWord> {
-  static constexpr std::array<std::string_view, 10> kWords = {
-      "ack",           "ok",   "rollback",   "failure",  "busy",
-      "never_started", "gone", "lost_sight", "deadline", "at_rest"};
+  static constexpr std::array<std::string_view, 11> kWords = {
+      "ack",  "ok",         "rollback", "failure", "busy",    "never_started",
+      "gone", "lost_sight", "deadline", "at_rest", "withdraw"};
 };
 
 }  // namespace tallyman

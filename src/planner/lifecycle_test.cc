@@ -21,6 +21,7 @@ CommandEffect Expected(CommandWord word, CommandState state) {
   if (word == CommandWord::kDeadline) return state == kTaken ? kLose : kNothing;
   if (word == CommandWord::kAtRest) return state == kUnknown ? kResolve : kNothing;
   if (HasEnded(state)) return kRefused;
+  if (word == CommandWord::kWithdraw) return state == kOpen ? kCancel : kTooLate;
   if (word == CommandWord::kAck) return state == kOpen ? kTake : kNothing;
   if (state == kOpen) return kNotTaken;
   switch (word) {

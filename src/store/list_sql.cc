@@ -38,23 +38,49 @@ constexpr FieldSql kOrgFields[] = {{"name", kText, "o.name"},
                                    {"created_at", kInteger, "o.created_at"}};
 constexpr FieldSql kRegionFields[] = {{"name", kText, "r.name"},
                                       {"created_at", kInteger, "r.created_at"}};
-constexpr FieldSql kHostFields[] = {{"name", kText, "h.name"},
-                                    {"region", kText, "coalesce(r.name, '')",
-                                     "h.region_id = (SELECT id FROM regions WHERE name = {0})"},
-                                    {"liveness", kText,
-                                     "CASE WHEN h.silent_since IS NOT NULL THEN 'silent' "
-                                     "WHEN h.heard THEN 'live' ELSE 'never_heard' END"},
-                                    {"node_count", kInteger, "h.node_count"},
-                                    {"free_cpu_cores", kInteger, "h.free_cpu_cores"},
-                                    {"free_memory_bytes", kInteger, "h.free_memory_bytes"},
-                                    {"free_disk_bytes", kInteger, "h.free_disk_bytes"},
-                                    {"cpu_cores", kInteger, "h.cpu_cores"},
-                                    {"memory_bytes", kInteger, "h.memory_bytes"},
-                                    {"disk_bytes", kInteger, "h.disk_bytes"},
-                                    {"node_cpu_cores", kInteger, "h.node_cpu_cores"},
-                                    {"node_memory_bytes", kInteger, "h.node_memory_bytes"},
-                                    {"node_disk_bytes", kInteger, "h.node_disk_bytes"},
-                                    {"created_at", kInteger, "h.created_at"}};
+// Thousandths of a host's capacity that charges and holds take. Bytes are counted in MiB, so that
+// the product stays within 64 bits.
+#define TALLYMAN_TAKEN(dimension, unit)                                                        \
+  "CASE WHEN h." dimension " < " unit " THEN 0 ELSE (h.node_" dimension " + h.held_" dimension \
+  ") / " unit " * 1000 / (h." dimension " / " unit ") END"
+#define TALLYMAN_CPU_TAKEN TALLYMAN_TAKEN("cpu_cores", "1")
+#define TALLYMAN_MEMORY_TAKEN TALLYMAN_TAKEN("memory_bytes", "1048576")
+#define TALLYMAN_DISK_TAKEN TALLYMAN_TAKEN("disk_bytes", "1048576")
+constexpr FieldSql kHostFields[] = {
+    {"name", kText, "h.name"},
+    {"region", kText, "coalesce(r.name, '')",
+     "h.region_id = (SELECT id FROM regions WHERE name = {0})"},
+    {"liveness", kText,
+     "CASE WHEN h.silent_since IS NOT NULL THEN 'silent' "
+     "WHEN h.heard THEN 'live' ELSE 'never_heard' END"},
+    {"node_count", kInteger, "h.node_count"},
+    {"free_cpu_cores", kInteger, "h.free_cpu_cores"},
+    {"free_memory_bytes", kInteger, "h.free_memory_bytes"},
+    {"free_disk_bytes", kInteger, "h.free_disk_bytes"},
+    {"cpu_cores", kInteger, "h.cpu_cores"},
+    {"memory_bytes", kInteger, "h.memory_bytes"},
+    {"disk_bytes", kInteger, "h.disk_bytes"},
+    {"node_cpu_cores", kInteger, "h.node_cpu_cores"},
+    {"node_memory_bytes", kInteger, "h.node_memory_bytes"},
+    {"node_disk_bytes", kInteger, "h.node_disk_bytes"},
+    {"created_at", kInteger, "h.created_at"},
+    {"cordoned", kText, "CASE WHEN h.cordoned THEN 'yes' ELSE 'no' END"},
+    {"over_capacity", kText,
+     "CASE WHEN h.free_cpu_cores < 0 OR h.free_memory_bytes < 0 "
+     "OR h.free_disk_bytes < 0 THEN 'yes' ELSE 'no' END"},
+    {"has_problem", kText,
+     "CASE WHEN EXISTS (SELECT 1 FROM host_reports q "
+     "WHERE q.host_id = h.id AND q.problem <> '') "
+     "THEN 'yes' ELSE 'no' END"},
+    {"cpu_taken_permille", kInteger, TALLYMAN_CPU_TAKEN},
+    {"memory_taken_permille", kInteger, TALLYMAN_MEMORY_TAKEN},
+    {"disk_taken_permille", kInteger, TALLYMAN_DISK_TAKEN},
+    // Of the dimension of which most is taken.
+    {"taken_permille", kInteger,
+     "CASE WHEN " TALLYMAN_CPU_TAKEN " >= " TALLYMAN_MEMORY_TAKEN " AND " TALLYMAN_CPU_TAKEN
+     " >= " TALLYMAN_DISK_TAKEN " THEN " TALLYMAN_CPU_TAKEN " WHEN " TALLYMAN_MEMORY_TAKEN
+     " >= " TALLYMAN_DISK_TAKEN " THEN " TALLYMAN_MEMORY_TAKEN " ELSE " TALLYMAN_DISK_TAKEN
+     " END"}};
 constexpr FieldSql kProtocolFields[] = {
     {"key", kText, "p.key"},
     {"org", kText, "coalesce((SELECT name FROM orgs WHERE id = p.org_id), '')"},
@@ -93,7 +119,12 @@ constexpr FieldSql kNodeFields[] = {
     {"memory_bytes", kInteger, "n.memory_bytes"},
     {"disk_bytes", kInteger, "n.disk_bytes"},
     {"created_at", kInteger, "n.created_at"},
-    {"updated_at", kInteger, "n.updated_at"}};
+    {"updated_at", kInteger, "n.updated_at"},
+    // As its host said last.
+    {"unwell", kText,
+     "CASE WHEN n.released_at IS NULL AND EXISTS (SELECT 1 FROM node_reports q "
+     "WHERE q.host_id = n.host_id AND q.node_id = n.id "
+     "AND (q.health = 'unhealthy' OR q.problem <> '')) THEN 'yes' ELSE 'no' END"}};
 constexpr FieldSql kCommandFields[] = {
     {"id", kUuid, "c.id"},
     {"node", kText, "coalesce(n.name, '')", "(SELECT id FROM nodes WHERE name = {0})", true},

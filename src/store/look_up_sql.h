@@ -94,13 +94,48 @@ inline constexpr char kReported[] = "SELECT " TALLYMAN_NODE_REPORT_COLUMNS(
 inline constexpr char kIncidents[] =
     "SELECT kind, count FROM node_incidents WHERE node_id = $1 "
     "AND kind IN ('node_crashed', 'node_out_of_memory')";
-inline constexpr char kNodeTotals[] =
-    "SELECT count(*) FILTER (WHERE r.health = 'unhealthy'), "
-    "count(*) FILTER (WHERE r.problem <> ''), CAST(coalesce(sum(r.restarts), 0) AS bigint) "
-    "FROM node_reports r JOIN nodes n ON n.id = r.node_id AND n.host_id = r.host_id "
-    "WHERE (r.health = 'unhealthy' OR r.problem <> '' OR r.restarts > 0) "
-    "AND n.released_at IS NULL AND n.deleted_at IS NULL";
+#define TALLYMAN_NODE_TOTALS                                                               \
+  "SELECT count(*) FILTER (WHERE r.health = 'unhealthy'), "                                \
+  "count(*) FILTER (WHERE r.problem <> ''), CAST(coalesce(sum(r.restarts), 0) AS bigint) " \
+  "FROM node_reports r JOIN nodes n ON n.id = r.node_id AND n.host_id = r.host_id "        \
+  "WHERE (r.health = 'unhealthy' OR r.problem <> '' OR r.restarts > 0) "                   \
+  "AND n.released_at IS NULL AND n.deleted_at IS NULL"
+inline constexpr char kNodeTotals[] = TALLYMAN_NODE_TOTALS;
+inline constexpr char kNodeTotalsOfOrg[] = TALLYMAN_NODE_TOTALS " AND n.org_id = $1";
 inline constexpr char kHostTotals[] = "SELECT count(*) FROM host_reports WHERE problem <> ''";
+
+// Without a condition that an index of nodes promises: it would be walked, and each row looked up.
+#define TALLYMAN_NODE_STATES \
+  "SELECT n.node_state, count(*) FILTER (WHERE n.deleted_at IS NULL) FROM nodes n "
+inline constexpr char kNodeStates[] = TALLYMAN_NODE_STATES "GROUP BY n.node_state";
+inline constexpr char kNodeStatesOfOrg[] =
+    TALLYMAN_NODE_STATES "WHERE n.org_id = $1 GROUP BY n.node_state";
+// Hosts, in the order of HostCounts.
+#define TALLYMAN_HOST_COUNTS                                                                  \
+  "SELECT count(*), count(*) FILTER (WHERE h.silent_since IS NOT NULL), "                     \
+  "count(*) FILTER (WHERE h.silent_since IS NULL AND NOT h.heard), "                          \
+  "count(*) FILTER (WHERE h.cordoned), "                                                      \
+  "count(*) FILTER (WHERE h.free_cpu_cores < 0 OR h.free_memory_bytes < 0 "                   \
+  "OR h.free_disk_bytes < 0), "                                                               \
+  "count(*) FILTER (WHERE r.problem <> ''), "                                                 \
+  "count(*) FILTER (WHERE h.node_count <> coalesce(s.node_count, 0) "                         \
+  "OR h.node_cpu_cores <> coalesce(s.cpu_cores, 0) "                                          \
+  "OR h.node_memory_bytes <> coalesce(s.memory_bytes, 0) "                                    \
+  "OR h.node_disk_bytes <> coalesce(s.disk_bytes, 0) "                                        \
+  "OR h.held_cpu_cores <> coalesce(s.held_cpu_cores, 0) "                                     \
+  "OR h.held_memory_bytes <> coalesce(s.held_memory_bytes, 0) "                               \
+  "OR h.held_disk_bytes <> coalesce(s.held_disk_bytes, 0)) "                                  \
+  "FROM hosts h LEFT JOIN host_reports r ON r.host_id = h.id "                                \
+  "LEFT JOIN (SELECT host_id, count(*) AS node_count, sum(cpu_cores) AS cpu_cores, "          \
+  "sum(memory_bytes) AS memory_bytes, sum(disk_bytes) AS disk_bytes, "                        \
+  "sum(held_cpu_cores) AS held_cpu_cores, sum(held_memory_bytes) AS held_memory_bytes, "      \
+  "sum(held_disk_bytes) AS held_disk_bytes FROM nodes "                                       \
+  "WHERE released_at IS NULL AND deleted_at IS NULL GROUP BY host_id) s ON s.host_id = h.id " \
+  "WHERE h.retired_at IS NULL"
+inline constexpr char kHostCounts[] = TALLYMAN_HOST_COUNTS;
+inline constexpr char kHostCountsOfOrg[] = TALLYMAN_HOST_COUNTS
+    " AND h.id IN (SELECT host_id FROM nodes WHERE org_id = $1 AND released_at IS NULL "
+    "AND deleted_at IS NULL)";
 
 inline constexpr char kHostLedger[] =
     "SELECT " TALLYMAN_LEDGER_COLUMNS("l.")

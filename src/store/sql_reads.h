@@ -31,6 +31,8 @@ struct ReadSql {
   const char* overdue;
   const char* live_nodes;
   const char* audit_counts;
+  const char* pending_commands;
+  const char* pending_commands_of_org;
 };
 
 // The oldest open command of each node.
@@ -39,9 +41,17 @@ struct ReadSql {
       "commands_open") " WHERE e.host_id = $1 AND e.node_id = c.node_id AND e.seq < c.seq " \
                        "AND e.state = 'open') "
 
+// The commands that have not ended, by state. `of` narrows them down; $1 is when late ones begin.
+#define TALLYMAN_PENDING_COMMANDS(by_index, of)                                             \
+  "SELECT c.state, count(*), min(c.created_at), count(*) FILTER (WHERE c.created_at < $1) " \
+  "FROM commands c" by_index("commands_pending") of                                         \
+      " WHERE c.state IN ('open', 'taken', 'unknown', 'failed') AND c.state <> 'failed' "   \
+      "GROUP BY c.state"
+
 // ReadSql, where `by_index("NAME")` after a table names the index to use. The largest number is
 // taken over the names from PREFIX- up to, but not including, PREFIX. ('.' follows '-') that end in
 // digits only.
+// clang-format off: one statement after another
 #define TALLYMAN_READ_SQL(list_dialect, by_index) \
   {list_dialect,                                                                                \
    "SELECT coalesce(max(CAST(substr(name, CAST($1 AS integer)) AS bigint)), 0) FROM nodes"      \
@@ -59,7 +69,10 @@ struct ReadSql {
    " WHERE host_id = $1 AND released_at IS NULL AND deleted_at IS NULL ORDER BY id",            \
    "SELECT (SELECT count(*) FROM nodes" by_index("nodes_live")                                  \
    " WHERE released_at IS NULL AND deleted_at IS NULL), (SELECT count(*) FROM hosts), "         \
-   "(SELECT count(*) FROM ledger)"}
+   "(SELECT count(*) FROM ledger)",                                                             \
+   TALLYMAN_PENDING_COMMANDS(by_index, ""),                                                     \
+   TALLYMAN_PENDING_COMMANDS(by_index, " JOIN nodes n ON n.id = c.node_id AND n.org_id = $2")}
+// clang-format on
 
 // A statement and its values, valid until the end of the full expression.
 template <class... T>
@@ -98,6 +111,7 @@ class SqlReads : public WriteTx {
   Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) final;
   Result<std::optional<ReportedNode>> FindReported(const NodePlace& node) final;
   Result<ReportedTotals> CountReported() final;
+  Result<FleetOverview> ReadOverview(const OverviewQuery& query) final;
   Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) final;
 
   Result<std::vector<OrgRow>> ListOrgs(const ListQuery& query) final;
@@ -124,6 +138,8 @@ class SqlReads : public WriteTx {
 
  private:
   Tx& tx() { return static_cast<Tx&>(*this); }
+  // `org` is nothing, or one org.
+  Result<FleetOverview> ReadOverviewOf(const OverviewQuery& query, const auto&... org);
   // By id if the text is the id of a row, else by name.
   template <class IdType, class... T>
   Result<bool> ReadByIdOrName(const char* by_id, const char* by_name, std::string_view id_or_name,

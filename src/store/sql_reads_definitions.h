@@ -276,6 +276,55 @@ Result<ReportedTotals> SqlReads<Tx>::CountReported() {
 }
 
 template <class Tx>
+Result<FleetOverview> SqlReads<Tx>::ReadOverviewOf(const OverviewQuery& query, const auto&... org) {
+  constexpr size_t kOf = sizeof...(org);
+  ASSIGN_OR_RETURN(
+      auto results,
+      tx().SelectTogether(
+          Ask(kOf == 0 ? sql::kHostCounts : sql::kHostCountsOfOrg, org...),
+          Ask(kOf == 0 ? sql::kNodeStates : sql::kNodeStatesOfOrg, org...),
+          Ask(kOf == 0 ? sql::kNodeTotals : sql::kNodeTotalsOfOrg, org...),
+          Ask(kOf == 0 ? Tx::kReadSql.pending_commands : Tx::kReadSql.pending_commands_of_org,
+              query.late_before, org...)));
+  auto& [hosts, states, reported, pending] = results;
+  FleetOverview overview;
+  HostCounts& h = overview.hosts;
+  RETURN_IF_ERROR(sql::ReadFirst(hosts, h.total, h.silent, h.never_heard, h.cordoned,
+                                 h.over_capacity, h.with_problems, h.drifted));
+  while (true) {
+    NodeState state{};
+    int64_t count = 0;
+    ASSIGN_OR_RETURN(const bool more, sql::ReadFirst(states, state, count));
+    if (!more) break;
+    overview.nodes[static_cast<size_t>(state)] = count;
+  }
+  int64_t restarts = 0;
+  RETURN_IF_ERROR(
+      sql::ReadFirst(reported, overview.unhealthy_nodes, overview.nodes_with_problems, restarts));
+  CommandCounts& commands = overview.commands;
+  while (true) {
+    CommandState state{};
+    int64_t count = 0;
+    int64_t late = 0;
+    std::optional<Time> oldest_at;
+    ASSIGN_OR_RETURN(const bool more, sql::ReadFirst(pending, state, count, oldest_at, late));
+    if (!more) break;
+    if (state == CommandState::kTaken) commands.taken = count;
+    if (state == CommandState::kUnknown) commands.unknown = count;
+    if (state != CommandState::kOpen) continue;
+    commands.open = count;
+    commands.late = late;
+    commands.oldest_open_at = oldest_at;
+  }
+  return overview;
+}
+
+template <class Tx>
+Result<FleetOverview> SqlReads<Tx>::ReadOverview(const OverviewQuery& query) {
+  return query.org_id ? ReadOverviewOf(query, *query.org_id) : ReadOverviewOf(query);
+}
+
+template <class Tx>
 Result<std::optional<TokenRow>> SqlReads<Tx>::FindToken(std::string_view id_or_name) {
   TokenRow row;
   return sql::IfFound(ReadByIdOrName<TokenId>(sql::kTokenById, sql::kTokenByName, id_or_name,

@@ -41,6 +41,7 @@
 #include "model/audit.h"
 #include "model/change_set.h"
 #include "model/machine.h"
+#include "model/overview.h"
 #include "model/placement.h"
 #include "model/snapshot.h"
 #include "store/list.h"
@@ -136,6 +137,11 @@ struct HandOut {
   std::optional<HostReport> last_heard;
 };
 
+struct OverviewQuery {
+  std::optional<OrgId> org_id;
+  Time late_before;  // open commands made before this are counted as late
+};
+
 // Of what may be forgotten.
 struct RecordCounts {
   int64_t events = 0;  // at least as many as there are
@@ -197,6 +203,9 @@ class ReadTx {
       const std::vector<NodePlace>& nodes) = 0;
   // Reads every report there is.
   virtual Result<ReportedTotals> CountReported() = 0;
+  // Reads every host, node and report once, and the commands that have not ended. With an org its
+  // nodes, their commands, and the hosts that carry them.
+  virtual Result<FleetOverview> ReadOverview(const OverviewQuery& query) = 0;
   // By id a token in any state, with one indexed read, which every call over a network makes. By
   // name the one that is neither revoked nor used.
   virtual Result<std::optional<TokenRow>> FindToken(std::string_view id_or_name) = 0;

@@ -50,6 +50,19 @@ TEST_F(HabitsTest, QuietListsGiveNamesOnly) {
   EXPECT_EQ(Must({"-q", "audit", "trail", "--limit", "1"}).out, "r-1\n");
 }
 
+TEST_F(HabitsTest, TablesHaveTheColumnsThatAreAskedFor) {
+  CreateSmallFleet();
+  EXPECT_EQ(Must({"node", "list", "--columns", "state,node,region"}).out,
+            "STATE     NODE  REGION\nstarting  n-1   eu\n");
+  EXPECT_EQ(Must({"host", "list", "--columns", "host,cpu_free,disk"}).out,
+            "HOST  FREE  DISK\nh1      24  8 TB\nh2      32  8 TB\n");
+  const std::string narrow = Must({"host", "list"}).out;
+  const std::string wide = Must({"host", "list", "-o", "wide"}).out;
+  EXPECT_THAT(narrow, Not(HasSubstr("HEARD")));
+  EXPECT_THAT(wide, AllOf(HasSubstr("CPU USED"), HasSubstr("HEARD"), HasSubstr("ID\n")));
+  EXPECT_EQ(Tallyman({"host", "list", "--columns", "host,"}).status, 2);
+}
+
 TEST_F(HabitsTest, DatesFilter) {
   CreateSmallFleet();
   EXPECT_EQ(Must({"-q", "node", "list", "--filter", "created_at>=2020-01-01"}).out, "n-1\n");

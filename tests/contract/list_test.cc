@@ -145,6 +145,32 @@ TEST_P(ListContract, AllConditionsHoldTogether) {
   EXPECT_TRUE(List(Listing::kNodes, query).empty());
 }
 
+TEST_P(ListContract, WhatIsTakenOfAHostIsChargesAndHoldsInThousandths) {
+  backend_->Corrupt(
+      "UPDATE hosts SET cpu_cores = 10, node_cpu_cores = 3, held_cpu_cores = 2, "
+      "memory_bytes = 4194304, node_memory_bytes = 1048576, held_memory_bytes = 2097152, "
+      "disk_bytes = 1152921504606846976, node_disk_bytes = 576460752303423488 "
+      "WHERE name = 'rack-0'");
+  auto taken = [&](const std::string& field) {
+    ListQuery query;
+    query.conditions = {{"name", Comparison::kEqual, "rack-0"}};
+    query.order_by = field;
+    const auto rows = List(Listing::kHosts, query);
+    EXPECT_EQ(rows.size(), 1u);
+    return rows.empty() ? FieldValue() : rows[0].value;
+  };
+  EXPECT_EQ(taken("cpu_taken_permille"), FieldValue(int64_t{500}));
+  EXPECT_EQ(taken("memory_taken_permille"), FieldValue(int64_t{750}));
+  EXPECT_EQ(taken("disk_taken_permille"), FieldValue(int64_t{500}));
+  EXPECT_EQ(taken("taken_permille"), FieldValue(int64_t{750}));
+  backend_->Corrupt("UPDATE hosts SET node_cpu_cores = 17 WHERE name = 'rack-0'");
+  EXPECT_EQ(taken("taken_permille"), FieldValue(int64_t{1900})) << "more than there is";
+  backend_->Corrupt(
+      "UPDATE hosts SET cpu_cores = 0, held_disk_bytes = node_disk_bytes WHERE name = 'rack-0'");
+  EXPECT_EQ(taken("cpu_taken_permille"), FieldValue(int64_t{0})) << "of nothing";
+  EXPECT_EQ(taken("taken_permille"), FieldValue(int64_t{1000}));
+}
+
 TEST_P(ListContract, AnUnknownFieldIsRefused) {
   ListQuery query;
   query.order_by = "name; DROP TABLE nodes";

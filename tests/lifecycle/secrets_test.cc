@@ -142,6 +142,11 @@ TEST_F(Secrets, AnUnchangedOneIsRecognized) {
   EXPECT_FALSE(Try("token", "another")->same_config());
   EXPECT_TRUE(Try("network", "main")->same_config());
   EXPECT_FALSE(Try("network", "test")->same_config());
+  // Who may only look is not told whether he has guessed it.
+  room.actor = {.id = "eye", .role = Role::kViewer};
+  EXPECT_FALSE(Try("token", kSecret)->same_config());
+  EXPECT_FALSE(Try("network", "main")->same_config());
+  room.actor = {.id = "tester", .role = Role::kAdmin};
 }
 
 TEST_F(Secrets, ARefusedOneIsNotRepeated) {

@@ -144,6 +144,8 @@ class Steps {
       Add("control plane: hands out", i,
           [i](State& s) { s.commands[i].handed = s.commands[i].attempt; });
     }
+    if (command.kind() == CommandKind::kUpgrade && command.state() == CommandState::kOpen)
+      Add("somebody: withdraws", i, [i](State& s) { return Withdraw(s, i); });
     if (MayFetch(command)) Add("host: fetches", i, [i](State& s) { Fetch(s.commands[i]); });
     if (command.at_host == AtHost::kFetched && from_.under_way < bounds_.messages) {
       Add("host: acknowledges", i, [i](State& s) {

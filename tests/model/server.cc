@@ -281,4 +281,8 @@ void Delete(State& state) {
   state.node_state_number = static_cast<uint8_t>(NodeState::kDeleted);
 }
 
+Broken Withdraw(State& state, int command) {
+  return Decide(state, [&](NodeLifecycle& life) { life.Withdraw(IdOf<CommandId>(command + 1)); });
+}
+
 }  // namespace tallyman::model

@@ -26,5 +26,7 @@ bool MayUpgrade(const State& state, int commands_max);
 void Upgrade(State& state);
 bool MayDelete(const State& state, int commands_max);
 void Delete(State& state);
+// Of a command that no host has taken; changes nothing where that is refused.
+Broken Withdraw(State& state, int command);
 
 }  // namespace tallyman::model

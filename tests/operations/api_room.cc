@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include "tallyman/v1/command.pb.h"
+
 namespace tallyman {
 
 using namespace tallyman::api;
@@ -29,7 +31,14 @@ ApiRoom::ApiRoom() {
 std::unique_ptr<Message> ApiRoom::Parse(std::string_view method, const std::string& text) const {
   auto request = dispatcher.NewRequest(fmt::format("tallyman.v1.{}", method));
   if (request == nullptr) throw std::runtime_error(fmt::format("no method {}", method));
-  if (!google::protobuf::TextFormat::ParseFromString(text, request.get())) {
+  std::string filled = text;
+  if (const size_t at = text.find("$COMMAND"); at != std::string::npos) {
+    const auto commands =
+        Must("CommandService/ListCommands", R"(filter: "node=n-1 kind!=node_upgrade")");
+    filled.replace(at, std::string_view("$COMMAND").size(),
+                   static_cast<v1::ListCommandsResponse&>(*commands).commands(0).id());
+  }
+  if (!google::protobuf::TextFormat::ParseFromString(filled, request.get())) {
     throw std::runtime_error(fmt::format("no {}: {}", request->GetTypeName(), text));
   }
   return request;

@@ -29,7 +29,8 @@ class ApiRoom {
   MessageResult Call(std::string_view method, const Message& request) const {
     return Call(method, request, admin);
   }
-  // `text` is the request in protobuf's text format.
+  // `text` is the request in protobuf's text format; $COMMAND in it is the command of
+  // n-1 that is no upgrade.
   MessageResult Call(std::string_view method, const std::string& text) const;
   // The same, for calls that must succeed.
   std::unique_ptr<Message> Must(std::string_view method, const std::string& text) const;

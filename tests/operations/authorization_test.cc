@@ -27,6 +27,7 @@ struct Case {
   // What an answer shows to who sees acme's things; "": to be answered at all is enough.
   const char* marker = "";
   bool is_everybodys = false;  // it is about no org
+  bool is_callers = false;     // it is about whoever calls
 };
 
 constexpr Case kCases[] = {
@@ -41,10 +42,12 @@ constexpr Case kCases[] = {
     {"CatalogService/ListImages", "", "private/full"},
     {"CatalogService/ListProtocolVersions", "", "private"},
     {"CatalogService/ListProtocols", "", "private"},
+    {"CommandService/CancelCommand", R"(command_id: "$STOP")"},
     {"CommandService/GetCommand", R"(command_id: "$COMMAND")"},
     {"CommandService/ListCommands", "", "n-1"},
     {"EventService/ListEvents", "", "n-1"},
     {"EventService/WatchEvents", R"(after: "0")", "n-1"},
+    {"FleetService/GetOverview", R"(org: "acme")", "NODES_FAILED"},
     {"HostService/CordonHost", R"(host: "$HOST")"},
     {"HostService/CreateHosts",
      R"(hosts { name: "h" region: "eu" capacity { cpu_cores: 1 memory_bytes: 1 disk_bytes: 1 } })"},
@@ -77,6 +80,7 @@ constexpr Case kCases[] = {
     {"TokenService/CreateToken", R"(name: "new" role: ROLE_VIEWER org: "acme")"},
     {"TokenService/ListTokens", "", "acme-token"},
     {"TokenService/RevokeToken", R"(token: "acme-token")"},
+    {"TokenService/WhoAmI", "", "actor: \"somebody\"", false, true},
 };
 
 enum class Binding { kAll, kOwn, kForeign };
@@ -103,10 +107,13 @@ struct World {
     host = static_cast<v1::GetNodeResponse&>(*node).node().host();
     auto commands = api.Must("CommandService/ListCommands", R"(filter: "node=n-1")");
     command = static_cast<v1::ListCommandsResponse&>(*commands).commands(0).id();
+    commands = api.Must("CommandService/ListCommands", R"(filter: "node=n-3 kind=node_stop")");
+    stop_command = static_cast<v1::ListCommandsResponse&>(*commands).commands(0).id();
   }
 
   std::string Fill(std::string text) const {
-    for (const auto& [name, value] : {std::pair{"$HOST", host}, std::pair{"$COMMAND", command}}) {
+    for (const auto& [name, value] : {std::pair{"$HOST", host}, std::pair{"$COMMAND", command},
+                                      std::pair{"$STOP", stop_command}}) {
       if (size_t at = text.find(name); at != std::string::npos)
         text.replace(at, std::string_view(name).size(), value);
     }
@@ -187,13 +194,16 @@ struct World {
   ApiRoom api;
   std::string host;
   std::string command;
+  std::string stop_command;  // of n-3
 };
 
 // What the table says.
-Outcome Expected(const AuthorizationRule& rule, const Case& c, Role role, Binding binding) {
+Outcome Expected(const AuthorizationRule& rule, const Case& c, Role role, Binding binding,
+                 bool is_plan = false) {
   const Reach reach = rule.of(role);
-  if (reach == Reach::kNone) return Outcome::kDenied;
+  if (reach == Reach::kNone || (reach == Reach::kPlan && !is_plan)) return Outcome::kDenied;
   if (reach == Reach::kAllOrgs) return binding == Binding::kAll ? Outcome::kDone : Outcome::kDenied;
+  if (c.is_callers) return Outcome::kDone;
   const bool is_everybodys = c.is_everybodys && role != Role::kHost;
   return binding == Binding::kForeign && !is_everybodys ? Outcome::kHidden : Outcome::kDone;
 }
@@ -228,6 +238,33 @@ TEST_P(Authorization, IsWhatTheTableSays) {
       before = world->api.Dump();
     }
   }
+}
+
+// The same of dry runs, which change nothing, whoever asks.
+TEST_P(Authorization, OfADryRunIsWhatTheTableSays) {
+  Case c = GetParam();
+  World world;
+  const auto request = world.api.dispatcher.NewRequest("tallyman.v1." + std::string(c.method));
+  if (request->GetDescriptor()->FindFieldByName("dry_run") == nullptr) return;
+  const std::string text = std::string(c.request).find("dry_run") == std::string::npos
+                               ? std::string(c.request) + " dry_run: true"
+                               : c.request;
+  c.request = text.c_str();
+  const auto table = AuthorizationTable();
+  const auto rule =
+      std::ranges::find(table, std::string_view(c.method), &AuthorizationRule::method);
+  ASSERT_NE(rule, table.end());
+  const std::string before = world.api.Dump();
+  for (Role role : {Role::kAdmin, Role::kOperator, Role::kViewer, Role::kHost, Role::kJoin}) {
+    for (Binding binding : {Binding::kAll, Binding::kOwn, Binding::kForeign}) {
+      if (role == Role::kHost && binding == Binding::kAll) continue;
+      if (role == Role::kJoin && binding != Binding::kAll) continue;
+      EXPECT_STREQ(WordOf(world.Try(c, role, binding)),
+                   WordOf(Expected(*rule, c, role, binding, true)))
+          << ToText(role) << " binding " << static_cast<int>(binding);
+    }
+  }
+  EXPECT_EQ(world.api.Dump(), before);
 }
 
 std::string NameOf(const testing::TestParamInfo<Case>& param) {
@@ -280,9 +317,10 @@ std::string TableOfTheDocument() {
       const Role role = static_cast<Role>(i);
       const char* own = role == Role::kHost ? "own host" : role == Role::kJoin ? "yes" : "own org";
       text << ' '
-           << (rule.reach[i] == Reach::kNone  ? ""
-               : rule.reach[i] == Reach::kOwn ? own
-                                              : "all orgs")
+           << (rule.reach[i] == Reach::kNone   ? ""
+               : rule.reach[i] == Reach::kOwn  ? own
+               : rule.reach[i] == Reach::kPlan ? "own org, dry runs"
+                                               : "all orgs")
            << " |";
     }
     text << '\n';

@@ -54,6 +54,8 @@ constexpr Case kCases[] = {
      R"(nodes: "n-1" org: "beta")", kNoOpenCommands},
     {"NodeService/DeleteNodes", R"(nodes: "n-1")", "NodeService/UpgradeNodes",
      R"(nodes: "n-1" image: "chain/full@1.1.0")"},
+    {"CommandService/CancelCommand", R"(command_id: "$COMMAND")", "NodeService/UpgradeNodes",
+     R"(nodes: "n-1" image: "chain/full@1.1.0")", "UPDATE commands SET kind = 'node_stop'"},
     {"AuditService/RepairDrift", "", kSql,
      "UPDATE hosts SET node_disk_bytes = 7 WHERE name = 'host-2'",
      "UPDATE hosts SET node_cpu_cores = node_cpu_cores + 5 WHERE name = 'host-1'"},

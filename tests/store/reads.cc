@@ -133,6 +133,9 @@ std::vector<NamedRead> Walks(const Fleet& fleet, const Node& node) {
        [=](ReadTx& tx) { return Ignore(tx.FindHostsToMark(node.created_at, 10)); }},
       {"heard at all", [](ReadTx& tx) { return Ignore(tx.WasAnyHostHeard()); }},
       {"reported totals", [](ReadTx& tx) { return Ignore(tx.CountReported()); }},
+      {"overview", [=](ReadTx& tx) { return Ignore(tx.ReadOverview({{}, node.created_at})); }},
+      {"overview of an org",
+       [=](ReadTx& tx) { return Ignore(tx.ReadOverview({node.org_id, node.created_at})); }},
   };
 }
 

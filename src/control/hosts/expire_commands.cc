@@ -1,6 +1,6 @@
 #include "base/sorted_unique.h"
-#include "control/hosts/node_step.h"
 #include "control/hosts/reports.h"
+#include "control/nodes/node_step.h"
 #include "control/read_once.h"
 #include "control/run_internal.h"
 

@@ -11,10 +11,10 @@
 #include "base/sorted_unique.h"
 #include "control/change_host.h"
 #include "control/hosts/incidents.h"
-#include "control/hosts/node_step.h"
 #include "control/hosts/reports.h"
 #include "control/liveness.h"
 #include "control/lots/decide.h"
+#include "control/nodes/node_step.h"
 
 namespace tallyman::control {
 namespace {

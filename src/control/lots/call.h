@@ -19,6 +19,7 @@ namespace tallyman::control {
 struct Call {
   Actor actor;
   std::string method;      // "NodeService/UpgradeNodes"
+  bool dry_run = false;    // it asks only what would happen
   std::string request_id;  // empty: Control::Begin makes one
   bool replayable =
       false;  // the caller sent the request id, so an answer may have been given before

@@ -138,6 +138,7 @@ Status NodeWriter::ReplaceConfig(const planner::NodePlan& plan, const Image& ima
   change.to_config = config.id;
   decision_.answer.same_config = config.values == before.config->values &&
                                  config.secrets == before.config->secrets &&
+                                 (knows_secrets_ || config.secrets.empty()) &&
                                  config.firewall_rules == before.config->firewall_rules;
   EventKind event =
       kind == CommandKind::kUpgrade ? EventKind::kUpgradeStarted : EventKind::kNodeUpdated;

@@ -21,6 +21,7 @@ class NodeWriter {
       : ids_(by.control().ids()),
         policies_(by.control().policies()),
         sealer_(by.control().sealer()),
+        knows_secrets_(by.actor().role != Role::kViewer),
         cause_(by.cause()) {}
 
   const planner::Cause& cause() const { return cause_; }
@@ -64,6 +65,7 @@ class NodeWriter {
   IdSource& ids_;
   const planner::Policies& policies_;
   const Sealer& sealer_;
+  bool knows_secrets_;  // may be told whether a secret is what it says
   planner::Cause cause_;
   Decided<Changes> decision_;
 };

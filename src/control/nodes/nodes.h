@@ -84,6 +84,15 @@ struct NodeCommandRequest {
 };
 Result<Proposal<Changes>> CommandNodes(const Authorized& by, const NodeCommandRequest& request);
 
+// A command that no host has taken is withdrawn, and its node goes back (planner/lifecycle.h).
+// FAILED_PRECONDITION COMMAND_TAKEN, COMMAND_ENDED, COMMAND_NOT_CANCELLABLE (a create or a delete),
+// NOTHING_TO_GO_BACK_TO. Beside them errors of GetCommand().
+struct CancelCommandRequest {
+  std::string command_id;
+  PlanOptions plan;
+};
+Result<Proposal<Changes>> CancelCommand(const Authorized& by, const CancelCommandRequest& request);
+
 struct DeleteNodesRequest {
   std::vector<std::string> nodes;
   PlanOptions plan;

@@ -102,6 +102,15 @@ Result<Page<CommandView>> ListCommands(const Authorized& by, store::ReadTx& tx,
 Result<Page<store::TokenRow>> ListTokens(const Authorized& by, store::ReadTx& tx,
                                          const ListRequest& request);
 
+// The caller itself.
+struct WhoAmIRequest {};
+struct CallerView {
+  std::string actor;
+  Role role = Role::kViewer;
+  std::optional<store::TokenRow> token;  // empty: in process
+};
+Result<CallerView> WhoAmI(const Authorized& by, store::ReadTx& tx, const WhoAmIRequest& request);
+
 // The audit trail: who asked for which change, when and from where. Without the answers.
 Result<Page<store::RequestRow>> ListRequests(const Authorized& by, store::ReadTx& tx,
                                              const ListRequest& request);

@@ -1,4 +1,4 @@
-// Lists for admins: tokens, and the audit trail.
+// Lists for admins: tokens, and the audit trail; and for everybody, who he is.
 #include "control/reads/query_tools.h"
 
 namespace tallyman::control {
@@ -14,6 +14,14 @@ Result<Page<store::TokenRow>> ListTokens(const Authorized& by, store::ReadTx& tx
       [&](const store::TokenRow& row) {
         return !by.actor().org_id || row.token.org_id == by.actor().org_id;
       });
+}
+
+Result<CallerView> WhoAmI(const Authorized& by, store::ReadTx& tx, const WhoAmIRequest&) {
+  CallerView view{.actor = by.actor().id, .role = by.actor().role};
+  if (by.actor().token_id) {
+    ASSIGN_OR_RETURN(view.token, tx.FindToken(by.actor().token_id->ToString()));
+  }
+  return view;
 }
 
 Result<Page<store::RequestRow>> ListRequests(const Authorized& by, store::ReadTx& tx,

@@ -1,4 +1,4 @@
-#include "control/hosts/node_step.h"
+#include "control/nodes/node_step.h"
 
 #include <cassert>
 

@@ -1,0 +1,99 @@
+#include "cli/waiting.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "cli/format.h"
+#include "cli/progress.h"
+#include "tallyman/v1/command.pb.h"
+
+namespace tallyman::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kFirstPause(50);
+constexpr std::chrono::milliseconds kLongestPause(2000);
+constexpr size_t kNamedMax = 5;
+
+bool HasEnded(const v1::Command& command) {
+  return command.state() != v1::COMMAND_STATE_OPEN && command.state() != v1::COMMAND_STATE_TAKEN &&
+         command.state() != v1::COMMAND_STATE_UNKNOWN;
+}
+
+// "n-1: failed: no such image; n-2: superseded".
+class Names {
+ public:
+  void Add(const std::string& name) {
+    if (++count_ <= kNamedMax) text_ += (text_.empty() ? "" : "; ") + name;
+  }
+  size_t count() const { return count_; }
+  std::string text() const {
+    return count_ <= kNamedMax ? text_ : fmt::format("{}; and {} more", text_, count_ - kNamedMax);
+  }
+
+ private:
+  size_t count_ = 0;
+  std::string text_;
+};
+
+}  // namespace
+
+void AddWait(Word verb, Waiting* waiting) {
+  const Reader reader = [waiting](const auto& name, const auto& text) -> Status {
+    ASSIGN_OR_RETURN(const int64_t seconds, ParseLifetime(name, text));
+    waiting->at_most = std::chrono::seconds(seconds);
+    return {};
+  };
+  verb.Value("--wait", "TIME", reader,
+             "Wait until the hosts are done, such as 10m at most; fail if they did not do it");
+}
+
+Status WaitForHosts(Context& context, const v1::Changes& changes, const Waiting& waiting) {
+  if (!waiting.at_most || !changes.applied()) return {};
+  std::vector<const v1::NodeChange*> pending;
+  for (const v1::NodeChange& change : changes.nodes())
+    if (!change.command_id().empty()) pending.push_back(&change);
+  const auto total = static_cast<int64_t>(pending.size());
+  const auto until = std::chrono::steady_clock::now() + *waiting.at_most;
+  auto pause = kFirstPause;
+  Names failed;
+  Progress progress(context, "waiting for hosts", total);
+  for (int64_t done = 0; done < total; ++done) {
+    const v1::NodeChange& change = *pending[static_cast<size_t>(done)];
+    v1::GetCommandRequest request;
+    request.set_command_id(change.command_id());
+    while (true) {
+      ASSIGN_OR_RETURN(const auto answer, context.CallUnseen<v1::GetCommandResponse>(request));
+      const v1::Command& command = answer.command();
+      if (HasEnded(command)) {
+        if (command.state() != v1::COMMAND_STATE_SETTLED) {
+          failed.Add(fmt::format("{}: {}{}{}", change.node(), EnumWord(command.state()),
+                                 command.outcome().empty() ? "" : ": ", command.outcome()));
+        }
+        break;
+      }
+      if (std::chrono::steady_clock::now() >= until) {
+        Names late;
+        for (auto at = static_cast<size_t>(done); at < pending.size(); ++at)
+          late.Add(pending[at]->node());
+        return Fail(Error(Code::kAborted, "WAITED_TOO_LONG",
+                          fmt::format("the change was made, but its hosts were not seen to be done "
+                                      "within {} s: {}; they go on, and \"tallyman command list "
+                                      "--node NODE\" shows how far they are",
+                                      waiting.at_most->count(), late.text())));
+      }
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, kLongestPause);
+    }
+    progress.Advance(done + 1);
+  }
+  if (failed.count() == 0) return {};
+  return Fail(FailedPrecondition(
+      "COMMANDS_FAILED",
+      fmt::format("the change was made, but {} did not do it: {}; \"tallyman node show NODE\" says "
+                  "more",
+                  Counted(static_cast<int64_t>(failed.count()), "host"), failed.text())));
+}
+
+}  // namespace tallyman::cli

@@ -1,0 +1,24 @@
+// Waiting until hosts have carried out what was asked of them.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "cli/words.h"
+#include "tallyman/v1/common.pb.h"
+
+namespace tallyman::cli {
+
+struct Waiting {
+  std::optional<std::chrono::seconds> at_most;  // empty: do not wait
+};
+
+// --wait.
+void AddWait(Word verb, Waiting* waiting);
+
+// Asks after the commands of an applied change until all of them have ended; a change without any
+// is done at once. FAILED_PRECONDITION COMMANDS_FAILED names those that did not end well,
+// ABORTED WAITED_TOO_LONG those that have not ended in time: they go on.
+Status WaitForHosts(Context& context, const v1::Changes& changes, const Waiting& waiting);
+
+}  // namespace tallyman::cli
