@@ -99,6 +99,7 @@ std::vector<Method> OrgAndRegionMethods();
 std::vector<Method> HostMethods();
 std::vector<Method> CatalogMethods();
 std::vector<Method> NodeMethods();
+std::vector<Method> FleetMethods();
 std::vector<Method> HistoryMethods();  // commands, events, ledger
 std::vector<Method> AuditMethods();
 std::vector<Method> TokenMethods();

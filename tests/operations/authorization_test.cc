@@ -45,6 +45,8 @@ constexpr Case kCases[] = {
     {"CommandService/ListCommands", "", "n-1"},
     {"EventService/ListEvents", "", "n-1"},
     {"EventService/WatchEvents", R"(after: "0")", "n-1"},
+    {"FleetService/ApplyFleet",
+     R"(steps { create_nodes { image: "chain/full@1.0.0" org: "acme" name: "new" by_region { region: "eu" } } })"},
     {"HostService/CordonHost", R"(host: "$HOST")"},
     {"HostService/CreateHosts",
      R"(hosts { name: "h" region: "eu" capacity { cpu_cores: 1 memory_bytes: 1 disk_bytes: 1 } })"},

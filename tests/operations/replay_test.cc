@@ -54,6 +54,10 @@ constexpr Case kCases[] = {
     {"NodeService/StopNodes", R"(nodes: "n-1")", R"(nodes: "n-2")"},
     {"NodeService/RestartNodes", R"(nodes: "n-1")", R"(nodes: "n-2")"},
     {"NodeService/DeleteNodes", R"(nodes: "n-1")", R"(nodes: "n-2")"},
+    {"FleetService/ApplyFleet",
+     R"(steps { create_org { name: "gamma" } }
+        steps { create_nodes { image: "chain/full@1.0.0" org: "gamma" names: "x" by_region { region: "eu" } } })",
+     R"(steps { create_org { name: "gamma" } })"},
     {"TokenService/CreateToken", R"(name: "ci" role: ROLE_VIEWER)",
      R"(name: "ci" role: ROLE_ADMIN)"},
     {"TokenService/RevokeToken", R"(token: "old")", R"(token: "other")",
