@@ -4,8 +4,8 @@
 #
 #   bench/run.sh [--quick] [--rounds N] [PART...]
 #
-#   PART         sqlite, network (through HTTP), agents, postgres, profile (where its time goes), clients
-#                (the plot), shape (the growth of the cost); none: all.
+#   PART         sqlite, network (through HTTP), apply (a declared fleet), agents, postgres, profile (where its
+#                time goes), clients (the plot), shape (the growth of the cost); none: all.
 #                The document keeps its other parts as they are
 #   --quick      one round of less work, the document stays as it is
 #   --rounds N   of each part, instead of 5 or 3
@@ -20,7 +20,7 @@ cd "$(dirname "$0")/.."
 say() { printf '%s\n' "$*" >&2; }
 usage() { sed -n '2,15s/^# \{0,1\}//p' bench/run.sh >&2 && exit 2; }
 
-known=(sqlite network agents postgres profile clients shape)
+known=(sqlite network apply agents postgres profile clients shape)
 command="bench/run.sh${*:+ $*}"
 parts=()
 quick=
@@ -53,6 +53,8 @@ trap 'exit 1' INT TERM
 . bench/parts/sqlite.sh
 # shellcheck source=bench/parts/network.sh
 . bench/parts/network.sh
+# shellcheck source=bench/parts/apply.sh
+. bench/parts/apply.sh
 # shellcheck source=bench/parts/agents.sh
 . bench/parts/agents.sh
 # shellcheck source=bench/parts/postgres.sh

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
 #include <thread>
+#include <vector>
 
 #include "api/check_request.h"
 #include "base/digest.h"
@@ -49,14 +51,20 @@ control::Call CallOf(std::string_view method, const Caller& caller) {
   return call;
 }
 
-// A map of a request has values, any of which may be a secret.
+// A map of a request, or of a step in it, has values, any of which may be a secret.
 bool HasValues(const Message& request) {
-  const auto* type = request.GetDescriptor();
-  for (int i = 0; i < type->field_count(); ++i) {
-    const auto* field = type->field(i);
-    if (field->is_map() && request.GetReflection()->FieldSize(request, field) > 0) return true;
-  }
-  return false;
+  const auto& reflection = *request.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(request, &fields);
+  return std::ranges::any_of(fields, [&](const auto* field) {
+    if (field->is_map()) return true;
+    if (field->message_type() == nullptr) return false;
+    if (!field->is_repeated()) return HasValues(reflection.GetMessage(request, field));
+    for (int i = 0; i < reflection.FieldSize(request, field); ++i) {
+      if (HasValues(reflection.GetRepeatedMessage(request, field, i))) return true;
+    }
+    return false;
+  });
 }
 
 control::Call CallOf(const Method& method, const Message& request, const Caller& caller,

@@ -29,6 +29,7 @@ class NoStore : public Store {
  public:
   Status Read(const std::function<Status(ReadTx&)>&) override { return Refuse(); }
   Status Write(const std::function<Status(WriteTx&)>&) override { return Refuse(); }
+  Status Together(const std::function<Result<bool>(Store&)>&) override { return Refuse(); }
   Result<std::optional<Time>> Now() override { return std::nullopt; }
 
  private:
@@ -43,6 +44,7 @@ class ThrowingStore : public Store {
     throw std::runtime_error("the disk sang");
   }
   Status Write(const std::function<Status(WriteTx&)>&) override { throw 1; }
+  Status Together(const std::function<Result<bool>(Store&)>&) override { throw 1; }
   Result<std::optional<Time>> Now() override { return std::nullopt; }
 };
 

@@ -68,7 +68,7 @@ Result<v1::GetOverviewResponse> DoGetOverview(control::Control& control, const c
 }  // namespace
 
 std::vector<Method> FleetMethods() {
-  return {ReadMethod("tallyman.v1.FleetService/GetOverview", DoGetOverview)};
+  return {ReadMethod("tallyman.v1.FleetService/GetOverview", DoGetOverview), ApplyFleetMethod()};
 }
 
 }  // namespace tallyman::api

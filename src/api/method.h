@@ -95,11 +95,12 @@ Method HostMethod(std::string name, Status (*write)(control::Control&, control::
 }
 
 std::vector<Method> AgentMethods();
-std::vector<Method> FleetMethods();
+Method ApplyFleetMethod();
 std::vector<Method> OrgAndRegionMethods();
 std::vector<Method> HostMethods();
 std::vector<Method> CatalogMethods();
 std::vector<Method> NodeMethods();
+std::vector<Method> FleetMethods();
 std::vector<Method> HistoryMethods();  // commands, events, ledger
 std::vector<Method> AuditMethods();
 std::vector<Method> TokenMethods();

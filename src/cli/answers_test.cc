@@ -10,6 +10,7 @@
 
 #include "cli/testing_words.h"
 #include "tallyman/v1/command.pb.h"
+#include "tallyman/v1/fleet.pb.h"
 #include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/node.pb.h"
 #include "tallyman/v1/org.pb.h"
@@ -64,10 +65,10 @@ class AnswersTest : public testing::Test {
           for (const std::string& name : orgs_seen) response.add_orgs()->set_name(name);
           return {};
         });
-    client.On<v1::CreateOrgRequest, v1::CreateOrgResponse>(
-        "OrgService/CreateOrg", [this, others_are_seen](const auto& request, auto&) -> Status {
-          if (others_are_seen) orgs_seen.push_back(request.name());
-          return Fail(AlreadyExists("ORG_NAME_TAKEN", "org acme exists already"));
+    client.On<v1::ApplyFleetRequest, v1::ApplyFleetResponse>(
+        "FleetService/ApplyFleet", [this, others_are_seen](const auto& request, auto&) -> Status {
+          if (others_are_seen) orgs_seen.push_back(request.steps(0).create_org().name());
+          return Fail(AlreadyExists("ORG_NAME_TAKEN", "org acme exists already").With("step", "0"));
         });
   }
 
@@ -189,10 +190,11 @@ class ApplyWarnings : public AnswersTest {
           if (capacity) *host.mutable_capacity() = *capacity;
           return {};
         });
-    client.On<v1::UpdateHostRequest, v1::UpdateHostResponse>(
-        "HostService/UpdateHost", [this](const auto& request, auto& response) -> Status {
-          capacity = request.capacity();
-          *response.add_warnings() = TooMuch();
+    client.On<v1::ApplyFleetRequest, v1::ApplyFleetResponse>(
+        "FleetService/ApplyFleet", [this](const auto& request, auto& response) -> Status {
+          capacity = request.steps(0).update_host().capacity();
+          *response.add_results()->mutable_update_host()->add_warnings() = TooMuch();
+          response.set_applied(true);
           return {};
         });
   }
@@ -213,15 +215,17 @@ TEST_F(ApplyWarnings, StandInItsDocument) {
   EXPECT_THAT(Apply(kOneHost, {"-o", "json"}).out, HasSubstr("\"warnings\": []"));
 }
 
-TEST_F(ApplyWarnings, AreKeptWhereALaterRequestFails) {
-  client.On<v1::CreateNodesRequest, v1::CreateNodesResponse>(
-      "NodeService/CreateNodes", [](const auto&, auto&) -> Status {
-        return Fail(NotFound("IMAGE_NOT_FOUND", "there is no image p/v@1.0.0"));
+// What is refused leaves nothing, so there is nothing to warn of.
+TEST_F(ApplyWarnings, OfNothingWhereAStepIsRefused) {
+  client.On<v1::ApplyFleetRequest, v1::ApplyFleetResponse>(
+      "FleetService/ApplyFleet", [](const auto&, auto&) -> Status {
+        return Fail(NotFound("IMAGE_NOT_FOUND", "there is no image p/v@1.0.0").With("step", "1"));
       });
   const Ran ran = Apply(std::string(kOneHost) + "nodes: [{name: n, image: p/v@1.0.0, host: h}]\n",
-                        {"--org", "acme", "-o", "json"});
+                        {"--org", "acme"});
   EXPECT_EQ(ran.status, 4);
-  EXPECT_THAT(ran.err, AllOf(HasSubstr("IMAGE_NOT_FOUND"), HasSubstr("OVER_CAPACITY")));
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("-:3:9: there is no image p/v@1.0.0 (nothing was changed)"),
+                             HasSubstr("IMAGE_NOT_FOUND"), Not(HasSubstr("warning"))));
 }
 
 TEST_F(AnswersTest, ALostAnswerSaysWhatWasDoneAndHowToSeeIt) {
@@ -245,7 +249,7 @@ TEST_F(AnswersTest, WhereNothingWasChangedALostAnswerSaysThat) {
 TEST_F(ApplyWarnings, ALostAnswerOfApplyTellsWhereItsRequestsAreListed) {
   const Ran ran = Apply(kOneHost, {}, {.out_fails = true});
   EXPECT_EQ(ran.status, 1);
-  EXPECT_THAT(ran.err, AllOf(HasSubstr("1 request was carried out"), HasSubstr("UpdateHost"),
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("1 request was carried out"), HasSubstr("ApplyFleet"),
                              HasSubstr("audit trail"), Not(HasSubstr("--request-id"))));
 }
 
@@ -303,7 +307,7 @@ TEST_F(AnswersTest, ApplyGivesUpWhereWhatIsTakenIsNeverSeen) {
   const Ran ran = Apply("orgs: [acme]\n");
   EXPECT_EQ(ran.status, 5);
   EXPECT_THAT(ran.err, AllOf(HasSubstr("-:1:8"), HasSubstr("org acme exists already")));
-  EXPECT_EQ(std::ranges::count(client.calls, "CreateOrg"), 2);
+  EXPECT_EQ(std::ranges::count(client.calls, "ApplyFleet"), 2);
 }
 
 // A server of before knows nothing of `names`.

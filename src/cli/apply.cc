@@ -3,136 +3,57 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <boost/json.hpp>
-#include <filesystem>
-#include <optional>
 #include <set>
 
 #include "base/checked.h"
-#include "base/reasons.h"
 #include "cli/document.h"
 #include "cli/errors.h"
-#include "cli/files.h"
-#include "cli/fleet_plan.h"
+#include "cli/fleet_effect.h"
+#include "cli/fleet_state.h"
 #include "cli/format.h"
 #include "cli/import_rows.h"
-#include "cli/list.h"
 #include "cli/nouns.h"
 #include "cli/progress.h"
-#include "cli/requests.h"
+#include "cli/views.h"
 #include "tallyman/v1/node.pb.h"
-#include "tallyman/v1/org.pb.h"
-#include "tallyman/v1/region.pb.h"
 
 namespace tallyman::cli {
 namespace {
 
-constexpr size_t kFleetBytesMax = size_t{64} << 20;
-// A value that an upgrade brought back to a new default is set by the second round.
-constexpr int kRoundsMax = 2;
+// Of others who make the same at the same time each is in the way once.
+constexpr int kTriesMax = 100;
 
 struct FleetApply {
-  std::string file;
-  std::string org;
+  FleetSource source;
   bool dry_run = false;
+  std::string plan_token;
 };
 
-Status ReadCatalogue(Context& context, FleetState& state) {
-  ASSIGN_OR_RETURN(const auto orgs, ListAll<v1::ListOrgsResponse>(context, v1::ListOrgsRequest()));
-  for (const v1::Org& org : orgs.orgs()) state.orgs.insert(org.name());
-  ASSIGN_OR_RETURN(const auto regions,
-                   ListAll<v1::ListRegionsResponse>(context, v1::ListRegionsRequest()));
-  for (const v1::Region& region : regions.regions()) state.regions.insert(region.name());
-  ASSIGN_OR_RETURN(const auto protocols,
-                   ListAll<v1::ListProtocolsResponse>(context, v1::ListProtocolsRequest()));
-  for (const v1::Protocol& protocol : protocols.protocols())
-    state.protocols[protocol.key()] = protocol;
-  ASSIGN_OR_RETURN(const auto images,
-                   ListAll<v1::ListImagesResponse>(context, v1::ListImagesRequest()));
-  state.images.assign(images.images().begin(), images.images().end());
-  return {};
-}
-
-// What is in files beside the fleet file.
-Status ReadFiles(Context& context, const std::string& file, Fleet& fleet) {
-  const std::filesystem::path beside = std::filesystem::path(file).parent_path();
-  for (FleetNodes& nodes : fleet.nodes) {
-    for (const auto& [key, path] : nodes.value_files) {
-      ASSIGN_OR_RETURN(nodes.values[key],
-                       ReadValueFile(context, path == "-" ? path : (beside / path).string()));
-    }
+// The index among the items of the step's request that the error is about.
+size_t ItemOf(const FleetStep& step, const Error& error) {
+  if (const auto index = ParseInt64(error.Fact("index")); index && *index >= 0)
+    return static_cast<size_t>(*index);
+  const std::string_view field = error.Fact("field");
+  if (field.starts_with("names[")) {
+    const auto index = ParseInt64(field.substr(6, field.find(']') - 6));
+    if (index && *index >= 0) return static_cast<size_t>(*index);
   }
-  return {};
-}
-
-// Which of the declared secrets are those that the node has: only the server can tell. They are
-// put among the values of `node`, as if it had shown them.
-void CompareSecrets(Context& context, const FleetNodes& nodes, v1::Node& node) {
-  for (const auto& [key, is_set] : node.config().secrets()) {
-    const auto wanted = nodes.values.find(key);
-    if (!is_set || wanted == nodes.values.end()) continue;
-    v1::UpdateNodeRequest request;
-    request.set_node(node.id());
-    request.set_dry_run(true);
-    (*request.mutable_set_values())[key] = wanted->second;
-    const auto plan = context.CallUnseen<v1::UpdateNodeResponse>(request);
-    if (plan && plan->same_config())
-      (*node.mutable_config()->mutable_values())[key] = wanted->second;
+  size_t item = 0;
+  for (const v1::HostCount& host : step.request.create_nodes().by_hosts().hosts()) {
+    if (error.resource == "host " + host.host()) return item;
+    item += static_cast<size_t>(host.count());
   }
-}
-
-Status ReadConfigs(Context& context, const Fleet& fleet, FleetState& state) {
-  for (const FleetNodes& nodes : fleet.nodes) {
-    if (nodes.values.empty() && nodes.firewall_rules.empty()) continue;
-    for (const std::string& name : nodes.names) {
-      const auto found = state.nodes.find(name);
-      if (found == state.nodes.end()) continue;
-      v1::GetNodeRequest request;
-      request.set_node(found->second.id());
-      ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(request));
-      found->second = response.node();
-      CompareSecrets(context, nodes, found->second);
-    }
-  }
-  return {};
-}
-
-Result<FleetState> ReadState(Context& context, const Fleet& fleet) {
-  FleetState state;
-  RETURN_IF_ERROR(ReadCatalogue(context, state));
-  ASSIGN_OR_RETURN(const auto hosts,
-                   ListAll<v1::ListHostsResponse>(context, v1::ListHostsRequest()));
-  for (const v1::Host& host : hosts.hosts()) state.hosts[host.name()] = host;
-  ASSIGN_OR_RETURN(const auto nodes,
-                   ListAll<v1::ListNodesResponse>(context, v1::ListNodesRequest()));
-  for (const v1::Node& node : nodes.nodes()) state.nodes[node.name()] = node;
-  RETURN_IF_ERROR(ReadConfigs(context, fleet, state));
-  return state;
-}
-
-// Who owns new nodes that name no org; empty when that is not clear. Where there is no org at all
-// the declaration gets one.
-std::string DefaultOrg(Context& context, const FleetApply& options, const FleetState& state,
-                       Fleet& fleet) {
-  if (!options.org.empty()) return options.org;
-  if (const auto org = context.environment().variable("TALLYMAN_ORG"); org && !org->empty()) {
-    return *org;
-  }
-  std::set<std::string> all = state.orgs;
-  for (const FleetName& org : fleet.orgs) all.insert(org.name);
-  const auto ownerless = std::ranges::find(fleet.nodes, "", &FleetNodes::org);
-  if (all.empty() && ownerless != fleet.nodes.end()) {
-    fleet.orgs.push_back({.position = ownerless->position, .name = kDefaultOrg});
-    return kDefaultOrg;
-  }
-  return all.size() == 1 ? *all.begin() : std::string();
+  return 0;
 }
 
 // Puts the place of the declaration before an error of the server.
-Error PlaceStepError(const std::string& file, const FleetStep& step, Error error) {
-  size_t item = 0;
-  if (const auto index = ParseInt64(error.Fact("index")); index && *index >= 0) {
-    item = static_cast<size_t>(*index);
-  }
+Error PlaceStepError(const std::string& file, const FleetPlan& plan, Error error) {
+  const auto index = ParseInt64(error.Fact("step"));
+  std::erase_if(error.facts, [](const auto& fact) { return fact.first == "step"; });
+  if (!index || *index < 0 || static_cast<size_t>(*index) >= plan.steps.size()) return error;
+  error.message += " (nothing was changed)";
+  const FleetStep& step = plan.steps[static_cast<size_t>(*index)];
+  size_t item = ItemOf(step, error);
   if (item >= step.positions.size()) item = 0;
   DropIndex(error);
   return AtPosition(file, step.positions[item], std::move(error));
@@ -145,7 +66,7 @@ int64_t ItemsIn(const std::vector<FleetChange>& changes) {
   return static_cast<int64_t>(items.size());
 }
 
-std::vector<FleetChange> ChangesOf(const FleetPlan& plan) {
+std::vector<FleetChange> AllChanges(const FleetPlan& plan) {
   std::vector<FleetChange> changes;
   for (const FleetStep& step : plan.steps)
     changes.insert(changes.end(), step.changes.begin(), step.changes.end());
@@ -160,93 +81,37 @@ void PrintChange(Context& context, const FleetChange& change) {
 
 // What a step has changed: not what somebody else had made by then. One result for each change.
 template <class Response>
-std::vector<FleetChange> NotSkipped(const std::vector<FleetChange>& changes,
-                                    const google::protobuf::Message& answer) {
-  const auto& results = static_cast<const Response&>(answer).results();
-  std::vector<FleetChange> done;
+void AddDone(const std::vector<FleetChange>& changes, const Response& answer,
+             std::vector<FleetChange>& done) {
   for (size_t i = 0; i < changes.size(); ++i) {
     const auto at = static_cast<int>(i);
-    if (at >= results.size() || !results[at].skipped()) done.push_back(changes[i]);
+    if (at >= answer.results_size() || !answer.results(at).skipped()) done.push_back(changes[i]);
+  }
+}
+
+std::vector<FleetChange> ChangesOf(const FleetPlan& plan, const v1::ApplyFleetResponse& response) {
+  std::vector<FleetChange> done;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const std::vector<FleetChange>& changes = plan.steps[i].changes;
+    const v1::FleetStepResult& result = response.results(static_cast<int>(i));
+    if (result.has_create_images()) {
+      AddDone(changes, result.create_images(), done);
+    } else if (result.has_create_hosts()) {
+      AddDone(changes, result.create_hosts(), done);
+    } else {
+      done.insert(done.end(), changes.begin(), changes.end());
+    }
   }
   return done;
 }
 
-// Gives what it has changed.
-Result<std::vector<FleetChange>> TakeStep(Context& context, const std::string& file,
-                                          const FleetStep& step) {
-  const std::unique_ptr<google::protobuf::Message> request(step.request->New());
-  request->CopyFrom(*step.request);
-  const auto* field = request->GetDescriptor()->FindFieldByName("request_id");
-  request->GetReflection()->SetString(request.get(), field, context.environment().new_request_id());
-  auto* factory = google::protobuf::MessageFactory::generated_factory();
-  const auto* prototype = factory->GetPrototype(MethodOf(*request).output_type());
-  const std::unique_ptr<google::protobuf::Message> response(prototype->New());
-  if (Status done = context.Call(*request, *response); !done)
-    return Fail(PlaceStepError(file, step, std::move(done).error()));
-  if (const auto* create = dynamic_cast<const v1::CreateNodesRequest*>(request.get())) {
-    const auto& created = static_cast<const v1::CreateNodesResponse&>(*response);
-    if (Status named = CheckNames(*create, created.changes()); !named)
-      return Fail(PlaceStepError(file, step, std::move(named).error()));
-  }
-  if (response->GetDescriptor() == v1::CreateImagesResponse::descriptor())
-    return NotSkipped<v1::CreateImagesResponse>(step.changes, *response);
-  if (response->GetDescriptor() == v1::CreateHostsResponse::descriptor())
-    return NotSkipped<v1::CreateHostsResponse>(step.changes, *response);
-  return step.changes;
+Result<v1::ApplyFleetResponse> CallSteps(Context& context, const v1::ApplyFleetRequest& request) {
+  const Progress progress(context, request.dry_run() ? "trying" : "applying");
+  ASSIGN_OR_RETURN(auto response, context.Call<v1::ApplyFleetResponse>(request));
+  if (response.results_size() == request.steps_size()) return response;
+  return Fail(Internal("WRONG_ANSWER", fmt::format("the server answered {} of {} steps",
+                                                   response.results_size(), request.steps_size())));
 }
-
-// Makes the fleet match a file, beside others who may do the same at the same time.
-class Applying {
- public:
-  Applying(Context& context, const std::string& file) : context_(context), file_(file) {}
-
-  // Takes the steps of a plan and tells what was done. False: somebody else has made what a step
-  // was to make, so that there has to be another plan.
-  Result<bool> Take(const FleetPlan& plan) {
-    const size_t done_before = done_.size();
-    Result<bool> whole = TakeSteps(plan);
-    for (size_t i = done_before; context_.is_table() && i < done_.size(); ++i)
-      PrintChange(context_, done_[i]);
-    return whole;
-  }
-
-  const std::vector<FleetChange>& done() const { return done_; }
-
- private:
-  Result<bool> TakeSteps(const FleetPlan& plan) {
-    Progress progress(context_, "applying", static_cast<int64_t>(plan.steps.size()));
-    for (size_t i = 0; i < plan.steps.size(); ++i) {
-      const FleetStep& step = plan.steps[i];
-      const auto taken = TakeStep(context_, file_, step);
-      if (!taken) {
-        Error error = taken.error();
-        if (error.code == Code::kAlreadyExists && IsRefusedFirst(step)) return false;
-        error.message += fmt::format(
-            " ({} of {} requests were carried out before it; correct the file and apply again)", i,
-            plan.steps.size());
-        return Fail(std::move(error));
-      }
-      progress.Advance(static_cast<int64_t>(i) + 1);
-      done_.insert(done_.end(), taken->begin(), taken->end());
-    }
-    return true;
-  }
-
-  // What is refused again is not there for this caller to see, such as a node of another org.
-  bool IsRefusedFirst(const FleetStep& step) {
-    const bool again = std::ranges::any_of(refused_, [&](const auto& request) {
-      return request->GetDescriptor() == step.request->GetDescriptor() &&
-             google::protobuf::util::MessageDifferencer::Equals(*request, *step.request);
-    });
-    if (!again) refused_.push_back(step.request);
-    return !again;
-  }
-
-  Context& context_;
-  const std::string& file_;
-  std::vector<FleetChange> done_;
-  std::vector<std::shared_ptr<google::protobuf::Message>> refused_;
-};
 
 std::string Counts(const std::vector<FleetChange>& changes, int64_t unchanged_count) {
   const auto created = std::ranges::count_if(changes, &FleetChange::is_new);
@@ -254,58 +119,99 @@ std::string Counts(const std::vector<FleetChange>& changes, int64_t unchanged_co
                      static_cast<int64_t>(changes.size()) - created, unchanged_count);
 }
 
+boost::json::array ListOf(const std::vector<FleetChange>& changes) {
+  boost::json::array list;
+  for (const FleetChange& change : changes) {
+    list.push_back(boost::json::object{{"action", change.is_new ? "create" : "change"},
+                                       {"kind", change.kind},
+                                       {"name", change.name},
+                                       {"text", ToJsonString(change.text)}});
+  }
+  return list;
+}
+
 void PrintResult(Context& context, const std::vector<FleetChange>& changes, int64_t item_count,
-                 bool applied) {
+                 const v1::Changes& effect) {
   const int64_t unchanged_count = item_count - ItemsIn(changes);
   if (!context.is_table()) {
-    boost::json::array list;
-    for (const FleetChange& change : changes) {
-      list.push_back(boost::json::object{{"action", change.is_new ? "create" : "change"},
-                                         {"kind", change.kind},
-                                         {"name", change.name},
-                                         {"text", ToJsonString(change.text)}});
-    }
-    context.PrintDocument(boost::json::object{{"changes", std::move(list)},
+    const boost::json::object charges = ToDocument(effect).as_object();
+    context.PrintDocument(boost::json::object{{"changes", ListOf(changes)},
                                               {"unchanged_count", unchanged_count},
-                                              {"applied", applied},
+                                              {"nodes", charges.at("nodes")},
+                                              {"hosts", charges.at("hosts")},
+                                              {"plan_token", charges.at("plan_token")},
+                                              {"applied", effect.applied()},
                                               {"warnings", WarningList(context.warnings())}});
-  } else if (applied) {
+    return;
+  }
+  for (const FleetChange& change : changes) PrintChange(context, change);
+  if (effect.nodes_size() > 0) {
+    context.Detail("");
+    PrintCharges(context, effect);
+    context.Detail("");
+  }
+  if (effect.applied()) {
     context.Line(fmt::format("Applied: {}.", Counts(changes, unchanged_count)), Colour::kGreen);
   } else {
     context.Line(
         fmt::format("Nothing was changed; it would be: {}.", Counts(changes, unchanged_count)));
+    context.Line("plan token: " + effect.plan_token());
   }
 }
 
+v1::ApplyFleetRequest RequestOf(const FleetPlan& plan, const FleetApply& options) {
+  v1::ApplyFleetRequest request;
+  for (const FleetStep& step : plan.steps) *request.add_steps() = step.request;
+  request.set_dry_run(options.dry_run);
+  request.set_plan_token(options.plan_token);
+  return request;
+}
+
 ExitStatus ApplyFleet(Context& context, FleetApply& options) {
-  if (options.file.empty()) {
-    return Fail(InvalidArgument(
-        kUsage, "no fleet file is named: write \"tallyman apply FILE\", or - for standard input"));
-  }
-  ASSIGN_OR_RETURN(const std::string text, ReadInput(context, options.file, kFleetBytesMax));
-  ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(options.file, text));
-  RETURN_IF_ERROR(ReadFiles(context, options.file, fleet));
+  ASSIGN_OR_RETURN(Fleet fleet, ReadDeclared(context, options.source));
   if (!options.dry_run) context.MayCreateDatabase();
-  Applying run(context, options.file);
-  std::optional<int64_t> item_count;
-  for (int rounds = 0; rounds < kRoundsMax;) {
-    ASSIGN_OR_RETURN(const FleetState state, ReadState(context, fleet));
-    const std::string org = DefaultOrg(context, options, state, fleet);
-    ASSIGN_OR_RETURN(const FleetPlan plan, PlanFleet(options.file, fleet, state, org));
-    const std::vector<FleetChange> changes = ChangesOf(plan);
-    if (!item_count) item_count = plan.unchanged_count + ItemsIn(changes);
-    if (options.dry_run) {
-      for (size_t i = 0; context.is_table() && i < changes.size(); ++i)
-        PrintChange(context, changes[i]);
-      PrintResult(context, changes, *item_count, false);
-      return kExitDone;
+  v1::ApplyFleetRequest refused;
+  for (int tries = 1;; ++tries) {
+    ASSIGN_OR_RETURN(const FleetPlan plan, CompareFleet(context, options.source, fleet));
+    v1::ApplyFleetRequest request = RequestOf(plan, options);
+    // Somebody else has made what was to be made: there has to be another plan. What would be
+    // refused again is not there for this caller to see, such as a node of another org.
+    if (tries > 1 && google::protobuf::util::MessageDifferencer::Equals(request, refused))
+      tries = kTriesMax;
+    refused = request;
+    request.set_request_id(context.environment().new_request_id());
+    v1::ApplyFleetResponse response;
+    response.set_applied(true);
+    if (request.steps_size() > 0 || request.dry_run() || !request.plan_token().empty()) {
+      auto answer = CallSteps(context, request);
+      if (!answer && answer.error().code == Code::kAlreadyExists && tries < kTriesMax) continue;
+      if (!answer)
+        return Fail(PlaceStepError(options.source.file, plan, std::move(answer).error()));
+      response = *std::move(answer);
     }
-    ASSIGN_OR_RETURN(const bool whole, run.Take(plan));
-    if (whole) ++rounds;
-    if (whole && changes.empty()) break;
+    const std::vector<FleetChange> changes = ChangesOf(plan, response);
+    const v1::Changes effect = EffectOf(response);
+    context.TakeWarnings(effect);
+    PrintResult(context, changes, plan.unchanged_count + ItemsIn(AllChanges(plan)), effect);
+    return kExitDone;
   }
-  PrintResult(context, run.done(), *item_count, true);
-  return kExitDone;
+}
+
+ExitStatus DiffFleet(Context& context, FleetSource& source) {
+  ASSIGN_OR_RETURN(Fleet fleet, ReadDeclared(context, source));
+  ASSIGN_OR_RETURN(const FleetPlan plan, CompareFleet(context, source, fleet));
+  const std::vector<FleetChange> changes = AllChanges(plan);
+  if (!context.is_table()) {
+    context.PrintDocument(boost::json::object{{"changes", ListOf(changes)},
+                                              {"unchanged_count", plan.unchanged_count},
+                                              {"warnings", WarningList(context.warnings())}});
+  } else {
+    for (const FleetChange& change : changes) PrintChange(context, change);
+    context.Line(fmt::format("{}: {}.", changes.empty() ? "No difference" : "Differences",
+                             Counts(changes, plan.unchanged_count)),
+                 changes.empty() ? Colour::kGreen : Colour::kNone);
+  }
+  return changes.empty() ? kExitDone : kExitDrift;
 }
 
 }  // namespace
@@ -316,11 +222,17 @@ void DefineApply(Word root) {
                             "  tallyman apply -f fleet.yaml --dry-run\n"
                             "  tallyman apply -f fleet.yaml",
                             ApplyFleet);
-  const Option file =
-      verb.Argument("FILE", &apply.file, "Fleet file, - for standard input").Required(false);
-  verb.Text("-f,--file", "FILE", &apply.file, "The same").Excludes(file);
-  verb.Text("--org", "ORG", &apply.org, "Who owns nodes that name no org");
-  verb.Flag("--dry-run", &apply.dry_run, "Show the difference, and change nothing");
+  AddFleetSource(verb, apply.source);
+  verb.Flag("--dry-run", &apply.dry_run, "Show what would change, and change nothing");
+  verb.Text("--plan-token", "TOKEN", &apply.plan_token,
+            "Apply only if the result is exactly what the dry run with this token showed");
+}
+
+void DefineDiff(Word root) {
+  auto [verb, source] = root.Verb<FleetSource>(
+      "diff", "Show where the fleet is not as a file declares it",
+      "  tallyman diff -f fleet.yaml    # exit status 3: there are differences", DiffFleet);
+  AddFleetSource(verb, source);
 }
 
 }  // namespace tallyman::cli

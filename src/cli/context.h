@@ -84,6 +84,8 @@ class Context {
     return response;
   }
 
+  // What a message warns of that is no answer as it stands. Call() does it for answers.
+  void TakeWarnings(const google::protobuf::Message& message);
   // What the answers warned of, in their order, each once. RunCli() shows it to people; documents
   // have it where the answer has it.
   const std::vector<v1::Warning>& warnings() const { return warnings_; }
@@ -137,7 +139,6 @@ class Context {
  private:
   Status Connect();
   Status Send(const google::protobuf::Message& request, google::protobuf::Message& response);
-  void TakeWarnings(const google::protobuf::Message& message);
 
   CliEnvironment& environment_;
   GlobalOptions globals_;

@@ -312,6 +312,11 @@ Result<FleetNodes> ReadNodes(std::string_view file, const YamlNode& node) {
     if (nodes.values.contains(key))
       map.Refuse(map.position(), fmt::format("{} is in values and in value_files", Quote(key)));
   }
+  for (const YamlNode* item : map.List("secrets")) {
+    if (item->kind != YamlNode::Kind::kScalar)
+      map.Refuse(item->position, "the key of a secret must be text");
+    nodes.secrets.push_back(item->scalar);
+  }
   for (const YamlNode* item : map.List("firewall")) {
     ASSIGN_OR_RETURN(v1::FirewallRule rule, ReadRule(file, *item));
     nodes.firewall_rules.push_back(std::move(rule));

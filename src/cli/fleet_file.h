@@ -48,6 +48,8 @@ struct FleetNodes {
   v1::PlacementStrategy strategy = v1::PLACEMENT_STRATEGY_SPREAD;
   std::map<std::string, std::string> values;
   std::map<std::string, std::string> value_files;  // paths of the files that have other values
+  // Keys of secrets that are set, whose values may be somewhere else.
+  std::vector<std::string> secrets;
   std::vector<v1::FirewallRule> firewall_rules;
   std::optional<bool> auto_upgrade;
 };

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
@@ -17,6 +19,9 @@ namespace tallyman::cli {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
+
+// What a server takes in one request.
+constexpr size_t kNodesPerStepMax = 100'000;
 
 // In which order ports and addresses are written, and how often, makes no difference.
 v1::FirewallRule Canonical(v1::FirewallRule rule) {
@@ -82,9 +87,8 @@ class Planner {
     for (auto* steps : {&moves_, &upgrades_}) {
       for (auto& [target, step] : *steps) plan_.steps.push_back(std::move(step));
     }
-    for (auto* steps : {&updates_, &creates_}) {
-      std::ranges::move(*steps, std::back_inserter(plan_.steps));
-    }
+    std::ranges::move(updates_, std::back_inserter(plan_.steps));
+    for (const NewNodes& nodes : creates_) plan_.steps.push_back(CreateStep(nodes));
     return std::move(plan_);
   }
 
@@ -98,12 +102,8 @@ class Planner {
         fmt::format("there is no {} {}, and the file declares none", kind, Quote(name)));
   }
 
-  static FleetStep NewStep(std::shared_ptr<google::protobuf::Message> request) {
-    return {.request = std::move(request)};
-  }
-  static FleetStep NewStep(std::shared_ptr<google::protobuf::Message> request,
-                           FilePosition position, FleetChange change) {
-    return {.request = std::move(request), .positions = {position}, .changes = {std::move(change)}};
+  static FleetStep NewStep(FilePosition position, FleetChange change) {
+    return {.positions = {position}, .changes = {std::move(change)}};
   }
 
   void PlanNames() {
@@ -112,18 +112,18 @@ class Planner {
         ++plan_.unchanged_count;
         continue;
       }
-      auto request = std::make_shared<v1::CreateOrgRequest>();
-      request->set_name(org.name);
-      plan_.steps.push_back(NewStep(request, org.position, {true, "org", org.name, ""}));
+      FleetStep step = NewStep(org.position, {true, "org", org.name, ""});
+      step.request.mutable_create_org()->set_name(org.name);
+      plan_.steps.push_back(std::move(step));
     }
     for (const FleetName& region : fleet_.regions) {
       if (state_.regions.contains(region.name)) {
         ++plan_.unchanged_count;
         continue;
       }
-      auto request = std::make_shared<v1::CreateRegionRequest>();
-      request->set_name(region.name);
-      plan_.steps.push_back(NewStep(request, region.position, {true, "region", region.name, ""}));
+      FleetStep step = NewStep(region.position, {true, "region", region.name, ""});
+      step.request.mutable_create_region()->set_name(region.name);
+      plan_.steps.push_back(std::move(step));
     }
   }
 
@@ -153,12 +153,12 @@ class Planner {
         ++plan_.unchanged_count;
         continue;
       }
-      auto request = std::make_shared<v1::CreateProtocolRequest>();
-      request->set_key(protocol.key);
-      request->set_name(protocol.name);
-      request->set_org(protocol.org);
-      plan_.steps.push_back(
-          NewStep(request, protocol.position, {true, "protocol", protocol.key, protocol.name}));
+      FleetStep step = NewStep(protocol.position, {true, "protocol", protocol.key, protocol.name});
+      v1::CreateProtocolRequest& request = *step.request.mutable_create_protocol();
+      request.set_key(protocol.key);
+      request.set_name(protocol.name);
+      request.set_org(protocol.org);
+      plan_.steps.push_back(std::move(step));
     }
     return {};
   }
@@ -187,10 +187,10 @@ class Planner {
   }
 
   Status PlanImages() {
-    auto request = std::make_shared<v1::CreateImagesRequest>();
-    request->set_create_missing(true);
-    request->set_skip_existing(true);
-    FleetStep step = NewStep(request);
+    FleetStep step;
+    v1::CreateImagesRequest& request = *step.request.mutable_create_images();
+    request.set_create_missing(true);
+    request.set_skip_existing(true);
     for (const FleetImage& image : fleet_.images) {
       if (!image.spec.org().empty() && !HasOrg(image.spec.org())) {
         return Fail(Unknown(image.position, "org", image.spec.org()));
@@ -200,19 +200,19 @@ class Planner {
         ++plan_.unchanged_count;
         continue;
       }
-      *request->add_images() = image.spec;
+      *request.add_images() = image.spec;
       step.positions.push_back(image.position);
       step.changes.push_back(
           {true, "image", image.reference, FormatResources(image.spec.minimum())});
     }
-    if (request->images_size() > 0) plan_.steps.push_back(std::move(step));
+    if (request.images_size() > 0) plan_.steps.push_back(std::move(step));
     return {};
   }
 
   Status PlanHosts() {
-    auto creates = std::make_shared<v1::CreateHostsRequest>();
-    creates->set_skip_existing(true);
-    FleetStep step = NewStep(creates);
+    FleetStep step;
+    v1::CreateHostsRequest& creates = *step.request.mutable_create_hosts();
+    creates.set_skip_existing(true);
     std::vector<FleetStep> updates;
     for (const FleetHost& host : fleet_.hosts) {
       const auto found = state_.hosts.find(host.spec.name());
@@ -222,13 +222,13 @@ class Planner {
         RETURN_IF_ERROR(PlanHostUpdate(host, found->second, updates));
         continue;
       }
-      *creates->add_hosts() = host.spec;
+      *creates.add_hosts() = host.spec;
       step.positions.push_back(host.position);
       step.changes.push_back(
           {true, "host", host.spec.name(),
            fmt::format("{}, in {}", FormatResources(host.spec.capacity()), host.spec.region())});
     }
-    if (creates->hosts_size() > 0) plan_.steps.push_back(std::move(step));
+    if (creates.hosts_size() > 0) plan_.steps.push_back(std::move(step));
     std::ranges::move(updates, std::back_inserter(plan_.steps));
     return {};
   }
@@ -246,21 +246,22 @@ class Planner {
       ++plan_.unchanged_count;
       return {};
     }
-    auto request = std::make_shared<v1::UpdateHostRequest>();
-    request->set_host(there.name());
+    v1::UpdateHostRequest request;
+    request.set_host(there.name());
     std::string text;
     if (!same_capacity) {
-      *request->mutable_capacity() = host.spec.capacity();
+      *request.mutable_capacity() = host.spec.capacity();
       text = fmt::format("{} -> {}", FormatResources(there.capacity()),
                          FormatResources(host.spec.capacity()));
     }
     if (!same_policy) {
-      request->set_capacity_policy(host.spec.capacity_policy());
+      request.set_capacity_policy(host.spec.capacity_policy());
       text += fmt::format("{}capacity policy {} -> {}", text.empty() ? "" : "; ",
                           EnumWord(there.capacity_policy()), EnumWord(host.spec.capacity_policy()));
     }
-    updates.push_back(
-        NewStep(request, host.position, {false, "host", there.name(), std::move(text)}));
+    FleetStep& step = updates.emplace_back(
+        NewStep(host.position, {false, "host", there.name(), std::move(text)}));
+    *step.request.mutable_update_host() = std::move(request);
     return {};
   }
 
@@ -282,45 +283,112 @@ class Planner {
     for (const std::string& name : nodes.names) {
       const auto found = state_.nodes.find(name);
       if (found == state_.nodes.end()) {
+        RETURN_IF_ERROR(CheckSecrets(nodes, name, nullptr));
         missing.push_back(name);
       } else {
+        RETURN_IF_ERROR(CheckSecrets(nodes, name, &found->second.config()));
         RETURN_IF_ERROR(PlanNodeChanges(nodes, found->second));
       }
     }
     return missing.empty() ? Status() : PlanCreate(nodes, missing);
   }
 
+  // A secret that is declared as set needs a value where it is not.
+  Status CheckSecrets(const FleetNodes& nodes, const std::string& name,
+                      const v1::NodeConfig* there) const {
+    for (const std::string& key : nodes.secrets) {
+      if (nodes.values.contains(key)) continue;
+      if (there != nullptr) {
+        const auto found = there->secrets().find(key);
+        if (found != there->secrets().end() && found->second) continue;
+      }
+      return Fail(AtPosition(
+          file_, nodes.position, "INVALID_FLEET",
+          fmt::format("secret {} of node {} is not set{}: add its value, value_files: {{{}: PATH}}",
+                      Quote(key), name, there == nullptr ? ", as the node is new" : "", key)));
+    }
+    return {};
+  }
+
+  // Joins the new nodes that differ from these only in name and host.
   Status PlanCreate(const FleetNodes& nodes, const std::vector<std::string>& missing) {
-    auto request = std::make_shared<v1::CreateNodesRequest>();
-    request->set_image(nodes.image);
-    request->set_org(nodes.org.empty() ? org_ : nodes.org);
-    if (request->org().empty()) {
+    v1::CreateNodesRequest request;
+    request.set_image(nodes.image);
+    request.set_org(nodes.org.empty() ? org_ : nodes.org);
+    if (request.org().empty()) {
       return Fail(
           AtPosition(file_, nodes.position, "INVALID_FLEET",
                      "nobody owns this node: give it an org, or use --org or TALLYMAN_ORG"));
     }
-    const auto count = static_cast<int64_t>(missing.size());
-    SetNames(missing, *request);
-    request->set_count(count);
-    if (!nodes.host.empty()) {
-      v1::HostCount& host = *request->mutable_by_hosts()->add_hosts();
-      host.set_host(nodes.host);
-      host.set_count(count);
-    } else {
-      request->mutable_by_region()->set_region(nodes.region);
-      request->mutable_by_region()->set_strategy(nodes.strategy);
+    if (nodes.host.empty()) {
+      request.mutable_by_region()->set_region(nodes.region);
+      request.mutable_by_region()->set_strategy(nodes.strategy);
     }
-    request->mutable_values()->insert(nodes.values.begin(), nodes.values.end());
-    request->mutable_firewall_rules()->Assign(nodes.firewall_rules.begin(),
-                                              nodes.firewall_rules.end());
-    request->set_auto_upgrade(nodes.auto_upgrade.value_or(false));
-    const std::string where = nodes.host.empty() ? "in " + nodes.region : "on " + nodes.host;
-    FleetStep step = NewStep(request);
-    step.positions = {nodes.position};
-    for (const std::string& name : missing)
-      step.changes.push_back({true, "node", name, fmt::format("{}, {}", nodes.image, where)});
-    creates_.push_back(std::move(step));
+    request.mutable_values()->insert(nodes.values.begin(), nodes.values.end());
+    request.mutable_firewall_rules()->Assign(nodes.firewall_rules.begin(),
+                                             nodes.firewall_rules.end());
+    request.set_auto_upgrade(nodes.auto_upgrade.value_or(false));
+    NewNodes& all = FindNewNodes(std::move(request), missing.size());
+    auto [place, is_new] = all.places.try_emplace(nodes.host, all.hosts.size());
+    if (is_new) all.hosts.push_back({.name = nodes.host});
+    NewNodesOfHost& host = all.hosts[place->second];
+    host.names.insert(host.names.end(), missing.begin(), missing.end());
+    host.positions.insert(host.positions.end(), missing.size(), nodes.position);
+    all.count += missing.size();
     return {};
+  }
+
+  struct NewNodesOfHost {
+    std::string name;  // empty: in the region
+    std::vector<std::string> names;
+    std::vector<FilePosition> positions;
+  };
+  // Of one request, whose names and hosts are still missing.
+  struct NewNodes {
+    v1::CreateNodesRequest request;
+    std::vector<NewNodesOfHost> hosts;
+    std::map<std::string, size_t> places;  // by host, in `hosts`
+    size_t count = 0;
+  };
+
+  NewNodes& FindNewNodes(v1::CreateNodesRequest request, size_t count) {
+    const auto [found, is_new] = newest_create_.try_emplace(KeyOf(request), creates_.size());
+    if (!is_new && creates_[found->second].count + count > kNodesPerStepMax)
+      found->second = creates_.size();
+    if (found->second == creates_.size()) creates_.push_back({.request = std::move(request)});
+    return creates_[found->second];
+  }
+
+  // Equal for requests that are equal.
+  static std::string KeyOf(const v1::CreateNodesRequest& request) {
+    std::string key;
+    google::protobuf::io::StringOutputStream stream(&key);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&out);
+    out.Trim();
+    return key;
+  }
+
+  // Names and hosts go together: the first host takes the first names.
+  static FleetStep CreateStep(const NewNodes& nodes) {
+    FleetStep step;
+    v1::CreateNodesRequest& request = *step.request.mutable_create_nodes();
+    request = nodes.request;
+    for (const NewNodesOfHost& host : nodes.hosts) {
+      if (!host.name.empty()) {
+        v1::HostCount& count = *request.mutable_by_hosts()->add_hosts();
+        count.set_host(host.name);
+        count.set_count(static_cast<int64_t>(host.names.size()));
+      }
+      request.mutable_names()->Add(host.names.begin(), host.names.end());
+      step.positions.insert(step.positions.end(), host.positions.begin(), host.positions.end());
+      const std::string where =
+          host.name.empty() ? "in " + request.by_region().region() : "on " + host.name;
+      for (const std::string& name : host.names)
+        step.changes.push_back({true, "node", name, fmt::format("{}, {}", request.image(), where)});
+    }
+    return step;
   }
 
   Status PlanNodeChanges(const FleetNodes& nodes, const v1::Node& there) {
@@ -336,7 +404,7 @@ class Planner {
     const bool upgrades = !IsImageOf(nodes.image, there);
     if (moves) PlanMove(nodes, there);
     if (upgrades) PlanUpgrade(nodes, there);
-    const bool updates = PlanUpdate(nodes, there);
+    const bool updates = PlanUpdate(nodes, there, upgrades);
     if (!moves && !upgrades && !updates) ++plan_.unchanged_count;
     return {};
   }
@@ -359,63 +427,118 @@ class Planner {
 
   void PlanMove(const FleetNodes& nodes, const v1::Node& there) {
     FleetStep& step = moves_[nodes.org];
-    if (step.request == nullptr) {
-      auto request = std::make_shared<v1::MoveNodesRequest>();
-      request->set_org(nodes.org);
-      step.request = request;
-      step.positions = {nodes.position};
-    }
-    static_cast<v1::MoveNodesRequest&>(*step.request).add_nodes(there.name());
+    if (step.positions.empty()) step.positions = {nodes.position};
+    step.request.mutable_move_nodes()->set_org(nodes.org);
+    step.request.mutable_move_nodes()->add_nodes(there.name());
     step.changes.push_back(
         {false, "node", there.name(), fmt::format("org {} -> {}", there.org(), nodes.org)});
   }
 
   void PlanUpgrade(const FleetNodes& nodes, const v1::Node& there) {
     FleetStep& step = upgrades_[nodes.image];
-    if (step.request == nullptr) {
-      auto request = std::make_shared<v1::UpgradeNodesRequest>();
-      request->set_image(nodes.image);
-      step.request = request;
-      step.positions = {nodes.position};
-    }
-    static_cast<v1::UpgradeNodesRequest&>(*step.request).add_nodes(there.name());
+    if (step.positions.empty()) step.positions = {nodes.position};
+    step.request.mutable_upgrade_nodes()->set_image(nodes.image);
+    step.request.mutable_upgrade_nodes()->add_nodes(there.name());
     step.changes.push_back(
         {false, "node", there.name(), fmt::format("image {} -> {}", there.image(), nodes.image)});
   }
 
-  // Whether there is something to update.
-  bool PlanUpdate(const FleetNodes& nodes, const v1::Node& there) {
-    auto request = std::make_shared<v1::UpdateNodeRequest>();
-    request->set_node(there.name());
+  // What an image offers; null: it is not known.
+  struct ImageContent {
+    std::map<std::string, const v1::Property*> properties;
+    std::map<std::string, const v1::FirewallRule*> rules;
+  };
+  template <class Image>
+  static ImageContent ContentOf(const Image& image) {
+    ImageContent content;
+    for (const v1::Property& property : image.properties())
+      content.properties[property.key()] = &property;
+    for (const v1::FirewallRule& rule : image.firewall_rules()) content.rules[rule.key()] = &rule;
+    return content;
+  }
+  std::optional<ImageContent> FindImage(const std::string& image) const {
+    const auto reference = ParseImageReference(image);
+    for (const v1::Image& there : state_.images) {
+      if (image == there.id() || image == there.reference()) return ContentOf(there);
+      if (reference && !reference->build && IsVersion(there, *reference)) return ContentOf(there);
+    }
+    for (const FleetImage& declared : fleet_.images) {
+      if (reference && !reference->build && IsVersion(declared.spec, *reference))
+        return ContentOf(declared.spec);
+    }
+    return std::nullopt;
+  }
+  template <class Image>
+  static bool IsVersion(const Image& image, const ImageReference& reference) {
+    return image.protocol() == reference.protocol && image.variant() == reference.variant &&
+           image.semantic_version() == reference.version;
+  }
+
+  // The config as an upgrade will leave it: what has the old image's default follows the new one's.
+  v1::NodeConfig Upgraded(const std::string& image, const v1::Node& there) const {
+    v1::NodeConfig config = there.config();
+    const auto from = FindImage(there.image_id());
+    const auto to = FindImage(image);
+    if (!from || !to) return config;
+    const auto find = [](const auto& items, const std::string& key) {
+      const auto found = items.find(key);
+      return found == items.end() ? nullptr : found->second;
+    };
+    for (const auto& [key, property] : to->properties) {
+      const v1::Property* before = find(from->properties, key);
+      const v1::Property& measure = before == nullptr ? *property : *before;
+      const auto value = config.values().find(key);
+      const bool is_unset = value == config.values().end() && !property->secret();
+      const bool is_default =
+          value != config.values().end() && value->second == measure.default_value();
+      if (is_unset || is_default) (*config.mutable_values())[key] = property->default_value();
+    }
+    for (const auto& [key, rule] : to->rules) {
+      const v1::FirewallRule* before = find(from->rules, key);
+      auto& rules = *config.mutable_firewall_rules();
+      const auto has = std::ranges::find(rules, key, [](const auto& r) { return r.key(); });
+      if (has == rules.end()) {
+        if (before == nullptr) *rules.Add() = *rule;
+      } else if (before != nullptr && MessageDifferencer::Equals(*has, *before)) {
+        *has = *rule;
+      }
+    }
+    return config;
+  }
+
+  // Whether there is something to update, after the upgrade if there is one.
+  bool PlanUpdate(const FleetNodes& nodes, const v1::Node& there, bool upgrades) {
+    const v1::NodeConfig config = upgrades ? Upgraded(nodes.image, there) : there.config();
+    v1::UpdateNodeRequest request;
+    request.set_node(there.name());
     std::vector<std::string> texts;
     for (const auto& [key, value] : nodes.values) {
-      const auto found = there.config().values().find(key);
-      const bool known = found != there.config().values().end();
+      const auto found = config.values().find(key);
+      const bool known = found != config.values().end();
       if (known && found->second == value) continue;
-      (*request->mutable_set_values())[key] = value;
-      texts.push_back(there.config().secrets().contains(key)
+      (*request.mutable_set_values())[key] = value;
+      texts.push_back(config.secrets().contains(key)
                           ? "secret " + key
                           : fmt::format("{} {} -> {}", key, known ? Quote(found->second) : "unset",
                                         Quote(value)));
     }
     for (const v1::FirewallRule& rule : nodes.firewall_rules) {
-      const bool same =
-          std::ranges::any_of(there.config().firewall_rules(), [&](const auto& existing) {
-            return MessageDifferencer::Equals(Canonical(existing), Canonical(rule));
-          });
+      const bool same = std::ranges::any_of(config.firewall_rules(), [&](const auto& existing) {
+        return MessageDifferencer::Equals(Canonical(existing), Canonical(rule));
+      });
       if (same) continue;
-      *request->add_set_firewall_rules() = rule;
+      *request.add_set_firewall_rules() = rule;
       texts.push_back("firewall rule " + rule.key());
     }
     if (nodes.auto_upgrade && *nodes.auto_upgrade != there.auto_upgrade()) {
-      request->set_auto_upgrade(*nodes.auto_upgrade);
+      request.set_auto_upgrade(*nodes.auto_upgrade);
       texts.push_back(
           fmt::format("auto upgrade {} -> {}", there.auto_upgrade(), *nodes.auto_upgrade));
     }
     if (texts.empty()) return false;
-    updates_.push_back(
-        NewStep(request, nodes.position,
-                {false, "node", there.name(), fmt::format("{}", fmt::join(texts, "; "))}));
+    FleetStep& step = updates_.emplace_back(NewStep(
+        nodes.position, {false, "node", there.name(), fmt::format("{}", fmt::join(texts, "; "))}));
+    *step.request.mutable_update_node() = std::move(request);
     return true;
   }
 
@@ -427,7 +550,8 @@ class Planner {
   std::map<std::string, FleetStep> moves_;     // by org
   std::map<std::string, FleetStep> upgrades_;  // by image
   std::vector<FleetStep> updates_;
-  std::vector<FleetStep> creates_;
+  std::vector<NewNodes> creates_;
+  std::map<std::string, size_t> newest_create_;  // by what the nodes have in common
 };
 
 }  // namespace

@@ -1,16 +1,14 @@
 // The difference between a declared fleet and the one that is there, as steps to take. Pure.
 #pragma once
 
-#include <google/protobuf/message.h>
-
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cli/fleet_file.h"
+#include "tallyman/v1/fleet.pb.h"
 
 namespace tallyman::cli {
 
@@ -32,9 +30,9 @@ struct FleetChange {
   std::string text;  // what it becomes, or before -> after
 };
 
-// One request, whose request_id is the caller's to set, and what it changes.
+// A step of ApplyFleet, and what it changes.
 struct FleetStep {
-  std::shared_ptr<google::protobuf::Message> request;
+  v1::FleetStep request;
   // Where what it is about is declared: one place, or one for each index of a batch.
   std::vector<FilePosition> positions;
   std::vector<FleetChange> changes;
@@ -46,7 +44,8 @@ struct FleetPlan {
 };
 
 // Orgs, regions, protocols, images, new hosts, changed hosts, moves, upgrades, updates, new nodes:
-// in this order, so that each finds what it needs. What the file does not mention stays as it is.
+// in this order, so that each finds what it needs. New nodes that differ only in name and place are
+// one step. What the file does not mention stays as it is.
 // `org` owns new nodes whose entry names none; it may be empty when there are none of those.
 //
 // Errors carry the place: INVALID_ARGUMENT, reason FLEET_CONFLICT, for what cannot be changed (a

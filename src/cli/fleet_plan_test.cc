@@ -64,9 +64,16 @@ Result<FleetPlan> Plan(const std::string& text, const FleetState& state,
   return PlanFleet("f", *fleet, state, org);
 }
 
+const google::protobuf::Message& RequestOf(const FleetStep& step) {
+  const auto& reflection = *step.request.GetReflection();
+  return reflection.GetMessage(step.request,
+                               reflection.GetOneofFieldDescriptor(
+                                   step.request, step.request.GetDescriptor()->oneof_decl(0)));
+}
+
 std::vector<std::string> Methods(const FleetPlan& plan) {
   std::vector<std::string> methods;
-  for (const FleetStep& step : plan.steps) methods.push_back(MethodOf(*step.request).name());
+  for (const FleetStep& step : plan.steps) methods.push_back(MethodOf(RequestOf(step)).name());
   return methods;
 }
 
@@ -114,7 +121,7 @@ TEST(PlanFleet, ANewImageOfNodesIsOneUpgrade) {
            Applied());
   ASSERT_TRUE(plan);
   EXPECT_THAT(Methods(*plan), ElementsAre("UpgradeNodes"));
-  const auto& request = static_cast<const v1::UpgradeNodesRequest&>(*plan->steps[0].request);
+  const auto& request = plan->steps[0].request.upgrade_nodes();
   EXPECT_THAT(request.nodes(), ElementsAre("b-1", "b-2", "b-3"));
   EXPECT_EQ(request.image(), "ethereum/reth@0.0.10");
 }
@@ -147,9 +154,8 @@ TEST(PlanFleet, OnlyTheMissingNodesOfAPrefixAreCreated) {
   state.nodes.erase("b-2");
   const auto plan = Plan(With("count: 3", "count: 5"), state);
   ASSERT_TRUE(plan);
-  const auto& request = static_cast<const v1::CreateNodesRequest&>(*plan->steps.at(0).request);
+  const auto& request = plan->steps.at(0).request.create_nodes();
   EXPECT_THAT(request.names(), ElementsAre("b-2", "b-4", "b-5"));
-  EXPECT_EQ(request.count(), 3);
   EXPECT_EQ(Changes(*plan).size(), 3U);
 }
 
@@ -161,8 +167,8 @@ TEST(PlanFleet, AMissingNodeIsAskedForByItsName) {
   const auto plan = Plan(kFleet, state);
   ASSERT_TRUE(plan);
   ASSERT_THAT(Methods(*plan), ElementsAre("CreateNodes"));
-  const auto& request = static_cast<const v1::CreateNodesRequest&>(*plan->steps[0].request);
-  EXPECT_EQ(request.name(), "b-2");
+  const auto& request = plan->steps[0].request.create_nodes();
+  EXPECT_THAT(request.names(), ElementsAre("b-2"));
   EXPECT_EQ(Changes(*plan).at(0).name, "b-2");
 }
 
@@ -226,6 +232,72 @@ TEST(PlanFleet, ANewNodeNeedsAnOwner) {
   const auto plan = Plan(kFleet, {}, "");
   ASSERT_FALSE(plan);
   EXPECT_THAT(plan.error().message, HasSubstr("nobody owns this node"));
+}
+
+// However many they are, and wherever they go: names and hosts go together.
+TEST(PlanFleet, NewNodesOfOneShapeAreOneStep) {
+  const std::string hosts =
+      With("hosts: [", "hosts: [{name: h2, region: eu, cpu: 1, memory: 1GB, disk: 1GB}, ");
+  const auto plan = Plan(hosts +
+                             "- {name: c, image: ethereum/reth@0.0.9, host: h1}\n"
+                             "- {name: d, image: ethereum/reth@0.0.9, host: h2}\n"
+                             "- {name: e, image: ethereum/reth@0.0.9, host: h1}\n"
+                             "- {name: f, image: ethereum/reth@0.0.9, host: h1, values: {k: v}}\n",
+                         Applied());
+  ASSERT_TRUE(plan) << plan.error().message;
+  ASSERT_THAT(Methods(*plan), ElementsAre("CreateHosts", "CreateNodes", "CreateNodes"));
+  const FleetStep& step = plan->steps[1];
+  const v1::CreateNodesRequest& request = step.request.create_nodes();
+  EXPECT_THAT(request.names(), ElementsAre("c", "e", "d"));
+  ASSERT_EQ(request.by_hosts().hosts_size(), 2);
+  EXPECT_EQ(request.by_hosts().hosts(0).host(), "h1");
+  EXPECT_EQ(request.by_hosts().hosts(0).count(), 2);
+  EXPECT_EQ(step.positions.at(1).line, 12);
+  EXPECT_EQ(step.positions.at(2).line, 11);
+  EXPECT_THAT(plan->steps[2].request.create_nodes().names(), ElementsAre("f"));
+}
+
+// What an upgrade takes along with a default is not what the file asks for.
+TEST(PlanFleet, ValuesAreComparedWithWhatAnUpgradeLeaves) {
+  FleetState state = Applied();
+  for (const char* value : {"off", "on"}) {
+    v1::Image& image = value == std::string("off") ? state.images[0] : state.images.emplace_back();
+    if (image.id().empty()) {
+      image = state.images[0];
+      image.clear_properties();
+      image.set_id("image-2");
+      image.set_reference("ethereum/reth@0.0.10+1");
+      image.set_semantic_version("0.0.10");
+    }
+    v1::Property& property = *image.add_properties();
+    property.set_key("archive");
+    property.set_default_value(value);
+  }
+  const auto declared = [&](const char* value) {
+    return std::string(
+               "nodes:\n- {name: a, image: ethereum/reth@0.0.10, host: h1, values: {archive: \"") +
+           value + "\"}}\n";
+  };
+  auto& values = *state.nodes["a"].mutable_config()->mutable_values();
+  values["archive"] = "off";
+  EXPECT_THAT(Methods(*Plan(declared("on"), state)), ElementsAre("UpgradeNodes"));
+  const auto kept = Plan(declared("off"), state);
+  ASSERT_THAT(Methods(*kept), ElementsAre("UpgradeNodes", "UpdateNode"));
+  EXPECT_EQ(Changes(*kept).at(1).text, "archive \"on\" -> \"off\"");
+  values["archive"] = "on";  // changed, so it stays
+  EXPECT_THAT(Methods(*Plan(declared("on"), state)), ElementsAre("UpgradeNodes"));
+}
+
+TEST(PlanFleet, ASecretThatIsOnlyNamedHasToBeSet) {
+  const std::string fleet = With("values: {archive: \"on\"}", "secrets: [token]");
+  FleetState state = Applied();
+  (*state.nodes["a"].mutable_config()->mutable_secrets())["token"] = true;
+  EXPECT_THAT(Methods(*Plan(fleet, state)), IsEmpty());
+  (*state.nodes["a"].mutable_config()->mutable_secrets())["token"] = false;
+  EXPECT_THAT(Plan(fleet, state).error().message,
+              HasSubstr("f:8:3: secret \"token\" of node a is not set: add its value"));
+  state.nodes.erase("a");
+  EXPECT_THAT(Plan(fleet, state).error().message, HasSubstr("as the node is new"));
 }
 
 }  // namespace

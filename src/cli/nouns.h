@@ -23,6 +23,8 @@ void DefineContext(Word root);
 void DefineDatabase(Word root);
 void DefineImport(Word root);
 void DefineApply(Word root);
+void DefineDiff(Word root);
+void DefineExport(Word root);
 void DefineCompletion(Word root);
 
 // Verbs of "host".

@@ -103,6 +103,8 @@ void DefineWords(Word root, const CliEnvironment& environment) {
   DefineDatabase(root);
   DefineImport(root);
   DefineApply(root);
+  DefineDiff(root);
+  DefineExport(root);
   DefineCompletion(root);
   root.Verb("version", "Print the version of this program", "  tallyman version", ShowVersion);
   for (const ExtraCommand& extra : environment.extra_commands)

@@ -292,10 +292,14 @@ std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of) {
   return row;
 }
 
-void PrintChanges(Context& context, const v1::Changes& changes, std::string_view done) {
+void PrintCharges(Context& context, const v1::Changes& changes) {
   PrintNodeChanges(context, changes);
   PrintHostChanges(context, changes);
   PrintCorrections(context, changes);
+}
+
+void PrintChanges(Context& context, const v1::Changes& changes, std::string_view done) {
+  PrintCharges(context, changes);
   context.Detail("");
   // Some changes concern no counter of any host, and then there is no row of one.
   const std::string hosts =

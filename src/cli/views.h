@@ -49,6 +49,9 @@ enum class NodeTableOf { kFleet, kOneHost };
 std::vector<Column> NodeColumns(NodeTableOf of);
 std::vector<Cell> NodeRow(const v1::Node& node, NodeTableOf of);
 
+// The tables of what is charged: a row per node, rows per host, corrections.
+void PrintCharges(Context& context, const v1::Changes& changes);
+
 // What a request on nodes did or would do: a row per node, rows per host, warnings, corrections,
 // the plan token. `done` is the verb: "Upgraded".
 void PrintChanges(Context& context, const v1::Changes& changes, std::string_view done);

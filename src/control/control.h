@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <unordered_set>
 
 #include "base/clock.h"
 #include "base/id_source.h"
@@ -38,6 +39,9 @@ struct ControlOptions {
   SecretSource* secrets = nullptr;
   // Without a key: secrets of nodes cannot be set.
   Sealer sealer = {};
+  // It runs the steps of one request (steps.h): each at once, on the caller's thread, under that
+  // request's id, and without a row of its own in the audit trail.
+  bool runs_steps = false;
 };
 
 class Control {
@@ -78,13 +82,24 @@ class Control {
   // REQUIRES: its call went through Begin().
   void Submit(Mutation mutation, Done done);
 
+  // One for the steps of a request, on a store within which it runs. All that is handed in outlives
+  // it.
+  std::unique_ptr<Control> ForSteps(store::Store& within, Log& log, Metrics& metrics);
+  // Of a control of steps: how many rows were submitted to it, and whether it made an id.
+  int64_t step_rows() const { return step_rows_; }
+  bool HasMade(const Uuid& id) const { return made_.contains(id); }
+
   planner::Cause CauseOf(const Call& call) {
     return {call.request_id, call.actor.id, clock_.Now()};
   }
 
  private:
+  Result<std::string> RunStep(Mutation mutation);
+
   store::Store& store_;
   Clock& clock_;
+  Random& random_;
+  std::unordered_set<Uuid> made_;
   IdSource ids_;
   Log& log_;
   Metrics& metrics_;
@@ -92,7 +107,8 @@ class Control {
   SaidOnce unopened_secrets_;
   ChangeLimit change_limit_;
   std::atomic<std::shared_ptr<const Error>> refusal_;  // null: there is none
-  std::unique_ptr<Combiner> combiner_;
+  std::unique_ptr<Combiner> combiner_;                 // null where steps run
+  int64_t step_rows_ = 0;
 };
 
 }  // namespace tallyman::control

@@ -94,4 +94,9 @@ Error ReadAfterWrite() {
                   "a transaction was asked to read after it wrote: this is a bug");
 }
 
+Error TogetherWithin() {
+  return Internal("TOGETHER_WITHIN",
+                  "a transaction was asked to begin another one within it: this is a bug");
+}
+
 }  // namespace tallyman::store

@@ -45,5 +45,7 @@ Error MissingImage(const Node& node);
 Error UnreadableCorrections(const LedgerEntry& entry);
 Error UnknownListField(std::string_view name);
 Error ReadAfterWrite();
+// Store::Together() within itself.
+Error TogetherWithin();
 
 }  // namespace tallyman::store

@@ -306,6 +306,12 @@ class Store {
   virtual ~Store() = default;
   virtual Status Read(const std::function<Status(ReadTx&)>& body) = 0;
   virtual Status Write(const std::function<Status(WriteTx&)>& body) = 0;
+  // Several reads and writes as one transaction. The store that `body` gets runs its Read() and
+  // Write() in there, each on what those before it wrote; a write that fails leaves nothing, and
+  // the others stay. Everything is committed when `body` gives true, and nothing when it gives
+  // false or an error. `body` may be run again from the start, and runs on the caller's thread.
+  // Errors as of Write().
+  virtual Status Together(const std::function<Result<bool>(Store& within)>& body) = 0;
   // The database's own clock; nullopt where it is this machine's, so that there is none to compare
   // with.
   virtual Result<std::optional<Time>> Now() = 0;

@@ -33,4 +33,9 @@ Status TimedStore::Write(const std::function<Status(WriteTx&)>& body) {
   return store_.Write(body);
 }
 
+Status TimedStore::Together(const std::function<Result<bool>(Store& within)>& body) {
+  Stopwatch stopwatch(metrics_.write_seconds);
+  return store_.Together(body);
+}
+
 }  // namespace tallyman::store

@@ -13,6 +13,7 @@ class TimedStore final : public Store {
 
   Status Read(const std::function<Status(ReadTx&)>& body) override;
   Status Write(const std::function<Status(WriteTx&)>& body) override;
+  Status Together(const std::function<Result<bool>(Store& within)>& body) override;
   Result<std::optional<Time>> Now() override { return store_.Now(); }
 
  private:

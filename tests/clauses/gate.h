@@ -57,6 +57,9 @@ class GatedStore final : public store::Store {
   Status Read(const std::function<Status(store::ReadTx&)>& body) override {
     return store_.Read(body);
   }
+  Status Together(const std::function<Result<bool>(store::Store& within)>& body) override {
+    return store_.Together(body);
+  }
   Result<std::optional<Time>> Now() override { return store_.Now(); }
   Status Write(const std::function<Status(store::WriteTx&)>& body) override {
     const bool refused = gate_.Pass();

@@ -19,6 +19,9 @@ class UnsureStore final : public Store {
   explicit UnsureStore(Store& store) : store_(store) {}
 
   Status Read(const std::function<Status(ReadTx&)>& body) override { return store_.Read(body); }
+  Status Together(const std::function<Result<bool>(Store& within)>& body) override {
+    return store_.Together(body);
+  }
   Result<std::optional<Time>> Now() override { return store_.Now(); }
   Status Write(const std::function<Status(WriteTx&)>& body) override {
     Fate fate = Fate::kPlain;

@@ -139,7 +139,9 @@ TEST_F(ApplyTest, WhatTheServerRefusesNamesThePlace) {
   const Ran ran = Apply(Example("name: eth-ams\n    image: ethereum/reth-mainnet-full@0.0.9",
                                 "name: eth-ams\n    image: ethereum/reth-mainnet-full@7.7.7"));
   EXPECT_EQ(ran.status, 4);
-  EXPECT_THAT(ran.err, AllOf(HasSubstr("f.yaml:"), HasSubstr("7.7.7"), HasSubstr("apply again")));
+  EXPECT_THAT(ran.err,
+              AllOf(HasSubstr("f.yaml:"), HasSubstr("7.7.7"), HasSubstr("nothing was changed")));
+  EXPECT_EQ(Sql("SELECT count(*) FROM orgs"), "0\n") << "all of the file, or nothing";
   EXPECT_THAT(Apply(Example()).out, HasSubstr("Applied: "));
   Must({"audit"});
 }
@@ -174,6 +176,126 @@ TEST_F(ApplyTest, BadFilesChangeNothing) {
     EXPECT_THAT(ran.err, HasSubstr(message));
     EXPECT_LT(ran.err.size(), 1000U);
   }
+  EXPECT_EQ(Dump(), before);
+}
+
+// The last word of the line.
+std::string TokenIn(const Ran& shown) {
+  const size_t at = shown.out.find("plan token: ");
+  EXPECT_NE(at, std::string::npos) << shown.out << shown.err;
+  return at == std::string::npos ? "" : shown.out.substr(at + 12, 64);
+}
+
+TEST_F(ApplyTest, ADryRunFailsForWhatApplyFailsFor) {
+  Must({"db", "migrate"});
+  Must({"org", "list"});
+  const std::string fleet =
+      "orgs: [acme, rival]\n"
+      "regions: [eu]\n"
+      "hosts: [{name: h1, region: eu, cpu: 4, memory: 64GB, disk: 1TB, capacity_policy: enforce}]\n"
+      "images:\n"
+      "- {image: p/v@1.0.0, uri: i, cpu: 2, memory: 1GB, disk: 1GB, properties: [{key: k}]}\n"
+      "- {image: q/v@1.0.0, uri: i, cpu: 1, memory: 1GB, disk: 1GB, org: rival}\n"
+      "nodes:\n"
+      "- {name: n, image: p/v@1.0.0, org: acme, host: h1}\n";
+  const std::string rule = "{key: r, direction: in, action: allow}";
+  const std::pair<std::string, const char*> cases[] = {
+      {"- {name: m, image: p/v@9.9.9, org: acme, host: h1}\n", "f.yaml:9:3: "},
+      {"- {name: m, image: p/v@1.0.0, org: acme, host: h1, values: {none: x}}\n",
+       "UNKNOWN_PROPERTY"},
+      {"- {name: m, image: p/v@1.0.0, org: acme, host: h1}\n"
+       "- {name: o, image: p/v@1.0.0, org: acme, host: h1}\n",
+       "f.yaml:8:3: host h1 has 4 of cpu_cores free and 3 nodes need 6"},
+      {"- {name: m, image: q/v@1.0.0, org: acme, host: h1}\n", "IMAGE_NOT_FOUND"},
+      {"- {name: m, image: p/v@1.0.0, org: acme, host: h1, firewall: [" + rule + ", " + rule +
+           "]}\n",
+       "INVALID_FIREWALL_RULE"},
+  };
+  const std::string before = Dump();
+  for (const auto& [nodes, reason] : cases) {
+    const Ran shown = Apply(fleet + nodes, {"--dry-run"});
+    const Ran applied = Apply(fleet + nodes);
+    EXPECT_NE(shown.status, 0) << reason;
+    EXPECT_EQ(shown.err, applied.err);
+    EXPECT_THAT(shown.err, AllOf(HasSubstr(reason), HasSubstr("nothing was changed")));
+    EXPECT_EQ(Dump(), before) << reason;
+  }
+}
+
+TEST_F(ApplyTest, ATokenAppliesWhatTheDryRunShowedOrNothing) {
+  Must({"db", "migrate"});
+  const Ran shown = Apply(kThreeOfW, {"--dry-run"});
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("+ node w-3"), HasSubstr("CAPACITY")));
+  const std::string token = TokenIn(shown);
+  EXPECT_EQ(TokenIn(Apply(kThreeOfW, {"--dry-run"})), token);
+  std::string four = kThreeOfW;
+  four.replace(four.find("count: 3"), 8, "count: 4");
+  const Ran other = Apply(four, {"--plan-token", token});
+  EXPECT_EQ(other.status, 9) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("PLAN_STALE"));
+  EXPECT_EQ(Sql("SELECT count(*) FROM orgs"), "0\n");
+  const Ran applied = Apply(kThreeOfW, {"--plan-token", token});
+  EXPECT_THAT(applied.out, HasSubstr("Applied: 7 new"));
+  EXPECT_EQ(Apply(kThreeOfW, {"--plan-token", token}).status, 9) << "it is there already";
+
+  const std::string changes = TokenIn(Apply(four, {"--dry-run"}));
+  Must({"node", "create", "x", "--image", "p/v@1.0.0", "--host", "h1"});
+  const std::string before = Dump();
+  EXPECT_THAT(Apply(four, {"--plan-token", changes}).err, HasSubstr("PLAN_STALE"));
+  EXPECT_EQ(Dump(), before);
+  Must({"audit"});
+}
+
+// Declared values are set together with the upgrade that would take them along.
+TEST_F(ApplyTest, AnUpgradeAndItsValuesAreOneChange) {
+  const std::string fleet =
+      "orgs: [acme]\n"
+      "regions: [eu]\n"
+      "hosts: [{name: h1, region: eu, cpu: 8, memory: 64GB, disk: 1TB}]\n"
+      "images:\n"
+      "- {image: p/v@1.0.0, uri: i, cpu: 1, memory: 1GB, disk: 1GB, properties: [{key: k, default: "
+      "a}]}\n"
+      "- {image: p/v@2.0.0, uri: i, cpu: 1, memory: 1GB, disk: 1GB, properties: [{key: k, default: "
+      "b}]}\n"
+      "nodes: [{name: n, image: p/v@1.0.0, host: h1, values: {k: a}}]\n";
+  Apply(fleet);
+  std::string next = fleet;
+  next.replace(next.rfind("p/v@1.0.0"), 9, "p/v@2.0.0");
+  const std::string token = TokenIn(Apply(next, {"--dry-run"}));
+  EXPECT_THAT(Apply(next, {"--plan-token", token}).out,
+              AllOf(HasSubstr("~ node n: image p/v@1.0.0+1 -> p/v@2.0.0"),
+                    HasSubstr("~ node n: k \"b\" -> \"a\"")));
+  EXPECT_THAT(Apply(next).out, HasSubstr("0 new, 0 changed"));
+  Must({"audit"});
+}
+
+TEST_F(ApplyTest, WhatIsExportedMakesTheSameFleet) {
+  Apply(Example());
+  const std::string exported = Must({"export"}).out;
+  const std::string before = Dump();
+  EXPECT_THAT(Apply(exported).out, HasSubstr("Applied: 0 new, 0 changed, 61 unchanged."));
+  EXPECT_EQ(Dump(), before);
+  EXPECT_EQ(Tallyman({"diff", Write("e.yaml", exported)}).status, 0);
+  EXPECT_EQ(Tallyman({"diff", Write("x.yaml", Example())}).status, 0);
+
+  const std::string other = "sqlite:" + PathOf("other.db");
+  Must({"db", "migrate", "--db", other});
+  Must({"apply", "-f", Write("e.yaml", exported), "--db", other});
+  EXPECT_EQ(Must({"export", "--db", other}).out, exported);
+  Must({"export", "--db", other, "-f", PathOf("again.yaml")});
+  EXPECT_EQ(Must({"diff", PathOf("again.yaml")}).status, 0);
+}
+
+TEST_F(ApplyTest, DiffShowsWhatApplyWouldChangeAndChangesNothing) {
+  Apply(Example());
+  const std::string before = Dump();
+  EXPECT_THAT(Must({"diff", Write("f.yaml", Example())}).out,
+              HasSubstr("No difference: 0 new, 0 changed, 61 unchanged."));
+  const Ran changed =
+      Tallyman({"diff", Write("f.yaml", Example("trace-index: \"on\"", "trace-index: \"off\""))});
+  EXPECT_EQ(changed.status, 3) << changed.err;
+  EXPECT_THAT(changed.out, AllOf(HasSubstr("~ node eth-ams: trace-index \"on\" -> \"off\""),
+                                 HasSubstr("Differences: 0 new, 1 changed, 60 unchanged.")));
   EXPECT_EQ(Dump(), before);
 }
 

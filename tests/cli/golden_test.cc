@@ -69,6 +69,8 @@ TEST_F(GoldenTest, Help) {
   Run({"audit", "--help"});
   Run({"import", "hosts", "--help"});
   Run({"apply", "--help"});
+  Run({"diff", "--help"});
+  Run({"export", "--help"});
   Expect("help");
 }
 
@@ -158,8 +160,10 @@ TEST_F(GoldenTest, Applying) {
   const std::string fleet =
       "orgs: [acme]\nregions: [eu]\nhosts:\n- {name: h1, region: eu, cpu: 32, memory: 128GB, disk: "
       "8TB}\n"
-      "images:\n- {image: p/v@1.0.0, uri: \"i:1\", cpu: 8, memory: 16GB, disk: 1TB}\n"
-      "- {image: p/v@2.0.0, uri: \"i:2\", cpu: 16, memory: 32GB, disk: 2TB}\n"
+      "images:\n- {image: p/v@1.0.0, uri: \"i:1\", cpu: 8, memory: 16GB, disk: 1TB, "
+      "committed_at: 1732542956}\n"
+      "- {image: p/v@2.0.0, uri: \"i:2\", committed_at: 1732542957, cpu: 16, memory: 32GB, disk: "
+      "2TB}\n"
       "nodes:\n- {name_prefix: n, count: 2, image: p/v@1.0.0, region: eu}\n";
   Write("fleet.yaml", fleet);
   Run({"db", "migrate"});
@@ -170,11 +174,13 @@ TEST_F(GoldenTest, Applying) {
   changed.replace(changed.rfind("p/v@1.0.0"), 9, "p/v@2.0.0");
   changed.replace(changed.find("cpu: 32"), 7, "cpu: 48");
   Write("fleet.yaml", changed);
+  Run({"diff", PathOf("fleet.yaml")});
   Run({"apply", "-f", PathOf("fleet.yaml"), "--dry-run"});
   Run({"apply", "-f", PathOf("fleet.yaml")});
   Run({"apply", "-f", PathOf("fleet.yaml"), "-o", "yaml"});
   Write("fleet.yaml", changed + "host: []\n");
   Run({"apply", "-f", PathOf("fleet.yaml")});
+  Run({"export"});
   Expect("applying");
 }
 

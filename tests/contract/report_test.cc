@@ -186,7 +186,6 @@ TEST_P(ReportContract, FindsTheOldestOpenCommandOfEachNode) {
   for (const HandOut::Entry& entry : out.commands) {
     EXPECT_EQ(entry.command.kind, CommandKind::kCreate);
     EXPECT_EQ(entry.node, entry.command.node_id == a.id ? "a" : "b");
-    EXPECT_FALSE(entry.handed_out);
     EXPECT_FALSE(entry.command.payload.empty());
   }
   EXPECT_FALSE(out.next_at);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "lifecycle/host.h"
+#include "tallyman/v1/fleet.pb.h"
 
 namespace tallyman {
 namespace {
@@ -264,6 +265,27 @@ TEST_F(Secrets, ARequestWithThemIsReplayedAndItsDigestIsOfTheKey) {
   EXPECT_EQ(send()->changes().nodes(0).node_id(), created->changes().nodes(0).node_id());
   (*create.mutable_values())["token"] = "another";
   EXPECT_EQ(send().error().reason, "REQUEST_ID_REUSED");
+}
+
+TEST_F(Secrets, OfAStepAreInNoDigestWithoutTheKey) {
+  ASSERT_OK(room.Create("s", "host-1", "4.0.0"));
+  v1::ApplyFleetRequest apply;
+  v1::UpdateNodeRequest& update = *apply.add_steps()->mutable_update_node();
+  update.set_node("s");
+  (*update.mutable_set_values())["token"] = kSecret;
+  const auto send = [&](const std::string& request_id) {
+    apply.set_dry_run(request_id.empty());
+    apply.set_request_id(request_id);
+    const auto sent = room.Send<v1::ApplyFleetResponse>("FleetService/ApplyFleet", apply);
+    EXPECT_TRUE(sent) << sent.error().message;
+    return sent ? sent->plan_token() : "";
+  };
+  const std::string token = send("");
+  send("one");
+  WithKeys({'b', 'a'});
+  EXPECT_NE(send(""), token);
+  send("other");
+  EXPECT_NE(DigestOf("one"), DigestOf("other"));
 }
 
 // A server of before had no key, and recorded the digest without.

@@ -60,6 +60,12 @@ constexpr Case kCases[] = {
         with_payloads: true)"},
     {"EventService/ListEvents", R"(page_size: 2 filter: "node=n-1" order_by: "time" after: "1")"},
     {"FleetService/GetOverview", R"(org: "acme")"},
+    {"FleetService/ApplyFleet",
+     R"(steps { create_nodes { image: "chain/full@1.0.0" org: "acme" name: "new" count: 1
+                by_hosts { hosts { host: "host-1" count: 1 } } values { key: "archive" value: "on" } } })"},
+    {"FleetService/ApplyFleet",
+     R"(steps { update_node { node: "n-1" set_values { key: "archive" value: "on" } auto_upgrade: true } }
+        steps { create_org { name: "o" } })"},
     {"HostService/CreateHosts",
      R"(hosts { name: "h" region: "eu" capacity { cpu_cores: 1 memory_bytes: 1 disk_bytes: 1 }
         capacity_policy: CAPACITY_POLICY_WARN })"},

@@ -23,6 +23,18 @@ constexpr Case kCases[] = {
      R"(host: "host-1" capacity { cpu_cores: 99 memory_bytes: 99 disk_bytes: 99 })",
      "NodeService/CreateNodes",
      R"(image: "chain/full@1.0.0" org: "acme" name: "late" by_hosts { hosts { host: "host-1" count: 1 } })"},
+    {"FleetService/ApplyFleet",
+     R"(steps { create_org { name: "gamma" } }
+        steps { upgrade_nodes { nodes: "n-1" image: "chain/full@1.1.0" } }
+        steps { update_node { node: "n-1" set_values { key: "archive" value: "on" } } }
+        steps { update_host { host: "host-1" capacity_policy: CAPACITY_POLICY_WARN } }
+        steps { create_nodes { image: "chain/full@1.0.0" org: "gamma" names: "x"
+                by_hosts { hosts { host: "host-1" count: 1 } } } })",
+     "NodeService/CreateNodes",
+     R"(image: "chain/full@1.0.0" org: "acme" name: "late" by_hosts { hosts { host: "host-1" count: 1 } })"},
+    {"FleetService/ApplyFleet",
+     R"(steps { upgrade_nodes { nodes: "n-1" image: "chain/full@1.1.0" } })",
+     "NodeService/UpdateNode", R"(node: "n-1" set_values { key: "archive" value: "on" })"},
     {"HostService/RetireHost", R"(host: "host-1" lost: true)", "NodeService/CreateNodes",
      R"(image: "chain/full@1.0.0" org: "acme" name: "late" by_hosts { hosts { host: "host-1" count: 1 } })"},
     {"NodeService/CreateNodes",

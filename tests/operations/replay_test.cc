@@ -57,6 +57,10 @@ constexpr Case kCases[] = {
     {"CommandService/CancelCommand", R"(command_id: "$COMMAND")",
      R"(command_id: "00000000-0000-7000-8000-000000000000")",
      "UPDATE commands SET kind = 'node_stop'"},
+    {"FleetService/ApplyFleet",
+     R"(steps { create_org { name: "gamma" } }
+        steps { create_nodes { image: "chain/full@1.0.0" org: "gamma" names: "x" by_region { region: "eu" } } })",
+     R"(steps { create_org { name: "gamma" } })"},
     {"TokenService/CreateToken", R"(name: "ci" role: ROLE_VIEWER)",
      R"(name: "ci" role: ROLE_ADMIN)"},
     {"TokenService/RevokeToken", R"(token: "old")", R"(token: "other")",

@@ -37,6 +37,9 @@ class UnsteadyStore final : public store::Store {
     return store_.Read(body);
   }
   Status Write(const std::function<Status(store::WriteTx&)>& body) override;
+  Status Together(const std::function<Result<bool>(store::Store& within)>& body) override {
+    return store_.Together(body);
+  }
   Result<std::optional<Time>> Now() override { return store_.Now(); }
 
  private:

@@ -103,6 +103,9 @@ class FaultyStore final : public Store {
     return store_.Read(body);
   }
   Status Write(const std::function<Status(WriteTx&)>& body) override { return store_.Write(body); }
+  Status Together(const std::function<Result<bool>(Store& within)>& body) override {
+    return store_.Together(body);
+  }
   Result<std::optional<Time>> Now() override { return store_.Now(); }
   std::atomic<bool> throws{false};
 

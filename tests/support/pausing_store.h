@@ -27,6 +27,9 @@ class PausingStore final : public store::Store {
     });
   }
 
+  Status Together(const std::function<Result<bool>(store::Store& within)>& body) override {
+    return store_->Together(body);
+  }
   Result<std::optional<Time>> Now() override { return store_->Now(); }
 
   // From now on every write stops there, until Open().

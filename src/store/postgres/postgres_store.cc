@@ -15,7 +15,11 @@
 namespace tallyman::store::postgres {
 namespace {
 
+constexpr char kBeginAll[] = "BEGIN";
+constexpr char kCommitAll[] = "COMMIT";
 constexpr char kRollback[] = "ROLLBACK";
+constexpr char kUndoStep[] = "ROLLBACK TO step";
+constexpr char kEndUndone[] = "RELEASE step";
 constexpr char kClock[] = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 int64_t NewestVersion() { return static_cast<int64_t>(PostgresMigrations().size()); }
@@ -63,6 +67,61 @@ Error CommitUnknown(const std::string& database, const Error& why) {
                          database, why.message))
       .About(fmt::format("database {}", database));
 }
+
+// A transaction that is open, as a store. Its images are its own, as they may never be committed.
+class OpenTransaction final : public Store {
+ public:
+  explicit OpenTransaction(PgConnection& connection) : connection_(connection) {}
+
+  Status Read(const std::function<Status(ReadTx&)>& body) override {
+    RETURN_IF_ERROR(failed_);
+    PgTransaction transaction(connection_, images_, PgAccess::kWithin);
+    Status status = body(transaction);
+    if (transaction.failure()) {
+      failed_ = Fail(ErrorOf(*transaction.failure(), connection_.shown()));
+      again_ = LeftNoTrace(transaction);
+      if (status) return failed_;
+    }
+    return status;
+  }
+  Status Write(const std::function<Status(WriteTx&)>& body) override {
+    RETURN_IF_ERROR(failed_);
+    PgTransaction transaction(connection_, images_, PgAccess::kStep);
+    Status status = body(transaction);
+    if (status && transaction.lost_a_race()) status = Fail(PlacementRaced(connection_.shown()));
+    if (status) status = transaction.Finish();
+    if (status) return status;
+    again_ = transaction.lost_a_race() || LeftNoTrace(transaction);
+    if (again_ || connection_.broken()) {
+      failed_ = status;
+    } else if (transaction.begun()) {
+      failed_ = Undo();
+    }
+    return status;
+  }
+  Status Together(const std::function<Result<bool>(Store& within)>&) override {
+    return Fail(TogetherWithin());
+  }
+  Result<std::optional<Time>> Now() override { return std::nullopt; }
+
+  // Why the transaction cannot go on, and whether it may from the start.
+  const Status& failed() const { return failed_; }
+  bool again() const { return again_; }
+
+ private:
+  Status Undo() {
+    PgBatch batch;
+    batch.Add(kUndoStep);
+    batch.Add(kEndUndone);
+    auto results = connection_.Run(batch);
+    return results ? Status() : Fail(std::move(results).error());
+  }
+
+  PgConnection& connection_;
+  PgImageCache images_;
+  Status failed_;
+  bool again_ = false;
+};
 
 }  // namespace
 
@@ -138,6 +197,44 @@ Status PostgresStore::TryWrite(const std::function<Status(WriteTx&)>& body, bool
   if (transaction.outcome_is_unknown()) return Fail(CommitUnknown(shown(), status.error()));
   again = transaction.lost_a_race() || LeftNoTrace(transaction);
   return status;
+}
+
+Status PostgresStore::TryTogether(const std::function<Result<bool>(Store& within)>& body,
+                                  bool& again) {
+  ASSIGN_OR_RETURN(PgPool::Lease lease, writers_.Take());
+  PgConnection& connection = *lease;
+  // False: it did not work, and `again` is set where nothing can have been changed by it.
+  const auto run = [&](const char* sql) {
+    PgBatch batch;
+    batch.Add(sql);
+    auto results = connection.Run(batch);
+    if (!results) again = IsConflict(*connection.failure());
+    return results ? Status() : Fail(std::move(results).error());
+  };
+  if (Status begun = run(kBeginAll); !begun) {
+    again = connection.broken();
+    return begun;
+  }
+  OpenTransaction open(connection);
+  const Result<bool> keep = body(open);
+  Status status = keep ? open.failed() : Fail(keep.error());
+  again = open.again();
+  if (status && *keep) {
+    status = run(kCommitAll);
+    const bool is_unknown = status ? connection.warned() : connection.broken();
+    if (is_unknown) {
+      EndTransaction(connection);
+      const Error why(Code::kUnavailable, "DATABASE_UNREACHABLE", "its reply was lost");
+      return Fail(CommitUnknown(shown(), status ? why : status.error()));
+    }
+  }
+  EndTransaction(connection);
+  return status;
+}
+
+Status PostgresStore::Together(const std::function<Result<bool>(Store& within)>& body) {
+  RETURN_IF_ERROR(CheckReady());
+  return Retry([&](bool& again) { return TryTogether(body, again); });
 }
 
 Status PostgresStore::Read(const std::function<Status(ReadTx&)>& body) {

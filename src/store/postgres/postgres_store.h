@@ -54,6 +54,7 @@ class PostgresStore final : public Store, public StoreAdmin, public CopyableStor
 
   Status Read(const std::function<Status(ReadTx&)>& body) override;
   Status Write(const std::function<Status(WriteTx&)>& body) override;
+  Status Together(const std::function<Result<bool>(Store& within)>& body) override;
   Result<std::optional<Time>> Now() override;
 
   Result<SchemaState> Schema() override;
@@ -78,6 +79,7 @@ class PostgresStore final : public Store, public StoreAdmin, public CopyableStor
   Status CheckReady() const;
   // One attempt. `again`: the transaction conflicted with another one and left no trace.
   Status TryWrite(const std::function<Status(WriteTx&)>& body, bool& again);
+  Status TryTogether(const std::function<Result<bool>(Store& within)>& body, bool& again);
   Status TryRead(const std::function<Status(ReadTx&)>& body, bool& again);
   Status Retry(const std::function<Status(bool&)>& attempt);
   void WaitBefore(int64_t retry);

@@ -17,7 +17,9 @@ namespace {
 
 constexpr char kBeginRead[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr char kBeginWrite[] = "BEGIN";
+constexpr char kBeginStep[] = "SAVEPOINT step";
 constexpr char kCommit[] = "COMMIT";
+constexpr char kEndStep[] = "RELEASE step";
 // A row may be visible that no standby has yet: its commit stopped waiting. What is answered
 // without a write ("it was revoked already", a stored answer) may rest on such a row, or on one
 // that is gone, so its commit has to wait as well; a commit waits for what comes before it, if its
@@ -47,6 +49,11 @@ constexpr ListDialect kLists = {
     .settled_events = "e.cursor <= current_setting('tallyman.event_horizon')::bigint"};
 // The statistics and the session's settings choose the index.
 #define TALLYMAN_BY_INDEX(name) ""
+
+const char* BeginOf(PgAccess access) {
+  if (access == PgAccess::kRead) return kBeginRead;
+  return access == PgAccess::kStep ? kBeginStep : kBeginWrite;
+}
 
 Error OverTime(const std::string& database) {
   return Error(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED",
@@ -88,7 +95,7 @@ Result<std::vector<PgResult>> PgTransaction::Run(PgBatch batch) {
   const auto now = std::chrono::steady_clock::now();
   if (deadline_ && now >= *deadline_) return Fail(OverTime(connection_.shown()));
   PgBatch whole;
-  if (!begun_) whole.Add(access_ == PgAccess::kRead ? kBeginRead : kBeginWrite);
+  if (!begun_) whole.Add(BeginOf(access_));
   AddLimit(whole, now);
   const auto before = static_cast<std::ptrdiff_t>(whole.size());
   whole.Append(std::move(batch));
@@ -134,13 +141,20 @@ Status PgTransaction::Finish() {
   if (failure_) return Fail(ErrorOf(*failure_, connection_.shown()));
   if (!begun_ && !has_written()) return {};
   PgBatch batch;
-  if (!begun_) batch.Add(kBeginWrite);
+  const bool is_step = access_ == PgAccess::kStep;
+  if (!begun_) batch.Add(BeginOf(access_));
   PendingChanges pending(applied_);
   pending.AddTo(batch);
-  if (!has_written()) batch.Add(kLeaveSomething);
-  batch.Add(kCommit);
+  if (!has_written() && !is_step) batch.Add(kLeaveSomething);
+  batch.Add(is_step ? kEndStep : kCommit);
   const size_t commit = batch.size() - 1;
   auto results = connection_.Run(batch);
+  begun_ = true;
+  if (is_step) {
+    if (results) return {};
+    failure_ = connection_.failure();
+    return Fail(pending.Explain(*failure_, std::move(results).error()));
+  }
   // A commit that did not wait for its standby (somebody cancelled the wait) succeeds with a
   // warning: as long as nobody knows whether it outlives a failover, its outcome is not known. The
   // same holds for a transaction that wrote nothing: it may have found what an earlier one of that
@@ -196,7 +210,7 @@ Result<PgRows> PgTransaction::SelectList(const ListSql& list) {
 // Each statement of a writing transaction sees what was committed before it; a read-only
 // transaction must begin after the horizon.
 void PgTransaction::AddHorizon(PgBatch& batch) {
-  if (access_ == PgAccess::kWrite) {
+  if (access_ != PgAccess::kRead) {
     batch.Add(kSetHorizon);
     return;
   }

@@ -19,13 +19,19 @@ namespace tallyman::store::postgres {
 enum class PgAccess {
   kRead,   // one snapshot throughout
   kWrite,  // the database's default isolation: READ COMMITTED, or what its owner set
+  // Of a transaction that is open, a part that only reads, and a step that can be undone by itself.
+  kWithin,
+  kStep,
 };
 
 class PgTransaction final : public SqlReads<PgTransaction> {
  public:
   // Owns neither; both outlive it.
   PgTransaction(PgConnection& connection, PgImageCache& images, PgAccess access)
-      : connection_(connection), images_(images), access_(access) {}
+      : connection_(connection),
+        images_(images),
+        access_(access),
+        begun_(access == PgAccess::kWithin) {}
 
   void LimitTime(std::chrono::milliseconds left) override;
   Result<Snapshot> Load(const LockSet& wanted) override;
@@ -35,8 +41,10 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   Result<Pruned> PruneRequests(const PruneQuery& query) override;
   Result<Forgotten> Forget(const ForgetQuery& query) override;
 
-  // Writes the applied changes, proves the books and commits: one round trip.
+  // Writes the applied changes, proves the books and commits (a step becomes part of what is open):
+  // one round trip.
   Status Finish();
+  bool begun() const { return begun_; }
   bool has_written() const { return !applied_.empty(); }
   // The failure after which the transaction cannot continue.
   const std::optional<PgFailure>& failure() const { return failure_; }
@@ -110,7 +118,7 @@ class PgTransaction final : public SqlReads<PgTransaction> {
   PgConnection& connection_;
   PgImageCache& images_;
   const PgAccess access_;
-  bool begun_ = false;
+  bool begun_;
   std::optional<std::chrono::steady_clock::time_point> deadline_;
   bool limit_is_new_ = false;  // not yet sent to the server
   std::vector<ChangeSet> applied_;

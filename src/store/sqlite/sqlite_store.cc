@@ -121,6 +121,47 @@ class Scope {
   std::unique_ptr<SqliteConnection>& connection_;
 };
 
+// A transaction that is open, as a store. Its images are its own, as they may never be committed.
+class OpenTransaction final : public Store {
+ public:
+  explicit OpenTransaction(SqliteConnection& connection) : connection_(connection) {}
+
+  Status Read(const std::function<Status(ReadTx&)>& body) override {
+    RETURN_IF_ERROR(failed_);
+    SqliteTransaction transaction(connection_, images_);
+    return body(transaction);
+  }
+  Status Write(const std::function<Status(WriteTx&)>& body) override {
+    RETURN_IF_ERROR(failed_);
+    RETURN_IF_ERROR(connection_.Query("SAVEPOINT step").Run());
+    Status status = WriteStep(body);
+    // Some errors (FULL, IOERR) have rolled back all of it.
+    if (!connection_.in_transaction()) failed_ = status;
+    RETURN_IF_ERROR(failed_);
+    if (!status) RETURN_IF_ERROR(failed_ = connection_.Query("ROLLBACK TO step").Run());
+    RETURN_IF_ERROR(failed_ = connection_.Query("RELEASE step").Run());
+    return status;
+  }
+  Status Together(const std::function<Result<bool>(Store& within)>&) override {
+    return Fail(TogetherWithin());
+  }
+  Result<std::optional<Time>> Now() override { return std::nullopt; }
+
+  // Why the transaction cannot go on.
+  const Status& failed() const { return failed_; }
+
+ private:
+  Status WriteStep(const std::function<Status(WriteTx&)>& body) {
+    SqliteTransaction transaction(connection_, images_);
+    RETURN_IF_ERROR(body(transaction));
+    return transaction.has_written() ? transaction.Finish() : Status();
+  }
+
+  SqliteConnection& connection_;
+  ImageCache images_;
+  Status failed_;
+};
+
 }  // namespace
 
 // Leases a reader for one call.
@@ -297,6 +338,20 @@ Status SqliteStore::Write(const std::function<Status(WriteTx&)>& body) {
   RETURN_IF_ERROR(body(transaction));
   if (!transaction.has_written()) return {};
   RETURN_IF_ERROR(transaction.Finish());
+  RETURN_IF_ERROR(CheckPlace());
+  return scope.Commit();
+}
+
+Status SqliteStore::Together(const std::function<Result<bool>(Store& within)>& body) {
+  RETURN_IF_ERROR(CheckReady());
+  std::lock_guard lock(writer_mutex_);
+  RETURN_IF_ERROR(EnsureWriter());
+  Scope scope(writer_);
+  RETURN_IF_ERROR(scope.Begin("BEGIN IMMEDIATE"));
+  OpenTransaction open(*writer_);
+  ASSIGN_OR_RETURN(const bool keep, body(open));
+  RETURN_IF_ERROR(open.failed());
+  if (!keep) return {};
   RETURN_IF_ERROR(CheckPlace());
   return scope.Commit();
 }

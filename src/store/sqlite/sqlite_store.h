@@ -61,6 +61,7 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
 
   Status Read(const std::function<Status(ReadTx&)>& body) override;
   Status Write(const std::function<Status(WriteTx&)>& body) override;
+  Status Together(const std::function<Result<bool>(Store& within)>& body) override;
   // The file is on this machine, so its clock is the database's.
   Result<std::optional<Time>> Now() override { return std::nullopt; }
 
