@@ -136,6 +136,18 @@ TEST(RunCli, AnOpenRequestOfAnApplyIsFoundInTheAuditTrail) {
   EXPECT_THAT(ran.err, HasSubstr("audit trail --request "));
 }
 
+TEST(RunCli, ManualPagesAreMadeOfTheHelp) {
+  const std::string main = RunWords({"manual"}).out;
+  EXPECT_THAT(main, AllOf(HasSubstr(".TH TALLYMAN 1"), HasSubstr("tallyman\\-node\\fR(1)"),
+                          HasSubstr("\\-\\-timeout"), testing::Not(HasSubstr("manual"))));
+  const std::string node = RunWords({"manual", "node"}).out;
+  EXPECT_THAT(node, AllOf(HasSubstr(".SS upgrade"), HasSubstr("\\-\\-image"),
+                          HasSubstr("tallyman node upgrade")));
+  EXPECT_EQ(RunWords({"manual", "nod"}).status, 2);
+  EXPECT_THAT(RunWords({"--help"}).out, testing::Not(HasSubstr("manual")));
+  EXPECT_THAT(RunWords({"completion", "bash"}).out, testing::Not(HasSubstr("manual")));
+}
+
 TEST(RunCli, WrongNumbersAreRefusedBeforeAnythingIsAsked) {
   const std::vector<std::vector<std::string>> cases = {
       {"node", "create", "--image", "i", "--region", "r", "--count", "-1"},

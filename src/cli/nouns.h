@@ -21,6 +21,7 @@ void DefineDatabase(Word root);
 void DefineImport(Word root);
 void DefineApply(Word root);
 void DefineCompletion(Word root);
+void DefineManual(Word root, const std::string& version);
 
 // Verbs of "host".
 void DefineHostClaims(Word host);

@@ -98,6 +98,7 @@ void DefineWords(Word root, const CliEnvironment& environment) {
   DefineImport(root);
   DefineApply(root);
   DefineCompletion(root);
+  DefineManual(root, environment.version);
   root.Verb("version", "Print the version of this program", "  tallyman version", ShowVersion);
   for (const ExtraCommand& extra : environment.extra_commands)
     root.Passthrough(extra.name, extra.description, extra.run);
