@@ -2,6 +2,17 @@
 include(GNUInstallDirs)
 
 install(TARGETS tallyman RUNTIME DESTINATION bin)
+# The program prints its own manual pages and completions.
+set(manual "${CMAKE_CURRENT_BINARY_DIR}/manual")
+add_custom_command(OUTPUT "${manual}/man1/tallyman.1.gz"
+  COMMAND "${PROJECT_SOURCE_DIR}/scripts/manual-pages" "$<TARGET_FILE:tallyman>" "${manual}"
+  DEPENDS tallyman scripts/manual-pages
+  VERBATIM)
+add_custom_target(manual ALL DEPENDS "${manual}/man1/tallyman.1.gz")
+install(DIRECTORY "${manual}/man1" DESTINATION share/man)
+install(FILES "${manual}/bash/tallyman" DESTINATION share/bash-completion/completions)
+install(FILES "${manual}/zsh/_tallyman" DESTINATION share/zsh/vendor-completions)
+install(FILES "${manual}/fish/tallyman.fish" DESTINATION share/fish/vendor_completions.d)
 # The agent runs it, not people.
 install(TARGETS tallyman-monitor RUNTIME DESTINATION libexec/tallyman)
 install(FILES deploy/systemd/tallyman-agent.service deploy/systemd/tallyman-nodes.service

@@ -99,7 +99,7 @@ $figures
 
 The tasks of a production cluster, from files to a balanced audit (\`bench/cluster_trace\`):
 
-\`\`\`
+\`\`\`text
 $trace
 \`\`\`
 TEXT

@@ -4,10 +4,12 @@
 
 namespace tallyman {
 
+inline constexpr char kCommitUnknown[] = "COMMIT_UNKNOWN";
 inline constexpr char kConstraintFailed[] = "CONSTRAINT_FAILED";
 inline constexpr char kDatabaseBusy[] = "DATABASE_BUSY";
 inline constexpr char kDatabaseIo[] = "DATABASE_IO";
 inline constexpr char kDatabaseReadOnly[] = "DATABASE_READ_ONLY";
+inline constexpr char kDatabaseUnreachable[] = "DATABASE_UNREACHABLE";
 inline constexpr char kNoToken[] = "NO_TOKEN";
 inline constexpr char kResourceOverflow[] = "RESOURCE_OVERFLOW";
 inline constexpr char kStreamTooSlow[] = "STREAM_TOO_SLOW";

@@ -2,13 +2,16 @@
 // wire it is the header Retry-After.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/reasons.h"
 
 namespace tallyman {
 
@@ -23,6 +26,15 @@ inline std::optional<std::chrono::milliseconds> RetryAfterOf(const Error& error)
   const auto after = ParseInt64(error.Fact(kRetryAfterFact));
   if (!after || *after < 0) return std::nullopt;
   return std::chrono::milliseconds(*after);
+}
+
+// Whether the same call may succeed within seconds, with nobody doing anything about it.
+inline bool PassesByItself(const Error& error) {
+  if (error.code != Code::kUnavailable) return RetryAfterOf(error).has_value();
+  constexpr std::string_view kStay[] = {"CLOCK_SKEW", "DATABASE_CANNOT_OPEN", "DATABASE_FULL",
+                                        kDatabaseIo,  "DATABASE_MOVED",       kDatabaseReadOnly,
+                                        "TLS_FAILED"};
+  return std::ranges::find(kStay, error.reason) == std::end(kStay);
 }
 
 }  // namespace tallyman

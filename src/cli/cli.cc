@@ -16,17 +16,17 @@ namespace tallyman::cli {
 namespace {
 
 void ShowError(CliEnvironment& environment, OutputFormat format, const Error& error,
-               int exit_status, const std::string& request_id,
+               int exit_status, const OpenChange& open,
                const std::vector<v1::Warning>& warnings = {}) {
   environment.out.flush();
   if (format == OutputFormat::kJson) {
-    environment.err << ToJsonText(ErrorDocument(error, exit_status, warnings));
+    environment.err << ToJsonText(ErrorDocument(error, exit_status, open, warnings));
   } else if (format == OutputFormat::kYaml) {
-    environment.err << ToYamlText(ErrorDocument(error, exit_status, warnings));
+    environment.err << ToYamlText(ErrorDocument(error, exit_status, open, warnings));
   } else if (error.reason == kNoCommand) {
     environment.err << error.message;
   } else {
-    environment.err << ErrorText(error, request_id,
+    environment.err << ErrorText(error, open,
                                  environment.err_is_terminal && environment.colour_allowed);
   }
 }
@@ -113,8 +113,8 @@ int Run(const std::vector<std::string>& arguments, CliEnvironment& environment) 
   }
   if (result) return *result;
   const int exit_status = context.ExitStatusOf(result.error());
-  ShowError(environment, parsed->globals.output, result.error(), exit_status,
-            context.last_request_id(), context.warnings());
+  ShowError(environment, parsed->globals.output, result.error(), exit_status, context.open_change(),
+            context.warnings());
   return exit_status;
 }
 

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "client/client.h"
+#include "client/retry.h"
 
 namespace tallyman::cli {
 
@@ -27,12 +28,15 @@ struct ServerTarget {
   std::string token;    // "": none
   std::string ca_file;  // "": the system's certificates
   bool insecure = false;
-  std::chrono::milliseconds timeout{};  // of a call, all attempts together
 };
 
 struct ConnectOptions {
+  // Of a call to a server, all attempts together; of a database, how long an outage is waited for.
+  std::chrono::milliseconds timeout{30'000};
+  // Called before each new attempt.
+  client::OnWait on_wait = {};
   // Set: calls go over the network, and nothing below matters.
-  std::optional<ServerTarget> server;
+  std::optional<ServerTarget> server = {};
   // Such as sqlite:/var/lib/tallyman/fleet.db or postgres://tallyman@db.example/fleet.
   std::string dsn;
   // Who the changes are made by; never empty.
@@ -123,6 +127,8 @@ struct CliEnvironment {
   // The value of an environment variable; nullopt when it is not set.
   std::function<std::optional<std::string>(std::string_view name)> variable;
   Clock& clock;
+  // Sleeps for half to the whole of that.
+  std::function<void(std::chrono::milliseconds longest)> pause;
   // A fresh UUID in text form, for a mutation that was given no --request-id.
   std::function<std::string()> new_request_id;
   std::function<Result<std::unique_ptr<client::Client>>(const ConnectOptions&)> connect;

@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "cli/nearest.h"
 #include "cli/testing_words.h"
+#include "tallyman/v1/org.pb.h"
 
 namespace tallyman::cli {
 namespace {
@@ -101,10 +102,52 @@ TEST(RunCli, ErrorsFollowTheOutputFormat) {
 }
 
 TEST(RunCli, AnOpenOutcomeNamesTheRequestId) {
-  EXPECT_THAT(RunWords({"--db", "x", "org", "create", "a"}).err,
-              HasSubstr("--request-id fresh-id"));
-  EXPECT_THAT(RunWords({"--db", "x", "org", "create", "a", "--request-id", "mine"}).err,
+  FakeClient client;
+  client.On<v1::CreateOrgRequest, v1::CreateOrgResponse>(
+      "OrgService/CreateOrg", [](const auto&, auto&) { return Fail(NoDatabase::Gone()); });
+  const RunOptions fake = {.client = &client};
+  EXPECT_THAT(RunWords({"--db", "x", "org", "create", "a"}, fake).err,
+              AllOf(HasSubstr("CreateOrg may or may not have happened"),
+                    HasSubstr("--request-id fresh-id")));
+  EXPECT_THAT(RunWords({"--db", "x", "org", "create", "a", "--request-id", "mine"}, fake).err,
               HasSubstr("--request-id mine"));
+  EXPECT_THAT(
+      RunWords({"--db", "x", "org", "create", "a", "-o", "json"}, fake).err,
+      AllOf(HasSubstr("\"method\": \"CreateOrg\""), HasSubstr("\"request_id\": \"fresh-id\"")));
+}
+
+// A change begins with reads, of which nothing is left.
+TEST(RunCli, AReadThatFailsLeavesNothingOpen) {
+  FakeClient client;
+  client.On<v1::ListOrgsRequest, v1::ListOrgsResponse>(
+      "OrgService/ListOrgs", [](const auto&, auto&) { return Fail(NoDatabase::Gone()); });
+  const Ran ran =
+      RunWords({"--db", "x", "node", "create", "n", "--image", "p/v@1.0.0"}, {.client = &client});
+  EXPECT_NE(ran.status, 0);
+  EXPECT_THAT(ran.err, testing::Not(HasSubstr("may not have happened")));
+}
+
+// One request of many: the words have no request id to repeat it with.
+TEST(RunCli, AnOpenRequestOfAnApplyIsFoundInTheAuditTrail) {
+  FakeClient client;
+  client.On<v1::CreateOrgRequest, v1::CreateOrgResponse>(
+      "OrgService/CreateOrg", [](const auto&, auto&) { return Fail(NoDatabase::Gone()); });
+  const Ran ran =
+      RunWords({"--db", "x", "apply", "-f", "-"}, {.client = &client, .in = "orgs: [acme]\n"});
+  EXPECT_THAT(ran.err, HasSubstr("CreateOrg may or may not have happened"));
+  EXPECT_THAT(ran.err, HasSubstr("audit trail --request "));
+}
+
+TEST(RunCli, ManualPagesAreMadeOfTheHelp) {
+  const std::string main = RunWords({"manual"}).out;
+  EXPECT_THAT(main, AllOf(HasSubstr(".TH TALLYMAN 1"), HasSubstr("tallyman\\-node\\fR(1)"),
+                          HasSubstr("\\-\\-timeout"), testing::Not(HasSubstr("manual"))));
+  const std::string node = RunWords({"manual", "node"}).out;
+  EXPECT_THAT(node, AllOf(HasSubstr(".SS upgrade"), HasSubstr("\\-\\-image"),
+                          HasSubstr("tallyman node upgrade")));
+  EXPECT_EQ(RunWords({"manual", "nod"}).status, 2);
+  EXPECT_THAT(RunWords({"--help"}).out, testing::Not(HasSubstr("manual")));
+  EXPECT_THAT(RunWords({"completion", "bash"}).out, testing::Not(HasSubstr("manual")));
 }
 
 TEST(RunCli, WrongNumbersAreRefusedBeforeAnythingIsAsked) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 #include "cli/document.h"
 #include "cli/target.h"
@@ -56,18 +57,51 @@ Status Context::Connect() {
   if (client_ != nullptr) return {};
   ASSIGN_OR_RETURN(ConnectOptions target, FindTarget(*this));
   target.may_create = may_create_;
+  timeout_ = target.timeout;
+  target.on_wait = [this](const client::Waiting& waiting) { ShowWaiting(waiting); };
   ASSIGN_OR_RETURN(client_, environment_.connect(target));
   return {};
+}
+
+// From the second second on: a line that changes on a terminal, and one that stays elsewhere.
+void Context::ShowWaiting(const client::Waiting& waiting) {
+  const auto waited = std::chrono::duration_cast<std::chrono::seconds>(waiting.waited);
+  if (globals_.quiet || waited < std::chrono::seconds(1)) return;
+  const std::lock_guard lock(line_mutex_);
+  const bool is_first = !std::exchange(waiting_is_shown_, true);
+  if (!is_first && !environment_.err_is_terminal) return;
+  environment_.err << fmt::format(
+                          "{}waiting for the {} ({}), {} s of {} s{}",
+                          environment_.err_is_terminal ? kEraseLine : "",
+                          waiting.error.resource.starts_with("database") ? "database" : "server",
+                          waiting.error.reason, waited.count(),
+                          std::chrono::duration_cast<std::chrono::seconds>(waiting.timeout).count(),
+                          environment_.err_is_terminal ? "" : "\n")
+                   << std::flush;
+}
+
+void Context::EndWaiting() {
+  const std::lock_guard lock(line_mutex_);
+  if (std::exchange(waiting_is_shown_, false) && environment_.err_is_terminal)
+    environment_.err << kEraseLine << std::flush;
 }
 
 Status Context::Send(const google::protobuf::Message& request,
                      google::protobuf::Message& response) {
   RETURN_IF_ERROR(Connect());
-  RETURN_IF_ERROR(client_->Call(NameOf(MethodOf(request)), request, response));
+  const Status called = client_->Call(NameOf(MethodOf(request)), request, response);
+  EndWaiting();
   const std::string request_id = TextIn(request, "request_id");
-  if (!request_id.empty() && !IsSet(request, "dry_run"))
+  const bool changes = !request_id.empty() && !IsSet(request, "dry_run");
+  open_ = {};
+  if (!called && changes && client::OutcomeIsOpen(called.error())) {
+    open_ = {.method = MethodOf(request).name(),
+             .request_id = request_id,
+             .is_the_command = request_id == last_request_id_};
+  }
+  if (called && changes)
     changes_.push_back({.method = MethodOf(request).name(), .request_id = request_id});
-  return {};
+  return called;
 }
 
 Status Context::Call(const google::protobuf::Message& request,

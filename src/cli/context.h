@@ -6,6 +6,7 @@
 
 #include <boost/json/value.hpp>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 
 #include "cli/cli.h"
 #include "cli/document.h"
+#include "cli/errors.h"
 #include "cli/table.h"
 #include "tallyman/v1/common.pb.h"
 
@@ -67,6 +69,8 @@ class Context {
   void MayCreateDatabase() { may_create_ = true; }
   // Calls the method of the request (MethodOf). Connects at the first call.
   Status Call(const google::protobuf::Message& request, google::protobuf::Message& response);
+  // Of a call; known once there was one.
+  std::chrono::milliseconds timeout() const { return timeout_; }
   // A method that answers with a stream; false from `on_message` ends it.
   Status Stream(const google::protobuf::Message& request,
                 const std::function<bool(const google::protobuf::Message&)>& on_message);
@@ -100,8 +104,12 @@ class Context {
   void SetDone(std::string_view sentence) { done_ = sentence; }
   const std::string& done() const { return done_; }
 
-  // `given`, or a fresh id when it is empty. The newest one is kept for the message of an error
-  // that leaves open whether the request was carried out.
+  // The request that failed so that it is not known whether it was carried out, if the last one
+  // did.
+  const OpenChange& open_change() const { return open_; }
+
+  // `given`, or a fresh id when it is empty. The newest one is kept: it is that of the command, and
+  // the command can be repeated with it.
   std::string RequestId(const std::string& given);
   const std::string& last_request_id() const { return last_request_id_; }
 
@@ -137,17 +145,26 @@ class Context {
   }
 
  private:
+  friend class Progress;
   Status Connect();
+  void ShowWaiting(const client::Waiting& waiting);
+  void EndWaiting();
   Status Send(const google::protobuf::Message& request, google::protobuf::Message& response);
 
   CliEnvironment& environment_;
   GlobalOptions globals_;
   std::unique_ptr<client::Client> client_;
+  // Guards the line on a terminal that says what is going on, and whether it says what is waited
+  // for.
+  std::mutex line_mutex_;
+  bool waiting_is_shown_ = false;
   std::string last_request_id_;
+  OpenChange open_;
   std::vector<v1::Warning> warnings_;
   std::vector<Change> changes_;
   std::string done_;
   bool may_create_ = false;
+  std::chrono::milliseconds timeout_{};
   std::optional<int> error_status_;
 };
 

@@ -8,19 +8,8 @@
 #include "base/text.h"
 #include "cli/document.h"
 #include "cli/table.h"
-#include "client/http_session.h"
 
 namespace tallyman::cli {
-namespace {
-
-// A failed write to the disk may have reached it; every other failure of a database is a refusal.
-// Over a network, a call whose answer did not come may have been carried out.
-bool OutcomeIsOpen(const Error& error) {
-  return error.code == Code::kUnknown || error.code == Code::kDeadlineExceeded ||
-         error.reason == kDatabaseIo || error.reason == client::kAnswerLost;
-}
-
-}  // namespace
 
 boost::json::array WarningList(const std::vector<v1::Warning>& warnings) {
   boost::json::array list;
@@ -28,7 +17,7 @@ boost::json::array WarningList(const std::vector<v1::Warning>& warnings) {
   return list;
 }
 
-boost::json::value ErrorDocument(const Error& error, int exit_status,
+boost::json::value ErrorDocument(const Error& error, int exit_status, const OpenChange& open,
                                  const std::vector<v1::Warning>& warnings) {
   boost::json::object facts;
   for (const auto& [key, value] : error.facts) {
@@ -41,11 +30,15 @@ boost::json::value ErrorDocument(const Error& error, int exit_status,
                                     {"resource", ToJsonString(error.resource)},
                                     {"facts", std::move(facts)},
                                     {"exit_status", exit_status}}}};
+  if (!open.request_id.empty()) {
+    document["open"] =
+        boost::json::object{{"method", open.method}, {"request_id", ToJsonString(open.request_id)}};
+  }
   if (!warnings.empty()) document["warnings"] = WarningList(warnings);
   return document;
 }
 
-std::string ErrorText(const Error& error, const std::string& request_id, bool colour_on) {
+std::string ErrorText(const Error& error, const OpenChange& open, bool colour_on) {
   std::string text =
       fmt::format("{} {}\n", Paint("error:", Colour::kRed, colour_on), Printable(error.message));
   if (error.reason != kUsage) {
@@ -58,11 +51,14 @@ std::string ErrorText(const Error& error, const std::string& request_id, bool co
     }
     text += facts.empty() ? "\n" : fmt::format(" ({})\n", facts);
   }
-  if (OutcomeIsOpen(error) && !request_id.empty()) {
+  if (!open.request_id.empty()) {
     text += fmt::format(
-        "It may or may not have happened: repeat it with --request-id {}, and it happens "
-        "only once.\n",
-        Printable(request_id));
+        "{} may or may not have happened: {}, and it happens only once.\n", open.method,
+        open.is_the_command
+            ? fmt::format("repeat the command with --request-id {}", Printable(open.request_id))
+            : fmt::format("\"tallyman audit trail --request {}\" shows it if it did; run "
+                          "the command again, which makes what is missing",
+                          Printable(open.request_id)));
   }
   return text;
 }

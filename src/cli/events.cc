@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/reasons.h"
+#include "base/retry_later.h"
 #include "cli/format.h"
 #include "cli/list.h"
 #include "cli/nouns.h"
@@ -17,6 +18,8 @@ namespace tallyman::cli {
 namespace {
 
 constexpr int64_t kEventsPage = 1000;
+constexpr std::chrono::milliseconds kPauseFirst{200};
+constexpr std::chrono::milliseconds kPauseMax{5000};
 
 struct Events {
   ListRequest<v1::ListEventsRequest> list;
@@ -89,6 +92,70 @@ Result<v1::ListEventsResponse> NewestEvents(Context& context, const Events& even
   return newest;
 }
 
+// Follows a stream that is cut again and again, from where it was.
+class Follower {
+ public:
+  explicit Follower(Context& context)
+      : context_(context), begun_(context.environment().clock.Now()) {}
+
+  void Saw(const v1::WatchEventsResponse& message) {
+    if (std::exchange(is_waiting_, false)) Tell("following again");
+    is_there_ = true;
+    pause_ = kPauseFirst;
+    if (message.has_event()) last_ = message.event();
+  }
+  // Waits, and says so once. The error of a stream that cannot be taken up again.
+  Status ComeBack(Error error) {
+    // A reader that was too slow for the stream resumes at once.
+    if (error.reason == kStreamTooSlow) return {};
+    if (!PassesByItself(error) || (!is_there_ && IsTooLate())) return Fail(std::move(error));
+    if (!std::exchange(is_waiting_, true)) {
+      Tell(
+          fmt::format("waiting for the server ({}): it goes on after the last event that was shown",
+                      error.reason));
+    }
+    context_.environment().pause(pause_);
+    pause_ = std::min(2 * pause_, kPauseMax);
+    return {};
+  }
+  // ABORTED HISTORY_CHANGED where the last event that was shown is another one now: a database that
+  // lost its newest events, or was restored, gives their cursors to others.
+  Status CheckHistory() {
+    if (!is_waiting_ || last_.id().empty()) return {};
+    v1::ListEventsRequest request;
+    request.set_filter("cursor=" + last_.id());
+    const auto answer = context_.Call<v1::ListEventsResponse>(request);
+    if (!answer || answer->events_size() == 0 || IsSame(answer->events(0), last_)) return {};
+    return Fail(
+        Error(Code::kAborted, "HISTORY_CHANGED",
+              fmt::format("the event with cursor {} is another one now, so events that were "
+                          "shown did not happen: the database was restored, or lost its "
+                          "newest events in a failover; start anew without --after",
+                          last_.id()))
+            .With("cursor", last_.id()));
+  }
+
+ private:
+  // An event's id is its cursor, which another one may get; names in it may change.
+  static bool IsSame(const v1::Event& a, const v1::Event& b) {
+    return a.kind() == b.kind() && a.cause().request_id() == b.cause().request_id() &&
+           !IsBefore(a.time(), b.time()) && !IsBefore(b.time(), a.time());
+  }
+  bool IsTooLate() const {
+    return context_.environment().clock.Now() - begun_ >= context_.timeout();
+  }
+  void Tell(const std::string& line) {
+    if (!context_.globals().quiet) context_.environment().err << line << std::endl;
+  }
+
+  Context& context_;
+  const Time begun_;
+  std::chrono::milliseconds pause_ = kPauseFirst;
+  bool is_there_ = false;    // the stream was heard once
+  bool is_waiting_ = false;  // and is not heard now
+  v1::Event last_;           // that was shown
+};
+
 ExitStatus FollowEvents(Context& context, const Events& events) {
   const ListRequest<v1::ListEventsRequest>& list = events.list;
   if (!list.request.order_by().empty()) {
@@ -106,10 +173,13 @@ ExitStatus FollowEvents(Context& context, const Events& events) {
     return --left > 0 && context.environment().out.good();
   };
   Status read;
+  Follower follower(context);
   bool has_begun = false;
   const auto print = [&](const google::protobuf::Message& message) {
     const auto& seen = static_cast<const v1::WatchEventsResponse&>(message);
+    if (read = follower.CheckHistory(); !read) return false;
     request.set_after(seen.cursor());
+    follower.Saw(seen);
     // The stream stands, so that nothing is missed between what was and what comes.
     if (!std::exchange(has_begun, true) && events.is_of_the_newest()) {
       const auto newest = NewestEvents(context, events);
@@ -127,8 +197,7 @@ ExitStatus FollowEvents(Context& context, const Events& events) {
     const Status ended = context.Stream(sent, print);
     RETURN_IF_ERROR(read);
     if (ended) break;
-    // A reader that was too slow for the stream resumes where it was.
-    if (ended.error().reason != kStreamTooSlow) return Fail(ended.error());
+    RETURN_IF_ERROR(follower.ComeBack(ended.error()));
   }
   return kExitDone;
 }

@@ -26,6 +26,7 @@ void DefineApply(Word root);
 void DefineDiff(Word root);
 void DefineExport(Word root);
 void DefineCompletion(Word root);
+void DefineManual(Word root, const std::string& version);
 
 // Verbs of "host".
 void DefineHostClaims(Word host);

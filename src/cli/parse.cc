@@ -61,7 +61,7 @@ void DefineGlobals(Word root, GlobalOptions& globals) {
   root.Text("--ca", "FILE", &globals.ca,
             "Certificate of the authority that signed the server's (default: the system's)");
   root.Text("--timeout", "TIME", &globals.timeout,
-            "How long a call to a server may take, such as 90s (default: 30s)");
+            "How long a call and its retries may take, such as 90s (default: 30s)");
   root.Flag("--insecure", &globals.insecure,
             "Allow plain HTTP, token included, to another machine");
   root.Value(
@@ -106,6 +106,7 @@ void DefineWords(Word root, const CliEnvironment& environment) {
   DefineDiff(root);
   DefineExport(root);
   DefineCompletion(root);
+  DefineManual(root, environment.version);
   root.Verb("version", "Print the version of this program", "  tallyman version", ShowVersion);
   for (const ExtraCommand& extra : environment.extra_commands)
     root.Passthrough(extra.name, extra.description, extra.run);

@@ -6,12 +6,12 @@ namespace tallyman::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kRefresh(200);
-constexpr std::string_view kEraseLine = "\r\x1b[K";
 
 }  // namespace
 
 Progress::Progress(Context& context, std::string text, int64_t total)
-    : environment_(context.environment()),
+    : context_(context),
+      environment_(context.environment()),
       text_(std::move(text)),
       start_(environment_.clock.Now()),
       total_(total) {
@@ -41,6 +41,8 @@ void Progress::Run() {
 }
 
 void Progress::Show(std::chrono::seconds elapsed) {
+  const std::lock_guard lock(context_.line_mutex_);
+  if (context_.waiting_is_shown_) return;
   shown_ = true;
   std::string line = fmt::format("{}{} ...", kEraseLine, text_);
   if (total_ > 0) line += fmt::format(" {} of {},", done_.load(), total_.load());

@@ -27,6 +27,7 @@ class Progress {
   void Run();
   void Show(std::chrono::seconds elapsed);
 
+  Context& context_;
   CliEnvironment& environment_;
   const std::string text_;
   const Time start_;

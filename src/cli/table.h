@@ -7,6 +7,9 @@
 
 namespace tallyman::cli {
 
+// Takes away what a line on a terminal shows.
+inline constexpr std::string_view kEraseLine = "\r\x1b[K";
+
 enum class Align { kLeft, kRight };
 enum class Colour { kNone, kBold, kDim, kRed, kGreen, kYellow };
 

@@ -14,7 +14,6 @@ namespace tallyman::cli {
 namespace {
 
 constexpr size_t kTokenBytesMax = 4096;
-constexpr int64_t kTimeoutDefaultSeconds = 30;
 
 // A way to name a target, and what was given.
 struct Given {
@@ -106,7 +105,6 @@ Status RefuseForDatabase(const GlobalOptions& options) {
   const std::vector<Given> only_of_servers = {{"--token", options.token},
                                               {"--token-file", options.token_file},
                                               {"--ca", options.ca},
-                                              {"--timeout", options.timeout},
                                               {"--insecure", options.insecure ? "yes" : ""}};
   for (const Given& given : only_of_servers) {
     if (given.value.empty()) continue;
@@ -115,6 +113,22 @@ Status RefuseForDatabase(const GlobalOptions& options) {
         fmt::format("{} has no effect on a database: leave it out, or name a server with --server",
                     given.way)));
   }
+  return {};
+}
+
+Status ReadTimeout(const GlobalOptions& options, ConnectOptions& target) {
+  if (options.timeout.empty()) return {};
+  if (!target.server && !target.dsn.starts_with("postgres")) {
+    return Fail(InvalidArgument(kUsage,
+                                "--timeout has no effect on a database file: leave it out, or name "
+                                "a server with --server"));
+  }
+  ASSIGN_OR_RETURN(const int64_t seconds, ParseLifetime("--timeout", options.timeout));
+  if (seconds < 1 || seconds > 86'400) {
+    return Fail(InvalidArgument("INVALID_LIFETIME",
+                                fmt::format("--timeout is {} seconds: write 1s to 24h", seconds)));
+  }
+  target.timeout = std::chrono::seconds(seconds);
   return {};
 }
 
@@ -128,6 +142,7 @@ Result<ConnectOptions> FindTarget(Context& context) {
   if (chosen.server.empty()) {
     RETURN_IF_ERROR(RefuseForDatabase(options));
     target.dsn = chosen.db;
+    RETURN_IF_ERROR(ReadTimeout(options, target));
     return target;
   }
   if (!options.actor.empty()) {
@@ -140,15 +155,7 @@ Result<ConnectOptions> FindTarget(Context& context) {
   ASSIGN_OR_RETURN(server.token, FindToken(context, chosen));
   server.ca_file = options.ca.empty() ? chosen.ca : options.ca;
   server.insecure = options.insecure;
-  int64_t seconds = kTimeoutDefaultSeconds;
-  if (!options.timeout.empty()) {
-    ASSIGN_OR_RETURN(seconds, ParseLifetime("--timeout", options.timeout));
-  }
-  if (seconds < 1 || seconds > 86'400) {
-    return Fail(InvalidArgument("INVALID_LIFETIME",
-                                fmt::format("--timeout is {} seconds: write 1s to 24h", seconds)));
-  }
-  server.timeout = std::chrono::seconds(seconds);
+  RETURN_IF_ERROR(ReadTimeout(options, target));
   return target;
 }
 

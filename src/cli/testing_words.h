@@ -90,6 +90,11 @@ inline Ran RunWords(const std::vector<std::string>& words, const RunOptions& opt
                 google::protobuf::Message& response) override {
       return to.Call(method, request, response);
     }
+    Status Stream(std::string_view method, const google::protobuf::Message& request,
+                  const std::function<bool(const google::protobuf::Message&)>& on_message,
+                  const std::atomic<bool>* stop) override {
+      return to.Stream(method, request, on_message, stop);
+    }
     FakeClient& to;
   };
   CliEnvironment environment{
@@ -102,6 +107,7 @@ inline Ran RunWords(const std::vector<std::string>& words, const RunOptions& opt
       .out_is_terminal = options.is_terminal,
       .variable = [](std::string_view) { return std::nullopt; },
       .clock = clock,
+      .pause = [&](std::chrono::milliseconds longest) { clock.Advance(longest); },
       .new_request_id = [] { return std::string("fresh-id"); },
       .connect = [&](const ConnectOptions&) -> Result<std::unique_ptr<client::Client>> {
         if (options.client == nullptr) return Fail(NoDatabase::Gone());

@@ -43,17 +43,41 @@ std::vector<std::string> OptionNames(const CLI::App& app) {
   return names;
 }
 
+bool IsHidden(const CLI::App& app) { return app.get_group().empty(); }
+
 std::vector<std::string> WordNames(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::App* word : app.get_subcommands({})) names.push_back(word->get_name());
+  for (const CLI::App* word : app.get_subcommands({})) {
+    if (!IsHidden(*word)) names.push_back(word->get_name());
+  }
   return names;
 }
 
+WordTree::Described DescribedOf(const CLI::Option& option) {
+  std::string names;
+  const auto add = [&names](const std::string& name) {
+    names += names.empty() ? name : ", " + name;
+  };
+  for (const std::string& name : option.get_snames()) add("-" + name);
+  for (const std::string& name : option.get_lnames()) add("--" + name);
+  const bool is_argument = names.empty();
+  return {.names = is_argument ? option.get_name() : names,
+          .type = option.get_expected_min() == 0 ? "" : option.get_type_name(),
+          .description = option.get_description(),
+          .is_argument = is_argument};
+}
+
 WordTree TreeOf(const CLI::App& app) {
-  WordTree word{
-      .name = app.get_name(), .description = app.get_description(), .options = OptionNames(app)};
+  WordTree word{.name = app.get_name(),
+                .description = app.get_description(),
+                .footer = app.get_footer(),
+                .options = OptionNames(app)};
   std::ranges::replace(word.description, '\n', ' ');
-  for (const CLI::App* child : app.get_subcommands({})) word.words.push_back(TreeOf(*child));
+  for (const CLI::Option* option : app.get_options())
+    word.described.push_back(DescribedOf(*option));
+  for (const CLI::App* child : app.get_subcommands({})) {
+    if (!IsHidden(*child)) word.words.push_back(TreeOf(*child));
+  }
   return word;
 }
 
@@ -292,6 +316,8 @@ Option Word::Arguments(const std::string& name,
     return {};
   });
 }
+
+void Word::Hide() { app_->group(""); }
 
 WordTree Word::Tree() const { return TreeOf(*app_); }
 

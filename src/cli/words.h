@@ -49,11 +49,20 @@ class Option {
   CLI::Option* option_;
 };
 
-// What a shell may complete: a word, its options ("--image", "-o") and the words that may follow.
+// A word, its options ("--image", "-o") and the words that may follow: for shells that complete
+// them, and for manual pages. Hidden words are left out.
 struct WordTree {
+  struct Described {
+    std::string names;  // "-f, --file"; of an argument without a name, what stands for it
+    std::string type;   // stands for the value
+    std::string description;
+    bool is_argument = false;
+  };
   std::string name;
   std::string description;
+  std::string footer;  // the examples
   std::vector<std::string> options;
+  std::vector<Described> described;  // options and arguments
   std::vector<WordTree> words;
 };
 
@@ -128,6 +137,9 @@ class Word {
   Option Argument(const std::string& name, std::string* target, const std::string& description);
   Option Arguments(const std::string& name, google::protobuf::RepeatedPtrField<std::string>* target,
                    const std::string& description);
+
+  // Leaves it out of help, completion and manual pages.
+  void Hide();
 
   WordTree Tree() const;
 

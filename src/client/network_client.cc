@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "base/reasons.h"
+#include "base/retry_later.h"
 #include "base/text.h"
 #include "rpc/envelope.h"
 #include "rpc/message_codec.h"
@@ -29,19 +30,30 @@ constexpr size_t kStreamMessageMax = size_t{16} << 20;
 constexpr milliseconds kGrace{500};
 constexpr size_t kIdleMax = 16;
 
+const google::protobuf::FieldDescriptor* RequestIdOf(const Message& request) {
+  return request.GetDescriptor()->FindFieldByName("request_id");
+}
+
 // Idempotent: it only reads, or it has a request id by which the server recognizes it.
 bool IsRepeatable(const Message& request) {
-  const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
+  const auto* field = RequestIdOf(request);
   return field == nullptr || !request.GetReflection()->GetString(request, field).empty();
 }
 
 // Whether the same call may succeed soon.
-bool Passes(const Error& error, const HttpAnswer* answer) {
-  if (error.reason == kTlsFailed) return false;
-  if (error.code == Code::kUnavailable) return true;
+bool Passes(const Error& error, milliseconds retry_after) {
+  if (error.code == Code::kUnavailable) return PassesByItself(error);
   // The server is overloaded; exhausted capacity of a host comes without such a hint.
-  return error.code == Code::kResourceExhausted && answer != nullptr &&
-         answer->retry_after.count() > 0;
+  return error.code == Code::kResourceExhausted && retry_after.count() > 0;
+}
+
+Error LostBefore(Error last) {
+  return Error(
+             Code::kUnavailable, kAnswerLost,
+             fmt::format("the answer to an earlier attempt was lost, and no later attempt came to "
+                         "a decision ({})",
+                         last.message))
+      .With("last_reason", last.reason);
 }
 
 bool IsLoopback(std::string_view host) {
@@ -267,24 +279,33 @@ Status NetworkClient::Read(std::string_view method, Result<HttpAnswer> answer,
 Status NetworkClient::Call(std::string_view method, const Message& request, Message& response) {
   ASSIGN_OR_RETURN(const std::string body, rpc::FormatMessage(rpc::Codec::kProto, request));
   const bool repeatable = IsRepeatable(request);
-  const Time deadline = clock_.Now() + options_.timeout;
+  const bool changes = RequestIdOf(request) != nullptr;
+  const Time begun = clock_.Now();
+  const Time deadline = begun + options_.timeout;
+  bool may_be_done = false;
   Retry retry(options_.retry, random_);
   while (true) {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - clock_.Now());
     HttpPost post = PostOf(method, body, kUnaryType, std::max(left, milliseconds(1)));
     post.fresh_connection = !repeatable;
     auto answer = Attempt(post);
-    const bool was_answered = answer.has_value();
-    const HttpAnswer head{.status = was_answered ? answer->status : 0,
-                          .retry_after = was_answered ? answer->retry_after : milliseconds(0)};
+    const milliseconds retry_after = answer ? answer->retry_after : milliseconds(0);
     Status status = Read(method, std::move(answer), response);
     if (status) return status;
     const Error& error = status.error();
     const bool harmless = repeatable || error.reason == kServerUnreachable;
-    if (!harmless || !Passes(error, was_answered ? &head : nullptr)) return status;
-    const auto still_left = std::chrono::duration_cast<milliseconds>(deadline - clock_.Now());
-    const auto wait = retry.NextWait(still_left, head.retry_after);
+    if (!harmless || !Passes(error, retry_after)) return status;
+    may_be_done = may_be_done || (changes && OutcomeIsOpen(error));
+    const Time now = clock_.Now();
+    const auto wait =
+        retry.NextWait(std::chrono::duration_cast<milliseconds>(deadline - now), retry_after);
+    if (!wait && may_be_done && !OutcomeIsOpen(error)) return Fail(LostBefore(error));
     if (!wait) return status;
+    if (options_.on_wait) {
+      options_.on_wait({.error = error,
+                        .waited = std::chrono::duration_cast<milliseconds>(now - begun),
+                        .timeout = options_.timeout});
+    }
     pause_(*wait);
   }
 }

@@ -1,9 +1,8 @@
 // The Client over a network: the Connect protocol over HTTP/1.1, in binary form.
 //
-// A failed call is retried if that is safe and the failure is transient: nothing reached the
-// server, or the call only reads or carries a request id. All attempts together keep within the
-// timeout. Thread-safe: each concurrent call gets its own connection, which is kept for the next
-// call.
+// A failed call is retried until the timeout if that is safe and the failure is transient: nothing
+// reached the server, or the call only reads or carries a request id. Thread-safe: each concurrent
+// call gets its own connection, which is kept for the next call.
 #pragma once
 
 #include <chrono>
@@ -30,6 +29,7 @@ struct NetworkOptions {
   std::chrono::milliseconds timeout{30'000};
   size_t answer_bytes_max = size_t{256} << 20;
   RetryOptions retry;
+  OnWait on_wait = {};  // called on the caller's thread; may be empty
 };
 
 class NetworkClient final : public Client {
@@ -42,7 +42,8 @@ class NetworkClient final : public Client {
   static Result<std::unique_ptr<NetworkClient>> Make(NetworkOptions options, Clock& clock,
                                                      Random& random, Pause pause);
 
-  // Beside the errors of the method: those of HttpSession; UNIMPLEMENTED SERVER_TOO_OLD;
+  // Beside the errors of the method: those of HttpSession, with ANSWER_LOST also where only an
+  // earlier attempt may have been carried out; UNIMPLEMENTED SERVER_TOO_OLD;
   // UNAUTHENTICATED NO_TOKEN; INTERNAL NOT_A_TALLYMAN_SERVER.
   Status Call(std::string_view method, const google::protobuf::Message& request,
               google::protobuf::Message& response) override;

@@ -167,6 +167,49 @@ TEST_F(NetworkClientTest, GivesUpAfterEnoughAttemptsWithTheLastError) {
   EXPECT_THAT(peer.requests(), SizeIs(3));
 }
 
+TEST_F(NetworkClientTest, DoesNotWaitForWhatStaysAsItIs) {
+  const Error full(Code::kUnavailable, "DATABASE_FULL", "the disk is full");
+  ScriptedPeer peer({Refusal(503, full), Org("acme")});
+  auto client = Connect(peer.url());
+  EXPECT_EQ(Get(*client).error().reason, "DATABASE_FULL");
+  EXPECT_THAT(waits, SizeIs(0));
+}
+
+TEST_F(NetworkClientTest, TriesUntilTheTimeoutIsUsedAndSaysWhatItWaitsFor) {
+  std::string url;
+  {
+    url = ScriptedPeer({}).url();
+  }
+  std::vector<std::string> said;
+  auto client = Connect(url, [&](NetworkOptions& o) {
+    o.timeout = milliseconds(60'000);
+    o.retry = {};
+    o.on_wait = [&](const Waiting& waiting) {
+      said.push_back(waiting.error.reason);
+      EXPECT_EQ(waiting.timeout, milliseconds(60'000));
+      EXPECT_LT(waiting.waited, waiting.timeout);
+    };
+  });
+  const Time begun = clock.Now();
+  EXPECT_EQ(Get(*client).error().reason, kServerUnreachable);
+  EXPECT_GT(clock.Now() - begun, milliseconds(59'000));
+  ASSERT_THAT(said, SizeIs(testing::Gt(25u)));
+  EXPECT_THAT(said, testing::Each(std::string(kServerUnreachable)));
+}
+
+TEST_F(NetworkClientTest, RemembersThatAnEarlierAttemptMayHaveBeenCarriedOut) {
+  const Error busy(Code::kUnavailable, "DATABASE_BUSY", "the database is locked");
+  const std::vector<PeerStep> script = {HangUp(), Refusal(503, busy), Refusal(503, busy)};
+  ScriptedPeer peer(script);
+  const Status created = Create(*Connect(peer.url()), "r-1");
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().reason, kAnswerLost);
+  EXPECT_THAT(created.error().message, HasSubstr("the database is locked"));
+  // Of a read nothing can have been done.
+  ScriptedPeer other(script);
+  EXPECT_EQ(Get(*Connect(other.url())).error().reason, "DATABASE_BUSY");
+}
+
 TEST_F(NetworkClientTest, ComesBackWhenTheServerSaysAfterTooMuchAtOnce) {
   const Error error(Code::kResourceExhausted, "TOO_MANY_CALLS", "too many calls at once");
   ScriptedPeer peer({Refusal(429, error, "Retry-After: 7\r\n"), Org("acme")});

@@ -40,6 +40,19 @@ TEST(Retry, GivesUpAfterEnoughAttempts) {
   EXPECT_EQ(retry.attempts(), 3);
 }
 
+TEST(Retry, GoesOnUntilItsTimeIsUsed) {
+  constexpr milliseconds kTimeout(30'000);
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    SeededRandom random(seed);
+    Retry retry({}, random);
+    milliseconds used(0);
+    while (const auto wait = retry.NextWait(kTimeout - used, kNone)) used += *wait;
+    EXPECT_GE(used, kTimeout - RetryOptions().wait_first) << seed;
+    EXPECT_LE(used, kTimeout) << seed;
+    EXPECT_LT(retry.attempts(), 50) << seed;
+  }
+}
+
 TEST(Retry, WaitsAsLongAsTheServerAsksAndGivesUpWhereThatIsTooLong) {
   SeededRandom random(1);
   Retry retry({}, random);

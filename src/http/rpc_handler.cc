@@ -8,6 +8,7 @@
 #include "base/reasons.h"
 #include "base/retry_later.h"
 #include "base/text.h"
+#include "http/told_error.h"
 #include "model/ids.h"
 #include "rpc/envelope.h"
 #include "rpc/gzip.h"
@@ -24,6 +25,7 @@ using Steady = std::chrono::steady_clock;
 constexpr std::string_view kPackage = "tallyman.v1.";
 constexpr size_t kMessagesAtOnce = 64;
 constexpr size_t kMethodNameMax = 200;
+constexpr std::chrono::milliseconds kOutagePause{250};
 
 rpc::CallHead HeadOf(const HttpRequest& request) {
   return {.verb = request.verb,
@@ -77,9 +79,11 @@ struct RpcHandler::Route {
 class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
  public:
   CallState(RpcHandler& handler, Route route, rpc::CallTerms terms, HttpRequest request,
-            std::shared_ptr<Exchange> exchange)
+            std::shared_ptr<Exchange> exchange, void (CallState::*what)())
       : parts_(handler.parts_),
         counts_(handler.counts_),
+        later_(handler.later_),
+        what_(what),
         route_(std::move(route)),
         terms_(terms),
         request_(std::move(request)),
@@ -109,6 +113,7 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
   void Finish(Result<api::Reply> reply);
   Result<std::string> BodyOf(Result<api::Reply> reply) const;
   void Leave();
+  bool WaitsForDatabase(const Error& error);
   HttpResponse Success(std::string body) const;
   HttpResponse Failure(const Error& error) const;
   void Record(const Error* error, size_t answer_bytes);
@@ -116,6 +121,8 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
 
   const RpcParts& parts_;
   Counts& counts_;
+  Later& later_;
+  void (CallState::* const what_)();
   const Route route_;
   const rpc::CallTerms terms_;
   HttpRequest request_;
@@ -189,7 +196,7 @@ class RpcHandler::StreamBody final : public BodySource {
 
   Piece End(Error error) {
     error_ = std::move(error);
-    return {.bytes = EndOfStream(Fail(*error_)), .last = true};
+    return {.bytes = EndOfStream(Fail(ToldError(*error_))), .last = true};
   }
   const std::string& Enveloped(const api::StreamMessage& message) const {
     rpc::Codec codec = call_->terms_.codec;
@@ -258,7 +265,7 @@ std::optional<HttpResponse> RpcHandler::Refuse(const HttpRequest& head) {
   return response;
 }
 
-RpcHandler::RpcHandler(RpcParts parts) : parts_(parts) {
+RpcHandler::RpcHandler(RpcParts parts) : parts_(parts), later_(parts.workers, kOutagePause) {
   auto add = [this](const std::string& method) {
     body_bytes_max_[method] = std::min(rpc::BodyBytesMaxOf(method), parts_.limits.body_bytes_max);
   };
@@ -276,7 +283,7 @@ void RpcHandler::Submit(HttpRequest request, std::shared_ptr<Exchange> exchange,
   auto terms = rpc::ReadCallHead(HeadOf(request), route.kind);
   bool is_stream = route.kind == rpc::MethodKind::kServerStream;
   auto state = std::make_shared<CallState>(*this, std::move(route), *terms, std::move(request),
-                                           std::move(exchange));
+                                           std::move(exchange), what);
   parts_.observer.InFlight(1);
   if (++counts_.calls > parts_.limits.calls_max) return state->Refuse(TooBusy());
   if (is_stream && counts_.streams >= parts_.limits.streams_max) return state->Refuse(TooBusy());
@@ -360,7 +367,7 @@ void RpcHandler::CallState::Run() {
 
 void RpcHandler::CallState::Judge() {
   Status permitted;
-  if (terms_.timeout) deadline_ = parts_.clock.Now() + *terms_.timeout;
+  if (terms_.timeout && !deadline_) deadline_ = parts_.clock.Now() + *terms_.timeout;
   try {
     permitted = FindCaller(nullptr);
   } catch (const std::exception& e) {
@@ -387,7 +394,6 @@ void RpcHandler::CallState::Call() {
   }
   if (route_.only_reads) return Read();
   auto message = Enter(nullptr);
-  request_.body = std::string();
   if (!message) return Finish(Fail(std::move(message).error()));
   if (route_.kind == rpc::MethodKind::kServerStream) return OpenStream(**message, CallerOf());
   worker_ = std::this_thread::get_id();
@@ -462,6 +468,15 @@ Result<std::string> RpcHandler::CallState::BodyOf(Result<api::Reply> reply) cons
   return rpc::FormatMessage(rpc::Codec::kJson, *message);
 }
 
+// Whether the call was put off: its database cannot be reached, and there is time left. Nothing of
+// it was done, so it begins anew.
+bool RpcHandler::CallState::WaitsForDatabase(const Error& error) {
+  if (error.reason != kDatabaseUnreachable || route_.kind != rpc::MethodKind::kUnary) return false;
+  const auto waited = Steady::now() - started_;
+  if (waited + later_.pause() >= terms_.timeout.value_or(parts_.limits.outage_max)) return false;
+  return later_.Submit([self = shared_from_this()] { ((*self).*(self->what_))(); });
+}
+
 // The call is under way no more.
 void RpcHandler::CallState::Leave() {
   --counts_.calls;
@@ -469,7 +484,8 @@ void RpcHandler::CallState::Leave() {
 }
 
 void RpcHandler::CallState::Finish(Result<api::Reply> reply) {
-  if (std::exchange(is_finished_, true)) return;
+  if (is_finished_ || (!reply && WaitsForDatabase(reply.error()))) return;
+  is_finished_ = true;
   std::optional<Error> error;
   HttpResponse response;
   try {
@@ -478,7 +494,7 @@ void RpcHandler::CallState::Finish(Result<api::Reply> reply) {
       reply = Fail(WrongToken(parts_, request_.address, std::move(reply).error()));
     Result<std::string> body = BodyOf(std::move(reply));
     if (!body) error = std::move(body).error();
-    response = error ? Failure(*error) : Success(*std::move(body));
+    response = error ? Failure(ToldError(*error)) : Success(*std::move(body));
   } catch (const std::exception& e) {
     error = Unforeseen(e);
     response = Failure(*error);

@@ -6,6 +6,9 @@
 // body that has not come with its head is not even received before. The answer of a mutation comes
 // from the thread that ran it, which hands it to a worker.
 //
+// While the database cannot be reached, a unary call is tried again until its deadline: a failover
+// is a pause. It costs no thread meanwhile, and nothing of it was done.
+//
 // Every answer has X-Request-Id, under which the log records it. Thread-safe. Does not own its
 // parts, which must outlive it and all its exchanges.
 #pragma once
@@ -22,6 +25,7 @@
 #include "http/call_observer.h"
 #include "http/exchange.h"
 #include "http/failure_limit.h"
+#include "http/later.h"
 #include "http/worker_pool.h"
 #include "rpc/call_head.h"
 
@@ -34,6 +38,8 @@ struct RpcLimits {
   size_t gzip_bytes_min = 4096;              // shorter answers are sent as they are
   // How often a stream's token is looked at again.
   std::chrono::seconds stream_check{15};
+  // How long a call without a deadline waits for a database that cannot be reached.
+  std::chrono::milliseconds outage_max{30'000};
 };
 
 struct RpcParts {
@@ -59,6 +65,8 @@ class RpcHandler {
   size_t BodyBytesMax(const HttpRequest& head) const;
   void Admit(HttpRequest head, std::shared_ptr<Exchange> exchange);
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange);
+  // Calls that wait for the database are tried once more, and no others wait after that.
+  void StopWaiting() { later_.Stop(); }
 
  private:
   struct Counts {
@@ -75,6 +83,7 @@ class RpcHandler {
   const RpcParts parts_;
   std::map<std::string, size_t, std::less<>> body_bytes_max_;  // by method
   Counts counts_;
+  Later later_;
 };
 
 // Authenticates the caller. UNAUTHENTICATED, which FailureLimit counts; RESOURCE_EXHAUSTED

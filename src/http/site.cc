@@ -4,6 +4,7 @@
 
 #include "base/retry_later.h"
 #include "base/text.h"
+#include "http/told_error.h"
 #include "model/ids.h"
 
 namespace tallyman::http {
@@ -73,7 +74,7 @@ void Site::Admit(HttpRequest head, std::shared_ptr<Exchange> exchange) {
 HttpResponse Site::Page(const SitePage& page, const HttpRequest& request, Exchange& exchange) {
   if (!page.for_watchers) return page.make();
   auto actor = Recognize(parts_, request.path(), request);
-  if (!actor) return ErrorResponse(actor.error());
+  if (!actor) return ErrorResponse(ToldError(actor.error()));
   exchange.Recognized(PartyOf(*actor));
   if (actor->org_id || actor->role == Role::kHost) {
     return ErrorResponse(Error(Code::kPermissionDenied, "NOT_PERMITTED",

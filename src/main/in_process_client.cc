@@ -8,10 +8,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <future>
+#include <thread>
 
 #include "api/dispatcher.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/reasons.h"
 #include "base/system.h"
 #include "control/clock_check.h"
 #include "main/open_store.h"
@@ -113,6 +115,25 @@ Status InProcessClient::CheckClock() {
 }
 
 Status InProcessClient::Call(std::string_view method, const Message& request, Message& response) {
+  const Time begun = clock_.Now();
+  client::Retry retry({}, random_);
+  while (true) {
+    Status status = CallOnce(method, request, response);
+    // Nothing was done, or it is recognized by its request id.
+    if (status ||
+        (status.error().reason != kDatabaseUnreachable && status.error().reason != kCommitUnknown))
+      return status;
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Now() - begun);
+    const auto wait = retry.NextWait(options_.outage_max - waited, std::chrono::milliseconds(0));
+    if (!wait) return status;
+    if (options_.on_wait)
+      options_.on_wait({.error = status.error(), .waited = waited, .timeout = options_.outage_max});
+    std::this_thread::sleep_for(*wait);
+  }
+}
+
+Status InProcessClient::CallOnce(std::string_view method, const Message& request,
+                                 Message& response) {
   bool begins = std::ranges::find(kBeginnings, method) != kBeginnings.end() && !IsDryRun(request);
   RETURN_IF_ERROR(Open(options_.may_create || begins));
   if (Changes(request)) RETURN_IF_ERROR(CheckClock());

@@ -2,6 +2,7 @@
 // on one that servers share.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "client/client.h"
+#include "client/retry.h"
 #include "main/dsn.h"
 #include "model/request.h"
 
@@ -22,6 +24,9 @@ struct InProcessOptions {
   std::string secret_key_file = {};
   // True: any call creates a missing database; false: only a call that can succeed on an empty one.
   bool may_create = false;
+  // A call is tried again for so long while a database that others share cannot be reached.
+  std::chrono::milliseconds outage_max{0};
+  client::OnWait on_wait = {};  // may be empty
 };
 
 // Opens the database at the first call. Thread-safe. Owns neither clock nor randomness nor log,
@@ -39,6 +44,8 @@ class InProcessClient final : public client::Client {
 
  private:
   struct Room;
+  Status CallOnce(std::string_view method, const google::protobuf::Message& request,
+                  google::protobuf::Message& response);
   Status Open(bool may_create);
   // CLOCK_SKEW, with a database that other machines share.
   Status CheckClock();

@@ -45,13 +45,15 @@ bool ColourAllowed() {
   return Variable("NO_COLOR").value_or("").empty() && Variable("TERM").value_or("dumb") != "dumb";
 }
 
-Result<std::unique_ptr<client::Client>> ConnectToServer(const cli::ServerTarget& target,
+Result<std::unique_ptr<client::Client>> ConnectToServer(const cli::ConnectOptions& connect,
                                                         Clock& clock, Random& random) {
+  const cli::ServerTarget& target = *connect.server;
   client::NetworkOptions options{.server = target.url,
                                  .token = target.token,
                                  .ca_file = target.ca_file,
                                  .insecure = target.insecure,
-                                 .timeout = target.timeout};
+                                 .timeout = connect.timeout,
+                                 .on_wait = connect.on_wait};
   return client::NetworkClient::Make(
       std::move(options), clock, random,
       [](std::chrono::milliseconds wait) { std::this_thread::sleep_for(wait); });
@@ -88,14 +90,16 @@ int Main(int argc, const char* const* argv, const std::array<bool, 3>& were_clos
   // A user who can write the database is its admin; the name records which user it was.
   auto connect =
       [&](const cli::ConnectOptions& options) -> Result<std::unique_ptr<client::Client>> {
-    if (options.server) return ConnectToServer(*options.server, clock, random);
+    if (options.server) return ConnectToServer(options, clock, random);
     ASSIGN_OR_RETURN(DatabaseName database, ParseDsn(options.dsn));
     RETURN_IF_ERROR(CheckText("actor", options.actor, 100));
     return std::make_unique<InProcessClient>(
         InProcessOptions{.database = std::move(database),
                          .actor = {.id = options.actor, .role = Role::kAdmin},
                          .secret_key_file = Variable("TALLYMAN_SECRET_KEY_FILE").value_or(""),
-                         .may_create = options.may_create},
+                         .may_create = options.may_create,
+                         .outage_max = options.timeout,
+                         .on_wait = options.on_wait},
         clock, random, log);
   };
 
@@ -112,6 +116,12 @@ int Main(int argc, const char* const* argv, const std::array<bool, 3>& were_clos
       .colour_allowed = ColourAllowed(),
       .variable = Variable,
       .clock = clock,
+      .pause =
+          [&](std::chrono::milliseconds longest) {
+            const auto half = static_cast<uint64_t>(longest.count() / 2);
+            const auto wait = half + random.Next() % (half + 1);
+            std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+          },
       .new_request_id = [&] { return ids.New<CommandId>().ToString(); },
       .connect = connect,
       .database = tool,

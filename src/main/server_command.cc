@@ -106,6 +106,7 @@ class Serving {
     timer_.reset();
     dispatcher_->StopStreams();
     server_.Drain();
+    rpc_.StopWaiting();
     workers_.WaitIdle();
     dispatcher_.reset();
     control_.reset();

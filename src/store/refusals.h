@@ -13,13 +13,11 @@ namespace tallyman::store {
 // Reasons that code compares.
 inline constexpr char kBooksMismatch[] = "BOOKS_MISMATCH";
 inline constexpr char kCommandUpdateFailed[] = "COMMAND_UPDATE_FAILED";
-inline constexpr char kCommitUnknown[] = "COMMIT_UNKNOWN";
 inline constexpr char kDatabaseAccessDenied[] = "DATABASE_ACCESS_DENIED";
 inline constexpr char kDatabaseMissing[] = "DATABASE_MISSING";
 inline constexpr char kDatabaseMoved[] = "DATABASE_MOVED";
 inline constexpr char kDatabaseQueueFull[] = "DATABASE_QUEUE_FULL";
 inline constexpr char kDatabaseQueueTimeout[] = "DATABASE_QUEUE_TIMEOUT";
-inline constexpr char kDatabaseUnreachable[] = "DATABASE_UNREACHABLE";
 inline constexpr char kHostUpdateFailed[] = "HOST_UPDATE_FAILED";
 inline constexpr char kNodeUpdateFailed[] = "NODE_UPDATE_FAILED";
 inline constexpr char kReportOutdated[] = "REPORT_OUTDATED";

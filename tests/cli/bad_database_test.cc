@@ -50,7 +50,7 @@ TEST_F(BadDatabaseTest, ADirectoryOrAMissingDirectory) {
 
 TEST_F(BadDatabaseTest, AnotherKindOfDsn) {
   // A database of the other kind, where none is.
-  const Ran away = With("postgres://127.0.0.1:1/y", {"node", "list"});
+  const Ran away = With("postgres://127.0.0.1:1/y", {"node", "list", "--timeout", "1s"});
   EXPECT_EQ(away.status, 9);
   EXPECT_THAT(away.err, HasSubstr("DATABASE_UNREACHABLE"));
   for (const char* dsn : {"fleet.db", "sqlite:", "mysql:x"}) {

@@ -154,6 +154,24 @@ TEST_F(DeployTest, TheNodesAreStoppedBetweenAgentAndMachine) {
     EXPECT_THAT(Contents(kDeploy + script), testing::Not(HasSubstr("tallyman-nodes.service")));
 }
 
+// Made as the package has them.
+TEST_F(DeployTest, EveryWordHasAManualPage) {
+  const TempDir dir;
+  const std::string to = (dir.path() / "manual").string();
+  const Ran ran = RunProgram(std::string(TALLYMAN_SOURCE_DIR) + "/scripts/manual-pages",
+                             {TALLYMAN_PROGRAM, to}, {"PATH=/usr/bin:/bin"});
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  const auto page = [&](const std::string& name) {
+    return RunProgram("zcat", {to + "/man1/" + name + ".1.gz"}, {"PATH=/usr/bin:/bin"}).out;
+  };
+  EXPECT_THAT(page("tallyman"), HasSubstr(".TH TALLYMAN 1"));
+  EXPECT_THAT(page("tallyman-node"), HasSubstr(".SS upgrade"));
+  // The options of these two are their own.
+  EXPECT_THAT(page("tallyman-server"), HasSubstr("\\-\\-listen"));
+  EXPECT_THAT(page("tallyman-agent"), HasSubstr("\\-\\-join\\-token\\-file"));
+  EXPECT_THAT(Contents(to + "/bash/tallyman"), HasSubstr("complete -F _tallyman tallyman"));
+}
+
 TEST_F(DeployTest, TheUnitsAreNoMoreOpenThanTheyWere) {
   const Ran ran = RunProgram(std::string(TALLYMAN_SOURCE_DIR) + "/scripts/check-units", {},
                              {"PATH=/usr/bin:/bin"});

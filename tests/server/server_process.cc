@@ -45,8 +45,31 @@ ServerProcess::~ServerProcess() {
 }
 
 bool ServerProcess::Start(const std::vector<std::string>& options) {
-  std::vector<std::string> words = {TALLYMAN_PROGRAM, "server",     "--db", dsn(),
-                                    "--listen",       "127.0.0.1:0"};
+  if (!keeps_port_) return StartOn("0", options);
+  if (kept_port_ != 0) return StartOn(std::to_string(kept_port_), options);
+  constexpr int kFirst = 10'000;
+  constexpr int kCount = 10'000;
+  for (int i = 0; i < 100; ++i) {
+    const int port = kFirst + (::getpid() * 7 + i) % kCount;
+    if (!StartOn(std::to_string(port), options)) {
+      Wait();
+      continue;
+    }
+    kept_port_ = port_;
+    return true;
+  }
+  return false;
+}
+
+bool ServerProcess::StartOn(const std::string& port, const std::vector<std::string>& options) {
+  std::vector<std::string> words = {TALLYMAN_PROGRAM,
+                                    "server",
+                                    "--db",
+                                    dsn(),
+                                    "--listen",
+                                    "127.0.0.1:" + port,
+                                    "--admin-token-file",
+                                    PathOf("fleet.db.admin-token")};
   words.insert(words.end(), options.begin(), options.end());
   const std::vector<char*> arguments = ExecArguments(words);
   std::string log = PathOf("server.log");

@@ -38,11 +38,21 @@ class ServerProcess {
   // Waits until the log has the text; false after ten seconds.
   bool LogHas(const std::string& text) const;
   std::string PathOf(const std::string& name) const { return (dir_.path() / name).string(); }
-  std::string dsn() const { return "sqlite:" + PathOf("fleet.db"); }
+  std::string dsn() const { return dsn_.empty() ? "sqlite:" + PathOf("fleet.db") : dsn_; }
   void UseTls() { scheme_ = "https"; }
+  // A database elsewhere, from the next start on.
+  void UseDatabase(std::string dsn) { dsn_ = std::move(dsn); }
+  // Every start uses the port of the first one, which is below those that the kernel gives to
+  // outgoing connections: one of them could take it in between.
+  void KeepPort() { keeps_port_ = true; }
 
  private:
+  bool StartOn(const std::string& port, const std::vector<std::string>& options);
+
   TempDir dir_;
+  std::string dsn_;
+  bool keeps_port_ = false;
+  uint16_t kept_port_ = 0;
   std::string scheme_ = "http";
   pid_t pid_ = -1;
   uint16_t port_ = 0;

@@ -47,17 +47,17 @@ bool WantsSums(const Error& error) {
 // Trying each request alone would only wait as often for the same thing.
 bool IsOfTheWholeDatabase(const Error& error) {
   constexpr std::string_view kReasons[] = {kDatabaseBusy,
-                                           store::kDatabaseUnreachable,
+                                           kDatabaseUnreachable,
                                            store::kDatabaseQueueFull,
                                            store::kDatabaseQueueTimeout,
                                            kDatabaseReadOnly,
                                            store::kDatabaseMoved,
-                                           store::kCommitUnknown};
+                                           kCommitUnknown};
   return std::ranges::find(kReasons, error.reason) != std::end(kReasons);
 }
 
 // Whether the lot, or a request of it, is done already can be told by its request ids.
-bool IsUnknown(const Error& error) { return error.reason == store::kCommitUnknown; }
+bool IsUnknown(const Error& error) { return error.reason == kCommitUnknown; }
 bool MayBeAnswered(const Error& error) {
   return IsUnknown(error) || error.reason == store::kRequestRaced;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/reasons.h"
 #include "base/time.h"
 #include "control/lots/lot.h"
 #include "store/refusals.h"
@@ -78,7 +79,7 @@ std::optional<Result<std::string>> Recall(store::Store& store, const Call& call,
   Status waited = store.Write([&](store::WriteTx& tx) { return take(tx.Lock(wanted)); });
   if (waited) return answer;
   // What cannot be read leaves the error that the caller has already.
-  if (waited.error().reason != store::kCommitUnknown) return std::nullopt;
+  if (waited.error().reason != kCommitUnknown) return std::nullopt;
   return Fail(std::move(waited).error());
 }
 

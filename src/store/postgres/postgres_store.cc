@@ -6,6 +6,7 @@
 #include <thread>
 #include <tuple>
 
+#include "base/reasons.h"
 #include "store/postgres/dsn.h"
 #include "store/postgres/migrations.h"
 #include "store/postgres/schema.h"
