@@ -24,7 +24,7 @@ TEST(FleetEffect, GoesFromBeforeTheFirstStepToAfterTheLast) {
   node->mutable_before()->set_cpu_cores(1);
   node->mutable_after()->set_cpu_cores(3);
   node->mutable_difference()->set_cpu_cores(2);
-  AddHost("h2", 1, 1, first);
+  AddHost("h2", 1, 2, first);
   v1::Warning* warning = first.add_warnings();
   warning->set_reason("OVER_CAPACITY");
   warning->set_host("h2");
@@ -37,7 +37,7 @@ TEST(FleetEffect, GoesFromBeforeTheFirstStepToAfterTheLast) {
   node->mutable_before()->set_cpu_cores(3);
   node->mutable_after()->set_cpu_cores(4);
   node->mutable_difference()->set_cpu_cores(1);
-  AddHost("h2", 1, 3, second);
+  AddHost("h2", 2, 3, second);
   AddHost("h1", 0, 1, second);
   warning = second.add_warnings();
   *warning = first.warnings(0);

@@ -282,6 +282,7 @@ TEST(PlanFleet, ValuesAreComparedWithWhatAnUpgradeLeaves) {
   values["archive"] = "off";
   EXPECT_THAT(Methods(*Plan(declared("on"), state)), ElementsAre("UpgradeNodes"));
   const auto kept = Plan(declared("off"), state);
+  ASSERT_TRUE(kept);
   ASSERT_THAT(Methods(*kept), ElementsAre("UpgradeNodes", "UpdateNode"));
   EXPECT_EQ(Changes(*kept).at(1).text, "archive \"on\" -> \"off\"");
   values["archive"] = "on";  // changed, so it stays
@@ -294,10 +295,14 @@ TEST(PlanFleet, ASecretThatIsOnlyNamedHasToBeSet) {
   (*state.nodes["a"].mutable_config()->mutable_secrets())["token"] = true;
   EXPECT_THAT(Methods(*Plan(fleet, state)), IsEmpty());
   (*state.nodes["a"].mutable_config()->mutable_secrets())["token"] = false;
-  EXPECT_THAT(Plan(fleet, state).error().message,
+  const auto unset = Plan(fleet, state);
+  ASSERT_FALSE(unset);
+  EXPECT_THAT(unset.error().message,
               HasSubstr("f:8:3: secret \"token\" of node a is not set: add its value"));
   state.nodes.erase("a");
-  EXPECT_THAT(Plan(fleet, state).error().message, HasSubstr("as the node is new"));
+  const auto missing = Plan(fleet, state);
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().message, HasSubstr("as the node is new"));
 }
 
 }  // namespace

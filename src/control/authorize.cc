@@ -31,9 +31,9 @@ constexpr AuthorizationRule kRules[] = {
     {"CommandService/ListCommands", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"EventService/ListEvents", {kOwn, kOwn, kOwn, kOwn, kNone}},
     {"EventService/WatchEvents", {kOwn, kOwn, kOwn, kOwn, kNone}},
-    {"FleetService/GetOverview", {kOwn, kOwn, kOwn, kNone, kNone}},
     // Each of its steps is permitted or not by itself.
     {"FleetService/ApplyFleet", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"FleetService/GetOverview", {kOwn, kOwn, kOwn, kNone, kNone}},
     {"HostService/CordonHost", {kAllOrgs, kAllOrgs, kNone, kNone, kNone}},
     {"HostService/CreateHosts", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"HostService/GetHost", {kOwn, kOwn, kOwn, kOwn, kNone}},

@@ -30,7 +30,7 @@ class StepsRun {
         control_.store().Together([&](store::Store& within) { return Guarded(within); });
     if (!status) {
       Error error = status.error();
-      if (error.reason == store::kCommitUnknown) {
+      if (error.reason == kCommitUnknown) {
         error.message += fmt::format("; its request id is {}", call_.request_id);
         error = std::move(error).With("request_id", call_.request_id);
       }
