@@ -5,10 +5,12 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <span>
 
 #include "base/text.h"
 #include "cli/format.h"
 #include "cli/requests.h"
+#include "cli/upgrade_parts.h"
 #include "model/reference.h"
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
@@ -80,7 +82,8 @@ class Planner {
     RETURN_IF_ERROR(PlanHosts());
     for (const FleetNodes& nodes : fleet_.nodes) RETURN_IF_ERROR(PlanNodes(nodes));
     for (auto* steps : {&moves_, &upgrades_}) {
-      for (auto& [target, step] : *steps) plan_.steps.push_back(std::move(step));
+      for (auto& [target, parts] : *steps)
+        std::ranges::move(parts, std::back_inserter(plan_.steps));
     }
     for (auto* steps : {&updates_, &creates_}) {
       std::ranges::move(*steps, std::back_inserter(plan_.steps));
@@ -287,10 +290,15 @@ class Planner {
         RETURN_IF_ERROR(PlanNodeChanges(nodes, found->second));
       }
     }
-    return missing.empty() ? Status() : PlanCreate(nodes, missing);
+    for (std::span<const std::string> left = missing; !left.empty();) {
+      const size_t count = std::min<size_t>(left.size(), kNodesInPart);
+      RETURN_IF_ERROR(PlanCreate(nodes, left.first(count)));
+      left = left.subspan(count);
+    }
+    return {};
   }
 
-  Status PlanCreate(const FleetNodes& nodes, const std::vector<std::string>& missing) {
+  Status PlanCreate(const FleetNodes& nodes, std::span<const std::string> missing) {
     auto request = std::make_shared<v1::CreateNodesRequest>();
     request->set_image(nodes.image);
     request->set_org(nodes.org.empty() ? org_ : nodes.org);
@@ -357,8 +365,14 @@ class Planner {
     return builds.size() == 1 && builds[0] == node.image_id();
   }
 
+  // The last, or a new one: a step is one request, which changes only so many nodes.
+  static FleetStep& NotFull(std::vector<FleetStep>& steps) {
+    if (steps.empty() || steps.back().changes.size() == kNodesInPart) steps.emplace_back();
+    return steps.back();
+  }
+
   void PlanMove(const FleetNodes& nodes, const v1::Node& there) {
-    FleetStep& step = moves_[nodes.org];
+    FleetStep& step = NotFull(moves_[nodes.org]);
     if (step.request == nullptr) {
       auto request = std::make_shared<v1::MoveNodesRequest>();
       request->set_org(nodes.org);
@@ -371,7 +385,7 @@ class Planner {
   }
 
   void PlanUpgrade(const FleetNodes& nodes, const v1::Node& there) {
-    FleetStep& step = upgrades_[nodes.image];
+    FleetStep& step = NotFull(upgrades_[nodes.image]);
     if (step.request == nullptr) {
       auto request = std::make_shared<v1::UpgradeNodesRequest>();
       request->set_image(nodes.image);
@@ -424,8 +438,8 @@ class Planner {
   const FleetState& state_;
   const std::string& org_;
   FleetPlan plan_;
-  std::map<std::string, FleetStep> moves_;     // by org
-  std::map<std::string, FleetStep> upgrades_;  // by image
+  std::map<std::string, std::vector<FleetStep>> moves_;     // by org
+  std::map<std::string, std::vector<FleetStep>> upgrades_;  // by image
   std::vector<FleetStep> updates_;
   std::vector<FleetStep> creates_;
 };
