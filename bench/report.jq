@@ -40,7 +40,14 @@ def rows: [
   ["pg_hot_flow", "32 clients on one host of 50 nodes (hot row)", "22 single statements", "/s", [">=", 30]],
   ["pg_hot_script", "the same", "hand-tuned script (pgbench)", "/s", null],
   ["pg_hot_combining", "the same", "combining off", "/s", null],
-  ["pg_one_request", "nodes of one request of 10,000 nodes", "one-node requests of one client", "/s", [">=", 15]]
+  ["pg_one_request", "nodes of one request of 10,000 nodes", "one-node requests of one client", "/s", [">=", 15]],
+  ["copy_rows", "rows of `db copy` from SQLite to PostgreSQL", "at least", "/s", [">=", 1]],
+  ["list_db", "`node list -o json`, with --db", "at most", "s", ["<=", 1]],
+  ["list_db_mb", "its memory", "at most", "MB", ["<=", 1]],
+  ["list_server", "the same from a server", "at most", "s", ["<=", 1]],
+  ["list_server_mb", "its memory", "at most", "MB", ["<=", 1]],
+  ["large_sqlite", "p99 of other writes during a request of 3,000 nodes, SQLite", "at most", "ms", ["<=", 1]],
+  ["large_postgres", "the same, PostgreSQL", "at most", "ms", ["<=", 1]]
 ];
 
 def verdict(goal; ratio):

@@ -52,6 +52,7 @@ Result<std::unique_ptr<Rig>> Rig::Open(const std::string& database, const RigOpt
   std::unique_ptr<Rig> rig(new Rig);
   control::ControlOptions control;
   control.combine = options.combine;
+  if (options.nodes_max > 0) control.nodes_max = options.nodes_max;
   if (IsPostgres(database)) {
     ASSIGN_OR_RETURN(rig->store, OpenPostgres(database, options));
     control.writers = options.combine ? Writers() : kWritersAlone;

@@ -27,6 +27,7 @@ struct RigOptions {
   bool create = false;
   bool durable = true;  // false: no waiting for the disk, to build a fleet
   bool combine = true;
+  int64_t nodes_max = 0;  // of one request; 0: as the program has it
 };
 
 class Rig {

@@ -5,7 +5,8 @@
 #   bench/run.sh [--quick] [--rounds N] [PART...]
 #
 #   PART         sqlite, network (through HTTP), apply (a declared fleet), agents, postgres, profile (where its
-#                time goes), clients (the plot), shape (the growth of the cost); none: all.
+#                time goes), clients (the plot), shape (the growth of the cost), large (fleets of 200,000
+#                nodes); none: all.
 #                The document keeps its other parts as they are
 #   --quick      one round of less work, the document stays as it is
 #   --rounds N   of each part, instead of 5 or 3
@@ -20,7 +21,7 @@ cd "$(dirname "$0")/.."
 say() { printf '%s\n' "$*" >&2; }
 usage() { sed -n '2,15s/^# \{0,1\}//p' bench/run.sh >&2 && exit 2; }
 
-known=(sqlite network apply agents postgres profile clients shape)
+known=(sqlite network apply agents postgres profile clients shape large)
 command="bench/run.sh${*:+ $*}"
 parts=()
 quick=
@@ -65,6 +66,8 @@ trap 'exit 1' INT TERM
 . bench/parts/clients.sh
 # shellcheck source=bench/parts/shape.sh
 . bench/parts/shape.sh
+# shellcheck source=bench/parts/large.sh
+. bench/parts/large.sh
 
 for part in "${parts[@]}"; do
   records=$work/$part.records

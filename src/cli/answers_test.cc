@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include "cli/testing_words.h"
+#include "tallyman/v1/catalog.pb.h"
 #include "tallyman/v1/command.pb.h"
 #include "tallyman/v1/fleet.pb.h"
 #include "tallyman/v1/host.pb.h"
@@ -167,6 +169,86 @@ TEST_F(ListsTest, ATableThatBreaksOffShowsNothingOfWhatWasHeld) {
   const Ran ran = Run({"node", "list"});
   EXPECT_EQ(ran.status, 9);
   EXPECT_EQ(ran.out, "");
+}
+
+class PartsTest : public AnswersTest {
+ protected:
+  PartsTest() {
+    client.On<v1::ListNodesRequest, v1::ListNodesResponse>(
+        "NodeService/ListNodes", [this](const auto& request, auto& response) -> Status {
+          EXPECT_EQ(request.filter(), "protocol=p variant=v");
+          const int first = request.page_token().empty() ? 0 : std::stoi(request.page_token());
+          for (int i = first; i < std::min(first + request.page_size(), nodes); ++i) {
+            v1::Node& node = *response.add_nodes();
+            node.set_id("n-" + std::to_string(i));
+            node.set_image_id(i == 0 || upgraded.contains(node.id()) ? "new" : "old");
+            if (i == 1) node.set_next_state(v1::NEXT_STATE_DELETING);
+          }
+          if (first + request.page_size() < nodes)
+            response.set_next_page_token(std::to_string(first + request.page_size()));
+          return {};
+        });
+    client.On<v1::GetImageRequest, v1::GetImageResponse>("CatalogService/GetImage",
+                                                         [](const auto&, auto& response) -> Status {
+                                                           response.mutable_image()->set_id("new");
+                                                           return {};
+                                                         });
+    client.On<v1::UpgradeNodesRequest, v1::UpgradeNodesResponse>(
+        "NodeService/UpgradeNodes", [this](const auto& request, auto& response) -> Status {
+          ids.push_back(request.request_id());
+          sizes.push_back(request.nodes_size());
+          EXPECT_FALSE(request.has_selector());
+          if (std::ssize(ids) == fails_at)
+            return Fail(FailedPrecondition("NODE_BEING_DELETED", "node n is being deleted"));
+          response.mutable_changes()->set_applied(true);
+          for (const std::string& node : request.nodes()) {
+            upgraded.insert(node);
+            response.mutable_changes()->add_nodes()->set_node(node);
+          }
+          return {};
+        });
+  }
+
+  int nodes = 5'002;
+  int fails_at = 0;
+  std::set<std::string> upgraded;
+  std::vector<std::string> ids;
+  std::vector<int> sizes;
+};
+
+const std::vector<std::string> kInParts = {"node",       "upgrade",      "--all-of",
+                                           "p/v",        "--image",      "p/v@2.0",
+                                           "--in-parts", "--request-id", "mine"};
+
+TEST_F(PartsTest, EachPartIsARequestOfItsOwn) {
+  const Ran ran = Run(kInParts);
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(ran.out,
+            "Part 1 of 3: upgraded 2000 nodes.\n"
+            "Part 2 of 3: upgraded 2000 nodes.\n"
+            "Part 3 of 3: upgraded 1000 nodes.\n");
+  EXPECT_THAT(sizes, ElementsAre(2000, 2000, 1000));
+  EXPECT_EQ(std::set(ids.begin(), ids.end()).size(), 3u);
+  EXPECT_THAT(ids, testing::Each(testing::StartsWith("mine-")));
+}
+
+TEST_F(PartsTest, AFailureSaysWhatIsDoneAndTheCommandGoesOnThere) {
+  fails_at = 2;
+  const Ran failed = Run(kInParts);
+  EXPECT_EQ(failed.status, 8);
+  EXPECT_THAT(failed.err, AllOf(HasSubstr("part 2 of 3"), HasSubstr("being deleted"),
+                                HasSubstr("2000 nodes"), HasSubstr("--request-id mine")));
+  EXPECT_EQ(ids.size(), 2u);
+  const Ran again = Run(kInParts);
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(upgraded.size(), 5'000u);
+  EXPECT_EQ(ids.at(2), ids.at(1)) << "the same nodes under the same id";
+}
+
+TEST_F(PartsTest, ADocumentForEachPart) {
+  const Ran ran = Run(With(With(kInParts, "-o"), "yaml"));
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_THAT(ran.out, testing::StartsWith("---\nchanges:"));
 }
 
 constexpr const char* kOneHost =

@@ -7,10 +7,12 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <span>
 
 #include "base/text.h"
 #include "cli/format.h"
 #include "cli/requests.h"
+#include "cli/upgrade_parts.h"
 #include "model/reference.h"
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
@@ -19,9 +21,6 @@ namespace tallyman::cli {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
-
-// What a server takes in one request.
-constexpr size_t kNodesPerStepMax = 100'000;
 
 // In which order ports and addresses are written, and how often, makes no difference.
 v1::FirewallRule Canonical(v1::FirewallRule rule) {
@@ -85,7 +84,8 @@ class Planner {
     RETURN_IF_ERROR(PlanHosts());
     for (const FleetNodes& nodes : fleet_.nodes) RETURN_IF_ERROR(PlanNodes(nodes));
     for (auto* steps : {&moves_, &upgrades_}) {
-      for (auto& [target, step] : *steps) plan_.steps.push_back(std::move(step));
+      for (auto& [target, parts] : *steps)
+        std::ranges::move(parts, std::back_inserter(plan_.steps));
     }
     std::ranges::move(updates_, std::back_inserter(plan_.steps));
     for (const NewNodes& nodes : creates_) plan_.steps.push_back(CreateStep(nodes));
@@ -290,7 +290,12 @@ class Planner {
         RETURN_IF_ERROR(PlanNodeChanges(nodes, found->second));
       }
     }
-    return missing.empty() ? Status() : PlanCreate(nodes, missing);
+    for (std::span<const std::string> left = missing; !left.empty();) {
+      const size_t count = std::min<size_t>(left.size(), kNodesInPart);
+      RETURN_IF_ERROR(PlanCreate(nodes, left.first(count)));
+      left = left.subspan(count);
+    }
+    return {};
   }
 
   // A secret that is declared as set needs a value where it is not.
@@ -311,7 +316,7 @@ class Planner {
   }
 
   // Joins the new nodes that differ from these only in name and host.
-  Status PlanCreate(const FleetNodes& nodes, const std::vector<std::string>& missing) {
+  Status PlanCreate(const FleetNodes& nodes, std::span<const std::string> missing) {
     v1::CreateNodesRequest request;
     request.set_image(nodes.image);
     request.set_org(nodes.org.empty() ? org_ : nodes.org);
@@ -353,7 +358,7 @@ class Planner {
 
   NewNodes& FindNewNodes(v1::CreateNodesRequest request, size_t count) {
     const auto [found, is_new] = newest_create_.try_emplace(KeyOf(request), creates_.size());
-    if (!is_new && creates_[found->second].count + count > kNodesPerStepMax)
+    if (!is_new && creates_[found->second].count + count > kNodesInPart)
       found->second = creates_.size();
     if (found->second == creates_.size()) creates_.push_back({.request = std::move(request)});
     return creates_[found->second];
@@ -425,8 +430,14 @@ class Planner {
     return builds.size() == 1 && builds[0] == node.image_id();
   }
 
+  // The last, or a new one: a step is one request, which changes only so many nodes.
+  static FleetStep& NotFull(std::vector<FleetStep>& steps) {
+    if (steps.empty() || steps.back().changes.size() == kNodesInPart) steps.emplace_back();
+    return steps.back();
+  }
+
   void PlanMove(const FleetNodes& nodes, const v1::Node& there) {
-    FleetStep& step = moves_[nodes.org];
+    FleetStep& step = NotFull(moves_[nodes.org]);
     if (step.positions.empty()) step.positions = {nodes.position};
     step.request.mutable_move_nodes()->set_org(nodes.org);
     step.request.mutable_move_nodes()->add_nodes(there.name());
@@ -435,7 +446,7 @@ class Planner {
   }
 
   void PlanUpgrade(const FleetNodes& nodes, const v1::Node& there) {
-    FleetStep& step = upgrades_[nodes.image];
+    FleetStep& step = NotFull(upgrades_[nodes.image]);
     if (step.positions.empty()) step.positions = {nodes.position};
     step.request.mutable_upgrade_nodes()->set_image(nodes.image);
     step.request.mutable_upgrade_nodes()->add_nodes(there.name());
@@ -547,8 +558,8 @@ class Planner {
   const FleetState& state_;
   const std::string& org_;
   FleetPlan plan_;
-  std::map<std::string, FleetStep> moves_;     // by org
-  std::map<std::string, FleetStep> upgrades_;  // by image
+  std::map<std::string, std::vector<FleetStep>> moves_;     // by org
+  std::map<std::string, std::vector<FleetStep>> upgrades_;  // by image
   std::vector<FleetStep> updates_;
   std::vector<NewNodes> creates_;
   std::map<std::string, size_t> newest_create_;  // by what the nodes have in common

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "cli/context.h"
 
 namespace tallyman::cli {
@@ -107,6 +109,31 @@ TEST(PlanFleet, DoesNothingWhenAllIsThere) {
   EXPECT_THAT(Methods(*plan), IsEmpty());
   EXPECT_THAT(Changes(*plan), IsEmpty());
   EXPECT_EQ(plan->unchanged_count, 9);
+}
+
+TEST(PlanFleet, NoRequestIsAboutMoreNodesThanAPartHas) {
+  FleetState state = Applied();
+  const auto create = Plan(With("count: 3", "count: 4500"), state);
+  ASSERT_TRUE(create) << create.error().message;
+  EXPECT_THAT(Methods(*create), ElementsAre("CreateNodes", "CreateNodes", "CreateNodes"));
+  std::set<std::string> names;
+  for (const FleetStep& step : create->steps) {
+    EXPECT_LE(step.changes.size(), 2000U);
+    for (const FleetChange& change : step.changes) names.insert(change.name);
+  }
+  EXPECT_EQ(names.size(), 4497U);
+
+  for (int i = 4; i <= 2002; ++i) {
+    const std::string name = "b-" + std::to_string(i);
+    state.nodes[name] = state.nodes["b-1"];
+    state.nodes[name].set_name(name);
+  }
+  for (auto& [name, node] : state.nodes) node.set_image_id("another");
+  const auto upgrade = Plan(With("count: 3", "count: 2002"), state);
+  ASSERT_TRUE(upgrade) << upgrade.error().message;
+  EXPECT_THAT(Methods(*upgrade), ElementsAre("UpgradeNodes", "UpgradeNodes"));
+  EXPECT_EQ(upgrade->steps[0].changes.size(), 2000U);
+  EXPECT_EQ(upgrade->steps[1].changes.size(), 3U);
 }
 
 TEST(PlanFleet, NeverDeletes) {

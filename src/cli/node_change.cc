@@ -7,6 +7,7 @@
 #include "cli/format.h"
 #include "cli/nouns.h"
 #include "cli/requests.h"
+#include "cli/upgrade_parts.h"
 #include "cli/views.h"
 #include "cli/waiting.h"
 #include "tallyman/v1/node.pb.h"
@@ -32,6 +33,7 @@ struct NodeUpgrade {
   std::string all_of;       // PROTOCOL[/VARIANT[@VERSION]]
   v1::NodeSelector all_in;  // with all_of: the region and the org
   bool retry = false;
+  bool in_parts = false;
 };
 
 // The options of a verb that takes nothing but its request.
@@ -113,6 +115,7 @@ Error BadArguments(std::string what) {
 
 ExitStatus RetryOf(Context& context, const NodeUpgrade& upgrade) {
   const v1::UpgradeNodesRequest& request = upgrade.request;
+  if (upgrade.in_parts) return Fail(BadArguments("--retry takes one node: leave --in-parts out"));
   if (!request.image().empty() || !upgrade.all_of.empty()) {
     return Fail(BadArguments(
         "--retry repeats the upgrade to the same image: leave --image and --all-of out"));
@@ -145,6 +148,7 @@ Status SelectNodes(const NodeUpgrade& upgrade, v1::UpgradeNodesRequest& request)
 ExitStatus UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
   if (upgrade.retry) return RetryOf(context, upgrade);
   RETURN_IF_ERROR(SelectNodes(upgrade, upgrade.request));
+  if (upgrade.in_parts) return UpgradeInParts(context, upgrade.request);
   ASSIGN_OR_RETURN(const auto response,
                    Change<v1::UpgradeNodesResponse>(context, upgrade.request, "upgrading"));
   context.Answer(response, [&] {
@@ -207,6 +211,10 @@ void DefineUpgrade(Word node) {
   verb.Text("--region", "REGION", upgrade.all_in.mutable_region(),
             "With --all-of: in this region only");
   verb.Text("--org", "ORG", upgrade.all_in.mutable_org(), "With --all-of: of this org only");
+  verb.Flag("--in-parts", &upgrade.in_parts,
+            fmt::format("{} nodes at a time, each part all or none: for more nodes than one\n"
+                        "request may change; a part that fails ends it",
+                        kNodesInPart));
   verb.Flag("--retry", &upgrade.retry, "Retry an upgrade that failed on the host");
   AddChange(verb, upgrade.request);
   AddWait(verb, &upgrade.waiting);

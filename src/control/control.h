@@ -29,6 +29,8 @@ struct ControlOptions {
   // Off: every request is a transaction of its own.
   bool combine = true;
   int64_t lot_rows_max = 1024;
+  // That one request changes: its transaction keeps other writers waiting (ADR 39).
+  int64_t nodes_max = 3'000;
   // Transactions at once: 1 where the database has one writer.
   int writers = 1;
   // How long a commit whose reply was lost is asked after before its callers are told so.
@@ -61,6 +63,7 @@ class Control {
   const Sealer& sealer() const { return options_.sealer; }
   ChangeLimit& change_limit() { return change_limit_; }
   const planner::Policies& policies() const { return options_.policies; }
+  int64_t nodes_max() const { return options_.nodes_max; }
 
   // Gives the call of a mutation a request id when its caller sent none, and checks one that was
   // sent. REQUIRES: called once, before the call is used for anything else.

@@ -210,6 +210,58 @@ TEST_F(Upgrade, C7_TheLimitsAreASetting) {
   ASSERT_OK(room.Upgrade({"a"}, "chain/full@5.0.0"));
 }
 
+// Its transaction keeps everybody else waiting.
+TEST_F(Upgrade, OneRequestChangesABoundedNumberOfNodes) {
+  control::ControlOptions options;
+  options.nodes_max = 2;
+  room.Restart(options);
+  const std::string before = room.Dump();
+  const auto expect_refused = [&](const auto& answer, const char* field) {
+    EXPECT_REFUSED(answer, Code::kInvalidArgument, "TOO_MANY_NODES");
+    EXPECT_EQ(answer.error().Fact("field"), field);
+    EXPECT_EQ(answer.error().Fact("value"), "3");
+    EXPECT_EQ(answer.error().Fact("nodes_max"), "2");
+  };
+  v1::UpgradeNodesRequest upgrade;
+  upgrade.set_image("chain/full@2.0.0");
+  upgrade.mutable_selector()->set_protocol("chain");
+  for (const bool dry_run : {false, true}) {
+    upgrade.set_dry_run(dry_run);
+    expect_refused(room.Send<v1::UpgradeNodesResponse>("NodeService/UpgradeNodes", upgrade),
+                   "selector");
+  }
+  expect_refused(room.Upgrade({"a", "b", "c"}, "chain/full@2.0.0"), "nodes");
+  const auto nodes_of = [](auto request) {
+    for (const char* node : {"a", "b", "c"}) request.add_nodes(node);
+    return request;
+  };
+  expect_refused(room.Send<v1::StartNodesResponse>("NodeService/StartNodes",
+                                                   nodes_of(v1::StartNodesRequest())),
+                 "nodes");
+  expect_refused(
+      room.Send<v1::StopNodesResponse>("NodeService/StopNodes", nodes_of(v1::StopNodesRequest())),
+      "nodes");
+  expect_refused(room.Send<v1::RestartNodesResponse>("NodeService/RestartNodes",
+                                                     nodes_of(v1::RestartNodesRequest())),
+                 "nodes");
+  expect_refused(room.Send<v1::DeleteNodesResponse>("NodeService/DeleteNodes",
+                                                    nodes_of(v1::DeleteNodesRequest())),
+                 "nodes");
+  auto move = nodes_of(v1::MoveNodesRequest());
+  move.set_org("acme");
+  expect_refused(room.Send<v1::MoveNodesResponse>("NodeService/MoveNodes", move), "nodes");
+  v1::CreateNodesRequest create;
+  create.set_image("chain/full@1.0.0");
+  create.set_org("acme");
+  create.set_count(3);
+  create.mutable_by_region()->set_region("eu");
+  create.mutable_by_region()->set_strategy(v1::PLACEMENT_STRATEGY_SPREAD);
+  expect_refused(room.Send<v1::CreateNodesResponse>("NodeService/CreateNodes", create), "count");
+  EXPECT_EQ(room.Dump(), before);
+  ASSERT_OK(room.Upgrade({"a", "b"}, "chain/full@2.0.0"));
+  room.ExpectBalanced();
+}
+
 TEST_F(Upgrade, C8_R1_4_R5_5_OverflowIsAnErrorThatNamesTheOperands) {
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   room.AddImage("5.0.0", Needs(2, 4, 100), {{"big", "", "off", {0, kMost, 0}}});

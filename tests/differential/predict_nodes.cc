@@ -137,6 +137,8 @@ int64_t CountIn(const v1::CreateNodesRequest& request) {
   return request.names().empty() ? 1 : request.names_size();
 }
 
+constexpr int64_t kNodesMax = 3'000;
+
 // What is wrong with a create before anything is looked up.
 void CheckCreate(Prediction& p, const v1::CreateNodesRequest& request) {
   if (request.has_name() && !IsName(request.name())) p.Refuse("INVALID_NAME");
@@ -154,8 +156,9 @@ void CheckCreate(Prediction& p, const v1::CreateNodesRequest& request) {
     if (request.by_hosts().hosts().empty()) p.Refuse("NO_HOSTS");
     count = 0;
     for (const v1::HostCount& item : request.by_hosts().hosts()) {
-      if (item.count() < 1 || item.count() > 100'000) {
+      if (item.count() < 1 || item.count() > kNodesMax) {
         p.Refuse("INVALID_COUNT");
+        if (item.count() > kNodesMax) p.Refuse("TOO_MANY_NODES");
         return;
       }
       count += item.count();
@@ -166,7 +169,8 @@ void CheckCreate(Prediction& p, const v1::CreateNodesRequest& request) {
   } else if (request.by_region().region().empty()) {
     p.Refuse("NO_REGION");
   }
-  if (count < 1 || count > 100'000) p.Refuse("INVALID_COUNT");
+  if (count < 1) p.Refuse("INVALID_COUNT");
+  if (count > kNodesMax) p.Refuse("TOO_MANY_NODES");
   if (request.has_name() && count > 1) p.Refuse("ONE_NAME_FOR_MANY");
   if (!names.empty() && request.names_size() != count) p.Refuse("INVALID_COUNT");
 }

@@ -40,9 +40,9 @@ Result<bool> ExpireCommands(Control& control, std::chrono::microseconds deadline
   if (overdue.empty()) return false;
   std::vector<NodeId> nodes;
   for (const store::CommandOfNode& command : overdue) nodes.push_back(command.node_id);
-  auto expire = [before](const Authorized&,
+  auto expire = [before](const Authorized& as,
                          const std::vector<NodeId>& ids) -> Result<Proposal<Changes>> {
-    Proposal<Changes> proposal = ProposalFor(ids, {});
+    ASSIGN_OR_RETURN(Proposal<Changes> proposal, ProposalFor(as, ids, {}));
     proposal.locks.with_history = true;
     proposal.decide = [ids, before](const Authorized& by, const store::Snapshot& snapshot,
                                     store::ReadTx&) {

@@ -33,7 +33,7 @@ Result<Decided<Changes>> DecideCommand(const Authorized& by, const std::vector<N
 
 Result<Proposal<Changes>> CommandNodes(const Authorized& by, const NodeCommandRequest& request) {
   ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, request.nodes));
-  Proposal<Changes> proposal = ProposalFor(ids, request.plan);
+  ASSIGN_OR_RETURN(Proposal<Changes> proposal, ProposalFor(by, ids, request.plan));
   proposal.decide = [ids = std::move(ids), kind = request.kind](
                         const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
     return DecideCommand(as, ids, kind, snapshot);

@@ -17,8 +17,6 @@
 namespace tallyman::control {
 namespace {
 
-constexpr int64_t kCreatedMax = 100'000;
-
 struct CreateTargets {
   std::shared_ptr<const Image> image;
   NodeConfig config;
@@ -34,22 +32,24 @@ struct CreateTargets {
 
 Error BadCount(std::string field, int64_t value) {
   return InvalidArgument("INVALID_COUNT",
-                         fmt::format("{} is {}: ask for 1 to {} nodes", field, value, kCreatedMax))
+                         fmt::format("{} is {}: ask for at least 1 node", field, value))
       .With("field", field)
       .With("value", std::to_string(value));
 }
 
-Result<int64_t> CountOf(const CreateNodesRequest& request) {
+Result<int64_t> CountOf(const Control& control, const CreateNodesRequest& request) {
   if (request.by_hosts.empty()) {
-    if (request.count < 1 || request.count > kCreatedMax)
-      return Fail(BadCount("count", request.count));
+    if (request.count < 1) return Fail(BadCount("count", request.count));
+    RETURN_IF_ERROR(CheckNodeCount(control, "count", request.count));
     return request.count;
   }
   int64_t count = 0;
   for (const auto& [host, of_host] : request.by_hosts) {
-    if (of_host < 1 || of_host > kCreatedMax) return Fail(BadCount("by_hosts.count", of_host));
+    if (of_host < 1) return Fail(BadCount("by_hosts.count", of_host));
+    // Each before the sum, which then cannot overflow.
+    RETURN_IF_ERROR(CheckNodeCount(control, "by_hosts.count", of_host));
     count += of_host;
-    if (count > kCreatedMax) return Fail(BadCount("by_hosts.count", count));
+    RETURN_IF_ERROR(CheckNodeCount(control, "by_hosts.count", count));
   }
   return count;
 }
@@ -76,8 +76,8 @@ Status CheckNames(const std::vector<std::string>& names, int64_t count) {
   return {};
 }
 
-Status CheckCreate(const CreateNodesRequest& request) {
-  ASSIGN_OR_RETURN(int64_t count, CountOf(request));
+Status CheckCreate(const Control& control, const CreateNodesRequest& request) {
+  ASSIGN_OR_RETURN(int64_t count, CountOf(control, request));
   if (!request.names.empty()) RETURN_IF_ERROR(CheckNames(request.names, count));
   if (!request.name.empty()) {
     RETURN_IF_ERROR(CheckNewName("name", request.name));
@@ -142,7 +142,7 @@ Result<CreateTargets> ResolveCreate(store::ReadTx& tx, const Authorized& by,
   } else {
     RETURN_IF_ERROR(ResolveHosts(tx, by.actor(), request, targets));
   }
-  ASSIGN_OR_RETURN(targets.count, CountOf(request));
+  ASSIGN_OR_RETURN(targets.count, CountOf(by.control(), request));
   targets.strategy = request.strategy;
   targets.auto_upgrade = request.auto_upgrade;
   if (!request.names.empty()) {
@@ -252,7 +252,7 @@ Result<Decided<Changes>> DecideCreate(const Authorized& by, const CreateTargets&
 }  // namespace
 
 Result<Proposal<Changes>> CreateNodes(const Authorized& by, const CreateNodesRequest& request) {
-  RETURN_IF_ERROR(CheckCreate(request));
+  RETURN_IF_ERROR(CheckCreate(by.control(), request));
   ASSIGN_OR_RETURN(CreateTargets targets, ReadOnce(by.control(), [&](store::ReadTx& tx) {
                      return ResolveCreate(tx, by, request);
                    }));

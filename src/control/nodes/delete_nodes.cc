@@ -47,7 +47,7 @@ Result<Decided<Changes>> DecideDelete(const Authorized& by, const std::vector<No
 
 Result<Proposal<Changes>> DeleteNodes(const Authorized& by, const DeleteNodesRequest& request) {
   ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, request.nodes));
-  Proposal<Changes> proposal = ProposalFor(ids, request.plan);
+  ASSIGN_OR_RETURN(Proposal<Changes> proposal, ProposalFor(by, ids, request.plan));
   proposal.decide = [ids = std::move(ids)](const Authorized& as, const store::Snapshot& snapshot,
                                            store::ReadTx&) {
     return DecideDelete(as, ids, snapshot);

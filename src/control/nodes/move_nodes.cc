@@ -101,7 +101,7 @@ Result<Proposal<Changes>> MoveNodes(const Authorized& by, const MoveNodesRequest
     return found;
   };
   ASSIGN_OR_RETURN(MoveTargets targets, ReadOnce(by.control(), resolve));
-  Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
+  ASSIGN_OR_RETURN(Proposal<Changes> proposal, ProposalFor(by, targets.nodes, request.plan));
   proposal.locks.orgs = {targets.org.id};
   proposal.locks.with_quotas = true;
   proposal.decide = [targets = std::move(targets)](

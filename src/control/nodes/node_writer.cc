@@ -205,7 +205,23 @@ Result<std::vector<NodeId>> FindNodeIds(const Authorized& by, std::span<const st
                   [&](store::ReadTx& tx) { return ResolveNodes(tx, by.actor(), names); });
 }
 
-Proposal<Changes> ProposalFor(std::vector<NodeId> nodes, const PlanOptions& plan) {
+Status CheckNodeCount(const Control& control, std::string_view field, int64_t count) {
+  if (count <= control.nodes_max()) return {};
+  return Fail(
+      InvalidArgument(
+          "TOO_MANY_NODES",
+          fmt::format("{} is about {} nodes, and one request changes at most {}, all of them or "
+                      "none, because others wait meanwhile: nothing was changed; send parts, each "
+                      "a request of its own, as `tallyman node upgrade --in-parts` does",
+                      field, count, control.nodes_max()))
+          .With("field", std::string(field))
+          .With("value", std::to_string(count))
+          .With("nodes_max", std::to_string(control.nodes_max())));
+}
+
+Result<Proposal<Changes>> ProposalFor(const Authorized& by, std::vector<NodeId> nodes,
+                                      const PlanOptions& plan, std::string_view field) {
+  RETURN_IF_ERROR(CheckNodeCount(by.control(), field, std::ssize(nodes)));
   Proposal<Changes> proposal{.rows = std::ssize(nodes), .plan = plan};
   proposal.locks.nodes = std::move(nodes);
   return proposal;

@@ -72,8 +72,13 @@ class NodeWriter {
 
 // The ids of nodes that a request names, read once without locks. Errors of ResolveNodes().
 Result<std::vector<NodeId>> FindNodeIds(const Authorized& by, std::span<const std::string> names);
-// A change of these nodes, which still has to be decided.
-Proposal<Changes> ProposalFor(std::vector<NodeId> nodes, const PlanOptions& plan);
+// INVALID_ARGUMENT TOO_MANY_NODES, with the field, the number and the bound: a request is about
+// more nodes than one may change.
+Status CheckNodeCount(const Control& control, std::string_view field, int64_t count);
+// A change of these nodes, which still has to be decided; `field` of the request has them.
+// INVALID_ARGUMENT TOO_MANY_NODES.
+Result<Proposal<Changes>> ProposalFor(const Authorized& by, std::vector<NodeId> nodes,
+                                      const PlanOptions& plan, std::string_view field = "nodes");
 
 // The nodes as they are under the locks, in the order of `ids`. NOT_FOUND NODE_NOT_FOUND for one
 // that is not there, is deleted, or is of an org that the caller does not see.

@@ -35,7 +35,7 @@ Result<Decided<Changes>> DecideRetry(const Authorized& by, const NodeId& id,
 
 Result<Proposal<Changes>> RetryUpgrade(const Authorized& by, const RetryUpgradeRequest& request) {
   ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, std::span(&request.node, 1)));
-  Proposal<Changes> proposal = ProposalFor(ids, request.plan);
+  ASSIGN_OR_RETURN(Proposal<Changes> proposal, ProposalFor(by, ids, request.plan));
   proposal.locks.with_quotas = true;
   proposal.decide = [id = ids.front(), version = request.expected_version](
                         const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {

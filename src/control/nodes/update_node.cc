@@ -81,7 +81,7 @@ Status CheckUpdate(const UpdateNodeRequest& request) {
 Result<Proposal<Changes>> UpdateNode(const Authorized& by, const UpdateNodeRequest& request) {
   RETURN_IF_ERROR(CheckUpdate(request));
   ASSIGN_OR_RETURN(auto ids, FindNodeIds(by, std::span(&request.node, 1)));
-  Proposal<Changes> proposal = ProposalFor(ids, request.plan);
+  ASSIGN_OR_RETURN(Proposal<Changes> proposal, ProposalFor(by, ids, request.plan));
   proposal.locks.with_quotas = ChangesConfig(request);
   proposal.decide = [id = ids.front(), request](const Authorized& as,
                                                 const store::Snapshot& snapshot, store::ReadTx&) {

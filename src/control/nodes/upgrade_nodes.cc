@@ -152,7 +152,9 @@ Result<Decided<Changes>> DecideUpgrade(const Authorized& by, const UpgradeTarget
 
 Result<Proposal<Changes>> UpgradeNodes(const Authorized& by, const UpgradeNodesRequest& request) {
   ASSIGN_OR_RETURN(UpgradeTargets targets, FindTargets(by, request));
-  Proposal<Changes> proposal = ProposalFor(targets.nodes, request.plan);
+  ASSIGN_OR_RETURN(
+      Proposal<Changes> proposal,
+      ProposalFor(by, targets.nodes, request.plan, request.selector ? "selector" : "nodes"));
   proposal.locks.images = {targets.image};
   proposal.locks.with_quotas = true;
   proposal.decide = [targets = std::move(targets)](
