@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "cli/nearest.h"
 #include "cli/testing_words.h"
+#include "tallyman/v1/node.pb.h"
 #include "tallyman/v1/org.pb.h"
 
 namespace tallyman::cli {
@@ -125,6 +126,16 @@ TEST(RunCli, AReadThatFailsLeavesNothingOpen) {
       RunWords({"--db", "x", "node", "create", "n", "--image", "p/v@1.0.0"}, {.client = &client});
   EXPECT_NE(ran.status, 0);
   EXPECT_THAT(ran.err, testing::Not(HasSubstr("may not have happened")));
+  // Nor does a plan.
+  client.On<v1::UpgradeNodesRequest, v1::UpgradeNodesResponse>(
+      "NodeService/UpgradeNodes", [](const auto&, auto&) { return Fail(NoDatabase::Gone()); });
+  const std::vector<std::string> upgrade = {"--db", "x",       "node",     "upgrade",
+                                            "n",    "--image", "p/v@1.0.0"};
+  EXPECT_THAT(RunWords(upgrade, {.client = &client}).err, HasSubstr("may not have happened"));
+  std::vector<std::string> plan = upgrade;
+  plan.emplace_back("--dry-run");
+  EXPECT_THAT(RunWords(plan, {.client = &client}).err,
+              testing::Not(HasSubstr("may not have happened")));
 }
 
 // One request of many: the words have no request id to repeat it with.

@@ -164,10 +164,9 @@ TEST_P(Commands, DoWhatTheDocumentSays) {
   if (stem == "README") ExpectStory(ran);
 }
 
-INSTANTIATE_TEST_SUITE_P(Docs, Commands, testing::ValuesIn(Documents()),
-                         [](const auto& document) {
-                           return std::filesystem::path(document.param).stem().string();
-                         });
+INSTANTIATE_TEST_SUITE_P(Docs, Commands, testing::ValuesIn(Documents()), [](const auto& document) {
+  return std::filesystem::path(document.param).stem().string();
+});
 
 }  // namespace
 
