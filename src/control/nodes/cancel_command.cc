@@ -105,7 +105,8 @@ Result<Proposal<Changes>> CancelCommand(const Authorized& by, const CancelComman
     ASSIGN_OR_RETURN(targets, TargetsOf(tx, wanted.node_id));
     return {};
   }));
-  Proposal<Changes> proposal = ProposalFor({wanted.node_id}, request.plan);
+  ASSIGN_OR_RETURN(Proposal<Changes> proposal,
+                   ProposalFor(by, {wanted.node_id}, request.plan, "command_id"));
   proposal.locks.with_history = true;
   proposal.locks.node_configs = std::move(targets);
   proposal.decide = [wanted](const Authorized& as, const store::Snapshot& snapshot,
