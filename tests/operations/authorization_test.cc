@@ -48,6 +48,7 @@ constexpr Case kCases[] = {
     {"EventService/ListEvents", "", "n-1"},
     {"EventService/WatchEvents", R"(after: "0")", "n-1"},
     {"FleetService/GetOverview", R"(org: "acme")", "NODES_FAILED"},
+    {"FleetService/GetOverview", "", "NODES_FAILED"},
     {"HostService/CordonHost", R"(host: "$HOST")"},
     {"HostService/CreateHosts",
      R"(hosts { name: "h" region: "eu" capacity { cpu_cores: 1 memory_bytes: 1 disk_bytes: 1 } })"},
