@@ -48,6 +48,7 @@ constexpr Case kCases[] = {
     {"EventService/ListEvents", "", "n-1"},
     {"EventService/WatchEvents", R"(after: "0")", "n-1"},
     {"FleetService/GetOverview", R"(org: "acme")", "NODES_FAILED"},
+    {"FleetService/GetOverview", "", "NODES_FAILED"},
     {"FleetService/ApplyFleet",
      R"(steps { create_nodes { image: "chain/full@1.0.0" org: "acme" name: "new" by_region { region: "eu" } } })"},
     {"HostService/CordonHost", R"(host: "$HOST")"},
