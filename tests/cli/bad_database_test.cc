@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -103,25 +104,65 @@ TEST_F(BadDatabaseTest, ANewerSchemaIsRefused) {
   EXPECT_EQ(Dump(), before);
 }
 
-TEST_F(BadDatabaseTest, AReadOnlyOneIsNotChanged) {
-  CreateSmallFleet();
-  const std::string before = Dump();
-  ::chmod(database().c_str(), 0444);
-  std::filesystem::permissions(PathOf("."), std::filesystem::perms(0755));
+// A fleet whose files and directory its user may read and not write.
+class ReadOnlyDatabaseTest : public BadDatabaseTest {
+ protected:
+  void SetUp() override {
+    CreateSmallFleet();
+    std::filesystem::create_directory(PathOf("theirs"));
+    ::chmod(PathOf("theirs").c_str(), 0777);
+    for (const char* suffix : {"", "-wal", "-shm"}) ::chmod((database() + suffix).c_str(), 0444);
+    ::chmod(PathOf(".").c_str(), 0555);
+    if (AsSomebody({"--version"}).status != 0)
+      GTEST_SKIP() << "nobody else can run the program here";
+  }
+  void TearDown() override { ::chmod(PathOf(".").c_str(), 0755); }
+
   // The superuser may write what is read-only, so it is somebody else who tries.
-  const std::vector<std::string> somebody = {"--reuid=65534", "--regid=65534", "--clear-groups"};
-  auto run = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--db", "sqlite:" + database()});
-    if (::geteuid() != 0) return Tallyman(arguments);
-    arguments.insert(arguments.begin(), TALLYMAN_PROGRAM);
-    arguments.insert(arguments.begin(), somebody.begin(), somebody.end());
+  Ran AsSomebody(std::vector<std::string> arguments, const std::string& path = {}) const {
+    arguments.insert(arguments.begin(), {"--db", "sqlite:" + (path.empty() ? database() : path)});
+    if (::geteuid() != 0) return RunProgram(TALLYMAN_PROGRAM, arguments, {"PATH=/usr/bin:/bin"});
+    arguments.insert(arguments.begin(),
+                     {"--reuid=65534", "--regid=65534", "--clear-groups", TALLYMAN_PROGRAM});
     return RunProgram("setpriv", arguments, {"PATH=/usr/bin:/bin"});
-  };
-  if (run({"--version"}).status != 0) GTEST_SKIP() << "nobody else can run the program here";
-  const Ran ran = run({"org", "create", "b"});
-  EXPECT_NE(ran.status, 0) << ran.out;
-  EXPECT_LT(ran.status, 10);
-  EXPECT_THAT(ran.err, AllOf(HasSubstr("error: "), HasSubstr(database())));
+  }
+  std::vector<std::string> Files() const {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(PathOf(".")))
+      files.push_back(entry.path().filename());
+    std::ranges::sort(files);
+    return files;
+  }
+};
+
+TEST_F(ReadOnlyDatabaseTest, IsReadAndCopied) {
+  const std::vector<std::string> before = Files();
+  EXPECT_EQ(AsSomebody({"node", "list"}).out, Must({"node", "list"}).out);
+  const std::string backup = PathOf("theirs/backup.db");
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{"audit"},
+                                             {"ledger", "node", "n-1"},
+                                             {"db", "check"},
+                                             {"db", "backup", backup},
+                                             {"db", "copy", "--from", "sqlite:" + database(),
+                                              "--to", "sqlite:" + PathOf("theirs/copy.db")}}) {
+    const Ran ran = AsSomebody(arguments);
+    EXPECT_EQ(ran.status, 0) << arguments[0] << ran.err;
+    EXPECT_EQ(ran.err.find("secret"), std::string::npos) << ran.err;
+  }
+  EXPECT_EQ(Files(), before) << "what reads leaves nothing";
+  for (const std::string& copy : {backup, PathOf("theirs/copy.db")})
+    EXPECT_EQ(AsSomebody({"-q", "node", "list"}, copy).out, "n-1\n") << copy;
+}
+
+TEST_F(ReadOnlyDatabaseTest, IsNotChangedAndTryingAgainIsNotAdvised) {
+  const std::string before = Dump();
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"org", "create", "b"}, {"db", "migrate"}, {"audit", "--repair", "--yes"}}) {
+    const Ran ran = AsSomebody(arguments);
+    EXPECT_EQ(ran.status, arguments[0] == "audit" ? 1 : 8) << arguments[0] << ran.out << ran.err;
+    EXPECT_THAT(ran.err, AllOf(HasSubstr("DATABASE_READ_ONLY"), HasSubstr(database())));
+  }
   EXPECT_EQ(Dump(), before);
 }
 
