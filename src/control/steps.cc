@@ -5,10 +5,10 @@
 #include <optional>
 #include <utility>
 
+#include "base/reasons.h"
 #include "control/lots/decide.h"
 #include "control/lots/lot.h"
 #include "control/lots/replay.h"
-#include "store/refusals.h"
 
 namespace tallyman::control {
 namespace {
