@@ -413,6 +413,8 @@ void NodeLifecycle::Reopen(Entry& entry, const Said& said) {
 }
 
 void NodeLifecycle::Lose(Entry& entry, const Said& said) {
+  // The host cannot say how it ended, but what is in place.
+  if (said.config_id && Known(*said.config_id) && !LaterHasEnded(entry)) Run(said.config_id);
   entry.command.state = CommandState::kUnknown;
   entry.outcome = said.result + (said.message.empty() ? "" : ": " + said.message);
   entry.touched = true;

@@ -244,6 +244,16 @@ TEST(NodeLifecycle, ADeleteInDoubtHasFailedWhereAPartOfTheNodeIsStillThere) {
   }
 }
 
+// It may come back later, though another command has stopped it.
+TEST(NodeLifecycle, WhatIsInPlaceIsKnownAlsoWhereTheHostCannotSayHowACommandEnded) {
+  OneCommand one(CommandKind::kCreate, kTaken);
+  NodeLifecycle life(*one.before, Time());
+  const ConfigId config = one.before->node.config_id;
+  EXPECT_EQ(life.Outcome(IdOf<CommandId>(9), 3, Saying(OutcomeResult::kInternalError, config)), "");
+  EXPECT_EQ(life.StateOf(IdOf<CommandId>(9)), kUnknown);
+  EXPECT_EQ(life.node().running_config_id, config);
+}
+
 // A start brings it back, and an upgrade may be asked for before that has happened.
 TEST(NodeLifecycle, WhatADeleteHasStoppedStaysHeldWhereItFails) {
   OneCommand one(CommandKind::kDelete, kTaken);

@@ -184,11 +184,7 @@ class Steps {
 
   void SendStatus() {
     Add("host: tells its status", -1, [](State& s) { Send(s, StatusOf(s)); });
-    // It removes what a failed create left.
-    const bool leftover = from_.known && from_.in_place == 0 && from_.begun == 0;
-    if (leftover && from_.commands[0].kind() == CommandKind::kCreate &&
-        from_.commands[0].at_host == AtHost::kDone && from_.commands[0].after == 0 &&
-        from_.commands[0].result() == OutcomeResult::kFailure)
+    if (MayRemoveWhatIsLeft(from_))
       Add("host: removes what is left", -1, [](State& s) { s.known = 0; });
   }
 

@@ -64,6 +64,15 @@ void PutBack(State& state) {
   state.may_come_back = 0;
 }
 
+bool MayRemoveWhatIsLeft(const State& state) {
+  const ModelCommand& create = state.commands[0];
+  return state.known && state.in_place == 0 && state.begun == 0 &&
+         create.kind() == CommandKind::kCreate && create.at_host == AtHost::kDone &&
+         create.result() == OutcomeResult::kFailure &&
+         std::none_of(state.commands.begin() + 1, state.commands.end(),
+                      [](const ModelCommand& other) { return other.at_host == AtHost::kDone; });
+}
+
 bool MayTell(const State& state, int command) {
   if (state.commands[command].outcome != Telling::kToTell) return false;
   return std::none_of(

@@ -18,6 +18,8 @@ void Finish(State& state, OutcomeResult result, uint8_t in_place);
 // What it could not put back it puts back after all, without a command.
 bool MayPutBack(const State& state);
 void PutBack(State& state);
+// It removes what a failed create has left, unless it has begun something else.
+bool MayRemoveWhatIsLeft(const State& state);
 bool MayTell(const State& state, int command);
 Message OutcomeOf(const State& state, int command);
 Message StatusOf(const State& state);
