@@ -130,7 +130,7 @@ ListTable::ListTable(Context& context, const std::vector<Column>& columns,
                      std::vector<size_t> shown, bool by_name, std::optional<size_t> quiet_column)
     : context_(context),
       shown_(std::move(shown)),
-      table_(Chosen(columns, shown_)),
+      table_(Chosen(columns, shown_), true),
       by_name_(by_name),
       quiet_column_(quiet_column) {}
 

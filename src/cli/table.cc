@@ -95,7 +95,7 @@ Table Table::Narrow() const {
 }
 
 Table Table::Only(const std::vector<size_t>& kept) const {
-  Table narrow({});
+  Table narrow({}, may_leave_out_);
   for (const size_t i : kept) narrow.columns_.push_back(columns_[i]);
   for (const auto& row : rows_) {
     std::vector<Cell>& cells = narrow.rows_.emplace_back();
@@ -141,19 +141,22 @@ std::vector<int> Table::Widths(int width_max) const {
   return widths;
 }
 
+bool Table::Fits(int width_max) const {
+  const std::vector<int> widths = Widths(width_max);
+  const int gaps = kGap * (static_cast<int>(columns_.size()) - 1);
+  return std::accumulate(widths.begin(), widths.end(), gaps) <= width_max;
+}
+
 // Where something would be cut, nothing is for columns that say nothing.
 std::vector<size_t> Table::Kept(int width_max) const {
-  const std::vector<int> widths = widths_.empty() ? Widths(width_max) : widths_;
-  const int gaps = kGap * (static_cast<int>(columns_.size()) - 1);
-  const bool fits =
-      width_max == 0 ||
-      (widths == Widths(0) && std::accumulate(widths.begin(), widths.end(), gaps) <= width_max);
-  std::vector<size_t> kept;
-  for (size_t i = 0; i < columns_.size(); ++i) {
-    const bool is_empty =
-        std::ranges::all_of(rows_, [&](const auto& row) { return row[i].text.empty(); });
-    if (fits || !is_empty || rows_.empty() || !widths_.empty()) kept.push_back(i);
-  }
+  std::vector<size_t> kept(columns_.size());
+  std::iota(kept.begin(), kept.end(), size_t{0});
+  const bool is_cut = width_max > 0 && (Widths(width_max) != Widths(0) || !Fits(width_max));
+  if (!widths_.empty() || rows_.empty() || !is_cut) return kept;
+  std::erase_if(kept, [&](size_t i) {
+    return std::ranges::all_of(rows_, [&](const auto& row) { return row[i].text.empty(); });
+  });
+  while (may_leave_out_ && kept.size() > 1 && !Only(kept).Fits(width_max)) kept.pop_back();
   return kept;
 }
 
@@ -168,8 +171,19 @@ void Table::ForgetRows(int width_max) {
 }
 
 std::string Table::Render(int width_max, bool colour_on) const {
-  if (const std::vector<size_t> kept = Kept(width_max); kept.size() < columns_.size())
-    return Only(kept).Render(width_max, colour_on);
+  if (const std::vector<size_t> kept = Kept(width_max); kept.size() < columns_.size()) {
+    std::string left_out;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const bool is_empty =
+          std::ranges::all_of(rows_, [&](const auto& row) { return row[i].text.empty(); });
+      if (is_empty || std::ranges::find(kept, i) != kept.end()) continue;
+      left_out += (left_out.empty() ? "" : ", ") + columns_[i].Key();
+    }
+    std::string text = Only(kept).Render(width_max, colour_on);
+    if (!left_out.empty())
+      text += Paint("not shown: " + left_out + " (-o wide)", Colour::kDim, colour_on) + "\n";
+    return text;
+  }
   const std::vector<int> widths = widths_.empty() ? Widths(width_max) : widths_;
   std::string text;
   auto add_line = [&](auto cell_at) {

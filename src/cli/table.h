@@ -45,7 +45,10 @@ struct Column {
 // Two spaces between columns, no trailing spaces, the titles first unless all are empty.
 class Table {
  public:
-  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  // `may_leave_out`: columns that do not fit even when they are cut are left out from the right,
+  // and named below the rows.
+  explicit Table(std::vector<Column> columns, bool may_leave_out = false)
+      : columns_(std::move(columns)), may_leave_out_(may_leave_out) {}
 
   // A row shorter than the columns is filled up with empty cells.
   void AddRow(std::vector<Cell> cells);
@@ -66,9 +69,11 @@ class Table {
   // Whether all of several rows say the same there.
   bool IsUniform(size_t column) const;
   std::vector<int> Widths(int width_max) const;
+  bool Fits(int width_max) const;
   std::vector<size_t> Kept(int width_max) const;
 
   std::vector<Column> columns_;
+  bool may_leave_out_;
   std::vector<std::vector<Cell>> rows_;
   // Of rows that were forgotten: the widths of the columns, and their places in rows to come.
   std::vector<int> widths_;

@@ -83,6 +83,21 @@ TEST(Table, NothingIsCutForColumnsThatSayNothing) {
             "a-long-name-10  2\n");
 }
 
+TEST(Table, OfAListWhatDoesNotFitIsNamedInstead) {
+  Table list({{"NAME", Align::kLeft, true}, {"STATE"}, {"CPU USED"}, {"MEMORY"}}, true);
+  list.AddRow({{"a-long-name-9"}, {"running"}, {"12345"}, {"1.5 TB"}});
+  list.AddRow({{"a-long-name-10"}, {"stopped"}, {"1"}, {"2 TB"}});
+  EXPECT_EQ(list.Render(24, false),
+            "NAME            STATE\n"
+            "a-long-name-9   running\n"
+            "a-long-name-10  stopped\n"
+            "not shown: cpu_used, memory (-o wide)\n");
+  EXPECT_EQ(list.Render(0, false),
+            "NAME            STATE    CPU USED  MEMORY\n"
+            "a-long-name-9   running  12345     1.5 TB\n"
+            "a-long-name-10  stopped  1         2 TB\n");
+}
+
 TEST(Table, ASentenceIsReadFromItsBeginning) {
   Table table({{"N"}, {"MESSAGE", Align::kLeft, true, true}});
   table.AddRow({{"1"}, {"node eth-1 was created on host h1"}});

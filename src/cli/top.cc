@@ -48,7 +48,7 @@ void PrintHosts(Context& context, const v1::ListHostsResponse& hosts) {
     columns.push_back({"TAKEN", Align::kRight});
     columns.push_back({"OF", Align::kRight});
   }
-  Table table(std::move(columns));
+  Table table(std::move(columns), true);
   for (const v1::Host& host : hosts.hosts()) {
     std::vector<Cell> row = {
         {host.name()}, HostState(host), {std::to_string(host.books().node_count())}};
@@ -90,7 +90,7 @@ ExitStatus TopNodes(Context& context, const TopOptions& options, const Dimension
       for (const v1::Node& node : nodes.nodes()) context.Line(Printable(node.name()));
       return;
     }
-    Table table(NodeColumns(NodeTableOf::kFleet));
+    Table table(NodeColumns(NodeTableOf::kFleet), true);
     for (const v1::Node& node : nodes.nodes()) table.AddRow(NodeRow(node, NodeTableOf::kFleet));
     PrintList(context, table, "There are no nodes.");
   });
