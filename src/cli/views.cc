@@ -91,6 +91,12 @@ void AddHostRows(const v1::HostChange& host, bool holds, Table& table) {
   }
 }
 
+bool IsOverCapacity(const v1::HostChange& host) {
+  return std::ranges::any_of(kDimensionViews, [&](const DimensionView& dimension) {
+    return (host.free_after().*dimension.get)() < 0;
+  });
+}
+
 void PrintHostChanges(Context& context, const v1::Changes& changes) {
   if (changes.hosts().empty()) return;
   const bool holds = std::ranges::any_of(
@@ -104,9 +110,22 @@ void PrintHostChanges(Context& context, const v1::Changes& changes) {
   columns.push_back({"CAPACITY", Align::kRight});
   columns.push_back({"FREE", Align::kRight});
   Table table(std::move(columns));
-  for (const v1::HostChange& host : changes.hosts()) AddHostRows(host, holds, table);
+  // A plan is shown whole. Of what is done, some hosts stand for many.
+  constexpr int kHostsShownMax = 8;
+  constexpr int kHostsShown = 3;
+  const bool shows_all =
+      !changes.applied() || context.globals().wide || changes.hosts_size() <= kHostsShownMax;
+  int left_out = 0;
+  for (int i = 0; i < changes.hosts_size(); ++i) {
+    if (shows_all || i < kHostsShown || IsOverCapacity(changes.hosts(i))) {
+      AddHostRows(changes.hosts(i), holds, table);
+    } else {
+      ++left_out;
+    }
+  }
   context.Detail("");
   context.Detail(table);
+  if (left_out > 0) context.Detail(Counted(left_out, "more host") + " (-o wide)", Colour::kDim);
 }
 
 void PrintCorrections(Context& context, const v1::Changes& changes) {
