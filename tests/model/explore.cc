@@ -9,7 +9,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "tests/model/host.h"
+#include "tests/model/host_side.h"
 #include "tests/model/server.h"
 
 namespace tallyman::model {

@@ -1,4 +1,4 @@
-#include "tests/model/host.h"
+#include "tests/model/host_side.h"
 
 #include <algorithm>
 
