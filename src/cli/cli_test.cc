@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "cli/nearest.h"
 #include "cli/testing_words.h"
+#include "tallyman/v1/fleet.pb.h"
 #include "tallyman/v1/node.pb.h"
 #include "tallyman/v1/org.pb.h"
 
@@ -138,14 +139,14 @@ TEST(RunCli, AReadThatFailsLeavesNothingOpen) {
               testing::Not(HasSubstr("may not have happened")));
 }
 
-// One request of many: the words have no request id to repeat it with.
+// Its words have no request id to repeat it with.
 TEST(RunCli, AnOpenRequestOfAnApplyIsFoundInTheAuditTrail) {
   FakeClient client;
-  client.On<v1::CreateOrgRequest, v1::CreateOrgResponse>(
-      "OrgService/CreateOrg", [](const auto&, auto&) { return Fail(NoDatabase::Gone()); });
+  client.On<v1::ApplyFleetRequest, v1::ApplyFleetResponse>(
+      "FleetService/ApplyFleet", [](const auto&, auto&) { return Fail(NoDatabase::Gone()); });
   const Ran ran =
       RunWords({"--db", "x", "apply", "-f", "-"}, {.client = &client, .in = "orgs: [acme]\n"});
-  EXPECT_THAT(ran.err, HasSubstr("CreateOrg may or may not have happened"));
+  EXPECT_THAT(ran.err, HasSubstr("ApplyFleet may or may not have happened"));
   EXPECT_THAT(ran.err, HasSubstr("audit trail --request "));
 }
 

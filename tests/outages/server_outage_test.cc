@@ -109,21 +109,17 @@ TEST_F(ServerOutage, AnAnswerThatIsLostIsSaidToBeEvenIfTheServerIsAwayAfterIt) {
 }
 
 TEST_F(ServerOutage, AnApplyGoesOnWhenItsServerIsBack) {
-  constexpr int kOrgs = 400;
-  std::string text = "orgs:\n";
-  for (int i = 0; i < kOrgs; ++i) text += "- org-" + std::to_string(i) + "\n";
   const std::string file = server.PathOf("fleet.yaml");
-  std::ofstream(file) << text;
+  std::ofstream(file) << "orgs: [a, b, c]\n";
+  server.Signal(SIGSTOP);
   RunningCommand apply({"apply", "-f", file, "--timeout", "60s"}, Environment());
-  ASSERT_TRUE(WaitUntil([&] { return Count("orgs") > 0; })) << apply.Said();
+  ASSERT_TRUE(WaitUntil([&] { return HasUnread(server.port()); })) << apply.Said();
   Kill();
-  const int done = Count("orgs");
-  ASSERT_LT(done, kOrgs) << "it was over before it was disturbed";
   ASSERT_TRUE(apply.AwaitSaid("waiting for the server")) << apply.Said();
   ASSERT_TRUE(server.Start()) << server.Log();
   EXPECT_EQ(apply.Wait(), 0) << apply.Said();
-  EXPECT_EQ(Count("orgs"), kOrgs);
-  EXPECT_EQ(Count("events WHERE kind = 'org_created'"), kOrgs);
+  EXPECT_EQ(Count("orgs"), 3);
+  EXPECT_EQ(Count("events WHERE kind = 'org_created'"), 3);
 }
 
 class FollowerOutage : public ServerOutage {
