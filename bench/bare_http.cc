@@ -21,7 +21,9 @@ class Constant final : public HttpHandler {
   explicit Constant(size_t bytes) : body_(bytes, 'x') {}
   std::optional<HttpResponse> Refuse(const HttpRequest&) override { return std::nullopt; }
   size_t BodyBytesMax(const HttpRequest&) override { return size_t{64} << 20; }
-  void Admit(HttpRequest, std::shared_ptr<Exchange> exchange) override { exchange->Admitted(); }
+  void Admit(HttpRequest head, std::shared_ptr<Exchange> exchange) override {
+    exchange->Admitted(BodyBytesMax(head));
+  }
   void Handle(HttpRequest, std::shared_ptr<Exchange> exchange) override {
     HttpResponse response;
     response.headers = {{"Cache-Control", "no-store"}, {"Vary", "Accept-Encoding"}};

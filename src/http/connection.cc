@@ -97,9 +97,10 @@ class Connection final : public Exchange,
       self->Ring();
     });
   }
-  void Admitted() override {
+  void Admitted(size_t body_bytes_max) override {
     if (over_) return;
-    asio::dispatch(shard_.context, [self = this->shared_from_this()] {
+    asio::dispatch(shard_.context, [self = this->shared_from_this(), body_bytes_max] {
+      self->body_bytes_max_ = body_bytes_max;
       self->is_admitted_ = true;
       self->Ring();
     });
@@ -175,7 +176,8 @@ class Connection final : public Exchange,
   size_t scrap_bytes_ = 0;
   bool rung_ = false;
   bool is_admitted_ = false;
-  size_t watch_ = 0;  // the number of the watch over the peer
+  size_t body_bytes_max_ = 0;  // of the request that is read
+  size_t watch_ = 0;           // the number of the watch over the peer
   bool idle_ = false;
   bool gone_ = false;  // the peer is, or the socket
   bool cut_ = false;   // by the server
@@ -281,10 +283,10 @@ asio::awaitable<bool> Connection<Socket>::Reject(PeerFault fault, std::string_vi
 
 template <class Socket>
 RequestFault Connection<Socket>::TooLong(const HttpRequest& request, std::string_view size) const {
-  return {.fault = PeerFault::kRequestTooLarge,
-          .what = fmt::format("the body of {} has {} bytes: at most {} are taken",
-                              Quote(request.path().substr(0, kPathShownMax)), size,
-                              shared_.handler.BodyBytesMax(request))};
+  return {
+      .fault = PeerFault::kRequestTooLarge,
+      .what = fmt::format("the body of {} has {} bytes: at most {} are taken",
+                          Quote(request.path().substr(0, kPathShownMax)), size, body_bytes_max_)};
 }
 
 // Reads on until the peer has seen the answer: closing earlier might destroy it on the way.
@@ -399,9 +401,8 @@ std::expected<void, RequestFault> Connection<Socket>::TakeBody(const HttpRequest
   const auto taken = body.Take(bytes);
   buffer_.consume(buffer_.size() - bytes.size());
   if (!taken) return std::unexpected(RequestFault{.what = taken.error()});
-  const size_t bytes_max = shared_.handler.BodyBytesMax(request);
-  if (body.bytes().size() <= bytes_max) return {};
-  return std::unexpected(TooLong(request, fmt::format("more than {}", bytes_max)));
+  if (body.bytes().size() <= body_bytes_max_) return {};
+  return std::unexpected(TooLong(request, fmt::format("more than {}", body_bytes_max_)));
 }
 
 // Reads the body, or has an answer instead of it. False: the connection is at its end. What has not
@@ -409,12 +410,12 @@ std::expected<void, RequestFault> Connection<Socket>::TakeBody(const HttpRequest
 template <class Socket>
 asio::awaitable<bool> Connection<Socket>::ReceiveBody(const RequestHead& head, IncomingBody& body) {
   const HttpRequest& request = head.request;
-  std::expected<void, RequestFault> taken;
-  if (head.body_bytes > shared_.handler.BodyBytesMax(request)) {
-    taken = std::unexpected(TooLong(request, std::to_string(head.body_bytes)));
-  } else {
-    taken = TakeBody(request, body);
-  }
+  const auto take = [&]() -> std::expected<void, RequestFault> {
+    if (head.body_bytes <= body_bytes_max_) return TakeBody(request, body);
+    return std::unexpected(TooLong(request, std::to_string(head.body_bytes)));
+  };
+  body_bytes_max_ = shared_.handler.BodyBytesMax(request);
+  std::expected<void, RequestFault> taken = take();
   if (!taken) co_return co_await Reject(taken.error().fault, taken.error().what);
   if (body.is_whole()) co_return true;
 
@@ -424,6 +425,8 @@ asio::awaitable<bool> Connection<Socket>::ReceiveBody(const RequestHead& head, I
   co_await AwaitAnswer();
   const bool is_admitted = std::exchange(is_admitted_, false);
   if (!is_admitted) co_return answer_.has_value();
+  taken = take();
+  if (!taken) co_return co_await Reject(taken.error().fault, taken.error().what);
   if (head.expects_continue) {
     Lowest().expires_after(shared_.options.write_timeout);
     auto [error, count] = co_await asio::async_write(stream_, asio::buffer(kContinue), kAwait);
@@ -435,7 +438,7 @@ asio::awaitable<bool> Connection<Socket>::ReceiveBody(const RequestHead& head, I
 template <class Socket>
 asio::awaitable<bool> Connection<Socket>::ReadBody(const HttpRequest& request, IncomingBody& body) {
   const ServerOptions& options = shared_.options;
-  const size_t read_bytes = std::min(kBodyReadBytes, shared_.handler.BodyBytesMax(request));
+  const size_t read_bytes = std::min(kBodyReadBytes, body_bytes_max_);
   const Party party = party_;
   const size_t share_max = party == Party::kStranger ? options.bodies_bytes_max / kStrangersPart
                                                      : options.bodies_bytes_max;

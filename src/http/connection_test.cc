@@ -30,7 +30,7 @@ class Handler final : public HttpHandler {
     if (head.path() == "/host") exchange->Recognized(Party::kHost);
     if (head.path() == "/person") exchange->Recognized(Party::kPerson);
     if (head.path() == "/refused") return exchange->Answer(Said(403, "no"));
-    exchange->Admitted();
+    exchange->Admitted(BodyBytesMax(head));
   }
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override {
     if (request.path() == "/throws") throw std::runtime_error("request");

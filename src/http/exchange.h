@@ -85,8 +85,8 @@ class Exchange {
   virtual void Answer(HttpResponse response) = 0;
   // The connection owns the source from here on; `head` has no body.
   virtual void Stream(HttpResponse head, std::unique_ptr<BodySource> source) = 0;
-  // The body may come.
-  virtual void Admitted() = 0;
+  // The body may come, so long at most: callers differ in how much a method takes of them.
+  virtual void Admitted(size_t body_bytes_max) = 0;
   // Who calls is known. Before any of the others.
   virtual void Recognized(Party party) = 0;
   // The source may have more. Also right before Stream().
@@ -101,7 +101,7 @@ class HttpHandler {
   virtual ~HttpHandler() = default;
   // Rejects a request by its head alone, before its body is read.
   virtual std::optional<HttpResponse> Refuse(const HttpRequest& head) = 0;
-  // The longest body that is taken with this head. REQUIRES: it was not refused.
+  // The longest body that is taken of anybody with this head. REQUIRES: it was not refused.
   virtual size_t BodyBytesMax(const HttpRequest& head) = 0;
   // Finds out who calls, and whether they may, before a body is read that has not come with the
   // head. Whoever sends all at once is judged by Handle().

@@ -83,6 +83,7 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
       : parts_(handler.parts_),
         counts_(handler.counts_),
         later_(handler.later_),
+        body_bytes_max_(handler.BodyBytesMax(request)),
         what_(what),
         route_(std::move(route)),
         terms_(terms),
@@ -122,6 +123,7 @@ class RpcHandler::CallState : public std::enable_shared_from_this<CallState> {
   const RpcParts& parts_;
   Counts& counts_;
   Later& later_;
+  const size_t body_bytes_max_;  // of anybody
   void (CallState::* const what_)();
   const Route route_;
   const rpc::CallTerms terms_;
@@ -375,7 +377,9 @@ void RpcHandler::CallState::Judge() {
   }
   if (!permitted) return Finish(Fail(std::move(permitted).error()));
   Leave();
-  exchange_->Admitted();
+  exchange_->Admitted(actor_.role == Role::kViewer
+                          ? std::min(body_bytes_max_, parts_.limits.viewer_body_bytes_max)
+                          : body_bytes_max_);
 }
 
 void RpcHandler::CallState::Call() {

@@ -35,7 +35,9 @@ struct RpcLimits {
   size_t calls_max = 1024;  // in flight or waiting for a worker; further ones fail at once
   size_t streams_max = 12'000;
   size_t body_bytes_max = size_t{64} << 20;  // of any method; a method may take less
-  size_t gzip_bytes_min = 4096;              // shorter answers are sent as they are
+  // Of those who may only look: what they ask to be planned is short.
+  size_t viewer_body_bytes_max = size_t{1} << 20;
+  size_t gzip_bytes_min = 4096;  // shorter answers are sent as they are
   // How often a stream's token is looked at again.
   std::chrono::seconds stream_check{15};
   // How long a call without a deadline waits for a database that cannot be reached.

@@ -67,7 +67,7 @@ size_t Site::BodyBytesMax(const HttpRequest& head) {
 }
 
 void Site::Admit(HttpRequest head, std::shared_ptr<Exchange> exchange) {
-  if (pages_.contains(head.path())) return exchange->Admitted();
+  if (pages_.contains(head.path())) return exchange->Admitted(kPageBodyBytesMax);
   rpc_.Admit(std::move(head), std::move(exchange));
 }
 

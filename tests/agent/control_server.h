@@ -58,8 +58,8 @@ class ControlServer final : public http::HttpHandler {
 
   std::optional<http::HttpResponse> Refuse(const http::HttpRequest& head) override;
   size_t BodyBytesMax(const http::HttpRequest&) override { return size_t{64} << 20; }
-  void Admit(http::HttpRequest, std::shared_ptr<http::Exchange> exchange) override {
-    exchange->Admitted();
+  void Admit(http::HttpRequest head, std::shared_ptr<http::Exchange> exchange) override {
+    exchange->Admitted(BodyBytesMax(head));
   }
   void Handle(http::HttpRequest request, std::shared_ptr<http::Exchange> exchange) override;
   void PeerGone() override {}

@@ -24,7 +24,9 @@ class Echo final : public HttpHandler {
     return HttpResponse{.status = 404, .body = "no"};
   }
   size_t BodyBytesMax(const HttpRequest&) override { return 2048; }
-  void Admit(HttpRequest, std::shared_ptr<Exchange> exchange) override { exchange->Admitted(); }
+  void Admit(HttpRequest head, std::shared_ptr<Exchange> exchange) override {
+    exchange->Admitted(BodyBytesMax(head));
+  }
   void Handle(HttpRequest request, std::shared_ptr<Exchange> exchange) override {
     exchange->Answer({.status = 200, .body = std::to_string(request.body.size())});
   }

@@ -196,6 +196,32 @@ TEST_F(Abuse, LargeBodiesAreRefusedHoweverTheyCome) {
   ExpectAlive();
 }
 
+// They may ask what would happen, but not at length: neither announced nor in chunks.
+TEST_F(Abuse, WhoMayOnlyLookSendsLittle) {
+  Start();
+  const std::string made = Raw(PostOf("TokenService/CreateToken", server.token(),
+                                      R"({"name": "v", "role": "ROLE_VIEWER"})"))
+                               .body;
+  const std::string key = R"("secret":")";
+  const size_t at = made.find(key) + key.size();
+  const std::string viewer = made.substr(at, made.find('"', at) - at);
+  const std::string big(size_t{2} << 20, ' ');
+  const PeerAnswer answer = Raw(PostOf("NodeService/CreateNodes", viewer, big));
+  EXPECT_EQ(answer.status, 413);
+  EXPECT_THAT(ErrorFromResponse(answer.status, answer.body).message,
+              AllOf(HasSubstr(" 2097152 bytes"), HasSubstr(" 1048576 are taken")));
+  HttpPeer chunked(server.port());
+  std::string head = Head("NodeService/CreateNodes",
+                          "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n");
+  const std::string chunk = fmt::format("{:x}\r\n{}\r\n", 65536, std::string(65536, ' '));
+  chunked.Send(head.replace(head.find(server.token()), server.token().size(), viewer));
+  for (int i = 0; i < 40 && chunked.Send(chunk); ++i) {
+  }
+  EXPECT_EQ(chunked.Receive().status, 413);
+  EXPECT_NE(Raw(PostOf("NodeService/CreateNodes", server.token(), big)).status, 413);
+  ExpectAlive();
+}
+
 // What is announced costs nothing; what has come does.
 TEST_F(Abuse, ManyLargeBodiesAtOnceAreRefusedAtOnce) {
   Start({"--body-max-mib", "1"});

@@ -34,7 +34,7 @@ class Peer final : public Exchange {
     std::lock_guard lock(mutex_);
     source_ = std::move(source);
   }
-  void Admitted() override { is_admitted = true; }
+  void Admitted(size_t) override { is_admitted = true; }
   void Recognized(Party party) override { recognized = party; }
   void Wake() override { ++wakes; }
   const std::shared_ptr<std::atomic<bool>>& cancelled() const override { return cancelled_; }
