@@ -110,13 +110,16 @@ inline constexpr char kHostTotals[] = "SELECT count(*) FROM host_reports WHERE p
 inline constexpr char kNodeStates[] = TALLYMAN_NODE_STATES "GROUP BY n.node_state";
 inline constexpr char kNodeStatesOfOrg[] =
     TALLYMAN_NODE_STATES "WHERE n.org_id = $1 GROUP BY n.node_state";
+// Whether a host h carries more than it has, in some dimension.
+#define TALLYMAN_OVER_CAPACITY \
+  "(h.free_cpu_cores < 0 OR h.free_memory_bytes < 0 OR h.free_disk_bytes < 0)"
 // Hosts, in the order of HostCounts.
 #define TALLYMAN_HOST_COUNTS                                                                  \
   "SELECT count(*), count(*) FILTER (WHERE h.silent_since IS NOT NULL), "                     \
   "count(*) FILTER (WHERE h.silent_since IS NULL AND NOT h.heard), "                          \
   "count(*) FILTER (WHERE h.cordoned), "                                                      \
-  "count(*) FILTER (WHERE h.free_cpu_cores < 0 OR h.free_memory_bytes < 0 "                   \
-  "OR h.free_disk_bytes < 0), "                                                               \
+  "count(*) FILTER (WHERE " TALLYMAN_OVER_CAPACITY                                            \
+  "), "                                                                                       \
   "count(*) FILTER (WHERE r.problem <> ''), "                                                 \
   "count(*) FILTER (WHERE h.node_count <> coalesce(s.node_count, 0) "                         \
   "OR h.node_cpu_cores <> coalesce(s.cpu_cores, 0) "                                          \

@@ -58,7 +58,7 @@ struct ReadSql {
    by_index("nodes_any_name") " WHERE name > $2 AND name < $3 "                                 \
    "AND ltrim(substr(name, CAST($1 AS integer)), '0123456789') = '' "                           \
    "AND length(name) < CAST($1 AS integer) + 18",                                               \
-   "SELECT " TALLYMAN_COMMAND_COLUMNS("c.") ", n.name FROM commands c"            \
+   "SELECT " TALLYMAN_COMMAND_COLUMNS("c.") ", n.name FROM commands c"                          \
    by_index("commands_open") " JOIN nodes n ON n.id = c.node_id " TALLYMAN_HEADS(by_index)      \
    "AND (c.not_before IS NULL OR c.not_before <= $2) ORDER BY c.node_id LIMIT $3",              \
    "SELECT min(c.not_before) FROM commands c" by_index("commands_open") " "                     \

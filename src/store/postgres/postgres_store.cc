@@ -225,7 +225,7 @@ Status PostgresStore::TryTogether(const std::function<Result<bool>(Store& within
     const bool is_unknown = status ? connection.warned() : connection.broken();
     if (is_unknown) {
       EndTransaction(connection);
-      const Error why(Code::kUnavailable, "DATABASE_UNREACHABLE", "its reply was lost");
+      const Error why(Code::kUnavailable, kDatabaseUnreachable, "its reply was lost");
       return Fail(CommitUnknown(shown(), status ? why : status.error()));
     }
   }

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/reasons.h"
+#include "base/sync.h"
 #include "store/refusals.h"
 #include "store/sqlite/admin.h"
 #include "store/sqlite/schema.h"
@@ -84,8 +85,7 @@ bool HasLogAndIndex(const std::string& path) {
 // The log and its index are made beside the file unless somebody has it open.
 bool CanBeWritten(const std::string& path) {
   if (!IsThere(path)) return true;
-  const std::string directory = std::filesystem::path(path).parent_path();
-  return MayWrite(path) && (HasLogAndIndex(path) || MayWrite(directory.empty() ? "." : directory));
+  return MayWrite(path) && (HasLogAndIndex(path) || MayWrite(DirectoryOf(path)));
 }
 
 // The device and number of the file at a path; nullopt: there is none.
@@ -328,29 +328,32 @@ Status SqliteStore::Read(const std::function<Status(ReadTx&)>& body) {
 }
 
 Status SqliteStore::Write(const std::function<Status(WriteTx&)>& body) {
+  return Change([&]() -> Result<bool> {
+    SqliteTransaction transaction(*writer_, images_);
+    RETURN_IF_ERROR(body(transaction));
+    if (!transaction.has_written()) return false;
+    RETURN_IF_ERROR(transaction.Finish());
+    return true;
+  });
+}
+
+Status SqliteStore::Together(const std::function<Result<bool>(Store& within)>& body) {
+  return Change([&]() -> Result<bool> {
+    OpenTransaction open(*writer_);
+    ASSIGN_OR_RETURN(const bool keep, body(open));
+    RETURN_IF_ERROR(open.failed());
+    return keep;
+  });
+}
+
+Status SqliteStore::Change(const std::function<Result<bool>()>& body) {
   RETURN_IF_ERROR(CheckReady());
   RETURN_IF_ERROR(CheckWritable());
   std::lock_guard lock(writer_mutex_);
   RETURN_IF_ERROR(EnsureWriter());
   Scope scope(writer_);
   RETURN_IF_ERROR(scope.Begin("BEGIN IMMEDIATE"));
-  SqliteTransaction transaction(*writer_, images_);
-  RETURN_IF_ERROR(body(transaction));
-  if (!transaction.has_written()) return {};
-  RETURN_IF_ERROR(transaction.Finish());
-  RETURN_IF_ERROR(CheckPlace());
-  return scope.Commit();
-}
-
-Status SqliteStore::Together(const std::function<Result<bool>(Store& within)>& body) {
-  RETURN_IF_ERROR(CheckReady());
-  std::lock_guard lock(writer_mutex_);
-  RETURN_IF_ERROR(EnsureWriter());
-  Scope scope(writer_);
-  RETURN_IF_ERROR(scope.Begin("BEGIN IMMEDIATE"));
-  OpenTransaction open(*writer_);
-  ASSIGN_OR_RETURN(const bool keep, body(open));
-  RETURN_IF_ERROR(open.failed());
+  ASSIGN_OR_RETURN(const bool keep, body());
   if (!keep) return {};
   RETURN_IF_ERROR(CheckPlace());
   return scope.Commit();

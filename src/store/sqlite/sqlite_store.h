@@ -99,6 +99,8 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   Status CheckPlace() const;
   Status PrepareReadOnly();
   Status CheckWritable() const;
+  // Runs `body` in a transaction of the writer, which is committed when it gives true.
+  Status Change(const std::function<Result<bool>()>& body);
   // UNAVAILABLE DATABASE_CHANGED: what was read without locks may be of two states.
   Status CheckStill() const;
   // SCHEMA_TOO_OLD until a database that was opened for migration is migrated.

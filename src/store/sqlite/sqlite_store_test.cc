@@ -355,6 +355,13 @@ TEST_F(ReadOnlyStoreTest, OneAtRestIsReadAndNothingIsMadeBesideIt) {
     ASSERT_FALSE(written.has_value());
     EXPECT_EQ(written.error().reason, "DATABASE_READ_ONLY");
     EXPECT_EQ(written.error().code, Code::kFailedPrecondition) << "trying again does not help";
+    const Status together = (*store)->Together([](Store&) -> Result<bool> {
+      ADD_FAILURE() << "begun";
+      return false;
+    });
+    ASSERT_FALSE(together.has_value());
+    EXPECT_EQ(together.error().reason, "DATABASE_READ_ONLY");
+    EXPECT_EQ(together.error().code, Code::kFailedPrecondition);
   }
   EXPECT_EQ(Files(), std::set<std::string>{"books.db"});
 }
