@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "cli/format.h"
 #include "cli/progress.h"
@@ -55,7 +54,7 @@ Status WaitForHosts(Context& context, const v1::Changes& changes, const Waiting&
   for (const v1::NodeChange& change : changes.nodes())
     if (!change.command_id().empty()) pending.push_back(&change);
   const auto total = static_cast<int64_t>(pending.size());
-  const auto until = std::chrono::steady_clock::now() + *waiting.at_most;
+  const Time until = context.environment().clock.Now() + *waiting.at_most;
   auto pause = kFirstPause;
   Names failed;
   Progress progress(context, "waiting for hosts", total);
@@ -73,7 +72,7 @@ Status WaitForHosts(Context& context, const v1::Changes& changes, const Waiting&
         }
         break;
       }
-      if (std::chrono::steady_clock::now() >= until) {
+      if (context.environment().clock.Now() >= until) {
         Names late;
         for (auto at = static_cast<size_t>(done); at < pending.size(); ++at)
           late.Add(pending[at]->node());
@@ -83,7 +82,7 @@ Status WaitForHosts(Context& context, const v1::Changes& changes, const Waiting&
                                       "--node NODE\" shows how far they are",
                                       waiting.at_most->count(), late.text())));
       }
-      std::this_thread::sleep_for(pause);
+      context.environment().pause(pause);
       pause = std::min(pause * 2, kLongestPause);
     }
     progress.Advance(done + 1);

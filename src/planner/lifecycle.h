@@ -15,7 +15,7 @@
 //   withdraw        cancel    too late  refused          too late  refused
 //
 // "absent" settles a delete and reverts all else; "resolve" settles if the node is as the command
-// demanded, else reverts.
+// demanded, fails a delete that has left a part of the node, and else reverts.
 #pragma once
 
 #include <array>
