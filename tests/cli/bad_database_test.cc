@@ -97,6 +97,18 @@ TEST_F(BadDatabaseTest, AnEmptyFileIsNoSoundDatabase) {
   EXPECT_FALSE(std::filesystem::exists(PathOf("of-nothing.backup")));
 }
 
+TEST_F(BadDatabaseTest, APathIsOneWhateverItBeginsWith) {
+  CreateSmallFleet();
+  for (const char* name : {":memory:", "file:copy"}) {
+    const Ran ran = RunProgram(
+        "/bin/bash",
+        {"-c", "cd " + PathOf("") + " && " TALLYMAN_PROGRAM " db backup " + name +
+                   " && " TALLYMAN_PROGRAM " -q node list --db \"sqlite:./" + name + "\""},
+        {"TALLYMAN_DB=sqlite:" + database(), "PATH=/usr/bin:/bin"});
+    EXPECT_THAT(ran.out, HasSubstr("n-1\n")) << ran.err;
+  }
+}
+
 TEST_F(BadDatabaseTest, ABackupThatIsReadStaysAsItIs) {
   CreateSmallFleet();
   const std::string path = PathOf("fleet.backup");

@@ -38,8 +38,8 @@ Error Missing(const std::string& path) {
 }
 
 Error CannotOpen(const std::string& path, std::string_view why) {
-  return Error(Code::kUnavailable, "DATABASE_CANNOT_OPEN",
-               fmt::format("database {}: {}: give the path of a file", path, why))
+  return FailedPrecondition("DATABASE_CANNOT_OPEN",
+                            fmt::format("database {}: {}: give the path of a file", path, why))
       .About(fmt::format("database {}", path));
 }
 
