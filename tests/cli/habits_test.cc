@@ -192,6 +192,23 @@ TEST_F(HabitsTest, AnOptionOfAnUnsetVariableIsNotLeftOut) {
   EXPECT_EQ(Must({"-q", "node", "list", "--image", "p/v@1.0.0"}).out, "n-1\n");
 }
 
+TEST_F(HabitsTest, FileNamesAreCompletedWhole) {
+  Write("my fleet.yaml", "");
+  Write("my *", "");
+  const Ran ran = RunProgram(
+      "/bin/bash",
+      {"-c",
+       "cd " + PathOf("") +
+           "; source <(" TALLYMAN_PROGRAM " completion bash)\n"
+           "for words in 'apply -f' 'db backup' 'node list --token-file'; do\n"
+           "  COMP_WORDS=(tallyman $words my); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _tallyman\n"
+           "  printf '<%s>' \"${COMPREPLY[@]}\" | sed 's/></>\\n</g' | sort\n"
+           "done"},
+      {"PATH=/usr/bin:/bin", "LC_ALL=C"});
+  const std::string names = "<my *>\n<my fleet.yaml>";
+  EXPECT_EQ(ran.out, names + "\n" + names + "\n" + names + "\n") << ran.err;
+}
+
 TEST_F(HabitsTest, AllOfTimeIsNotTooLongAgo) {
   CreateSmallFleet();
   const std::string all = Must({"events", "--tail", "3"}).out;
