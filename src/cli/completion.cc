@@ -44,6 +44,10 @@ std::string Nouns(const WordTree& root) {
 std::string BashScript(const WordTree& root) {
   std::string text =
       "# tallyman: completion for bash. Use it with: source <(tallyman completion bash)\n"
+      "_tallyman_files() {\n"
+      "  compopt -o filenames 2>/dev/null\n"
+      "  mapfile -t COMPREPLY < <(compgen -f -- \"$1\")\n"
+      "}\n"
       "_tallyman() {\n"
       "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
       "  local noun=\"\" verb=\"\" word words=\"\" i\n"
@@ -59,7 +63,7 @@ std::string BashScript(const WordTree& root) {
       "  case \"$previous\" in\n"
       "    -o|--output) COMPREPLY=($(compgen -W \"table wide json yaml\" -- \"$current\")); return "
       ";;\n"
-      "    -f|--file) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+      "    -f|--file|--token-file|--ca) _tallyman_files \"$current\"; return ;;\n"
       "  esac\n"
       "  case \"$noun $verb\" in *' ') noun=\"$noun\"; ;; *) noun=\"$noun $verb\" ;; esac\n"
       "  case \"$noun\" in\n";
@@ -68,7 +72,7 @@ std::string BashScript(const WordTree& root) {
   text +=
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-      "  [[ ${#COMPREPLY[@]} -gt 0 ]] || COMPREPLY=($(compgen -f -- \"$current\"))\n"
+      "  [[ ${#COMPREPLY[@]} -gt 0 ]] || _tallyman_files \"$current\"\n"
       "}\n"
       "complete -F _tallyman tallyman\n";
   return text;

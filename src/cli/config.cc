@@ -67,8 +67,8 @@ Result<ConfigContext> ParseContext(std::string_view file, const YamlNode& name,
 Status WriteWhole(const std::string& path, const std::string& text) {
   const auto failed = [&](const char* what) {
     const std::error_code error(errno, std::generic_category());
-    return Fail(Error(Code::kUnavailable, "CONFIG_NOT_WRITTEN",
-                      fmt::format("{} {}: {}", what, Quote(path), error.message())));
+    return Fail(FailedPrecondition("CONFIG_NOT_WRITTEN",
+                                   fmt::format("{} {}: {}", what, Quote(path), error.message())));
   };
   std::string temporary = path + ".XXXXXX";
   // mkstemp makes it with mode 0600.
@@ -87,6 +87,20 @@ Status WriteWhole(const std::string& path, const std::string& text) {
   auto error = failed("cannot write");
   ::unlink(temporary.c_str());
   return error;
+}
+
+// A link stays one, as people keep such files elsewhere: what it points to is written.
+std::string FollowLinks(std::filesystem::path path) {
+  constexpr int kLinksMax = 40;
+  std::error_code none;
+  for (int i = 0; i < kLinksMax && std::filesystem::is_symlink(path, none); ++i)
+    path = path.parent_path() / std::filesystem::read_symlink(path, none);
+  return path.string();
+}
+
+// A path in the file is one beside the file, wherever the command is typed.
+std::string Beside(const std::filesystem::path& directory, const std::string& path) {
+  return path.empty() ? path : (directory / path).string();
 }
 
 }  // namespace
@@ -162,9 +176,24 @@ Status WriteConfig(Context& context, const Config& config) {
     return Fail(InvalidArgument("NO_CONFIG_FILE",
                                 "no file is named for contexts: set TALLYMAN_CONFIG or HOME"));
   }
-  std::error_code ignored;  // what is missing shows when the file is made
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  return WriteWhole(path, FormatConfig(config));
+  const std::filesystem::path directory = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (!directory.empty()) std::filesystem::create_directories(directory, error);
+  if (error) {
+    return Fail(FailedPrecondition("CONFIG_NOT_WRITTEN",
+                                   fmt::format("cannot create the directory {}: {}",
+                                               Quote(directory.string()), error.message())));
+  }
+  return WriteWhole(FollowLinks(path), FormatConfig(config));
+}
+
+void FindFilesBeside(Context& context, ConfigContext& chosen) {
+  const auto directory = std::filesystem::path(ConfigPath(context.environment())).parent_path();
+  chosen.token_file = Beside(directory, chosen.token_file);
+  chosen.ca = Beside(directory, chosen.ca);
+  constexpr std::string_view kSqlite = "sqlite:";
+  if (chosen.db.starts_with(kSqlite) && chosen.db.size() > kSqlite.size())
+    chosen.db = std::string(kSqlite) + Beside(directory, chosen.db.substr(kSqlite.size()));
 }
 
 Result<ConfigContext> FindContext(const Config& config, const std::string& name) {

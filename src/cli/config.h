@@ -51,6 +51,9 @@ Result<Config> ReadConfig(Context& context);
 // Replaces the file whole, with mode 0600: it may hold tokens.
 Status WriteConfig(Context& context, const Config& config);
 
+// Relative paths in the file are paths beside it.
+void FindFilesBeside(Context& context, ConfigContext& chosen);
+
 // NOT_FOUND, reason CONTEXT_NOT_FOUND, lists the names that there are.
 Result<ConfigContext> FindContext(const Config& config, const std::string& name);
 

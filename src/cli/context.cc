@@ -3,8 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/json.hpp>
+#include <condition_variable>
+#include <mutex>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "cli/document.h"
@@ -17,6 +21,19 @@ namespace {
 // "tallyman.v1.OrgService/GetOrg".
 std::string NameOf(const google::protobuf::MethodDescriptor& method) {
   return fmt::format("{}/{}", method.service()->full_name(), method.name());
+}
+
+// Looks now and then until it is so, or until it is stopped.
+void AwaitUnread(const std::function<bool()>& reader_is_gone, const std::stop_token& token,
+                 std::atomic<bool>& unread) {
+  constexpr std::chrono::milliseconds kLook{200};
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any never;
+  while (!token.stop_requested() && !unread) {
+    never.wait_for(lock, token, kLook, [] { return false; });
+    unread = reader_is_gone();
+  }
 }
 
 // The text of that field; "" where there is no such field.
@@ -136,7 +153,19 @@ void Context::TakeWarnings(const google::protobuf::Message& message) {
 Status Context::Stream(const google::protobuf::Message& request,
                        const std::function<bool(const google::protobuf::Message&)>& on_message) {
   RETURN_IF_ERROR(Connect());
-  return client_->Stream(NameOf(MethodOf(request)), request, on_message, nullptr);
+  bool has_enough = false;
+  const auto take = [&](const google::protobuf::Message& message) {
+    has_enough = !on_message(message);
+    return !has_enough;
+  };
+  std::atomic<bool> unread{false};
+  const std::jthread watch([&](const std::stop_token& token) {
+    if (environment_.reader_is_gone) AwaitUnread(environment_.reader_is_gone, token, unread);
+  });
+  const Status ended = client_->Stream(NameOf(MethodOf(request)), request, take, &unread);
+  // As when something is written there.
+  if (unread && !has_enough) environment_.out.setstate(std::ios::badbit);
+  return ended;
 }
 
 std::string Context::RequestId(const std::string& given) {

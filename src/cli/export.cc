@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "base/text.h"
@@ -39,11 +41,13 @@ Status ReadConfigs(Context& context, FleetState& state) {
 
 Status WriteFile(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  const bool is_open = file.is_open();
   file << text;
-  file.close();
+  if (file) file.close();
   if (file) return {};
-  return Fail(InvalidArgument("FILE_UNWRITABLE",
-                              fmt::format("the file {} cannot be written", Quote(path))));
+  return Fail(InvalidArgument(
+      "FILE_UNWRITABLE", fmt::format("the file {} cannot be written: {}{}", Quote(path),
+                                     std::strerror(errno), is_open ? "; it is not whole" : "")));
 }
 
 void WarnOf(Context& context, const std::vector<std::string>& left_out) {

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -28,8 +30,9 @@ Result<std::string> ReadInput(Context& context, const std::string& path, size_t 
     }
     file.open(path, std::ios::binary);
     if (!file) {
-      return Fail(InvalidArgument("FILE_UNREADABLE",
-                                  fmt::format("the file {} cannot be read", Quote(path))));
+      return Fail(InvalidArgument(
+          "FILE_UNREADABLE",
+          fmt::format("the file {} cannot be read: {}", Quote(path), std::strerror(errno))));
     }
   }
   std::istream& stream = path == "-" ? context.environment().in : file;
@@ -50,6 +53,11 @@ Result<std::string> ReadInput(Context& context, const std::string& path, size_t 
         InvalidArgument("FILE_TOO_LARGE", fmt::format("the file {} is larger than {} bytes, the "
                                                       "limit",
                                                       Quote(path), bytes_max)));
+  }
+  // As some editors and shells write by default.
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    return Fail(InvalidArgument(
+        "FILE_UNREADABLE", fmt::format("the file {} is UTF-16: save it as UTF-8", Quote(path))));
   }
   return text;
 }

@@ -206,6 +206,11 @@ Result<FleetName> ReadNamed(std::string_view file, const YamlNode& node, std::st
     }
     return named;
   }
+  if (node.kind == YamlNode::Kind::kNull) {
+    return Fail(
+        AtPosition(file, node.position, "INVALID_FLEET",
+                   fmt::format("{} has no name; a name such as null or ~ stands in quotes", what)));
+  }
   MapReader map(file, node, what);
   named.name = map.Name("name", true);
   RETURN_IF_ERROR(map.Finish());

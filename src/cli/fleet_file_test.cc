@@ -56,6 +56,7 @@ TEST(ReadFleet, NamesLineAndColumnOfWhatIsWrong) {
        "f:2:1: unknown key \"host\" in a fleet; the keys are orgs, regions"},
       {"orgs: acme\n", "f:1:7: orgs must be a list"},
       {"orgs: [a b]\n", "f:1:8: an org is \"a b\""},
+      {"orgs: [a, null]\n", "f:1:11: an org has no name"},
       {"regions: [eu, eu]\n", "f:1:15: regions declares \"eu\" twice"},
       {"hosts:\n  - name: h1\n", "f:2:5: a host needs a key \"region\""},
       {"hosts:\n- {name: h, region: r, cpu: 1.5, memory: 1GB, disk: 1TB}\n",

@@ -11,9 +11,17 @@ namespace tallyman::cli {
 
 void AddFilter(std::string& filter, std::string_view field, std::string_view value) {
   if (value.empty()) return;
-  const bool quoted = value.find_first_of(" \t\n\"") != std::string_view::npos;
-  filter += fmt::format("{}{}={}{}{}", filter.empty() ? "" : " ", field, quoted ? "\"" : "", value,
-                        quoted ? "\"" : "");
+  filter += fmt::format("{}{}=", filter.empty() ? "" : " ", field);
+  if (!value.starts_with('=') && value.find_first_of(" \t\n\"\\,;'*") == std::string_view::npos) {
+    filter += value;
+    return;
+  }
+  filter += '"';
+  for (const char c : value) {
+    if (c == '"' || c == '\\') filter += '\\';
+    filter += c;
+  }
+  filter += '"';
 }
 
 std::string JoinFilters(const std::string& a, const std::string& b) {

@@ -175,7 +175,12 @@ Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec) {
 Result<Time> ReadSince(Context& context, const std::string& text) {
   if (auto time = ParseTypedTime(text)) return *time;
   auto seconds = ParseLifetime("--since", text);
-  if (seconds) return context.environment().clock.Now() - std::chrono::seconds(*seconds);
+  if (seconds) {
+    // What is longer ago than all time is the beginning of time.
+    const Time now = context.environment().clock.Now();
+    const auto all = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
+    return now - std::min(std::chrono::seconds(*seconds), all);
+  }
   return Fail(InvalidArgument("INVALID_SINCE",
                               fmt::format("--since is {}: write how long ago, such as 10m or 2h, "
                                           "or a time such as 2026-03-01T12:00:00Z",

@@ -61,12 +61,15 @@ Result<ConfigContext> Choose(Context& context) {
     return chosen;
   }
   ASSIGN_OR_RETURN(const Config config, ReadConfig(context));
-  if (given != nullptr) return FindContext(config, given->value);
-  if (!config.current.empty()) return FindContext(config, config.current);
-  return Fail(InvalidArgument(
-      "NO_DATABASE",
-      "no database and no server is named: add --db sqlite:PATH or --server URL, or set "
-      "TALLYMAN_DB or TALLYMAN_SERVER, or choose a context with \"tallyman context use\""));
+  if (given == nullptr && config.current.empty()) {
+    return Fail(InvalidArgument(
+        "NO_DATABASE",
+        "no database and no server is named: add --db sqlite:PATH or --server URL, or set "
+        "TALLYMAN_DB or TALLYMAN_SERVER, or choose a context with \"tallyman context use\""));
+  }
+  ASSIGN_OR_RETURN(chosen, FindContext(config, given == nullptr ? config.current : given->value));
+  FindFilesBeside(context, chosen);
+  return chosen;
 }
 
 // The file holds nothing but the token; a line end after it is not part of it.

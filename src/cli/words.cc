@@ -28,8 +28,15 @@ struct Bound {
 
 Status ReadValues(const std::vector<Bound>& bound) {
   for (const auto& [option, reader] : bound) {
-    for (const std::string& value : option->results())
+    for (const std::string& value : option->results()) {
       RETURN_IF_ERROR(reader(option->get_name(), value));
+      if (!value.empty() || option->get_positional()) continue;
+      // Of a variable that is not set: without its plan token, or its region, it is another change.
+      return Fail(
+          InvalidArgument("EMPTY_OPTION", fmt::format("{} is empty: write a value, or leave it out",
+                                                      option->get_name()))
+              .With("field", option->get_name()));
+    }
   }
   return {};
 }

@@ -4,6 +4,8 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <unordered_set>
@@ -87,7 +89,13 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void CheckTag(const YAML::Mark& mark, const std::string& tag) const {
-    if (tag.empty() || tag == "?" || tag == "!" || tag.starts_with("tag:yaml.org,2002:")) return;
+    if (tag.empty() || tag == "?" || tag == "!") return;
+    // Those that leave a value as it is written; !!binary, for one, would not.
+    constexpr std::string_view kCore = "tag:yaml.org,2002:";
+    constexpr std::string_view kWords[] = {"str", "int", "float", "bool", "null", "seq", "map"};
+    if (tag.starts_with(kCore) &&
+        std::ranges::find(kWords, tag.substr(kCore.size())) != std::end(kWords))
+      return;
     Refuse(PositionOf(mark), fmt::format("tag {} is not known", Quote(tag)));
   }
 

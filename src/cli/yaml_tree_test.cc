@@ -42,6 +42,7 @@ TEST(ReadYaml, NamesThePlaceOfWhatIsWrong) {
       {"a: 1\nb: \xff\n", "f:2:1: the line is not UTF-8"},
       {std::string("a: \0b\n", 6), "f:1:4: a control character"},
       {"a: @b\n", "f:1"},
+      {"a: !!binary aGk=\n", "f:1:4: tag"},
       {"\ta: b\n", "f:1"},
   };
   for (const auto& [text, message] : cases) {

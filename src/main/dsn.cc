@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "store/postgres/dsn.h"
 
@@ -26,13 +28,17 @@ Error Invalid(std::string_view dsn) {
 
 Result<DatabaseName> ParseDsn(std::string_view dsn) {
   constexpr std::string_view kSqlite = "sqlite:";
-  if (dsn.find('\0') != std::string_view::npos) return Fail(Invalid(dsn));
+  // Such as the carriage return of a file of variables that was written elsewhere.
+  if (std::ranges::any_of(dsn, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+    return Fail(Invalid(dsn));
   if (dsn.starts_with("postgres://") || dsn.starts_with("postgresql://")) {
     DatabaseName name{.kind = DatabaseKind::kPostgres, .place = std::string(dsn)};
     ASSIGN_OR_RETURN(name.shown, store::postgres::ShownDsn(name.place));
     return name;
   }
   if (!dsn.starts_with(kSqlite) || dsn.size() == kSqlite.size()) return Fail(Invalid(dsn));
+  // Of other programs, where they are no files.
+  if (dsn == "sqlite::memory:" || dsn.starts_with("sqlite:file:")) return Fail(Invalid(dsn));
   return DatabaseName{.kind = DatabaseKind::kSqlite,
                       .place = std::string(dsn.substr(kSqlite.size())),
                       .shown = std::string(dsn)};

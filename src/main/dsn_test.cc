@@ -26,7 +26,8 @@ TEST(ParseDsn, TakesConnectionStringsWholeAndShowsThemWithoutTheirPassword) {
 TEST(ParseDsn, RefusesWhatNamesNoDatabase) {
   using std::string_view_literals::operator""sv;
   for (auto dsn : {""sv, "sqlite:"sv, "fleet.db"sv, "SQLITE:x"sv, "sqlite:a\0b"sv, "mysql://x"sv,
-                   "postgres:x"sv}) {
+                   "postgres:x"sv, "sqlite:fleet.db\r"sv, "postgres://h/fleet\n"sv,
+                   "sqlite::memory:"sv, "sqlite:file:x?mode=ro"sv}) {
     auto name = ParseDsn(dsn);
     ASSERT_FALSE(name) << dsn;
     EXPECT_EQ(name.error().reason, "INVALID_DATABASE");

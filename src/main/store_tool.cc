@@ -6,6 +6,20 @@
 #include "store/sqlite/restore.h"
 
 namespace tallyman::app {
+namespace {
+
+// As SQLite takes a file of no bytes, such as a copy that broke off, for a database without tables.
+Result<int64_t> VersionOfFilled(const OpenedStore& opened, const DatabaseName& name) {
+  ASSIGN_OR_RETURN(const store::SchemaState schema, opened.admin->Schema());
+  if (schema.version != 0) return schema.version;
+  return Fail(FailedPrecondition("DATABASE_EMPTY",
+                                 fmt::format("database {} is empty: it is neither a fleet nor the "
+                                             "backup of one; give the path of another",
+                                             name.shown))
+                  .About(fmt::format("database {}", name.shown)));
+}
+
+}  // namespace
 
 Result<cli::MigrateReport> StoreTool::Migrate(const std::string& dsn) {
   ASSIGN_OR_RETURN(const DatabaseName name, ParseDsn(dsn));
@@ -21,6 +35,7 @@ Status StoreTool::Backup(const std::string& dsn, const std::string& to,
   ASSIGN_OR_RETURN(const DatabaseName name, ParseDsn(dsn));
   ASSIGN_OR_RETURN(OpenedStore opened,
                    OpenStore(name, {.as_it_is = true, .may_be_read_only = true}, random_, log_));
+  RETURN_IF_ERROR(VersionOfFilled(opened, name));
   return opened.admin->Backup(to, progress);
 }
 
@@ -47,8 +62,8 @@ Result<cli::CheckReport> StoreTool::Check(const std::string& dsn) {
   ASSIGN_OR_RETURN(const DatabaseName name, ParseDsn(dsn));
   ASSIGN_OR_RETURN(OpenedStore opened,
                    OpenStore(name, {.as_it_is = true, .may_be_read_only = true}, random_, log_));
-  ASSIGN_OR_RETURN(store::SchemaState schema, opened.admin->Schema());
-  cli::CheckReport report{.schema_version = schema.version};
+  cli::CheckReport report;
+  ASSIGN_OR_RETURN(report.schema_version, VersionOfFilled(opened, name));
   ASSIGN_OR_RETURN(report.problems, opened.admin->CheckIntegrity());
   return report;
 }

@@ -43,6 +43,11 @@ std::string ImmutableUri(std::string_view path) {
   return uri + "?immutable=1";
 }
 
+// SQLite would take these for something else than files.
+std::string AsFile(const std::string& path) {
+  return path == ":memory:" || path.starts_with("file:") ? "./" + path : path;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::string& path,
@@ -56,7 +61,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const std::stri
     flags |= SQLITE_OPEN_CREATE;
     CreateForOwner(path);
   }
-  const std::string name = options.immutable ? ImmutableUri(path) : path;
+  const std::string name = options.immutable ? ImmutableUri(path) : AsFile(path);
   int code = sqlite3_open_v2(name.c_str(), &connection->database_, flags,
                              options.vfs.empty() ? nullptr : options.vfs.c_str());
   if (code != SQLITE_OK) return Fail(SqliteError(code, {}, path, "open"));

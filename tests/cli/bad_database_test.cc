@@ -85,6 +85,46 @@ TEST_F(BadDatabaseTest, ADatabaseOfSomebodyElseIsLeftAsItIs) {
   EXPECT_EQ(Dump(), before);
 }
 
+TEST_F(BadDatabaseTest, AnEmptyFileIsNoSoundDatabase) {
+  const std::string path = PathOf(Write("broken-off.backup", ""));
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"db", "check"}, {"db", "backup", PathOf("of-nothing.backup")}}) {
+    const Ran ran = With("sqlite:" + path, words);
+    EXPECT_EQ(ran.status, 8) << ran.out;
+    EXPECT_THAT(ran.err, AllOf(HasSubstr("DATABASE_EMPTY"), HasSubstr(path)));
+  }
+  EXPECT_EQ(Bytes(path), "");
+  EXPECT_FALSE(std::filesystem::exists(PathOf("of-nothing.backup")));
+}
+
+TEST_F(BadDatabaseTest, APathIsOneWhateverItBeginsWith) {
+  CreateSmallFleet();
+  for (const char* name : {":memory:", "file:copy"}) {
+    const Ran ran = RunProgram(
+        "/bin/bash",
+        {"-c", "cd " + PathOf("") + " && " TALLYMAN_PROGRAM " db backup " + name +
+                   " && " TALLYMAN_PROGRAM " -q node list --db \"sqlite:./" + name + "\""},
+        {"TALLYMAN_DB=sqlite:" + database(), "PATH=/usr/bin:/bin"});
+    EXPECT_THAT(ran.out, HasSubstr("n-1\n")) << ran.err;
+  }
+}
+
+TEST_F(BadDatabaseTest, ABackupThatIsReadStaysAsItIs) {
+  CreateSmallFleet();
+  const std::string path = PathOf("fleet.backup");
+  Must({"db", "backup", path});
+  const std::string before = Bytes(path);
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"db", "check"}, {"audit"}, {"node", "list"}, {"export"}}) {
+    EXPECT_EQ(With("sqlite:" + path, words).status, 0);
+    EXPECT_EQ(Bytes(path), before) << words[0];
+  }
+  // Until something is written.
+  EXPECT_EQ(With("sqlite:" + path, {"org", "create", "b"}).status, 0);
+  EXPECT_NE(Bytes(path), before);
+  EXPECT_EQ(With("sqlite:" + path, {"db", "check"}).status, 0);
+}
+
 TEST_F(BadDatabaseTest, ANewerSchemaIsRefused) {
   CreateSmallFleet();
   const std::string version = Sql("PRAGMA user_version");

@@ -75,6 +75,50 @@ TEST_F(ConfigTest, PathsMeanTheSameFromEverywhere) {
   }
 }
 
+TEST_F(ConfigTest, PathsInTheFileAreBesideIt) {
+  CreateSmallFleet();
+  Write("t", "");
+  WithConfig(
+      "current: here\ncontexts:\n  here: {db: \"sqlite:fleet.db\"}\n"
+      "  there: {server: \"http://localhost:1\", token-file: t}\n",
+      {"context", "list"});
+  const auto elsewhere = [&](const std::string& words) {
+    return RunProgram("/bin/bash", {"-c", "cd / && " TALLYMAN_PROGRAM " " + words},
+                      {"TALLYMAN_CONFIG=" + PathOf("config.yaml"), "PATH=/usr/bin:/bin"});
+  };
+  const Ran list = elsewhere("-q node list");
+  EXPECT_EQ(list.out, "n-1\n") << list.err;
+  EXPECT_THAT(elsewhere("--context there node list").err, HasSubstr(PathOf("t") + "\" is empty"));
+}
+
+TEST_F(ConfigTest, ALinkStaysOne) {
+  std::filesystem::create_directory(PathOf("kept"));
+  std::filesystem::create_symlink("kept/tallyman.yaml", PathOf("config.yaml"));
+  const std::string environment = "TALLYMAN_CONFIG=" + PathOf("config.yaml");
+  for (const char* name : {"a", "b"}) {
+    const Ran set =
+        RunProgram(TALLYMAN_PROGRAM, {"context", "set", name, "--server", "http://localhost:1"},
+                   {environment, "PATH=/usr/bin:/bin"});
+    ASSERT_EQ(set.status, 0) << set.err;
+  }
+  EXPECT_TRUE(std::filesystem::is_symlink(PathOf("config.yaml")));
+  const Ran list =
+      RunProgram(TALLYMAN_PROGRAM, {"-q", "context", "list"},
+                 {"TALLYMAN_CONFIG=" + PathOf("kept/tallyman.yaml"), "PATH=/usr/bin:/bin"});
+  EXPECT_EQ(list.out, "a\nb\n");
+}
+
+TEST_F(ConfigTest, WhereNoFileCanBeItSaysWhy) {
+  Write("file", "");
+  const Ran set =
+      RunProgram(TALLYMAN_PROGRAM, {"context", "set", "a", "--server", "http://localhost:1"},
+                 {"HOME=" + PathOf("file"), "PATH=/usr/bin:/bin"});
+  EXPECT_EQ(set.status, 8);
+  EXPECT_THAT(set.err,
+              testing::AllOf(HasSubstr("CONFIG_NOT_WRITTEN"), HasSubstr("/.config/tallyman"),
+                             HasSubstr("Not a directory")));
+}
+
 TEST_F(ConfigTest, AContextCanBeDeleted) {
   const std::string text =
       "current: a\ncontexts:\n  a: {server: \"http://localhost:1\"}\n  b: {db: \"sqlite:b.db\"}\n";

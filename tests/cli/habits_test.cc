@@ -162,6 +162,73 @@ TEST_F(HabitsTest, AForgottenUnitIsNoHostOfSixteenBytes) {
   EXPECT_EQ(Sql("SELECT count(*) FROM hosts"), "0\n");
 }
 
+TEST_F(HabitsTest, WhatMeansSomethingInOtherToolsIsNotFilteredByInSilence) {
+  CreateSmallFleet();
+  for (const char* filter : {"region=eu,org=acme", "region==eu", "name=n-*"}) {
+    const Ran ran = Tallyman({"node", "list", "--filter", filter});
+    EXPECT_EQ(ran.status, 2) << ran.out;
+    EXPECT_THAT(ran.err, AllOf(HasSubstr("INVALID_FILTER"), HasSubstr("separated by spaces")));
+  }
+  EXPECT_EQ(Must({"-q", "node", "list", "--filter", "region=eu org=\"acme\""}).out, "n-1\n");
+  // An option has one value.
+  EXPECT_EQ(Must({"-q", "events", "--kind", "a\"\\,b"}).out, "");
+}
+
+TEST_F(HabitsTest, AnOptionOfAnUnsetVariableIsNotLeftOut) {
+  CreateSmallFleet();
+  const std::vector<std::string> upgrade = {"node", "upgrade", "n-1", "--image", "p/v@2.0.0"};
+  for (const char* option :
+       {"--plan-token", "--plan-token=", "--request-id", "--region", "--wait", "--org"}) {
+    std::vector<std::string> words = upgrade;
+    words.emplace_back(option);
+    if (words.back().back() != '=') words.emplace_back("");
+    const Ran ran = Tallyman(words);
+    EXPECT_EQ(ran.status, 2) << option << ran.out;
+    EXPECT_THAT(ran.err, HasSubstr("--")) << option;
+  }
+  EXPECT_THAT(Tallyman({"node", "list", "--host", ""}).err,
+              AllOf(HasSubstr("--host is empty: write a value, or leave it out"),
+                    HasSubstr("EMPTY_OPTION")));
+  EXPECT_EQ(Must({"-q", "node", "list", "--image", "p/v@1.0.0"}).out, "n-1\n");
+}
+
+TEST_F(HabitsTest, FileNamesAreCompletedWhole) {
+  Write("my fleet.yaml", "");
+  Write("my *", "");
+  const Ran ran = RunProgram(
+      "/bin/bash",
+      {"-c",
+       "cd " + PathOf("") +
+           "; source <(" TALLYMAN_PROGRAM " completion bash)\n"
+           "for words in 'apply -f' 'db backup' 'node list --token-file'; do\n"
+           "  COMP_WORDS=(tallyman $words my); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _tallyman\n"
+           "  printf '<%s>' \"${COMPREPLY[@]}\" | sed 's/></>\\n</g' | sort\n"
+           "done"},
+      {"PATH=/usr/bin:/bin", "LC_ALL=C"});
+  const std::string names = "<my *>\n<my fleet.yaml>";
+  EXPECT_EQ(ran.out, names + "\n" + names + "\n" + names + "\n") << ran.err;
+}
+
+TEST_F(HabitsTest, AllOfTimeIsNotTooLongAgo) {
+  CreateSmallFleet();
+  const std::string all = Must({"events", "--tail", "3"}).out;
+  EXPECT_EQ(Must({"events", "--tail", "3", "--since", "99999999999h"}).out, all);
+  EXPECT_THAT(all, HasSubstr("node n-1"));
+}
+
+TEST_F(HabitsTest, FilesThatCannotBeReadOrWrittenSayWhy) {
+  CreateSmallFleet();
+  std::filesystem::create_symlink("loop.yaml", PathOf("loop.yaml"));
+  EXPECT_THAT(Tallyman({"diff", PathOf("loop.yaml")}).err, HasSubstr("Too many levels"));
+  Write("windows.yaml", std::string("\xff\xfeo\0r\0g\0", 8));
+  EXPECT_THAT(Tallyman({"diff", PathOf("windows.yaml")}).err,
+              HasSubstr("UTF-16: save it as UTF-8"));
+  EXPECT_THAT(Tallyman({"export", "-f", PathOf("no/fleet.yaml")}).err,
+              HasSubstr("cannot be written: No such file or directory\n"));
+  EXPECT_THAT(Tallyman({"export", "-f", "/dev/full"}).err,
+              HasSubstr("cannot be written: No space left on device; it is not whole"));
+}
+
 TEST_F(HabitsTest, ABackupIsNotWrittenToADash) {
   Must({"db", "migrate"});
   const Ran ran = Tallyman({"db", "backup", "-"});

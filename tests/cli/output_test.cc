@@ -76,6 +76,13 @@ TEST_F(OutputTest, AReaderThatHasSeenEnoughIsNoError) {
   EXPECT_EQ(ran.err, "");
 }
 
+TEST_F(OutputTest, AFollowerEndsWithItsReaderThoughNothingHappens) {
+  const Ran ran = Shell(
+      "tallyman events --follow --tail 2 --kind node_created | head -1; echo ${PIPESTATUS[0]}");
+  EXPECT_THAT(ran.out, testing::MatchesRegex("[^\n]*node n-1 [^\n]*\n141\n"));
+  EXPECT_EQ(ran.err, "");
+}
+
 TEST_F(OutputTest, AFullDiskIsAnErrorThoughNothingWasChanged) {
   for (const char* words : {"org list", "org list -o json", "--help", "--version", "version"}) {
     const Ran ran = Shell("tallyman " + std::string(words) + " >/dev/full");

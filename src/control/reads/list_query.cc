@@ -110,6 +110,13 @@ Result<Term> TakeTerm(std::string_view filter, std::string_view& rest) {
   rest = end == std::string_view::npos ? std::string_view() : rest.substr(end);
   if (term.value.find('"') != std::string::npos)
     return refuse("there is a double quote inside a value");
+  // Other tools mean something by these; here they would be compared, and nothing found.
+  if (term.value.starts_with('=') || term.value.find_first_of(",;'*") != std::string::npos) {
+    return refuse(fmt::format(
+        "conditions are separated by spaces, and values are compared as a whole, without "
+        "patterns: if {} is such a value, write it in double quotes",
+        Quote(term.value)));
+  }
   return term;
 }
 

@@ -97,6 +97,18 @@ TEST(ParseFilter, RefusesWhatItCannotRead) {
   }
 }
 
+TEST(ParseFilter, RefusesWhatMeansSomethingElsewhere) {
+  for (const char* filter : {"region=eu,org=acme", "region==eu", "name=n-*", "org='acme'",
+                             "name=a;name=b", "cpu_cores>=8,region=eu"}) {
+    const Error error = FilterRefusal(Listing::kNodes, filter);
+    EXPECT_EQ(error.reason, "INVALID_FILTER") << filter;
+    EXPECT_NE(error.message.find("separated by spaces"), std::string::npos) << error.message;
+  }
+  const auto conditions = Parse(Listing::kNodes, "name=\"a,*\" org=c== region=\"=\"");
+  ASSERT_EQ(conditions.size(), 3u);
+  EXPECT_EQ(std::get<std::string>(conditions[0].value), "a,*");
+}
+
 TEST(ParseFilter, NamesTheFieldsThatThereAre) {
   EXPECT_EQ(FilterRefusal(Listing::kRegions, "x=y").Fact("allowed"), "name, created_at");
 }

@@ -1,7 +1,5 @@
 // The database as a whole: schema, backup, integrity.
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -9,6 +7,7 @@
 
 #include "base/text.h"
 #include "store/sqlite/admin.h"
+#include "store/sqlite/draft.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -18,23 +17,17 @@ using tallyman::sqlite::SqliteQuery;
 
 namespace {
 
-// Creates the file, so that no existing file is overwritten.
-Status CreateTarget(const std::string& path) {
-  int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-  if (file >= 0) {
-    ::close(file);
-    return {};
+Error CannotBackUp(const std::string& path, int error) {
+  if (error == EEXIST) {
+    return AlreadyExists(
+               "BACKUP_EXISTS",
+               fmt::format("file {} exists already: give the path of a new one", Quote(path)))
+        .About(path);
   }
-  if (errno == EEXIST) {
-    return Fail(AlreadyExists(
-                    "BACKUP_EXISTS",
-                    fmt::format("file {} exists already: give the path of a new one", Quote(path)))
-                    .About(path));
-  }
-  return Fail(
-      FailedPrecondition("BACKUP_CANNOT_WRITE", fmt::format("a backup cannot be written to {}: {}",
-                                                            Quote(path), std::strerror(errno)))
-          .About(path));
+  return FailedPrecondition(
+             "BACKUP_CANNOT_WRITE",
+             fmt::format("a backup cannot be written to {}: {}", Quote(path), std::strerror(error)))
+      .About(path);
 }
 
 Status AppendLines(SqliteConnection& connection, const char* sql, std::vector<std::string>& lines) {
@@ -97,8 +90,7 @@ Result<SchemaState> SqliteStore::Schema() {
 
 Result<SchemaState> SqliteStore::Migrate() {
   std::lock_guard lock(writer_mutex_);
-  RETURN_IF_ERROR(EnsureWriter());
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(PrepareToWrite());
   ASSIGN_OR_RETURN(SchemaState schema, MigrateSchema(*writer_));
   schema_version_ = schema.version;
   return schema;
@@ -106,17 +98,19 @@ Result<SchemaState> SqliteStore::Migrate() {
 
 Status SqliteStore::Backup(const std::string& to,
                            const std::function<void(int64_t, int64_t)>& progress) {
-  RETURN_IF_ERROR(CreateTarget(to));
+  // Said before the work as well.
+  std::error_code none;
+  if (std::filesystem::exists(std::filesystem::symlink_status(to, none)))
+    return Fail(CannotBackUp(to, EEXIST));
+  Draft draft(to);
+  if (!draft.is_made()) return Fail(CannotBackUp(to, errno));
   // A separate connection, because a backup takes long and readers continue.
-  Status status;
-  if (auto source = Connect(false); source) {
-    status = CopyInto(**source, to, options_.vfs, progress);
-    if (Status still = CheckStill(); !still) status = std::move(still);
-  } else {
-    status = Fail(std::move(source).error());
-  }
-  if (!status) ::unlink(to.c_str());
-  return status;
+  ASSIGN_OR_RETURN(auto source, Connect(false));
+  const Status copied = CopyInto(*source, draft.path(), options_.vfs, progress);
+  RETURN_IF_ERROR(CheckStill());
+  RETURN_IF_ERROR(copied);
+  if (!draft.TakeName()) return Fail(CannotBackUp(to, errno));
+  return {};
 }
 
 Result<std::vector<std::string>> SqliteStore::CheckIntegrity() {

@@ -11,6 +11,9 @@ namespace tallyman::store::sqlite {
 
 using tallyman::sqlite::SqliteConnection;
 
+// What waiting does not change, where a file is only now opened, is FAILED_PRECONDITION.
+Error AtOpening(Error error);
+
 // FAILED_PRECONDITION DATABASE_LOG_OF_ANOTHER for a backup beside which the log of the database
 // that it replaced was left: SQLite would mix the pages of both. Nothing is read of either.
 Status CheckLog(const SqliteConnection& connection);

@@ -161,9 +161,8 @@ Status SqliteStore::CopyOut(const std::function<Status(CopySource&, ReadTx&)>& b
 
 Status SqliteStore::CopyIn(const std::function<Status(CopyTarget&, ReadTx&)>& body) {
   RETURN_IF_ERROR(CheckReady());
-  RETURN_IF_ERROR(CheckWritable());
   std::lock_guard lock(writer_mutex_);
-  RETURN_IF_ERROR(EnsureWriter());
+  RETURN_IF_ERROR(PrepareToWrite());
   RETURN_IF_ERROR(writer_->Execute("BEGIN IMMEDIATE"));
   SqliteTransaction transaction(*writer_, images_);
   Target target(*writer_);

@@ -1,6 +1,5 @@
 #include "store/sqlite/restore.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "base/sync.h"
 #include "base/text.h"
 #include "store/sqlite/admin.h"
+#include "store/sqlite/draft.h"
 #include "store/sqlite/schema.h"
 
 namespace tallyman::store::sqlite {
@@ -20,13 +20,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What SQLite keeps beside a file.
-constexpr std::string_view kBeside[] = {"-wal", "-shm", "-journal"};
-
 Error CannotWrite(const std::string& path, int error) {
-  return Error(Code::kUnavailable, "RESTORE_CANNOT_WRITE",
-               fmt::format("{} cannot be written: {}; nothing was changed", Quote(path),
-                           std::strerror(error)))
+  return FailedPrecondition("RESTORE_CANNOT_WRITE",
+                            fmt::format("{} cannot be written: {}; nothing was changed",
+                                        Quote(path), std::strerror(error)))
       .About(path);
 }
 
@@ -94,24 +91,21 @@ std::string FreeName(const std::string& path) {
   for (int i = 1;; ++i) {
     std::string name = fmt::format("{}.replaced-{}", path, i);
     bool is_free = !Exists(name);
-    for (std::string_view end : kBeside) is_free = is_free && !Exists(name + std::string(end));
+    for (std::string_view end : kBesideFile) is_free = is_free && !Exists(name + std::string(end));
     if (is_free) return name;
   }
 }
 
-// Two names for the old file, and then the draft takes the first: there is a database at each
+// A second name for the old file, before the new one takes the first: there is a database at each
 // moment.
-Status Replace(const std::string& draft, const std::string& path, const std::string& kept_as) {
-  if (!kept_as.empty()) {
-    if (::link(path.c_str(), kept_as.c_str()) != 0) return Fail(CannotWrite(kept_as, errno));
-    // A log that is left belongs to the old file: it is not to be read with the new one.
-    for (std::string_view end : kBeside) {
-      const std::string beside = path + std::string(end);
-      if (::rename(beside.c_str(), (kept_as + std::string(end)).c_str()) != 0 && errno != ENOENT)
-        return Fail(CannotWrite(beside, errno));
-    }
+Status Keep(const std::string& path, const std::string& kept_as) {
+  if (::link(path.c_str(), kept_as.c_str()) != 0) return Fail(CannotWrite(kept_as, errno));
+  // A log that is left belongs to the old file: it is not to be read with the new one.
+  for (std::string_view end : kBesideFile) {
+    const std::string beside = path + std::string(end);
+    if (::rename(beside.c_str(), (kept_as + std::string(end)).c_str()) != 0 && errno != ENOENT)
+      return Fail(CannotWrite(beside, errno));
   }
-  if (::rename(draft.c_str(), path.c_str()) != 0) return Fail(CannotWrite(path, errno));
   return {};
 }
 
@@ -134,26 +128,22 @@ Result<Restored> RestoreBackup(const std::string& from, const std::string& to,
   const fs::path real = fs::canonical(to, none);
   const std::string path = none ? to : real.string();
   const bool replaces = Exists(path);
-  if (replaces) RETURN_IF_ERROR(CheckUnused(path));
-
-  std::string draft = path + ".restoring-XXXXXX";
-  const int file = ::mkostemp(draft.data(), O_CLOEXEC);  // mode 0600
-  if (file < 0) return Fail(CannotWrite(path, errno));
-  ::close(file);
-  Restored restored;
-  const auto replace = [&]() -> Status {
-    ASSIGN_OR_RETURN(restored.schema_version, MakeDraft(from, draft, progress));
-    if (!HandOver(draft, path) || !SyncFile(draft)) return Fail(CannotWrite(draft, errno));
-    if (replaces) restored.kept_as = FreeName(path);
-    RETURN_IF_ERROR(Replace(draft, path, restored.kept_as));
-    if (!SyncDirectoryOf(path)) return Fail(CannotWrite(path, errno));
-    return {};
-  };
-  const Status replaced = replace();
-  if (!replaced) {
-    ::unlink(draft.c_str());
-    return Fail(replaced.error());
+  if (replaces) {
+    if (const Status unused = CheckUnused(path); !unused) return Fail(AtOpening(unused.error()));
   }
+
+  Draft draft(path);
+  if (!draft.is_made()) return Fail(CannotWrite(path, errno));
+  Restored restored;
+  const Result<int64_t> version = MakeDraft(from, draft.path(), progress);
+  if (!version) return Fail(AtOpening(version.error()));
+  restored.schema_version = *version;
+  if (!HandOver(draft.path(), path)) return Fail(CannotWrite(draft.path(), errno));
+  if (replaces) {
+    restored.kept_as = FreeName(path);
+    RETURN_IF_ERROR(Keep(path, restored.kept_as));
+  }
+  if (!draft.ReplaceName()) return Fail(CannotWrite(path, errno));
   return restored;
 }
 

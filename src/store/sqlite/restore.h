@@ -15,13 +15,14 @@ struct Restored {
 };
 
 // Copies the database in the file `from`, which may be in use, to `to`. Whoever opens `to` sees the
-// old one or the new one, at any moment; the old one is kept beside it, with its log. `progress`
-// receives pages done and pages in total. Errors, which change nothing:
+// old one or the new one, at any moment, also where this is interrupted; the old one is kept beside
+// it, with its log. `progress` receives pages done and pages in total. Errors, which change
+// nothing:
 //   NOT_FOUND BACKUP_MISSING                     there is no file `from`
 //   INVALID_ARGUMENT SAME_DATABASE               `from` is `to`
 //   DATA_LOSS BACKUP_DAMAGED                     `from` is not sound
 //   FAILED_PRECONDITION DATABASE_IN_USE          somebody has `to` open
-//   UNAVAILABLE RESTORE_CANNOT_WRITE             the directory of `to` cannot be written
+//   FAILED_PRECONDITION RESTORE_CANNOT_WRITE     the directory of `to` cannot be written
 //   as SqliteStore::Open                         `from` is no database, or of a newer program
 Result<Restored> RestoreBackup(const std::string& from, const std::string& to,
                                const std::function<void(int64_t, int64_t)>& progress);

@@ -1,7 +1,10 @@
 #include "store/sqlite/restore.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -99,6 +102,20 @@ TEST_F(RestoreTest, TheBackupIsInPlaceAndTheOldDatabaseIsKept) {
   EXPECT_NE(again->kept_as, restored->kept_as);
   EXPECT_EQ(Files(),
             Names({"fleet.backup", "fleet.db", "fleet.db.replaced-1", "fleet.db.replaced-2"}));
+}
+
+TEST_F(RestoreTest, WhatKilledProgramsLeftIsRemoved) {
+  for (const char* name : {".partial-killed", ".partial-killed-journal", ".partial-active",
+                           ".partial-of-somebody", ".replaced-7"})
+    std::ofstream(Database() + name) << "x";
+  const int active = ::open((Database() + ".partial-active").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(::flock(active, LOCK_EX), 0);
+  const auto restored = RestoreBackup(Backup(), Database(), {});
+  ASSERT_TRUE(restored.has_value()) << restored.error().message;
+  EXPECT_EQ(Files(),
+            Names({"fleet.backup", "fleet.db", "fleet.db.partial-active",
+                   "fleet.db.partial-of-somebody", "fleet.db.replaced-1", "fleet.db.replaced-7"}));
+  ::close(active);
 }
 
 TEST_F(RestoreTest, WhereNoDatabaseIsNothingIsKept) {

@@ -38,8 +38,8 @@ Error Missing(const std::string& path) {
 }
 
 Error CannotOpen(const std::string& path, std::string_view why) {
-  return Error(Code::kUnavailable, "DATABASE_CANNOT_OPEN",
-               fmt::format("database {}: {}: give the path of a file", path, why))
+  return FailedPrecondition("DATABASE_CANNOT_OPEN",
+                            fmt::format("database {}: {}: give the path of a file", path, why))
       .About(fmt::format("database {}", path));
 }
 
@@ -62,13 +62,6 @@ Error LogUnread(const std::string& path, const std::string& log) {
                          "run the command",
                          path, log))
       .About(fmt::format("database {}", path));
-}
-
-// What waiting does not change, where the file is only now opened.
-Error AtOpening(Error error) {
-  if (error.reason == kDatabaseReadOnly || error.reason == "DATABASE_CANNOT_OPEN")
-    error.code = Code::kFailedPrecondition;
-  return error;
 }
 
 bool MayWrite(const std::string& path) {
@@ -198,6 +191,12 @@ class SqliteStore::Lease {
   SqliteStore& store_;
 };
 
+Error AtOpening(Error error) {
+  if (error.reason == kDatabaseReadOnly || error.reason == "DATABASE_CANNOT_OPEN")
+    error.code = Code::kFailedPrecondition;
+  return error;
+}
+
 SqliteStore::~SqliteStore() = default;
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
@@ -288,13 +287,8 @@ Status SqliteStore::CheckOpened() {
   const bool is_new = options_.create_if_missing && schema.version == 0;
   RETURN_IF_ERROR(CheckSchema(schema, path_, options_.for_migration || is_new));
   schema_version_ = schema.version;
-  if (is_read_only_) return {};
-  SqliteQuery query = writer_->QueryOnce("PRAGMA journal_mode = WAL");
-  std::string mode;
-  ASSIGN_OR_RETURN(bool found, query.Next());
-  if (found) RETURN_IF_ERROR(query.Read(mode));
-  if (mode == "wal") return {};
-  return Fail(CannotOpen(path_, "write-ahead logging is not possible there"));
+  // Whoever may only read it leaves the file as it is: a backup that was checked is still one.
+  return options_.may_be_read_only ? Status() : PrepareToWrite();
 }
 
 Status SqliteStore::CheckReady() const {
@@ -303,14 +297,22 @@ Status SqliteStore::CheckReady() const {
   return CheckSchema({schema_version_, newest}, path_, false);
 }
 
-Status SqliteStore::CheckWritable() const {
-  if (is_read_only_) return Fail(ReadOnly(path_));
-  return {};
-}
-
 Status SqliteStore::EnsureWriter() {
   if (writer_ != nullptr) return {};
   ASSIGN_OR_RETURN(writer_, Connect(false));
+  return {};
+}
+
+Status SqliteStore::PrepareToWrite() {
+  if (is_read_only_) return Fail(ReadOnly(path_));
+  RETURN_IF_ERROR(EnsureWriter());
+  if (has_log_) return {};
+  SqliteQuery query = writer_->QueryOnce("PRAGMA journal_mode = WAL");
+  std::string mode;
+  ASSIGN_OR_RETURN(bool found, query.Next());
+  if (found) RETURN_IF_ERROR(query.Read(mode));
+  if (mode != "wal") return Fail(CannotOpen(path_, "write-ahead logging is not possible there"));
+  has_log_ = true;
   return {};
 }
 
@@ -348,9 +350,8 @@ Status SqliteStore::Together(const std::function<Result<bool>(Store& within)>& b
 
 Status SqliteStore::Change(const std::function<Result<bool>()>& body) {
   RETURN_IF_ERROR(CheckReady());
-  RETURN_IF_ERROR(CheckWritable());
   std::lock_guard lock(writer_mutex_);
-  RETURN_IF_ERROR(EnsureWriter());
+  RETURN_IF_ERROR(PrepareToWrite());
   Scope scope(writer_);
   RETURN_IF_ERROR(scope.Begin("BEGIN IMMEDIATE"));
   ASSIGN_OR_RETURN(const bool keep, body());

@@ -32,7 +32,8 @@ struct SqliteStoreOptions {
   bool for_migration = false;
   // Opens for reading what cannot be written, and refuses what writes. Makes no file beside it,
   // which would belong to the reader. In use by others, it is read as usual; at rest, without
-  // locks, and a read fails that a change overtakes.
+  // locks, and a read fails that a change overtakes. What can be written is left as it is until
+  // something is written.
   bool may_be_read_only = false;
   SqliteSynchronous synchronous = SqliteSynchronous::kFull;
   int64_t busy_timeout_ms = 5000;
@@ -93,12 +94,13 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   Result<std::unique_ptr<SqliteConnection>> Connect(bool create);
   // REQUIRES: writer_mutex_ is held.
   Status EnsureWriter();
+  // The same, and the file has a write-ahead log from then on.
+  Status PrepareToWrite();
   Status CheckOpened();
   // DATABASE_MOVED: what is written to a file that is not at its path any more is gone when the
   // last who has it open ends.
   Status CheckPlace() const;
   Status PrepareReadOnly();
-  Status CheckWritable() const;
   // Runs `body` in a transaction of the writer, which is committed when it gives true.
   Status Change(const std::function<Result<bool>()>& body);
   // UNAVAILABLE DATABASE_CHANGED: what was read without locks may be of two states.
@@ -112,6 +114,7 @@ class SqliteStore final : public Store, public StoreAdmin, public CopyableStore 
   std::atomic<int64_t> schema_version_{0};
   std::optional<std::pair<dev_t, ino_t>> place_;  // of the file that was opened
   bool is_read_only_ = false;
+  bool has_log_ = false;        // under writer_mutex_
   std::optional<Stamp> stamp_;  // of a file that is read without locks
 
   std::mutex writer_mutex_;

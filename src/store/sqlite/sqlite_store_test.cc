@@ -488,6 +488,26 @@ TEST_F(SqliteStoreTest, ABackupThatFailsLeavesNoFile) {
   EXPECT_TRUE(store->Backup(Path("copy.db"), {}).has_value());
 }
 
+TEST_F(SqliteStoreTest, ABackupHasItsNameOnceItIsWhole) {
+  auto store = Make();
+  int steps = 0;
+  const Status status = store->Backup(Path("copy.db"), [&](int64_t, int64_t) {
+    ++steps;
+    EXPECT_FALSE(fs::exists(Path("copy.db")));
+  });
+  ASSERT_TRUE(status.has_value()) << status.error().message;
+  EXPECT_GT(steps, 0);
+  EXPECT_TRUE(fs::exists(Path("copy.db")));
+  // Somebody else is faster.
+  const Status taken = store->Backup(
+      Path("theirs.db"), [&](int64_t, int64_t) { std::ofstream(Path("theirs.db")) << "theirs"; });
+  ASSERT_FALSE(taken.has_value());
+  EXPECT_EQ(taken.error().reason, "BACKUP_EXISTS");
+  EXPECT_EQ(fs::file_size(Path("theirs.db")), 6u);
+  for (const auto& entry : fs::directory_iterator(fs::path(Path("copy.db")).parent_path()))
+    EXPECT_FALSE(entry.path().string().contains(".partial-")) << entry.path();
+}
+
 TEST_F(SqliteStoreTest, ADamagedPageIsFoundByTheIntegrityCheck) {
   Make();
   Raw(Path(), "PRAGMA wal_checkpoint(TRUNCATE)");
