@@ -106,6 +106,27 @@ TEST_F(HabitsTest, ColumnsAreCompletedOneByOne) {
               HasSubstr("-l columns -x -a \"(__fish_complete_list , 'string split , seq,time,"));
 }
 
+// Who sets TZ asks for it; documents are for programs.
+TEST_F(HabitsTest, TimesAreShownInTheZoneThatIsAskedFor) {
+  CreateSmallFleet();
+  const auto list = [&](const std::string& zone, const std::vector<std::string>& options) {
+    std::vector<std::string> words = {"node", "list", "--db", "sqlite:" + database()};
+    words.insert(words.end(), options.begin(), options.end());
+    return RunProgram(TALLYMAN_PROGRAM, words, {"TZ=" + zone}).out;
+  };
+  const std::vector<std::string> times = {"--columns", "created"};
+  std::string shown = list("IST-5:30", times);
+  shown = shown.substr(shown.find('\n') + 1);
+  ASSERT_EQ(shown.substr(19), "+05:30\n");
+  shown.pop_back();
+  EXPECT_THAT(list("NST3:30", times), HasSubstr("-03:30\n"));
+  for (const char* utc : {"", "UTC"}) EXPECT_THAT(list(utc, times), HasSubstr("Z\n"));
+  EXPECT_EQ(list("IST-5:30", {"-o", "json"}), list("", {"-o", "json"}));
+  // It can be pasted.
+  EXPECT_EQ(list("", {"-q", "--filter", "created_at>=\"" + shown + "\""}), "n-1\n");
+  EXPECT_EQ(list("", {"-q", "--filter", "created_at<\"" + shown + "\""}), "");
+}
+
 TEST_F(HabitsTest, DatesFilter) {
   CreateSmallFleet();
   EXPECT_EQ(Must({"-q", "node", "list", "--filter", "created_at>=2020-01-01"}).out, "n-1\n");
