@@ -65,6 +65,16 @@ std::optional<Time> ParseTypedTime(std::string_view text) {
   constexpr size_t kDateSize = 10;
   constexpr size_t kSecondsSize = 19;
   constexpr size_t kNanosSize = 30;
+  constexpr size_t kOffsetSize = 6;  // "+02:00"
+  if (text.size() == kSecondsSize + kOffsetSize && text[kSecondsSize + 3] == ':' &&
+      (text[kSecondsSize] == '+' || text[kSecondsSize] == '-')) {
+    const auto local = ParseTypedTime(std::string(text.substr(0, kSecondsSize)) + 'Z');
+    const auto h = Digits(text, kSecondsSize + 1, 2);
+    const auto mi = Digits(text, kSecondsSize + 4, 2);
+    if (!local || !h || !mi || *h > 23 || *mi > 59) return std::nullopt;
+    const auto offset = hours(*h) + minutes(*mi);
+    return text[kSecondsSize] == '+' ? *local - offset : *local + offset;
+  }
   if (text.size() > kNanosSize) return std::nullopt;
   std::string full(text);
   if (text.size() == kDateSize) full += "T00:00:00Z";

@@ -26,6 +26,9 @@ TEST(Time, TakesWhatPeopleTypeAndPaste) {
   EXPECT_EQ(ParseTypedTime("2026-03-01 12:00:00"), noon);
   EXPECT_EQ(ParseTypedTime("2026-03-01 12:00:00Z"), noon);
   EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00Z"), noon);
+  EXPECT_EQ(ParseTypedTime("2026-03-01 14:00:00+02:00"), noon);
+  EXPECT_EQ(ParseTypedTime("2026-03-01T08:30:00-03:30"), noon);
+  EXPECT_EQ(ParseTypedTime("2026-02-28 23:30:00-12:30"), noon);
   EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00.5Z"), noon + std::chrono::milliseconds(500));
   EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00.000001Z"), noon + std::chrono::microseconds(1));
   EXPECT_EQ(ParseTypedTime("2026-03-01T12:00:00.000001999Z"), noon + std::chrono::microseconds(1));
@@ -34,7 +37,9 @@ TEST(Time, TakesWhatPeopleTypeAndPaste) {
 TEST(Time, RefusesWhatNobodyMeansAsATime) {
   for (const char* bad :
        {"", "2026-02-30", "2026-3-1", "20260301", "2026-03-01 12:00", "today",
-        "2026-03-01T12:00:00.Z", "2026-03-01T12:00:00.5xZ", "2026-03-01T12:00:00"}) {
+        "2026-03-01T12:00:00.Z", "2026-03-01T12:00:00.5xZ", "2026-03-01T12:00:00",
+        "2026-03-01 12:00:00+0200", "2026-03-01 12:00:00+24:00", "2026-03-01 12:00:00+02:60",
+        "2026-03-01 12:00:00+-1:00", "2026-03-01 12:00:00=02:00"}) {
     EXPECT_EQ(ParseTypedTime(bad), std::nullopt) << bad;
   }
 }

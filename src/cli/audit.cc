@@ -116,7 +116,8 @@ Table CorrectionTable(const v1::RepairDriftResponse& response) {
                {"STORED", Align::kRight},
                {"TRUE", Align::kRight},
                {"CORRECTION", Align::kRight},
-               {"LEDGER ENTRY", Align::kRight}});
+               {"LEDGER ENTRY", Align::kRight}},
+              true);
   for (const v1::Correction& correction : response.corrections()) {
     std::vector<Cell> row = DriftRow(correction.drift());
     row.push_back({correction.ledger_seq() == 0 ? "" : std::to_string(correction.ledger_seq())});
@@ -188,7 +189,7 @@ void DefineTrail(Word audit) {
                   {"ORG", Align::kLeft, true},
                   {"METHOD", Align::kLeft, true},
                   {"FROM", Align::kLeft, true},
-                  {"REQUEST", Align::kLeft, true}},
+                  {"REQUEST"}},
       .quiet_column = 5,
       .items = &v1::ListRequestsResponse::requests,
       .row = [](Context&, const v1::RequestEntry& entry) -> std::vector<Cell> {

@@ -97,6 +97,8 @@ int Run(const std::vector<std::string>& arguments, CliEnvironment& environment) 
   }
   auto parsed = ParseCommandLine(arguments, environment);
   if (!parsed) return ShowError(environment, format, parsed.error());
+  // Who sets it asks for it; the zone of the machine alone says nothing about who reads.
+  if (!environment.variable("TZ").value_or("").empty()) ShowTimesByTz();
   Context context(environment, parsed->globals);
   ExitStatus result = kExitDone;
   if (parsed->action) {

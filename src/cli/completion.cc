@@ -25,10 +25,22 @@ std::string Follow(const WordTree& word, const WordTree& root) {
 // Lines "PATH) WORDS ;;" of a shell's case statement; the path of the root is "".
 void AddCases(const WordTree& word, const std::string& path, const WordTree& root,
               std::string_view assign, std::string& text) {
-  text += fmt::format("    \"{}\") {}\"{}\" ;;\n", path, assign, Follow(word, root));
+  // What follows a noun that is a command by itself is not a verb.
+  const bool is_leaf = !path.empty() && path.find(' ') == std::string::npos && word.words.empty();
+  text += fmt::format("    \"{}\"{}) {}\"{}\" ;;\n", path, is_leaf ? "*" : "", assign,
+                      Follow(word, root));
   for (const WordTree& child : word.words) {
     AddCases(child, path.empty() ? child.name : path + " " + child.name, root, assign, text);
   }
+}
+
+// Lines "PATH OPTION) words=LIST ;;" for options that take lists.
+void AddLists(const WordTree& word, const std::string& path, std::string& text) {
+  for (const auto& [option, list] : word.lists) {
+    text += fmt::format("    \"{}\"*\" {}\") list=\"{}\" ;;\n", path, option, fmt::join(list, " "));
+  }
+  for (const WordTree& child : word.words)
+    AddLists(child, path.empty() ? child.name : path + " " + child.name, text);
 }
 
 std::string Nouns(const WordTree& root) {
@@ -50,7 +62,7 @@ std::string BashScript(const WordTree& root) {
       "}\n"
       "_tallyman() {\n"
       "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-      "  local noun=\"\" verb=\"\" word words=\"\" i\n"
+      "  local noun=\"\" verb=\"\" word words=\"\" list=\"\" before=\"\" i\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
       "    word=\"${COMP_WORDS[i]}\"\n"
       "    if [[ -n $noun ]]; then\n"
@@ -66,6 +78,17 @@ std::string BashScript(const WordTree& root) {
       "    -f|--file|--token-file|--ca) _tallyman_files \"$current\"; return ;;\n"
       "  esac\n"
       "  case \"$noun $verb\" in *' ') noun=\"$noun\"; ;; *) noun=\"$noun $verb\" ;; esac\n"
+      "  case \"$noun $previous\" in\n";
+  AddLists(root, "", text);
+  // Of a list, the word after its last comma is completed.
+  text +=
+      "  esac\n"
+      "  if [[ -n $list ]]; then\n"
+      "    [[ $current == *,* ]] && before=\"${current%,*},\"\n"
+      "    COMPREPLY=($(compgen -P \"$before\" -W \"$list\" -- \"${current##*,}\"))\n"
+      "    compopt -o nospace 2>/dev/null\n"
+      "    return\n"
+      "  fi\n"
       "  case \"$noun\" in\n";
   AddCases(root, "", root, "words=", text);
   text += fmt::format("    *) words=\"{}\" ;;\n", Follow({}, root));
@@ -94,28 +117,36 @@ std::string FishQuote(std::string_view text) {
   return quoted + "'";
 }
 
-void AddFishOption(std::string_view condition, const std::string& option, std::string& text) {
-  const bool is_long = option.starts_with("--");
-  text += fmt::format("complete -c tallyman {} {} {}\n", condition, is_long ? "-l" : "-s",
-                      option.substr(is_long ? 2 : 1));
+void AddFishOptions(std::string_view condition, const WordTree& word, std::string& text) {
+  for (const std::string& option : word.options) {
+    const bool is_long = option.starts_with("--");
+    text += fmt::format("complete -c tallyman {} {} {}", condition, is_long ? "-l" : "-s",
+                        option.substr(is_long ? 2 : 1));
+    for (const auto& [name, list] : word.lists) {
+      if (name != option) continue;
+      text += fmt::format(" -x -a \"(__fish_complete_list , 'string split , {}')\"",
+                          fmt::join(list, ","));
+    }
+    text += '\n';
+  }
 }
 
 std::string FishScript(const WordTree& root) {
   std::string text =
       "# tallyman: completion for fish. Use it with: tallyman completion fish | source\n";
-  for (const std::string& option : root.options) AddFishOption("", option, text);
+  AddFishOptions("", root, text);
   for (const WordTree& noun : root.words) {
     text += fmt::format("complete -c tallyman -n __fish_use_subcommand -a {} -d {}\n", noun.name,
                         FishQuote(noun.description));
     const std::string in_noun = fmt::format("-n '__fish_seen_subcommand_from {}'", noun.name);
-    for (const std::string& option : noun.options) AddFishOption(in_noun, option, text);
+    AddFishOptions(in_noun, noun, text);
     for (const WordTree& verb : noun.words) {
       text += fmt::format("complete -c tallyman {} -a {} -d {}\n", in_noun, verb.name,
                           FishQuote(verb.description));
       const std::string in_verb =
           fmt::format("-n '__fish_seen_subcommand_from {}; and __fish_seen_subcommand_from {}'",
                       noun.name, verb.name);
-      for (const std::string& option : verb.options) AddFishOption(in_verb, option, text);
+      AddFishOptions(in_verb, verb, text);
     }
   }
   return text;

@@ -31,7 +31,7 @@ ExitStatus ListContexts(Context& context) {
     context.PrintDocument(boost::json::object{{"contexts", std::move(contexts)}});
     return kExitDone;
   }
-  Table table({{""}, {"CONTEXT"}, {"SERVER OR DATABASE"}, {"TOKEN", Align::kLeft, true}});
+  Table table({{""}, {"CONTEXT"}, {"SERVER OR DATABASE"}, {"TOKEN", Align::kLeft, true}}, true);
   for (const ConfigContext& item : config.contexts) {
     table.AddRow({{item.name == config.current ? "*" : ""},
                   {item.name},

@@ -158,6 +158,11 @@ class Follower {
 
 ExitStatus FollowEvents(Context& context, const Events& events) {
   const ListRequest<v1::ListEventsRequest>& list = events.list;
+  if (!list.columns.empty()) {
+    return Fail(InvalidArgument(kUsage,
+                                "--columns is for tables, and --follow shows a line each: leave "
+                                "one of them out, or take what you need of -o json"));
+  }
   if (!list.request.order_by().empty()) {
     return Fail(InvalidArgument(kUsage,
                                 "--order-by is of no use with --follow, which shows events as they "
@@ -202,9 +207,23 @@ ExitStatus FollowEvents(Context& context, const Events& events) {
   return kExitDone;
 }
 
+std::vector<Column> EventColumns() {
+  return {{"TIME"},
+          {"KIND"},
+          {"HOST", Align::kLeft, true},
+          {"NODE", Align::kLeft, true},
+          {"BY", Align::kLeft, true},
+          {"MESSAGE", Align::kLeft, true, true},
+          {.title = "ORG", .is_wide = true},
+          {.title = "REQUEST", .is_wide = true},
+          {.title = "CURSOR", .align = Align::kRight, .is_wide = true}};
+}
+
 ExitStatus ListEvents(Context& context, Events& events) {
   RETURN_IF_ERROR(CheckOptions(events));
   if (events.follow) return FollowEvents(context, events);
+  ASSIGN_OR_RETURN(const std::vector<size_t> shown,
+                   ChooseColumns(context, EventColumns(), events.list.columns));
   if (!context.is_table() && !events.is_of_the_newest()) {
     RETURN_IF_ERROR(PrintPages<v1::ListEventsResponse>(context, events.list));
     return kExitDone;
@@ -217,12 +236,7 @@ ExitStatus ListEvents(Context& context, Events& events) {
       return kExitDone;
     }
   }
-  ListTable table(context, {{"TIME"},
-                            {"KIND"},
-                            {"HOST", Align::kLeft, true},
-                            {"NODE", Align::kLeft, true},
-                            {"BY", Align::kLeft, true},
-                            {"MESSAGE", Align::kLeft, true, true}});
+  ListTable table(context, EventColumns(), shown);
   const auto add = [&](const v1::ListEventsResponse& page) {
     for (const v1::Event& event : page.events()) {
       table.Add({{FormatTimestamp(event.time())},
@@ -230,7 +244,10 @@ ExitStatus ListEvents(Context& context, Events& events) {
                  {event.host()},
                  {event.node()},
                  {event.cause().actor()},
-                 {event.message()}});
+                 {event.message()},
+                 {event.org()},
+                 {event.cause().request_id()},
+                 {event.id()}});
     }
   };
   if (events.is_of_the_newest()) {
@@ -262,6 +279,7 @@ void DefineEvents(Word root) {
                   {"--kind", "KIND", "kind", "Only of this kind, such as upgrade_started"}},
                  "cursor, node, host, org, kind, actor, request_id, node_id",
                  "time, node, host, org, kind, actor, request_id, node_id");
+  AddColumns(verb, events.list, EventColumns());
   verb.Text("--after", "CURSOR", events.list.request.mutable_after(),
             "Resume after this cursor, which an earlier answer gave");
   verb.Text("--since", "TIME", &events.since,

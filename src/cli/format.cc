@@ -4,6 +4,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <ctime>
 
 #include "base/bytes.h"
 #include "base/text.h"
@@ -67,14 +70,30 @@ std::string Counted(int64_t count, std::string_view word, std::string_view plura
   return plural.empty() ? fmt::format("{} {}s", count, word) : fmt::format("{} {}", count, plural);
 }
 
+namespace {
+
+std::atomic<bool> times_are_local = false;
+
+}  // namespace
+
+void ShowTimesByTz() {
+  ::tzset();
+  times_are_local = true;
+}
+
 std::string FormatTimestamp(const google::protobuf::Timestamp& time) {
   // The range that the definition of Timestamp allows; anything else is not a time.
   constexpr int64_t kSecondsMin = -62135596800;
   constexpr int64_t kSecondsMax = 253402300799;
   if (time.seconds() == 0 && time.nanos() == 0) return {};
   if (time.seconds() < kSecondsMin || time.seconds() > kSecondsMax) return "?";
-  return fmt::format("{:%Y-%m-%d %H:%M:%S}Z",
-                     fmt::gmtime(static_cast<std::time_t>(time.seconds())));
+  const auto seconds = static_cast<std::time_t>(time.seconds());
+  std::tm local{};
+  if (!times_are_local || ::localtime_r(&seconds, &local) == nullptr || local.tm_gmtoff == 0)
+    return fmt::format("{:%Y-%m-%d %H:%M:%S}Z", fmt::gmtime(seconds));
+  const int64_t minutes = std::abs(local.tm_gmtoff) / 60;
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}{}{:02}:{:02}", local, local.tm_gmtoff < 0 ? '-' : '+',
+                     minutes / 60, minutes % 60);
 }
 
 google::protobuf::Timestamp ToTimestamp(Time time) {

@@ -56,6 +56,10 @@ std::string FormatBooks(const v1::Books& books);
 // "1 node", "3 nodes"; `plural` is for words that do not take an s.
 std::string Counted(int64_t count, std::string_view word, std::string_view plural = {});
 
+// From now on times are shown in the zone of the variable TZ, with its offset, instead of in UTC:
+// for the whole process, as the zone itself is.
+void ShowTimesByTz();
+
 // "2026-03-01 12:00:00Z": in UTC; empty for a time that is not set.
 std::string FormatTimestamp(const google::protobuf::Timestamp& time);
 google::protobuf::Timestamp ToTimestamp(Time time);

@@ -57,7 +57,8 @@ void PrintHostChange(Context& context, const v1::UpdateHostResponse& response) {
                {"DIFFERENCE", Align::kRight},
                {"USED", Align::kRight},
                {"HELD", Align::kRight},
-               {"FREE", Align::kRight}});
+               {"FREE", Align::kRight}},
+              true);
   for (const DimensionView& dimension : kDimensionViews) {
     const int64_t before = (response.capacity_before().*dimension.get)();
     const int64_t after = (host.capacity().*dimension.get)();
@@ -118,11 +119,12 @@ void PrintReportedHost(Context& context, const v1::Host& host) {
 }
 
 void PrintHostBooks(Context& context, const v1::Host& host) {
-  Table table({{""},
+  Table table({{"DIMENSION"},
                {"CAPACITY", Align::kRight},
                {"USED", Align::kRight},
                {"HELD", Align::kRight},
-               {"FREE", Align::kRight}});
+               {"FREE", Align::kRight}},
+              true);
   table.AddRow({{"nodes"}, {}, {std::to_string(host.books().node_count())}});
   for (const DimensionView& dimension : kDimensionViews) {
     std::vector<Cell> row = AmountCells(
@@ -162,7 +164,7 @@ ExitStatus ShowHost(Context& context, v1::GetHostRequest& request) {
   std::vector<std::vector<Cell>> rows;
   for (const v1::Node& node : nodes.nodes()) rows.push_back(NodeRow(node, NodeTableOf::kOneHost));
   SortNaturally(rows);
-  Table table(NodeColumns(NodeTableOf::kOneHost));
+  Table table(NodeColumns(NodeTableOf::kOneHost), true);
   for (auto& row : rows) table.AddRow(std::move(row));
   PrintList(context, table, "It has no nodes.");
   return kExitDone;

@@ -86,7 +86,8 @@ ExitStatus ShowImage(Context& context, v1::GetImageRequest& request) {
     Table table({{"PROPERTY", Align::kLeft, true},
                  {"DEFAULT", Align::kLeft, true},
                  {"ADDS WHEN CHANGED"},
-                 {"DESCRIPTION", Align::kLeft, true}});
+                 {"DESCRIPTION", Align::kLeft, true}},
+                true);
     for (const v1::Property& property : image.properties()) {
       table.AddRow({{property.key()},
                     {property.secret() ? "(secret)" : property.default_value()},

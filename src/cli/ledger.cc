@@ -33,7 +33,22 @@ std::vector<Cell> LedgerRow(const v1::LedgerEntry& entry, bool of_host) {
   }
   row.push_back({entry.cause().actor()});
   row.push_back({entry.cause().request_id()});
+  row.push_back({of_host ? entry.node_id() : entry.host_id()});
   return row;
+}
+
+std::vector<Column> LedgerColumns(bool of_host) {
+  return {{"SEQ", Align::kRight},
+          {"TIME"},
+          {"KIND"},
+          {of_host ? "NODE" : "HOST", Align::kLeft, true},
+          {"NODES", Align::kRight},
+          {"CPU", Align::kRight},
+          {"MEMORY", Align::kRight},
+          {"DISK", Align::kRight},
+          {"BY", Align::kLeft, true},
+          {"REQUEST", Align::kLeft, true},
+          {.title = of_host ? "NODE ID" : "HOST ID", .is_wide = true}};
 }
 
 void PrintCorrection(Context& context, const v1::LedgerEntry& entry) {
@@ -43,18 +58,10 @@ void PrintCorrection(Context& context, const v1::LedgerEntry& entry) {
   context.Detail(DriftTable(entry.detail()));
 }
 
-Result<v1::ListLedgerResponse> PrintLedger(Context& context, const LedgerRequest& list) {
+Result<v1::ListLedgerResponse> PrintLedger(Context& context, const LedgerRequest& list,
+                                           const std::vector<size_t>& shown) {
   const bool of_host = !list.request.has_node();
-  ListTable table(context, {{"SEQ", Align::kRight},
-                            {"TIME"},
-                            {"KIND"},
-                            {of_host ? "NODE" : "HOST", Align::kLeft, true},
-                            {"NODES", Align::kRight},
-                            {"CPU", Align::kRight},
-                            {"MEMORY", Align::kRight},
-                            {"DISK", Align::kRight},
-                            {"BY", Align::kLeft, true},
-                            {"REQUEST", Align::kLeft, true}});
+  ListTable table(context, LedgerColumns(of_host), shown);
   std::vector<v1::LedgerEntry> corrections;
   v1::ListLedgerResponse last;
   RETURN_IF_ERROR(
@@ -68,8 +75,8 @@ Result<v1::ListLedgerResponse> PrintLedger(Context& context, const LedgerRequest
   table.End(true, {});
   for (const v1::LedgerEntry& entry : corrections) PrintCorrection(context, entry);
   context.Detail("");
-  context.Line(fmt::format("{} sum up to {}.", Counted(last.entry_count(), "entry", "entries"),
-                           FormatBooks(last.total())));
+  context.Line(fmt::format("{} {} up to {}.", Counted(last.entry_count(), "entry", "entries"),
+                           last.entry_count() == 1 ? "sums" : "sum", FormatBooks(last.total())));
   if (Same(last.books(), last.total())) {
     context.Line("The books say the same.", Colour::kGreen);
   } else {
@@ -81,8 +88,10 @@ Result<v1::ListLedgerResponse> PrintLedger(Context& context, const LedgerRequest
 }
 
 ExitStatus ShowLedger(Context& context, LedgerRequest& list) {
+  ASSIGN_OR_RETURN(const std::vector<size_t> shown,
+                   ChooseColumns(context, LedgerColumns(!list.request.has_node()), list.columns));
   ASSIGN_OR_RETURN(const v1::ListLedgerResponse last,
-                   context.is_table() ? PrintLedger(context, list)
+                   context.is_table() ? PrintLedger(context, list, shown)
                                       : PrintPages<v1::ListLedgerResponse>(context, list));
   return Same(last.books(), last.total()) ? kExitDone : kExitDrift;
 }
@@ -100,6 +109,7 @@ void DefineLedger(Word root) {
                                  ShowLedger);
   host.Argument("HOST", of_host.request.mutable_host(), "Name or id");
   AddListOptions(host, of_host, {}, "kind", "seq");
+  AddColumns(host, of_host, LedgerColumns(true));
 
   auto [node, of_node] =
       ledger.Verb<LedgerRequest>("node", "Explain what a node is charged, entry by entry",
@@ -107,6 +117,7 @@ void DefineLedger(Word root) {
   node.Argument("NODE", of_node.request.mutable_node(),
                 "Name or id; a deleted node only by its id");
   AddListOptions(node, of_node, {}, "kind", "seq");
+  AddColumns(node, of_node, LedgerColumns(false));
 }
 
 }  // namespace tallyman::cli

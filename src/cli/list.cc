@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/text.h"
 
@@ -50,12 +49,6 @@ std::string KeysOf(const std::vector<Column>& columns) {
   std::string keys;
   for (const Column& column : columns) keys += (keys.empty() ? "" : ", ") + column.Key();
   return keys;
-}
-
-std::vector<size_t> AllOf(const std::vector<Column>& columns) {
-  std::vector<size_t> places(columns.size());
-  std::iota(places.begin(), places.end(), size_t{0});
-  return places;
 }
 
 Result<std::vector<size_t>> ChooseColumns(const Context& context,

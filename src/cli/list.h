@@ -66,7 +66,6 @@ void AddListOptions(Word verb, ListRequest<Request>& list, const std::vector<Lis
   verb.Number("--limit", &list.limit, "Show only the first N");
 }
 
-std::vector<size_t> AllOf(const std::vector<Column>& columns);
 // The places of those that are wanted, in that order; where nothing is, of all, with -o wide of
 // wide ones too. INVALID_ARGUMENT INVALID_COLUMNS lists those that there are.
 Result<std::vector<size_t>> ChooseColumns(const Context& context,
@@ -74,6 +73,15 @@ Result<std::vector<size_t>> ChooseColumns(const Context& context,
                                           const std::string& wanted);
 // "host, state, cpu_used".
 std::string KeysOf(const std::vector<Column>& columns);
+
+// --columns of a list that has these.
+template <class Request>
+void AddColumns(Word verb, ListRequest<Request>& list, const std::vector<Column>& columns) {
+  std::vector<std::string> keys;
+  for (const Column& column : columns) keys.push_back(column.Key());
+  verb.List("--columns", "A,B", std::move(keys), &list.columns,
+            "Only these columns, in this order:\n" + Wrapped(KeysOf(columns)));
+}
 
 // By the text of their first cells, in the order in which people count: eth-2 before eth-10.
 void SortNaturally(std::vector<std::vector<Cell>>& rows);
@@ -153,8 +161,6 @@ class ListTable {
 
   // `shown`: the places of the columns that are; `by_name`: a list that is whole is sorted as
   // people count.
-  ListTable(Context& context, const std::vector<Column>& columns)
-      : ListTable(context, columns, AllOf(columns)) {}
   ListTable(Context& context, const std::vector<Column>& columns, std::vector<size_t> shown,
             bool by_name = false, std::optional<size_t> quiet_column = {});
 
@@ -203,8 +209,7 @@ struct ListCommand {
     });
     const std::string filtered = more_fields.empty() ? fields : fields + ", " + more_fields;
     AddListOptions(verb, *list, filters, filtered, fields);
-    verb.Text("--columns", "A,B", &list->columns,
-              "Only these columns, in this order:\n" + Wrapped(KeysOf(columns)));
+    AddColumns(verb, *list, columns);
     return {verb, *list};
   }
 

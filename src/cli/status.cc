@@ -87,7 +87,7 @@ std::string FormatBooks(const v1::HostCounts& hosts) {
   const std::string said = hosts.drifted() == 0 ? "agree with the nodes on every host"
                                                 : fmt::format("do not agree with the nodes on {}",
                                                               Counted(hosts.drifted(), "host"));
-  return said + " (compared now; \"tallyman audit\" compares more)";
+  return said + " (\"tallyman audit\" compares more)";
 }
 
 ExitStatus ShowStatus(Context& context, v1::GetOverviewRequest& request) {

@@ -156,7 +156,12 @@ std::vector<size_t> Table::Kept(int width_max) const {
   std::erase_if(kept, [&](size_t i) {
     return std::ranges::all_of(rows_, [&](const auto& row) { return row[i].text.empty(); });
   });
-  while (may_leave_out_ && kept.size() > 1 && !Only(kept).Fits(width_max)) kept.pop_back();
+  // What tells rows apart needs its room more than what stands on the right.
+  const auto suits = [&](const Table& table) {
+    const int wanted = std::min(table.Widths(0).front(), width_max / 2);
+    return table.Fits(width_max) && table.Widths(width_max).front() >= wanted;
+  };
+  while (may_leave_out_ && kept.size() > 1 && !suits(Only(kept))) kept.pop_back();
   return kept;
 }
 

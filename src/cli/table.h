@@ -45,8 +45,8 @@ struct Column {
 // Two spaces between columns, no trailing spaces, the titles first unless all are empty.
 class Table {
  public:
-  // `may_leave_out`: columns that do not fit even when they are cut are left out from the right,
-  // and named below the rows.
+  // `may_leave_out`: columns that do not fit even when they are cut, or only when the first one is
+  // cut to less than half of the terminal, are left out from the right, and named below the rows.
   explicit Table(std::vector<Column> columns, bool may_leave_out = false)
       : columns_(std::move(columns)), may_leave_out_(may_leave_out) {}
 

@@ -98,6 +98,26 @@ TEST(Table, OfAListWhatDoesNotFitIsNamedInstead) {
             "a-long-name-10  stopped  1         2 TB\n");
 }
 
+TEST(Table, OfAListNamesAreCutAfterOtherColumnsAreLeftOut) {
+  Table list({{"IMAGE", Align::kLeft, true}, {"COMMITTED"}, {"CPU"}}, true);
+  list.AddRow({{"ethereum/reth-mainnet@1"}, {"2026-03-01"}, {"8"}});
+  list.AddRow({{"ethereum/reth-sepolia@1"}, {"2026-03-01"}, {"4"}});
+  EXPECT_EQ(list.Render(46, false),
+            "IMAGE                    COMMITTED   CPU\n"
+            "ethereum/reth-mainnet@1  2026-03-01  8\n"
+            "ethereum/reth-sepolia@1  2026-03-01  4\n");
+  EXPECT_EQ(list.Render(32, false),
+            "IMAGE                 COMMITTED\n"
+            "ether...th-mainnet@1  2026-03-01\n"
+            "ether...th-sepolia@1  2026-03-01\n"
+            "not shown: cpu (-o wide)\n");
+  EXPECT_EQ(list.Render(20, false),
+            "IMAGE\n"
+            "ether...th-mainnet@1\n"
+            "ether...th-sepolia@1\n"
+            "not shown: committed, cpu (-o wide)\n");
+}
+
 TEST(Table, ASentenceIsReadFromItsBeginning) {
   Table table({{"N"}, {"MESSAGE", Align::kLeft, true, true}});
   table.AddRow({{"1"}, {"node eth-1 was created on host h1"}});

@@ -44,9 +44,10 @@ Cell ShareCell(const v1::Host& host, const DimensionView& dimension) {
 void PrintHosts(Context& context, const v1::ListHostsResponse& hosts) {
   std::vector<Column> columns = {{"HOST", Align::kLeft, true}, {"STATE"}, {"NODES", Align::kRight}};
   for (const char* title : {"CPU", "MEMORY", "DISK"}) {
+    const std::string key = Column{title}.Key();
     columns.push_back({title, Align::kRight});
-    columns.push_back({"TAKEN", Align::kRight});
-    columns.push_back({"OF", Align::kRight});
+    columns.push_back({.title = "TAKEN", .align = Align::kRight, .key = key + "_taken"});
+    columns.push_back({.title = "OF", .align = Align::kRight, .key = key + "_of"});
   }
   Table table(std::move(columns), true);
   for (const v1::Host& host : hosts.hosts()) {
@@ -59,7 +60,7 @@ void PrintHosts(Context& context, const v1::ListHostsResponse& hosts) {
     }
     table.AddRow(std::move(row));
   }
-  PrintList(context, table, "No host is there.");
+  PrintList(context, table, "There are no hosts.");
 }
 
 ExitStatus TopHosts(Context& context, const TopOptions& options, const DimensionView* by) {

@@ -50,7 +50,7 @@ void PrintNodeChanges(Context& context, const v1::Changes& changes) {
   if (moves) columns.push_back({"ORG", Align::kLeft, true});
   for (const char* title : {"CPU", "MEMORY", "DISK"}) columns.push_back({title, Align::kRight});
   if (holds) columns.push_back({"HELD", Align::kLeft, true});
-  Table table(std::move(columns));
+  Table table(std::move(columns), true);
   for (const v1::NodeChange& row : rows) {
     std::vector<Cell> cells = {{row.node()}, {row.host()}};
     if (!one_image) cells.push_back({FormatImageChange(row)});
@@ -102,14 +102,14 @@ void PrintHostChanges(Context& context, const v1::Changes& changes) {
   const bool holds = std::ranges::any_of(
       changes.hosts(), [](const auto& host) { return HoldsAnything(host.held_after()); });
   std::vector<Column> columns = {{"HOST", Align::kLeft, true},
-                                 {""},
+                                 {"DIMENSION"},
                                  {"BEFORE", Align::kRight},
                                  {"AFTER", Align::kRight},
                                  {"DIFFERENCE", Align::kRight}};
   if (holds) columns.push_back({"HELD", Align::kRight});
   columns.push_back({"CAPACITY", Align::kRight});
   columns.push_back({"FREE", Align::kRight});
-  Table table(std::move(columns));
+  Table table(std::move(columns), true);
   // A plan is shown whole. Of what is done, some hosts stand for many.
   constexpr int kHostsShownMax = 8;
   constexpr int kHostsShown = 3;
@@ -227,7 +227,8 @@ Table DriftTable(const google::protobuf::RepeatedPtrField<v1::Drift>& drifts) {
                {"DIMENSION"},
                {"STORED", Align::kRight},
                {"TRUE", Align::kRight},
-               {"DIFFERENCE", Align::kRight}});
+               {"DIFFERENCE", Align::kRight}},
+              true);
   for (const v1::Drift& drift : drifts) table.AddRow(DriftRow(drift));
   return table;
 }

@@ -74,16 +74,21 @@ WordTree::Described DescribedOf(const CLI::Option& option) {
           .is_argument = is_argument};
 }
 
-WordTree TreeOf(const CLI::App& app) {
+using Lists = std::map<const CLI::Option*, std::vector<std::string>>;
+
+WordTree TreeOf(const CLI::App& app, const Lists& lists) {
   WordTree word{.name = app.get_name(),
                 .description = app.get_description(),
                 .footer = app.get_footer(),
                 .options = OptionNames(app)};
   std::ranges::replace(word.description, '\n', ' ');
-  for (const CLI::Option* option : app.get_options())
+  for (const CLI::Option* option : app.get_options()) {
     word.described.push_back(DescribedOf(*option));
+    if (const auto list = lists.find(option); list != lists.end())
+      word.lists.emplace_back(option->get_name(), list->second);
+  }
   for (const CLI::App* child : app.get_subcommands({})) {
-    if (!IsHidden(*child)) word.words.push_back(TreeOf(*child));
+    if (!IsHidden(*child)) word.words.push_back(TreeOf(*child, lists));
   }
   return word;
 }
@@ -195,6 +200,7 @@ struct Word::State {
   CLI::App root;
   std::string version;
   std::map<const CLI::App*, std::vector<Bound>> bound;
+  Lists lists;
   Action chosen;
 };
 
@@ -276,6 +282,13 @@ Option Word::Text(const std::string& names, const std::string& type, std::string
   return Value(names, type, reader, description);
 }
 
+Option Word::List(const std::string& name, const std::string& type, std::vector<std::string> words,
+                  std::string* target, const std::string& description) {
+  const Option option = Text(name, type, target, description);
+  state_->lists[option.option_] = std::move(words);
+  return option;
+}
+
 Option Word::Texts(const std::string& names, const std::string& type,
                    google::protobuf::RepeatedPtrField<std::string>* target,
                    const std::string& description) {
@@ -326,7 +339,7 @@ Option Word::Arguments(const std::string& name,
 
 void Word::Hide() { app_->group(""); }
 
-WordTree Word::Tree() const { return TreeOf(*app_); }
+WordTree Word::Tree() const { return TreeOf(*app_, state_->lists); }
 
 CommandLine::CommandLine(const std::string& name, const std::string& description,
                          const std::string& footer, const std::string& version)

@@ -46,6 +46,7 @@ class Option {
   Option Excludes(Option other);
 
  private:
+  friend class Word;
   CLI::Option* option_;
 };
 
@@ -63,6 +64,8 @@ struct WordTree {
   std::string footer;  // the examples
   std::vector<std::string> options;
   std::vector<Described> described;  // options and arguments
+  // Of options that take a list with commas: what may be in it.
+  std::vector<std::pair<std::string, std::vector<std::string>>> lists;
   std::vector<WordTree> words;
 };
 
@@ -96,6 +99,9 @@ class Word {
                const std::string& description, bool repeats = false);
   Option Text(const std::string& names, const std::string& type, std::string* target,
               const std::string& description);
+  // A list of some of these words, separated by commas. The target gets it as it stands.
+  Option List(const std::string& name, const std::string& type, std::vector<std::string> words,
+              std::string* target, const std::string& description);
   Option Texts(const std::string& names, const std::string& type,
                google::protobuf::RepeatedPtrField<std::string>* target,
                const std::string& description);

@@ -30,6 +30,12 @@ class StepsRun {
         control_.store().Together([&](store::Store& within) { return Guarded(within); });
     if (!status) {
       Error error = status.error();
+      // There may be no room because this request took it. (Other failures are looked up by whoever
+      // called.)
+      if (is_refused_ && error.code == Code::kResourceExhausted && call_.replayable) {
+        const Time now = control_.clock().Now();
+        if (auto before = Recall(control_.store(), call_, error, now)) return *std::move(before);
+      }
       if (error.reason == kCommitUnknown) {
         error.message += fmt::format("; its request id is {}", call_.request_id);
         error = std::move(error).With("request_id", call_.request_id);
@@ -56,15 +62,18 @@ class StepsRun {
 
   Result<bool> Body(store::Store& within) {
     is_kept_ = false;
+    is_refused_ = false;
     NoLog silent;
     Metrics unseen;
     const auto control = plan_.dry_run
                              ? control_.ForSteps(within, silent, unseen)
                              : control_.ForSteps(within, control_.log(), control_.metrics());
-    ASSIGN_OR_RETURN(StepsAnswer ran, steps_(*control, call_));
-    RETURN_IF_ERROR(CheckPlanToken(plan_.plan_token, ran.plan_token));
+    Result<StepsAnswer> ran = steps_(*control, call_);
+    is_refused_ = !ran;
+    if (!ran) return Fail(std::move(ran).error());
+    RETURN_IF_ERROR(CheckPlanToken(plan_.plan_token, ran->plan_token));
     rows_ = control->step_rows();
-    answer_ = std::move(ran.encoded);
+    answer_ = std::move(ran->encoded);
     if (!plan_.dry_run) RETURN_IF_ERROR(Record(within));
     return is_kept_;
   }
@@ -111,6 +120,7 @@ class StepsRun {
   Result<std::string> answer_ = std::string();
   int64_t rows_ = 0;
   bool is_kept_ = false;
+  bool is_refused_ = false;  // by a step
 };
 
 }  // namespace

@@ -8,11 +8,14 @@
 #include <csignal>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "api/dispatcher.h"
 #include "base/id_source.h"
 #include "base/metrics.h"
+#include "base/reasons.h"
 #include "base/system.h"
 #include "base/text.h"
 #include "control/clock_check.h"
@@ -248,17 +251,41 @@ Result<std::string> TokenFileOf(const ServerSettings& settings, const DatabaseNa
                   .With("field", "admin_token_file"));
 }
 
+// While the database cannot be reached, as when both machines boot, waits for it and says so once.
+// Absent: a signal to stop came first.
+Result<std::optional<OpenedStore>> AwaitStore(const DatabaseName& database,
+                                              const OpenOptions& options, const sigset_t& signals,
+                                              Random& random, Log& log) {
+  constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 500'000'000};
+  for (bool is_waiting = false;;) {
+    Result<OpenedStore> opened = OpenStore(database, options, random, log);
+    if (opened) return std::optional(std::move(*opened));
+    if (opened.error().reason != kDatabaseUnreachable) return Fail(std::move(opened).error());
+    if (!std::exchange(is_waiting, true)) {
+      log.Write(
+          {LogLevel::kWarning,
+           "waiting_for_database",
+           fmt::format("waiting for the database, as long as it takes: {}", opened.error().message),
+           {}});
+    }
+    const int signal = ::sigtimedwait(&signals, nullptr, &kPause);
+    if (signal == SIGTERM || signal == SIGINT) return std::nullopt;
+  }
+}
+
 Status Serve(const ServerSettings& settings, const sigset_t& signals, Clock& clock, Random& random,
              Log& log) {
   ASSIGN_OR_RETURN(const DatabaseName database, ParseDsn(settings.dsn));
   ASSIGN_OR_RETURN(const std::string token_file, TokenFileOf(settings, database));
   const OpenOptions options{.may_create = true,
                             .readers_max = settings.workers + 1};  // plus the reader of events
-  ASSIGN_OR_RETURN(OpenedStore opened, OpenStore(database, options, random, log));
+  ASSIGN_OR_RETURN(std::optional<OpenedStore> opened,
+                   AwaitStore(database, options, signals, random, log));
+  if (!opened) return {};
   SystemSecrets secrets;
   ASSIGN_OR_RETURN(Sealer sealer, ReadSecretKeys(database, settings.secret_key_file, secrets, log));
 
-  Serving serving(settings, std::move(opened), std::move(sealer), clock, random, log);
+  Serving serving(settings, std::move(*opened), std::move(sealer), clock, random, log);
   RETURN_IF_ERROR(serving.EnsureAdminToken(token_file));
   RETURN_IF_ERROR(serving.Start());
   const http::ServerOptions& server = settings.server;

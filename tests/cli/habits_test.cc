@@ -63,6 +63,70 @@ TEST_F(HabitsTest, TablesHaveTheColumnsThatAreAskedFor) {
   EXPECT_EQ(Tallyman({"host", "list", "--columns", "host,"}).status, 2);
 }
 
+TEST_F(HabitsTest, EventsAndTheLedgerHaveColumnsToo) {
+  CreateSmallFleet();
+  EXPECT_EQ(Must({"events", "--kind", "node_created", "--columns", "node,kind,org"}).out,
+            "NODE  KIND          ORG\nn-1   node_created  acme\n");
+  EXPECT_THAT(Must({"events", "--tail", "1", "--columns", "cursor"}).out, HasSubstr("CURSOR\n"));
+  EXPECT_THAT(Must({"events"}).out, Not(HasSubstr("CURSOR")));
+  EXPECT_THAT(Must({"events", "-o", "wide"}).out, HasSubstr("REQUEST"));
+  EXPECT_THAT(Must({"ledger", "host", "h1", "--columns", "seq,node,cpu"}).out,
+              HasSubstr("SEQ  NODE     CPU\n  1  n-1   +8 = 8\n\n1 entry sums up to 1 node"));
+  EXPECT_THAT(Must({"ledger", "node", "n-1", "-o", "wide"}).out, HasSubstr("HOST ID"));
+  for (const std::vector<std::string>& refused :
+       {std::vector<std::string>{"events", "--columns", "price"},
+        {"events", "--columns", "time", "-o", "json"},
+        {"events", "--columns", "time", "--follow", "--limit", "1"},
+        {"ledger", "host", "h1", "--columns", "price"},
+        {"ledger", "node", "n-1", "--columns", "seq", "-o", "yaml"}}) {
+    const Ran ran = Tallyman(refused);
+    EXPECT_EQ(ran.status, 2) << ran.out;
+    EXPECT_THAT(ran.err, HasSubstr("--columns"));
+  }
+}
+
+TEST_F(HabitsTest, ColumnsAreCompletedOneByOne) {
+  Write("completion", Must({"completion", "bash"}).out);
+  const auto complete = [&](const std::string& words) {
+    return RunProgram("bash",
+                      {"-c",
+                       "source \"$0\"; COMP_WORDS=(tallyman " + words +
+                           "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _tallyman; echo "
+                           "${COMPREPLY[*]}",
+                       PathOf("completion")},
+                      {"PATH=/usr/bin:/bin"})
+        .out;
+  };
+  EXPECT_EQ(complete("node list --columns regi"), "region\n");
+  EXPECT_EQ(complete("host list --columns host,cpu_"), "host,cpu_used host,cpu_free\n");
+  EXPECT_EQ(complete("events --node n-1 --columns time,c"), "time,cursor\n");
+  EXPECT_EQ(complete("ledger node n-1 --columns ho"), "host host_id\n");
+  EXPECT_EQ(complete("ledger host --he"), "--help\n");
+  EXPECT_THAT(Must({"completion", "fish"}).out,
+              HasSubstr("-l columns -x -a \"(__fish_complete_list , 'string split , seq,time,"));
+}
+
+// Who sets TZ asks for it; documents are for programs.
+TEST_F(HabitsTest, TimesAreShownInTheZoneThatIsAskedFor) {
+  CreateSmallFleet();
+  const auto list = [&](const std::string& zone, const std::vector<std::string>& options) {
+    std::vector<std::string> words = {"node", "list", "--db", "sqlite:" + database()};
+    words.insert(words.end(), options.begin(), options.end());
+    return RunProgram(TALLYMAN_PROGRAM, words, {"TZ=" + zone}).out;
+  };
+  const std::vector<std::string> times = {"--columns", "created"};
+  std::string shown = list("IST-5:30", times);
+  shown = shown.substr(shown.find('\n') + 1);
+  ASSERT_EQ(shown.substr(19), "+05:30\n");
+  shown.pop_back();
+  EXPECT_THAT(list("NST3:30", times), HasSubstr("-03:30\n"));
+  for (const char* utc : {"", "UTC"}) EXPECT_THAT(list(utc, times), HasSubstr("Z\n"));
+  EXPECT_EQ(list("IST-5:30", {"-o", "json"}), list("", {"-o", "json"}));
+  // It can be pasted.
+  EXPECT_EQ(list("", {"-q", "--filter", "created_at>=\"" + shown + "\""}), "n-1\n");
+  EXPECT_EQ(list("", {"-q", "--filter", "created_at<\"" + shown + "\""}), "");
+}
+
 TEST_F(HabitsTest, DatesFilter) {
   CreateSmallFleet();
   EXPECT_EQ(Must({"-q", "node", "list", "--filter", "created_at>=2020-01-01"}).out, "n-1\n");

@@ -1,5 +1,9 @@
 // A PostgreSQL that is away for a while, as in a failover.
+#include <fmt/core.h>
+
+#include <csignal>
 #include <future>
+#include <memory>
 #include <thread>
 
 #include "base/random.h"
@@ -105,6 +109,59 @@ TEST_F(PostgresOutage, ACommandOnTheDatabaseItselfWaitsForIt) {
   cluster.Start();
   EXPECT_EQ(create.Wait(), 0) << create.Said();
   EXPECT_EQ(Orgs(), 1);
+}
+
+// A server that is started while its database is away, as when both machines boot.
+class ServerBeforeItsDatabase : public PostgresOutage {
+ protected:
+  std::unique_ptr<RunningCommand> Serve(const std::string& user, const std::string& database) {
+    return std::make_unique<RunningCommand>(
+        std::vector<std::string>{
+            "server", "--db",
+            fmt::format("postgres://{}:private@127.0.0.1:{}/{}", user, cluster.port(), database),
+            "--listen", "127.0.0.1:0", "--admin-token-file", (dir.path() / "token").string()},
+        std::vector<std::string>{"PATH=/usr/bin:/bin"});
+  }
+
+  TempDir dir;
+};
+
+constexpr const char* kServerWaits = "waiting for the database, as long as it takes: ";
+
+TEST_F(ServerBeforeItsDatabase, WaitsForItAndSaysSoOnce) {
+  cluster.Stop();
+  const auto server = Serve("postgres", "postgres");
+  ASSERT_TRUE(server->AwaitSaid(kServerWaits)) << server->Said();
+  cluster.Start();
+  ASSERT_TRUE(server->AwaitSaid("serving on http://")) << server->Said();
+  EXPECT_THAT(server->Said(), HasSubstr(fmt::format("127.0.0.1:{}", cluster.port())));
+  EXPECT_THAT(server->Said(), Not(HasSubstr("private")));
+  const std::string said = server->Said();
+  EXPECT_EQ(said.find(kServerWaits), said.rfind(kServerWaits)) << said;
+  server->Signal(SIGTERM);
+  EXPECT_EQ(server->Wait(), 0) << server->Said();
+}
+
+TEST_F(ServerBeforeItsDatabase, StopsWhenItIsToldToMeanwhile) {
+  cluster.Stop();
+  const auto server = Serve("postgres", "postgres");
+  ASSERT_TRUE(server->AwaitSaid(kServerWaits)) << server->Said();
+  server->Signal(SIGTERM);
+  EXPECT_EQ(server->Wait(), 0) << server->Said();
+  EXPECT_THAT(server->Said(), HasSubstr("the server has stopped"));
+}
+
+// What does not pass by itself is told at once.
+TEST_F(ServerBeforeItsDatabase, DoesNotWaitForADatabaseThatDoesNotExist) {
+  const auto server = Serve("postgres", "nowhere");
+  EXPECT_EQ(server->Wait(), 4) << server->Said();
+  EXPECT_THAT(server->Said(), HasSubstr("database \"nowhere\" does not exist"));
+}
+
+TEST_F(ServerBeforeItsDatabase, DoesNotWaitForAUserThatDoesNotExist) {
+  const auto server = Serve("nobody", "postgres");
+  EXPECT_EQ(server->Wait(), 8) << server->Said();
+  EXPECT_THAT(server->Said(), HasSubstr("role \"nobody\" does not exist"));
 }
 
 }  // namespace

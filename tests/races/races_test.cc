@@ -2,6 +2,8 @@
 // decision made, while the second comes. Both see the same rows; one of them has to wait.
 #include "tests/races/races.h"
 
+#include "tallyman/v1/fleet.pb.h"
+
 namespace tallyman {
 namespace {
 
@@ -67,6 +69,92 @@ TEST_P(Races, OneRequestSentToTwoServersHappensOnceThoughItLocksNothing) {
   ASSERT_OK(two);
   EXPECT_EQ(one->SerializeAsString(), two->SerializeAsString());
   EXPECT_EQ(a.Events("kind=org_created").size(), 2u) << "acme and this one";
+}
+
+// The steps of one request, at two servers at the same moment.
+class FleetRaces : public Races {
+ protected:
+  static v1::ApplyFleetRequest Once() {
+    v1::ApplyFleetRequest request;
+    request.set_request_id("once");
+    return request;
+  }
+  // Named by its number, so that no name is taken when it is asked for again.
+  static void AddNode(v1::ApplyFleetRequest& request) {
+    v1::CreateNodesRequest& nodes = *request.add_steps()->mutable_create_nodes();
+    nodes.set_image("chain/full@1.0.0");
+    nodes.set_org("acme");
+    nodes.set_name_prefix("n");
+    nodes.mutable_by_region()->set_region("eu");
+  }
+  static Result<v1::ApplyFleetResponse> Apply(Server& server,
+                                              const v1::ApplyFleetRequest& request) {
+    return server.Send<v1::ApplyFleetResponse>("FleetService/ApplyFleet", request);
+  }
+  void ExpectOnce(const v1::ApplyFleetRequest& request) {
+    auto [first, second] =
+        Meet([&] { return Apply(a, request); }, [&] { return Apply(b, request); });
+    ASSERT_OK(first);
+    ASSERT_OK(second);
+    EXPECT_EQ(first->SerializeAsString(), second->SerializeAsString());
+    // Sent once more, when all of it is long done.
+    auto third = Apply(b, request);
+    ASSERT_OK(third);
+    EXPECT_EQ(first->SerializeAsString(), third->SerializeAsString());
+    ExpectBalanced();
+  }
+};
+
+TEST_P(FleetRaces, StepsThatMakeNewThingsAreCarriedOutOnce) {
+  v1::ApplyFleetRequest request = Once();
+  request.add_steps()->mutable_create_org()->set_name("gamma");
+  AddNode(request);
+  ExpectOnce(request);
+  EXPECT_EQ(a.Events("kind=org_created org=gamma").size(), 1u);
+  EXPECT_EQ(a.Events("kind=node_created").size(), 1u);
+}
+
+TEST_P(FleetRaces, StepsThatCouldBeRepeatedAreCarriedOutOnce) {
+  v1::ApplyFleetRequest request = Once();
+  v1::UpdateHostRequest& update = *request.add_steps()->mutable_update_host();
+  update.set_host("host-1");
+  update.set_capacity_policy(v1::CAPACITY_POLICY_ENFORCE);
+  const int64_t version = a.Host("host-1").version();
+  ExpectOnce(request);
+  EXPECT_EQ(a.Host("host-1").version(), version + 1);
+}
+
+TEST_P(FleetRaces, StepsThatTakeTheLastPlaceAreCarriedOutOnce) {
+  for (const char* host : {"host-1", "host-2", "host-3"}) ASSERT_OK(Limit(a, host, 1));
+  ASSERT_OK(Limit(a, "host-2", 2));
+  v1::ApplyFleetRequest request = Once();
+  AddNode(request);
+  ExpectOnce(request);
+  EXPECT_EQ(BooksOf("host-2"), (Books{1, Needs(2, 4, 100)}));
+}
+
+TEST_P(FleetRaces, StepsThatTakeTheRestOfAQuotaAreCarriedOutOnce) {
+  v1::SetQuotaRequest quota;
+  quota.set_org("acme");
+  quota.mutable_set()->set_node_count(1);
+  ASSERT_OK(a.Send<v1::SetQuotaResponse>("OrgService/SetQuota", quota));
+  v1::ApplyFleetRequest request = Once();
+  AddNode(request);
+  ExpectOnce(request);
+}
+
+// Only the key of the request is left to meet at.
+TEST_P(FleetRaces, ARequestWithoutStepsIsOneToo) { ExpectOnce(Once()); }
+
+TEST_P(FleetRaces, AnotherRequestUnderTheSameIdIsRefused) {
+  v1::ApplyFleetRequest one = Once();
+  one.add_steps()->mutable_create_org()->set_name("gamma");
+  v1::ApplyFleetRequest other = Once();
+  other.add_steps()->mutable_create_org()->set_name("delta");
+  auto [first, second] = Meet([&] { return Apply(a, one); }, [&] { return Apply(b, other); });
+  ASSERT_OK(first);
+  EXPECT_REFUSED(second, Code::kInvalidArgument, "REQUEST_ID_REUSED");
+  EXPECT_TRUE(a.Events("kind=org_created org=delta").empty());
 }
 
 TEST_P(Races, ADeleteThatWaitsForAnUpgradeGivesBackWhatTheUpgradeLeft) {
@@ -385,6 +473,7 @@ TEST_P(QuotaRaces, ManyCreatesAtOnceFillAQuotaExactly) {
       testing::Values(SharedSqlite(), SharedPostgres(), SharedPostgresSerializable()), \
       [](const auto& parameter) { return parameter.param.name; })
 RACE_ON_ALL_DATABASES(Races);
+RACE_ON_ALL_DATABASES(FleetRaces);
 RACE_ON_ALL_DATABASES(MoveRaces);
 RACE_ON_ALL_DATABASES(RepairRaces);
 RACE_ON_ALL_DATABASES(QuotaRaces);

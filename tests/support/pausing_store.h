@@ -1,5 +1,6 @@
 // A store whose write transactions can be stopped at the one place where races are decided: the
-// rows are locked and read, the decision is made, and nothing is written yet.
+// rows are locked and read, the decision is made, and nothing is written yet; where several are one
+// transaction, all of it is written, and not committed.
 #pragma once
 
 #include <condition_variable>
@@ -28,7 +29,11 @@ class PausingStore final : public store::Store {
   }
 
   Status Together(const std::function<Result<bool>(store::Store& within)>& body) override {
-    return store_->Together(body);
+    return store_->Together([&](store::Store& within) -> Result<bool> {
+      ASSIGN_OR_RETURN(const bool keep, body(within));
+      if (keep) Pause();
+      return keep;
+    });
   }
   Result<std::optional<Time>> Now() override { return store_->Now(); }
 

@@ -75,7 +75,7 @@ Status PgConnection::Connect() {
     const std::string& text = failure.message;
     if (text.contains("does not exist") && text.contains("database")) failure.sqlstate = "3D000";
     if (text.contains("authentication") || text.contains("no pg_hba.conf entry") ||
-        text.contains("no password supplied")) {
+        text.contains("no password supplied") || text.contains("FATAL:  role \"")) {
       failure.sqlstate = "28000";
     }
     broken_ = true;
