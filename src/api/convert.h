@@ -19,11 +19,13 @@
 #include "model/command.h"
 #include "model/event.h"
 #include "model/ledger.h"
+#include "model/rollout.h"
 #include "tallyman/v1/command.pb.h"
 #include "tallyman/v1/common.pb.h"
 #include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/ledger.pb.h"
 #include "tallyman/v1/node.pb.h"
+#include "tallyman/v1/rollout.pb.h"
 
 namespace tallyman::api {
 
@@ -46,6 +48,8 @@ v1::Liveness ToMessage(Liveness liveness);
 v1::ClaimKind ToMessage(ClaimKind kind);
 v1::RunState ToMessage(ReportedRun run);
 v1::Health ToMessage(ReportedHealth health);
+v1::RolloutState ToMessage(RolloutState state);
+v1::RolloutNodeState ToMessage(RolloutNodeState state);
 
 google::protobuf::Duration ToMessage(std::chrono::microseconds duration);
 

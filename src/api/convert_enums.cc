@@ -136,6 +136,19 @@ static_assert(v1::RUN_STATE_UNSPECIFIED == 0 && v1::RUN_STATE_RUNNING == 1 &&
 v1::Health ToMessage(ReportedHealth health) { return static_cast<v1::Health>(health); }
 static_assert(v1::HEALTH_UNSPECIFIED == 0 && v1::HEALTH_HEALTHY == 1 && v1::HEALTH_UNHEALTHY == 2);
 
+v1::RolloutState ToMessage(RolloutState state) {
+  return static_cast<v1::RolloutState>(static_cast<int>(state) + 1);
+}
+static_assert(v1::ROLLOUT_STATE_RUNNING == 1 && v1::ROLLOUT_STATE_PAUSED == 2 &&
+              v1::ROLLOUT_STATE_ABORTING == 3 && v1::ROLLOUT_STATE_DONE == 4 &&
+              v1::ROLLOUT_STATE_ABORTED == 5);
+v1::RolloutNodeState ToMessage(RolloutNodeState state) {
+  return static_cast<v1::RolloutNodeState>(static_cast<int>(state) + 1);
+}
+static_assert(v1::ROLLOUT_NODE_STATE_WAITING == 1 && v1::ROLLOUT_NODE_STATE_RELEASED == 2 &&
+              v1::ROLLOUT_NODE_STATE_HEALTHY == 3 && v1::ROLLOUT_NODE_STATE_FAILED == 4 &&
+              v1::ROLLOUT_NODE_STATE_SKIPPED == 5 && v1::ROLLOUT_NODE_STATE_WITHDRAWN == 6);
+
 std::optional<CapacityPolicy> FromMessage(v1::CapacityPolicy policy) {
   if (policy == v1::CAPACITY_POLICY_WARN) return CapacityPolicy::kWarn;
   if (policy == v1::CAPACITY_POLICY_ENFORCE) return CapacityPolicy::kEnforce;

@@ -144,7 +144,7 @@ Dispatcher::Dispatcher(control::Control& control, EventFeedOptions streaming, Lo
   AddTo(methods_, LogMethods(relay_));
   for (auto* list :
        {&AgentMethods, &FleetMethods, &OrgAndRegionMethods, &HostMethods, &CatalogMethods,
-        &NodeMethods, &HistoryMethods, &AuditMethods, &TokenMethods}) {
+        &NodeMethods, &HistoryMethods, &AuditMethods, &RolloutMethods, &TokenMethods}) {
     AddTo(methods_, list());
   }
 }

@@ -92,6 +92,27 @@ std::string BareSentence(const store::EventRow& row,
       return fmt::format("{} of {} failed", FactOf(facts, "command"), NodeOf(row));
     case EventKind::kCommandCancelled:
       return fmt::format("{} of {} was cancelled", FactOf(facts, "command"), NodeOf(row));
+    case EventKind::kRolloutCreated:
+      return fmt::format("rollout {} was made: {}", FactOf(facts, "rollout"), FactOf(facts, "why"));
+    case EventKind::kRolloutWavePassed:
+      return fmt::format("rollout {}: {} has passed", FactOf(facts, "rollout"),
+                         FactOf(facts, "why"));
+    case EventKind::kRolloutPaused:
+      return fmt::format("rollout {} is paused: {}", FactOf(facts, "rollout"),
+                         FactOf(facts, "why"));
+    case EventKind::kRolloutResumed:
+      return fmt::format("rollout {} goes on", FactOf(facts, "rollout"));
+    case EventKind::kRolloutAborted:
+      return fmt::format("rollout {} is being aborted", FactOf(facts, "rollout"));
+    case EventKind::kRolloutEnded:
+      return fmt::format("rollout {} has ended: {}", FactOf(facts, "rollout"),
+                         FactOf(facts, "why"));
+    case EventKind::kRolloutNodeFailed:
+      return fmt::format("{} has failed in rollout {}: {}", NodeOf(row), FactOf(facts, "rollout"),
+                         FactOf(facts, "why"));
+    case EventKind::kRolloutNodeSkipped:
+      return fmt::format("rollout {} leaves {} out: {}", FactOf(facts, "rollout"), NodeOf(row),
+                         FactOf(facts, "why"));
     case EventKind::kHostSilent:
       return fmt::format("host {} is silent: nothing came since {}", row.host,
                          FactOf(facts, "heard_at"));

@@ -29,6 +29,7 @@ v1::Command MessageOf(const control::CommandView& view) {
   *out.mutable_created_at() = ToMessage(command.created_at);
   out.set_outcome(command.outcome);
   if (command.taken_at) *out.mutable_taken_at() = ToMessage(*command.taken_at);
+  if (command.not_after) *out.mutable_not_after() = ToMessage(*command.not_after);
   if (command.ended_at) *out.mutable_ended_at() = ToMessage(*command.ended_at);
   out.set_payload_forgotten(command.payload.empty());
   return out;

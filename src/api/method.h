@@ -103,6 +103,7 @@ std::vector<Method> NodeMethods();
 std::vector<Method> FleetMethods();
 std::vector<Method> HistoryMethods();  // commands, events, ledger
 std::vector<Method> AuditMethods();
+std::vector<Method> RolloutMethods();
 std::vector<Method> TokenMethods();
 std::vector<Method> LogMethods(std::shared_ptr<LogRelay> relay);
 

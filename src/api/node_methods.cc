@@ -147,6 +147,15 @@ Status DoUpgradeNodes(control::Control& control, control::Call call,
                                             .org = selector.org()};
   }
   wanted.image = request.image();
+  if (request.has_begin_within()) {
+    wanted.begin_within = FromMessage(request.begin_within());
+    if (!wanted.begin_within) {
+      return Fail(InvalidField(
+          "INVALID_BEGIN_WITHIN", "begin_within",
+          fmt::format("is {} seconds and {} nanoseconds: that is no duration",
+                      request.begin_within().seconds(), request.begin_within().nanos())));
+    }
+  }
   wanted.plan = PlanOf(request);
   auto encode = [](const control::Changes& changes) {
     v1::UpgradeNodesResponse response;

@@ -27,6 +27,7 @@ ExitStatus ShowCommand(Context& context, v1::GetCommandRequest& request) {
                           {"request", command.cause().request_id()},
                           {"created", FormatTimestamp(command.created_at())},
                           {"taken", FormatTimestamp(command.taken_at())},
+                          {"not after", FormatTimestamp(command.not_after())},
                           {"ended", FormatTimestamp(command.ended_at())}});
     PrintBlock(context, "outcome:", command.outcome());
     context.Detail("");

@@ -80,35 +80,6 @@ ExitStatus DeleteNodes(Context& context, NodeDelete& options) {
                       "to see it without this error"));
 }
 
-// PROTOCOL[/VARIANT[@VERSION]].
-Status ReadSelector(const std::string& text, v1::NodeSelector& selector) {
-  const size_t slash = text.find('/');
-  const size_t at = text.find('@');
-  const bool dangling = text.empty() || slash == 0 || slash + 1 == text.size() ||
-                        at + 1 == text.size() || (slash != std::string::npos && at == slash + 1);
-  if (dangling || (at != std::string::npos && (slash == std::string::npos || at < slash))) {
-    return Fail(InvalidArgument("INVALID_SELECTOR",
-                                fmt::format("--all-of is {}: write PROTOCOL/VARIANT, "
-                                            "PROTOCOL/VARIANT@VERSION or \"PROTOCOL/*\"",
-                                            Quote(text))));
-  }
-  selector.set_protocol(text.substr(0, slash));
-  if (slash == std::string::npos) {
-    return Fail(InvalidArgument(
-        "INVALID_SELECTOR",
-        fmt::format("--all-of is {}, which is every variant: write {}/VARIANT for one of them, or "
-                    "\"{}/*\" if you mean all",
-                    Quote(text), text, text)));
-  }
-  if (text.substr(slash + 1) == "*") return {};
-  if (slash != std::string::npos) {
-    const size_t length = at == std::string::npos ? std::string::npos : at - slash - 1;
-    selector.set_variant(text.substr(slash + 1, length));
-  }
-  if (at != std::string::npos) selector.set_semantic_version(text.substr(at + 1));
-  return {};
-}
-
 Error BadArguments(std::string what) {
   return InvalidArgument("INVALID_ARGUMENTS", std::move(what));
 }
@@ -116,6 +87,8 @@ Error BadArguments(std::string what) {
 ExitStatus RetryOf(Context& context, const NodeUpgrade& upgrade) {
   const v1::UpgradeNodesRequest& request = upgrade.request;
   if (upgrade.in_parts) return Fail(BadArguments("--retry takes one node: leave --in-parts out"));
+  if (request.has_begin_within())
+    return Fail(BadArguments("a retry waits for its host: leave --begin-within out"));
   if (!request.image().empty() || !upgrade.all_of.empty()) {
     return Fail(BadArguments(
         "--retry repeats the upgrade to the same image: leave --image and --all-of out"));
@@ -215,6 +188,9 @@ void DefineUpgrade(Word node) {
             fmt::format("{} nodes at a time, each part all or none: for more nodes than one\n"
                         "request may change; a part that fails ends it",
                         kNodesInPart));
+  AddSpan(verb, "--begin-within", upgrade.request, &v1::UpgradeNodesRequest::mutable_begin_within,
+          "Such as 10m: what a host has not begun by then is withdrawn\n"
+          "(default: it waits for its host)");
   verb.Flag("--retry", &upgrade.retry, "Retry an upgrade that failed on the host");
   AddChange(verb, upgrade.request);
   AddWait(verb, &upgrade.waiting);

@@ -11,6 +11,7 @@ void DefineRegion(Word root);
 void DefineHost(Word root);
 void DefineProtocol(Word root);
 void DefineImage(Word root);
+void DefineRollout(Word root);
 void DefineStatus(Word root);
 void DefineTop(Word root);
 void DefineAudit(Word root);

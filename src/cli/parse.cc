@@ -91,6 +91,7 @@ void DefineWords(Word root, const CliEnvironment& environment) {
   DefineHost(root);
   DefineProtocol(root);
   DefineImage(root);
+  DefineRollout(root);
   DefineStatus(root);
   DefineTop(root);
   DefineAudit(root);

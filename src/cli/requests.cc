@@ -262,4 +262,32 @@ Result<std::string> ChooseOrg(Context& context, const std::string& given, bool d
                   fmt::join(names, ", "), orgs.next_page_token().empty() ? "" : ", ...")));
 }
 
+Status ReadSelector(const std::string& text, v1::NodeSelector& selector) {
+  const size_t slash = text.find('/');
+  const size_t at = text.find('@');
+  const bool dangling = text.empty() || slash == 0 || slash + 1 == text.size() ||
+                        at + 1 == text.size() || (slash != std::string::npos && at == slash + 1);
+  if (dangling || (at != std::string::npos && (slash == std::string::npos || at < slash))) {
+    return Fail(InvalidArgument("INVALID_SELECTOR",
+                                fmt::format("--all-of is {}: write PROTOCOL/VARIANT, "
+                                            "PROTOCOL/VARIANT@VERSION or \"PROTOCOL/*\"",
+                                            Quote(text))));
+  }
+  selector.set_protocol(text.substr(0, slash));
+  if (slash == std::string::npos) {
+    return Fail(InvalidArgument(
+        "INVALID_SELECTOR",
+        fmt::format("--all-of is {}, which is every variant: write {}/VARIANT for one of them, or "
+                    "\"{}/*\" if you mean all",
+                    Quote(text), text, text)));
+  }
+  if (text.substr(slash + 1) == "*") return {};
+  if (slash != std::string::npos) {
+    const size_t length = at == std::string::npos ? std::string::npos : at - slash - 1;
+    selector.set_variant(text.substr(slash + 1, length));
+  }
+  if (at != std::string::npos) selector.set_semantic_version(text.substr(at + 1));
+  return {};
+}
+
 }  // namespace tallyman::cli

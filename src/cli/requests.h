@@ -92,6 +92,22 @@ Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec);
 // How long ago, such as 10m, or a time. INVALID_ARGUMENT, reason INVALID_SINCE.
 Result<Time> ReadSince(Context& context, const std::string& text);
 
+// PROTOCOL/VARIANT[@VERSION] or PROTOCOL/*, as --all-of takes it. INVALID_ARGUMENT, reason
+// INVALID_SELECTOR.
+Status ReadSelector(const std::string& text, v1::NodeSelector& selector);
+
+// A length of time, such as 10m, in whole seconds.
+template <class Request>
+Option AddSpan(Word verb, const std::string& names, Request& request,
+               google::protobuf::Duration* (Request::*field)(), const std::string& description) {
+  const Reader reader = [&request, field](const auto& name, const auto& text) -> Status {
+    ASSIGN_OR_RETURN(const int64_t seconds, ParseLifetime(name, text));
+    (request.*field)()->set_seconds(seconds);
+    return {};
+  };
+  return verb.Value(names, "TIME", reader, description);
+}
+
 // Unix seconds, or a time such as 2026-03-01T12:00:00Z, into `spec`. INVALID_ARGUMENT, reason
 // INVALID_TIME.
 Status ReadCommittedAt(std::string_view name, std::string_view text, v1::ImageSpec& spec);

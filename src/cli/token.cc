@@ -95,13 +95,8 @@ void DefineTokenCreate(Word token) {
       .Required();
   verb.Text("--org", "ORG", request.mutable_org(), "For this org only (default: all orgs)");
   verb.Text("--host", "HOST", request.mutable_host(), "With host and join: for this host only");
-  const auto set_lifetime = [&create = request](const auto& name, const auto& text) -> Status {
-    ASSIGN_OR_RETURN(const int64_t seconds, ParseLifetime(name, text));
-    create.mutable_lifetime()->set_seconds(seconds);
-    return {};
-  };
-  verb.Value("--expires-in", "TIME", set_lifetime,
-             "Such as 12h or 90d (default: never; join: 24h)");
+  AddSpan(verb, "--expires-in", request, &v1::CreateTokenRequest::mutable_lifetime,
+          "Such as 12h or 90d (default: never; join: 24h)");
   AddRequestId(verb, request);
 }
 

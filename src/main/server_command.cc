@@ -22,6 +22,7 @@
 #include "control/hosts/reports.h"
 #include "control/lots/prune_records.h"
 #include "control/lots/prune_requests.h"
+#include "control/rollouts/rollouts.h"
 #include "control/tokens/tokens.h"
 #include "http/server.h"
 #include "http/site.h"
@@ -169,6 +170,11 @@ class Serving {
              }},
             {"commands past their deadline", std::chrono::seconds(5),
              [this] { return control::ExpireCommands(*control_, command_deadline_); }},
+            {"rollouts", std::chrono::seconds(1),
+             [this]() -> Result<bool> {
+               RETURN_IF_ERROR(control_->MayWrite());
+               return control::AdvanceRollouts(*control_);
+             }},
             {"silent hosts", SilencePeriod(), [this]() -> Result<bool> {
                // While nobody served, nobody could be heard.
                if (clock_.Now() - begun_ < control_->policies().host_silent) return false;

@@ -6,6 +6,7 @@
 #include "model/event.h"
 #include "model/ledger.h"
 #include "model/report.h"
+#include "model/rollout.h"
 #include "model/snapshot.h"
 #include "model/token.h"
 
@@ -51,6 +52,11 @@ struct QuotaUpdate {
   Quota quota;
 };
 
+struct RolloutUpdate {
+  Rollout after;
+  int64_t version_before = 0;
+};
+
 struct ClaimEnd {
   HostId host_id;
   std::string owner;
@@ -80,6 +86,10 @@ struct ChangeSet {
   std::vector<ClaimEnd> ended_claims;  // those that are not there stay so
   std::vector<HostClaim> new_claims;
   std::vector<QuotaUpdate> quota_updates;
+  std::vector<Rollout> new_rollouts;
+  std::vector<RolloutUpdate> rollout_updates;  // at most one per rollout
+  std::vector<RolloutNode> new_rollout_nodes;
+  std::vector<RolloutNode> rollout_node_updates;  // as they are afterwards
   std::vector<HostId> joined_hosts;  // whose reports and incidents are counted from 1 again
 
   // What is in `more`, behind what is in this.

@@ -67,6 +67,7 @@ struct Command {
   Time created_at;
   std::optional<Time> taken_at;    // when the acknowledgement of this attempt was accepted
   std::optional<Time> not_before;  // after a retry hint: not handed out before
+  std::optional<Time> not_after;   // its acknowledgement is refused afterwards
   std::string outcome;             // what the host reported, when it did not settle
   std::optional<Time> ended_at;
 };
@@ -83,6 +84,7 @@ struct Transition {
   Resources to;
   int64_t attempt = 1;
   std::optional<Time> taken_at = {};
+  std::optional<Time> not_after = {};
 
   friend bool operator==(const Transition&, const Transition&) = default;
 };

@@ -26,6 +26,7 @@ constexpr CommandEffect kEffects[kWords][kStates] = {
     /* gone          */ {kNotTaken, kAbsent,  kRefused, kRefused, kRefused, kAbsent,  kRefused,  kRefused},
     /* lost sight    */ {kNotTaken, kLose,    kRefused, kRefused, kRefused, kLose,    kRefused,  kRefused},
     /* deadline      */ {kNothing,  kLose,    kNothing, kNothing, kNothing, kNothing, kNothing,  kNothing},
+    /* late          */ {kPassBy,   kNothing, kNothing, kNothing, kNothing, kNothing, kNothing,  kNothing},
     /* at rest       */ {kNothing,  kNothing, kNothing, kNothing, kNothing, kResolve, kNothing,  kNothing},
     /* withdraw      */ {kCancel,   kTooLate, kRefused, kRefused, kRefused, kTooLate, kRefused,  kRefused},
 };
@@ -131,7 +132,9 @@ std::string_view NodeLifecycle::Ack(const CommandId& id, int64_t attempt) {
   const CommandEffect effect = EffectOf(CommandWord::kAck, entry->command.state);
   if (effect == kRefused) return kCommandEnded;
   if (attempt != entry->command.attempt) return kAttemptOutdated;
-  if (effect == kTake) Take(*entry);
+  if (effect != kTake) return {};
+  if (IsLate(entry->command)) return kCommandLate;
+  Take(*entry);
   return {};
 }
 
@@ -186,6 +189,7 @@ std::string_view NodeLifecycle::Outcome(const CommandId& id, int64_t attempt,
     case kResolve:
     case kCancel:
     case kTooLate:
+    case kPassBy:
       break;
   }
   return {};
@@ -227,6 +231,29 @@ void NodeLifecycle::Expire(const CommandId& id) {
   Lose(*entry, {.word = CommandWord::kDeadline,
                 .result = "deadline",
                 .message = "the host did not report its outcome before the deadline"});
+}
+
+bool NodeLifecycle::IsLate(const Transition& command) const {
+  return command.not_after && *command.not_after < now_;
+}
+
+void NodeLifecycle::PassBy(const CommandId& id) {
+  const Entry* entry = Find(id);
+  if (entry != nullptr && IsLate(entry->command)) TakeBack(id);
+}
+
+bool NodeLifecycle::TakeBack(const CommandId& id) {
+  Entry* entry = Find(id);
+  if (entry == nullptr || EffectOf(CommandWord::kLate, entry->command.state) != kPassBy)
+    return false;
+  const std::string_view refused = Withdraw(id);
+  if (refused != kNothingToGoBackTo) return refused.empty();
+  End(*entry, CommandState::kFailed,
+      {.word = CommandWord::kLate,
+       .result = "late",
+       .message = "its host did not begin it in time, and nothing of the node runs"});
+  ShowFailed();
+  return true;
 }
 
 std::string_view NodeLifecycle::Withdraw(const CommandId& id) {

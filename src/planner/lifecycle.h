@@ -11,11 +11,13 @@
 //   gone            not taken absent    refused          absent    refused
 //   lost sight      not taken lose      refused          lose      refused
 //   deadline        -         lose      -                -         -
+//   late            pass by   -         -                -         -
 //   at rest         -         -         -                resolve   -
 //   withdraw        cancel    too late  refused          too late  refused
 //
 // "absent" settles a delete and reverts all else; "resolve" settles if the node is as the command
-// demanded, fails a delete that has left a part of the node, and else reverts.
+// demanded, fails a delete that has left a part of the node, and else reverts. "pass by" cancels;
+// where the node has nothing to go back to, it fails.
 #pragma once
 
 #include <array>
@@ -39,6 +41,7 @@ enum class CommandWord {
   kGone,          // NODE_NOT_FOUND
   kLostSight,     // INTERNAL_ERROR, SERVICE_BROKEN
   kDeadline,      // nothing, for too long
+  kLate,          // the time in which it might begin is over
   kAtRest,        // a status: nothing of the node is pending at its host
   kWithdraw,      // somebody does not want it any more
 };
@@ -57,6 +60,7 @@ enum class CommandEffect {
   kResolve,
   kCancel,
   kTooLate,  // its host may have begun
+  kPassBy,
 };
 
 CommandEffect EffectOf(CommandWord word, CommandState state);
@@ -66,6 +70,7 @@ CommandWord WordOf(OutcomeResult result);
 inline constexpr std::string_view kCommandUnknown = "COMMAND_UNKNOWN";
 inline constexpr std::string_view kCommandEnded = "COMMAND_ENDED";
 inline constexpr std::string_view kCommandNotTaken = "COMMAND_NOT_TAKEN";
+inline constexpr std::string_view kCommandLate = "COMMAND_LATE";
 inline constexpr std::string_view kAttemptOutdated = "ATTEMPT_OUTDATED";
 inline constexpr std::string_view kUnknownConfig = "UNKNOWN_CONFIG";
 
@@ -98,6 +103,12 @@ class NodeLifecycle {
   std::string_view Status(const NodeReport& report);
   // The command was taken, and its deadline has passed without an outcome.
   void Expire(const CommandId& id);
+  // No host took the command while it might begin (Transition::not_after): it is withdrawn. Where
+  // the node has nothing to go back to, it has failed. Nothing happens while it may still begin.
+  void PassBy(const CommandId& id);
+  // Withdraws it whether or not it may still begin, and otherwise as PassBy(). False: it stays as
+  // it is, as of Withdraw().
+  bool TakeBack(const CommandId& id);
 
   // Nobody wants the command any more. It is cancelled if no host has taken it, and the node goes
   // to what is on its way to it otherwise, else to what runs. A create and a delete stay, and so
@@ -137,6 +148,7 @@ class NodeLifecycle {
   };
 
   Entry* Find(const CommandId& id);
+  bool IsLate(const Transition& command) const;
   // The config, if it is one of this node's; else nullopt.
   std::optional<KnownConfig> Known(const ConfigId& id) const;
   void Run(const std::optional<ConfigId>& config);
@@ -187,9 +199,9 @@ namespace tallyman {
 
 template <>
 struct EnumText<planner::CommandWord> {
-  static constexpr std::array<std::string_view, 11> kWords = {
+  static constexpr std::array<std::string_view, 12> kWords = {
       "ack",  "ok",         "rollback", "failure", "busy",    "never_started",
-      "gone", "lost_sight", "deadline", "at_rest", "withdraw"};
+      "gone", "lost_sight", "deadline", "late",    "at_rest", "withdraw"};
 };
 
 }  // namespace tallyman

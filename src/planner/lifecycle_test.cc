@@ -19,6 +19,7 @@ bool HasEnded(CommandState state) { return !IsPending(state); }
 // What the header's table says, said once more by rules instead of cells.
 CommandEffect Expected(CommandWord word, CommandState state) {
   if (word == CommandWord::kDeadline) return state == kTaken ? kLose : kNothing;
+  if (word == CommandWord::kLate) return state == kOpen ? kPassBy : kNothing;
   if (word == CommandWord::kAtRest) return state == kUnknown ? kResolve : kNothing;
   if (HasEnded(state)) return kRefused;
   if (word == CommandWord::kWithdraw) return state == kOpen ? kCancel : kTooLate;

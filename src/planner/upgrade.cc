@@ -79,16 +79,22 @@ Status CheckChangeable(const NodeSnapshot& node) {
   return {};
 }
 
+Result<NodeConfig> PlanConfig(const NodeSnapshot& node, const Image& image,
+                              const Policies& policies) {
+  RETURN_IF_ERROR(CheckUpgradable(node, image));
+  Result<NodeConfig> config = ResolveUpgrade(*node.image, *node.config, image, policies);
+  if (!config) return FailFor(node, std::move(config.error()));
+  return config;
+}
+
 Result<UpgradePlan> PlanUpgrade(std::span<const NodeSnapshot* const> nodes,
                                 std::span<const HostSnapshot* const> hosts, const Image& image,
                                 const Policies& policies, const Cause& cause) {
   std::vector<NodeConfig> configs;
   configs.reserve(nodes.size());
   for (const NodeSnapshot* node : nodes) {
-    RETURN_IF_ERROR(CheckUpgradable(*node, image));
-    Result<NodeConfig> config = ResolveUpgrade(*node->image, *node->config, image, policies);
-    if (!config) return FailFor(*node, std::move(config.error()));
-    configs.push_back(*std::move(config));
+    ASSIGN_OR_RETURN(NodeConfig config, PlanConfig(*node, image, policies));
+    configs.push_back(std::move(config));
   }
   ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, nodes, policies, cause));
   UpgradePlan plan{.books = std::move(books)};

@@ -24,6 +24,11 @@ struct UpgradePlan {
   BooksPlan books;
 };
 
+// The config that a node would have on the image. Errors as of PlanUpgrade(), without those of
+// BooksPlan.
+Result<NodeConfig> PlanConfig(const NodeSnapshot& node, const Image& image,
+                              const Policies& policies);
+
 // REQUIRES: no node twice; `hosts` hold every node's host; `image` is visible to the caller.
 // Errors: DATA_LOSS OLD_CONFIG_UNREADABLE, ALREADY_EXISTS UPGRADE_SAME_IMAGE, FAILED_PRECONDITION
 // NODE_BEING_DELETED, NOT_FOUND IMAGE_NOT_FOUND (the node's org may not see it), and those of

@@ -76,6 +76,10 @@ struct InsertSql {
   static constexpr const char* kHosts = kInto<"INSERT INTO hosts", TALLYMAN_HOST_COLUMNS("")>;
   static constexpr const char* kClaims =
       kInto<"INSERT INTO host_claims", TALLYMAN_CLAIM_COLUMNS("")>;
+  static constexpr const char* kRollouts =
+      kInto<"INSERT INTO rollouts", TALLYMAN_ROLLOUT_COLUMNS("") ", plan">;
+  static constexpr const char* kRolloutNodes =
+      kInto<"INSERT INTO rollout_nodes", TALLYMAN_ROLLOUT_NODE_COLUMNS("")>;
   static constexpr const char* kConfigs =
       kInto<"INSERT INTO configs", "id, " TALLYMAN_CONFIG_COLUMNS("")>;
   static constexpr const char* kNodes = kInto<"INSERT INTO nodes", TALLYMAN_NODE_COLUMNS("")>;

@@ -17,6 +17,7 @@
 #include "model/ledger.h"
 #include "model/node.h"
 #include "model/request.h"
+#include "model/rollout.h"
 #include "model/token.h"
 
 namespace tallyman::store {
@@ -44,7 +45,9 @@ enum class Listing {
   kCommands,
   kEvents,
   kTokens,
-  kRequests
+  kRequests,
+  kRollouts,
+  kRolloutNodes
 };
 
 // The fields of a listing; the first is the default order.
@@ -121,6 +124,19 @@ struct TokenRow {
 struct RequestRow {
   RequestRecord record;
   std::string org;  // "" an actor of all orgs
+  ListCursor cursor;
+};
+
+struct RolloutRow {
+  Rollout rollout;
+  std::string org;  // "" of several orgs
+  std::string image;
+  ListCursor cursor;
+};
+
+struct RolloutNodeRow {
+  RolloutNodeFacts facts;
+  std::string org;
   ListCursor cursor;
 };
 

@@ -158,6 +158,21 @@ constexpr FieldSql kRequestFields[] = {{"created_at", kInteger, "q.created_at"},
                                        // Without a token its org, so that each row has an order.
                                        {"token_id", kUuid, "coalesce(q.token_id, q.org_id)"}};
 
+constexpr FieldSql kRolloutFields[] = {{"name", kText, "l.name"},
+                                       {"state", kText, "l.state"},
+                                       {"org", kText, "coalesce(o.name, '')"},
+                                       {"created_at", kInteger, "l.created_at"}};
+constexpr FieldSql kRolloutNodeFields[] = {
+    {"place", kInteger, "x.place"},
+    {"rollout", kText, "coalesce((SELECT name FROM rollouts WHERE id = x.rollout_id), '')",
+     "x.rollout_id = (SELECT id FROM rollouts WHERE name = {0})"},
+    {"node", kText, "n.name"},
+    {"host", kText, "h.name"},
+    {"org", kText, "coalesce(o.name, '')"},
+    {"wave", kInteger, "x.wave + 1"},
+    {"state", kText, "x.state"},
+    {"why", kText, "x.why"}};
+
 template <const auto& kFields>
 constexpr auto kNamesOf = [] {
   std::array<ListField, std::size(kFields)> names;
@@ -202,6 +217,11 @@ constexpr ListingSql kListings[] = {
     {"SELECT " TALLYMAN_REQUEST_COLUMNS(
          "q.") ", coalesce(o.name, ''){} FROM requests q LEFT JOIN orgs o ON o.id = q.org_id",
      "", kText, kRequestFields, kNamesOf<kRequestFields>},
+    {"SELECT " TALLYMAN_ROLLOUT_ROW "{}" TALLYMAN_FROM_ROLLOUTS, "l.id", kUuid, kRolloutFields,
+     kNamesOf<kRolloutFields>},
+    {"SELECT " TALLYMAN_ROLLOUT_FACTS ", coalesce(o.name, ''){}" TALLYMAN_FROM_ROLLOUT_NODES
+     "LEFT JOIN orgs o ON o.id = n.org_id",
+     "x.node_id", kUuid, kRolloutNodeFields, kNamesOf<kRolloutNodeFields>},
 };
 
 constexpr std::string_view kOperators[] = {"=", "<>", "<", "<=", ">", ">="};

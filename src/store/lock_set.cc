@@ -11,9 +11,10 @@ namespace {
 // All of them: with a member more this does not compile until it stands here as well.
 auto MembersOf(auto& set) {
   auto& [nodes, hosts, images, orgs, node_names, requests, placement, with_sums, report_hosts,
-         commands, with_history, node_configs, with_quotas, changes_quotas] = set;
+         commands, with_history, node_configs, with_quotas, changes_quotas, rollouts] = set;
   return std::tie(nodes, hosts, images, orgs, node_names, requests, placement, with_sums,
-                  report_hosts, commands, with_history, node_configs, with_quotas, changes_quotas);
+                  report_hosts, commands, with_history, node_configs, with_quotas, changes_quotas,
+                  rollouts);
 }
 
 template <class T>

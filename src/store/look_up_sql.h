@@ -65,6 +65,44 @@ inline constexpr char kBuilds[] =
 inline constexpr char kCommand[] =
     "SELECT " TALLYMAN_COMMAND_ROW TALLYMAN_FROM_COMMANDS "WHERE c.id = $1";
 
+#define TALLYMAN_ROLLOUT_ROW TALLYMAN_ROLLOUT_COLUMNS("l.") ", l.plan, coalesce(o.name, '')"
+#define TALLYMAN_FROM_ROLLOUTS " FROM rollouts l LEFT JOIN orgs o ON o.id = l.org_id "
+inline constexpr char kRolloutById[] =
+    "SELECT " TALLYMAN_ROLLOUT_ROW TALLYMAN_FROM_ROLLOUTS "WHERE l.id = $1";
+inline constexpr char kRolloutByName[] =
+    "SELECT " TALLYMAN_ROLLOUT_ROW TALLYMAN_FROM_ROLLOUTS "WHERE l.name = $1";
+inline constexpr char kOpenRollouts[] =
+    "SELECT id FROM rollouts WHERE ended_at IS NULL ORDER BY id";
+inline constexpr char kOpenRolloutNodes[] =
+    "SELECT x.node_id, l.name FROM rollout_nodes x JOIN rollouts l ON l.id = x.rollout_id "
+    "WHERE x.state IN ('waiting', 'released') ORDER BY x.node_id";
+inline constexpr char kRolloutCounts[] =
+    "SELECT wave, state, count(*) FROM rollout_nodes WHERE rollout_id = $1 "
+    "GROUP BY wave, state ORDER BY wave, state";
+#define TALLYMAN_FROM_ROLLOUT_NODES                                                          \
+  " FROM rollout_nodes x JOIN nodes n ON n.id = x.node_id JOIN hosts h ON h.id = x.host_id " \
+  "LEFT JOIN commands c ON c.id = x.command_id "                                             \
+  "LEFT JOIN node_reports r ON r.host_id = x.host_id AND r.node_id = x.node_id "             \
+  "LEFT JOIN host_reports q ON q.host_id = x.host_id "
+#define TALLYMAN_ROLLOUT_NODES "SELECT " TALLYMAN_ROLLOUT_FACTS TALLYMAN_FROM_ROLLOUT_NODES
+inline constexpr char kRolloutReleased[] =
+    TALLYMAN_ROLLOUT_NODES "WHERE x.rollout_id = $1 AND x.state = 'released' ORDER BY x.place";
+inline constexpr char kRolloutAtWork[] = TALLYMAN_ROLLOUT_NODES
+    "WHERE x.rollout_id = $1 AND x.state = 'failed' AND c.state IN ('open', 'taken') "
+    "ORDER BY x.place";
+// Of the waves so far.
+#define TALLYMAN_ROLLOUT_WAITING                     \
+  "WHERE x.rollout_id = $1 AND x.state = 'waiting' " \
+  "AND x.wave <= (SELECT l.wave FROM rollouts l WHERE l.id = $1) "
+inline constexpr char kRolloutWaiting[] = TALLYMAN_ROLLOUT_NODES TALLYMAN_ROLLOUT_WAITING
+    "AND (q.heard_at > $2 OR n.released_at IS NOT NULL OR n.deleted_at IS NOT NULL) "
+    "AND (x.not_before IS NULL OR x.not_before <= $3) ORDER BY x.wave, x.place LIMIT $4";
+inline constexpr char kRolloutWaitingForSilent[] =
+    "SELECT count(*) FROM rollout_nodes x LEFT JOIN host_reports q ON q.host_id = "
+    "x.host_id " TALLYMAN_ROLLOUT_WAITING "AND coalesce(q.heard_at, 0) <= $2";
+inline constexpr char kRolloutWithdrawn[] = TALLYMAN_ROLLOUT_NODES
+    "WHERE x.rollout_id = $1 AND x.state = 'waiting' ORDER BY x.wave, x.place LIMIT $2";
+
 #define TALLYMAN_TOKEN_ROW \
   TALLYMAN_TOKEN_COLUMNS("t.") ", coalesce(o.name, ''), coalesce(h.name, '')"
 #define TALLYMAN_FROM_TOKENS                            \

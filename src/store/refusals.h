@@ -22,6 +22,7 @@ inline constexpr char kHostUpdateFailed[] = "HOST_UPDATE_FAILED";
 inline constexpr char kNodeUpdateFailed[] = "NODE_UPDATE_FAILED";
 inline constexpr char kReportOutdated[] = "REPORT_OUTDATED";
 inline constexpr char kRequestRaced[] = "REQUEST_RACED";
+inline constexpr char kRolloutUpdateFailed[] = "ROLLOUT_UPDATE_FAILED";
 inline constexpr char kTokenChanged[] = "TOKEN_CHANGED";
 inline constexpr char kTokenNameTaken[] = "TOKEN_NAME_TAKEN";
 

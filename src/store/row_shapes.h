@@ -111,15 +111,16 @@ auto Fields(Is<Node> auto& node) {
 }
 
 // The columns a command is created with, and those that are set later.
-#define TALLYMAN_NEW_COMMAND_COLUMNS(t)                                                 \
-  t "id, " t "node_id, " t "host_id, " t "kind, " t "state, " t "seq, " t "attempt, " t \
-    "from_config_id, " t "to_config_id, " t "payload, " t "created_at, " t "ended_at"
+#define TALLYMAN_NEW_COMMAND_COLUMNS(t)                                                   \
+  t "id, " t "node_id, " t "host_id, " t "kind, " t "state, " t "seq, " t "attempt, " t   \
+    "from_config_id, " t "to_config_id, " t "payload, " t "created_at, " t "ended_at, " t \
+    "not_after"
 #define TALLYMAN_COMMAND_COLUMNS(t) \
   TALLYMAN_NEW_COMMAND_COLUMNS(t) ", " t "taken_at, " t "not_before, " t "outcome"
 auto NewFields(Is<Command> auto& command) {
   return std::tie(command.id, command.node_id, command.host_id, command.kind, command.state,
                   command.seq, command.attempt, command.from_config_id, command.to_config_id,
-                  command.payload, command.created_at, command.ended_at);
+                  command.payload, command.created_at, command.ended_at, command.not_after);
 }
 auto Fields(Is<Command> auto& command) {
   return std::tuple_cat(NewFields(command),
@@ -129,7 +130,7 @@ auto Fields(Is<Command> auto& command) {
 // The columns of a command c, with the configs f and t that it leads from and to.
 #define TALLYMAN_TRANSITION_COLUMNS                                                             \
   "c.id, c.kind, c.state, c.seq, c.from_config_id, c.to_config_id, " TALLYMAN_RESOURCE_COLUMNS( \
-      "f.") ", " TALLYMAN_RESOURCE_COLUMNS("t.") ", c.attempt, c.taken_at"
+      "f.") ", " TALLYMAN_RESOURCE_COLUMNS("t.") ", c.attempt, c.taken_at, c.not_after"
 
 // Without the corrections.
 #define TALLYMAN_LEDGER_COLUMNS(t)                                                                \
@@ -203,6 +204,44 @@ auto Fields(Is<ReportedEnd> auto& end) {
   return std::tie(end.exit_code, end.signal, end.out_of_memory, end.at, end.output);
 }
 
+// Without its plan, which is stored as PlanToJson() gives it.
+#define TALLYMAN_ROLLOUT_COLUMNS(t)                                                  \
+  t "id, " t "name, " t "org_id, " t "image_id, " t "state, " t "why, " t "wave, " t \
+    "created_by, " t "version, " t "created_at, " t "progress_at, " t "ended_at"
+auto Fields(Is<Rollout> auto& rollout) {
+  return std::tie(rollout.id, rollout.name, rollout.org_id, rollout.image_id, rollout.state,
+                  rollout.why, rollout.wave, rollout.created_by, rollout.version,
+                  rollout.created_at, rollout.progress_at, rollout.ended_at);
+}
+
+#define TALLYMAN_ROLLOUT_NODE_COLUMNS(t)                                                      \
+  t "rollout_id, " t "node_id, " t "host_id, " t "wave, " t "place, " t "state, " t "why, " t \
+    "from_config_id, " t "command_id, " t "not_before, " t "released_at, " t "decided_at"
+auto Fields(Is<RolloutNode> auto& node) {
+  return std::tie(node.rollout_id, node.node_id, node.host_id, node.wave, node.place, node.state,
+                  node.why, node.from_config_id, node.command_id, node.not_before, node.released_at,
+                  node.decided_at);
+}
+
+// Of a node x of a rollout: with its node n, its host h, its command c, and what was reported of
+// the node, r, and by its host, q.
+#define TALLYMAN_ROLLOUT_FACTS                                                               \
+  TALLYMAN_ROLLOUT_NODE_COLUMNS("x.")                                                        \
+  ", n.name, h.name, n.org_id, n.config_id, n.node_state, "                                  \
+  "(n.released_at IS NULL AND n.deleted_at IS NULL), "                                       \
+  "EXISTS (SELECT 1 FROM commands p WHERE p.node_id = x.node_id "                            \
+  "AND p.state IN ('open', 'taken', 'unknown', 'failed') AND p.state <> 'failed'), "         \
+  "c.state, c.taken_at, c.ended_at, c.not_after, c.to_config_id, r.config_id, r.run_state, " \
+  "r.health, coalesce(r.restarts, 0), q.status_at, q.heard_at"
+auto Fields(Is<RolloutNodeFacts> auto& facts) {
+  return std::tuple_cat(
+      Fields(facts.row),
+      std::tie(facts.node, facts.host, facts.org_id, facts.config_id, facts.node_state, facts.live,
+               facts.has_pending, facts.command, facts.taken_at, facts.ended_at, facts.not_after,
+               facts.target, facts.reported_config, facts.run_state, facts.health, facts.restarts,
+               facts.status_at, facts.heard_at));
+}
+
 // The bound at which a count of incidents saturates.
 #define TALLYMAN_COUNT_MAX "4611686018427387904"
 
@@ -228,12 +267,12 @@ bool ReadValue(Reader& reader, Row& row) {
 template <class Reader>
 bool ReadValue(Reader& reader, Transition& transition) {
   std::optional<Resources> from, to;
-  const bool fine = ReadValue(reader, transition.id) && ReadValue(reader, transition.kind) &&
-                    ReadValue(reader, transition.state) && ReadValue(reader, transition.seq) &&
-                    ReadValue(reader, transition.from_config_id) &&
-                    ReadValue(reader, transition.to_config_id) && ReadValue(reader, from) &&
-                    ReadValue(reader, to) && ReadValue(reader, transition.attempt) &&
-                    ReadValue(reader, transition.taken_at);
+  const bool fine =
+      ReadValue(reader, transition.id) && ReadValue(reader, transition.kind) &&
+      ReadValue(reader, transition.state) && ReadValue(reader, transition.seq) &&
+      ReadValue(reader, transition.from_config_id) && ReadValue(reader, transition.to_config_id) &&
+      ReadValue(reader, from) && ReadValue(reader, to) && ReadValue(reader, transition.attempt) &&
+      ReadValue(reader, transition.taken_at) && ReadValue(reader, transition.not_after);
   transition.from = from.value_or(Resources{});
   transition.to = to.value_or(Resources{});
   return fine;

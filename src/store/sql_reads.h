@@ -29,6 +29,7 @@ struct ReadSql {
   const char* ready;
   const char* next_at;
   const char* overdue;
+  const char* late;
   const char* live_nodes;
   const char* audit_counts;
   const char* pending_commands;
@@ -60,11 +61,15 @@ struct ReadSql {
    "AND length(name) < CAST($1 AS integer) + 18",                                               \
    "SELECT " TALLYMAN_COMMAND_COLUMNS("c.") ", n.name FROM commands c"                          \
    by_index("commands_open") " JOIN nodes n ON n.id = c.node_id " TALLYMAN_HEADS(by_index)      \
-   "AND (c.not_before IS NULL OR c.not_before <= $2) ORDER BY c.node_id LIMIT $3",              \
+   "AND (c.not_before IS NULL OR c.not_before <= $2) "                                          \
+   "AND (c.not_after IS NULL OR c.not_after >= $2) ORDER BY c.node_id LIMIT $3",                \
    "SELECT min(c.not_before) FROM commands c" by_index("commands_open") " "                     \
    TALLYMAN_HEADS(by_index) "AND c.not_before > $2",                                            \
    "SELECT id, node_id FROM commands" by_index("commands_taken")                                \
    " WHERE state = 'taken' AND taken_at < $1 ORDER BY taken_at LIMIT $2",                       \
+   "SELECT id, node_id FROM commands" by_index("commands_late")                                 \
+   " WHERE state = 'open' AND not_after IS NOT NULL AND not_after < $1 "                        \
+   "ORDER BY not_after LIMIT $2",                                                               \
    "SELECT id FROM nodes" by_index("nodes_live")                                                \
    " WHERE host_id = $1 AND released_at IS NULL AND deleted_at IS NULL ORDER BY id",            \
    "SELECT (SELECT count(*) FROM nodes" by_index("nodes_live")                                  \
@@ -105,6 +110,12 @@ class SqlReads : public WriteTx {
   Result<std::optional<CommandRow>> FindCommand(const CommandId& id) final;
   Result<HandOut> FindCommandsFor(const HandOutQuery& wanted) final;
   Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) final;
+  Result<std::vector<CommandOfNode>> FindLate(Time now, int64_t limit) final;
+  Result<std::optional<RolloutRow>> FindRollout(std::string_view id_or_name) final;
+  Result<std::vector<RolloutId>> OpenRollouts() final;
+  Result<std::vector<OpenRolloutNode>> OpenRolloutNodes() final;
+  Result<std::optional<RolloutView>> ReadRollout(const RolloutQuery& query) final;
+  Result<std::vector<RolloutCount>> CountRolloutNodes(const RolloutId& rollout) final;
   Result<std::vector<HostId>> FindHostsToMark(Time before, int64_t limit) final;
   Result<bool> WasAnyHostHeard() final;
   Result<std::vector<HostClaim>> ClaimsOf(const HostId& host) final;
@@ -125,6 +136,8 @@ class SqlReads : public WriteTx {
   Result<std::vector<EventRow>> ListEvents(const ListQuery& query) final;
   Result<std::vector<TokenRow>> ListTokens(const ListQuery& query) final;
   Result<std::vector<RequestRow>> ListRequests(const ListQuery& query) final;
+  Result<std::vector<RolloutRow>> ListRollouts(const ListQuery& query) final;
+  Result<std::vector<RolloutNodeRow>> ListRolloutNodes(const ListQuery& query) final;
 
   Result<std::vector<LedgerEntry>> HostLedger(const HostId& host, int64_t after_seq,
                                               int64_t limit) final;

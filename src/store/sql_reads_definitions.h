@@ -220,6 +220,82 @@ Result<std::vector<CommandOfNode>> SqlReads<Tx>::FindOverdue(Time before, int64_
 }
 
 template <class Tx>
+Result<std::vector<CommandOfNode>> SqlReads<Tx>::FindLate(Time now, int64_t limit) {
+  return sql::ReadAll<CommandOfNode>(
+      tx().Select(Tx::kReadSql.late, now, limit),
+      [](auto& rows, CommandOfNode& command) { return rows.Read(command.id, command.node_id); });
+}
+
+template <class Tx>
+Result<std::optional<RolloutRow>> SqlReads<Tx>::FindRollout(std::string_view id_or_name) {
+  RolloutRow row;
+  std::string plan;
+  ASSIGN_OR_RETURN(const bool found,
+                   ReadByIdOrName<RolloutId>(sql::kRolloutById, sql::kRolloutByName, id_or_name,
+                                             row.rollout, plan, row.org));
+  if (!found) return std::optional<RolloutRow>();
+  RETURN_IF_ERROR(PlanFromJson(plan, row.rollout));
+  ASSIGN_OR_RETURN(const auto images, tx().ReadImages(std::array{row.rollout.image_id}));
+  row.image = sql::NameOf(images[0], row.rollout.image_id);
+  return row;
+}
+
+template <class Tx>
+Result<std::vector<RolloutId>> SqlReads<Tx>::OpenRollouts() {
+  return sql::ReadAll<RolloutId>(tx().Select(sql::kOpenRollouts),
+                                 [](auto& rows, RolloutId& id) { return rows.Read(id); });
+}
+
+template <class Tx>
+Result<std::vector<OpenRolloutNode>> SqlReads<Tx>::OpenRolloutNodes() {
+  return sql::ReadAll<OpenRolloutNode>(
+      tx().Select(sql::kOpenRolloutNodes),
+      [](auto& rows, OpenRolloutNode& node) { return rows.Read(node.node_id, node.rollout); });
+}
+
+template <class Tx>
+Result<std::vector<RolloutCount>> SqlReads<Tx>::CountRolloutNodes(const RolloutId& rollout) {
+  return sql::ReadAll<RolloutCount>(tx().Select(sql::kRolloutCounts, rollout),
+                                    [](auto& rows, RolloutCount& count) {
+                                      return rows.Read(count.wave, count.state, count.count);
+                                    });
+}
+
+template <class Tx>
+Result<std::optional<RolloutView>> SqlReads<Tx>::ReadRollout(const RolloutQuery& query) {
+  const auto read = [](auto& rows, RolloutNodeFacts& facts) { return rows.Read(facts); };
+  RolloutView view;
+  std::string plan, org;
+  ASSIGN_OR_RETURN(const bool found, sql::ReadFirst(tx().Select(sql::kRolloutById, query.id),
+                                                    view.rollout, plan, org));
+  if (!found) return std::optional<RolloutView>();
+  RETURN_IF_ERROR(PlanFromJson(plan, view.rollout));
+  ASSIGN_OR_RETURN(view.counts, CountRolloutNodes(query.id));
+  ASSIGN_OR_RETURN(view.released, sql::ReadAll<RolloutNodeFacts>(
+                                      tx().Select(sql::kRolloutReleased, query.id), read));
+  ASSIGN_OR_RETURN(auto at_work, sql::ReadAll<RolloutNodeFacts>(
+                                     tx().Select(sql::kRolloutAtWork, query.id), read));
+  view.released.insert(view.released.end(), std::make_move_iterator(at_work.begin()),
+                       std::make_move_iterator(at_work.end()));
+  if (view.rollout.state == RolloutState::kAborting) {
+    ASSIGN_OR_RETURN(view.waiting,
+                     sql::ReadAll<RolloutNodeFacts>(
+                         tx().Select(sql::kRolloutWithdrawn, query.id, query.limit), read));
+  }
+  if (view.rollout.state != RolloutState::kRunning) return view;
+  ASSIGN_OR_RETURN(view.waiting, sql::ReadAll<RolloutNodeFacts>(
+                                     tx().Select(sql::kRolloutWaiting, query.id,
+                                                 query.silent_before, query.now, query.limit),
+                                     read));
+  if (view.waiting.empty()) {
+    RETURN_IF_ERROR(
+        sql::ReadFirst(tx().Select(sql::kRolloutWaitingForSilent, query.id, query.silent_before),
+                       view.waiting_for_silent));
+  }
+  return view;
+}
+
+template <class Tx>
 Result<std::vector<HostId>> SqlReads<Tx>::FindHostsToMark(Time before, int64_t limit) {
   return sql::ReadAll<HostId>(tx().Select(sql::kHostsToMark, before, limit),
                               [](auto& rows, HostId& host) { return rows.Read(host); });
@@ -421,6 +497,29 @@ template <class Tx>
 Result<std::vector<RequestRow>> SqlReads<Tx>::ListRequests(const ListQuery& query) {
   return ReadList<RequestRow>(Listing::kRequests, query,
                               [](RequestRow& row) { return std::tie(row.record, row.org); });
+}
+
+template <class Tx>
+Result<std::vector<RolloutRow>> SqlReads<Tx>::ListRollouts(const ListQuery& query) {
+  std::vector<std::string> plans;
+  ASSIGN_OR_RETURN(std::vector<RolloutRow> rows,
+                   ReadList<RolloutRow>(Listing::kRollouts, query, [&](RolloutRow& row) {
+                     return std::tie(row.rollout, plans.emplace_back(), row.org);
+                   }));
+  std::vector<ImageId> ids;
+  for (const RolloutRow& row : rows) ids.push_back(row.rollout.image_id);
+  ASSIGN_OR_RETURN(const auto images, tx().ReadImages(ids));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    RETURN_IF_ERROR(PlanFromJson(plans[i], rows[i].rollout));
+    rows[i].image = sql::NameOf(images[i], ids[i]);
+  }
+  return rows;
+}
+
+template <class Tx>
+Result<std::vector<RolloutNodeRow>> SqlReads<Tx>::ListRolloutNodes(const ListQuery& query) {
+  return ReadList<RolloutNodeRow>(Listing::kRolloutNodes, query,
+                                  [](RolloutNodeRow& row) { return std::tie(row.facts, row.org); });
 }
 
 template <class Tx>

@@ -93,6 +93,9 @@ struct LockSet {
   // The quotas of `orgs` are about to change: waits for every write that may rest on them, also
   // where it found none.
   bool changes_quotas = false;
+  // Locked before hosts and nodes, so that a rollout has one step at a time; read with
+  // ReadTx::ReadRollout().
+  std::vector<RolloutId> rollouts;
 
   // Both. At most one of them asks for a placement.
   void Add(const LockSet& other);
@@ -148,6 +151,19 @@ struct RecordCounts {
   int64_t tokens = 0;
 };
 
+struct RolloutQuery {
+  RolloutId id;
+  Time now;
+  Time silent_before;    // a host that was not heard since is silent
+  int64_t limit = 1000;  // of waiting nodes
+};
+
+// A node that is in a rollout which has not ended.
+struct OpenRolloutNode {
+  NodeId node_id;
+  std::string rollout;
+};
+
 struct CommandOfNode {
   CommandId id;
   NodeId node_id;
@@ -187,6 +203,16 @@ class ReadTx {
   virtual Result<HandOut> FindCommandsFor(const HandOutQuery& query) = 0;
   // Taken commands whose acknowledgement was accepted before `before`, the oldest first.
   virtual Result<std::vector<CommandOfNode>> FindOverdue(Time before, int64_t limit) = 0;
+  // Open commands that may not begin any more, the longest first.
+  virtual Result<std::vector<CommandOfNode>> FindLate(Time now, int64_t limit) = 0;
+  virtual Result<std::optional<RolloutRow>> FindRollout(std::string_view id_or_name) = 0;
+  // Those that have not ended, by id.
+  virtual Result<std::vector<RolloutId>> OpenRollouts() = 0;
+  virtual Result<std::vector<OpenRolloutNode>> OpenRolloutNodes() = 0;
+  // nullopt: there is none.
+  virtual Result<std::optional<RolloutView>> ReadRollout(const RolloutQuery& query) = 0;
+  // Of its waves, each state that occurs.
+  virtual Result<std::vector<RolloutCount>> CountRolloutNodes(const RolloutId& rollout) = 0;
   // Hosts whose silent_since is not what their last reports say: those heard at all, but not since
   // `before`, that are not marked as silent, and marked ones that were heard since.
   virtual Result<std::vector<HostId>> FindHostsToMark(Time before, int64_t limit) = 0;
@@ -222,6 +248,8 @@ class ReadTx {
   virtual Result<std::vector<EventRow>> ListEvents(const ListQuery& query) = 0;
   virtual Result<std::vector<TokenRow>> ListTokens(const ListQuery& query) = 0;
   virtual Result<std::vector<RequestRow>> ListRequests(const ListQuery& query) = 0;
+  virtual Result<std::vector<RolloutRow>> ListRollouts(const ListQuery& query) = 0;
+  virtual Result<std::vector<RolloutNodeRow>> ListRolloutNodes(const ListQuery& query) = 0;
 
   // Entries of a host with seq > after_seq, oldest first.
   virtual Result<std::vector<LedgerEntry>> HostLedger(const HostId& host, int64_t after_seq,

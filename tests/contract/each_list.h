@@ -9,13 +9,19 @@ struct NamedListing {
   store::Listing listing;
   const char* name;
 };
-inline constexpr NamedListing kAllListings[] = {
-    {store::Listing::kOrgs, "orgs"},         {store::Listing::kRegions, "regions"},
-    {store::Listing::kHosts, "hosts"},       {store::Listing::kProtocols, "protocols"},
-    {store::Listing::kVersions, "versions"}, {store::Listing::kImages, "images"},
-    {store::Listing::kNodes, "nodes"},       {store::Listing::kCommands, "commands"},
-    {store::Listing::kEvents, "events"},     {store::Listing::kTokens, "tokens"},
-    {store::Listing::kRequests, "requests"}};
+inline constexpr NamedListing kAllListings[] = {{store::Listing::kOrgs, "orgs"},
+                                                {store::Listing::kRegions, "regions"},
+                                                {store::Listing::kHosts, "hosts"},
+                                                {store::Listing::kProtocols, "protocols"},
+                                                {store::Listing::kVersions, "versions"},
+                                                {store::Listing::kImages, "images"},
+                                                {store::Listing::kNodes, "nodes"},
+                                                {store::Listing::kCommands, "commands"},
+                                                {store::Listing::kEvents, "events"},
+                                                {store::Listing::kTokens, "tokens"},
+                                                {store::Listing::kRequests, "requests"},
+                                                {store::Listing::kRollouts, "rollouts"},
+                                                {store::Listing::kRolloutNodes, "rollout_nodes"}};
 
 // What `use` makes of the rows, whose type is that of the list.
 template <class Use>
@@ -43,9 +49,13 @@ auto ReadListing(store::ReadTx& tx, store::Listing listing, const store::ListQue
     case store::Listing::kTokens:
       return use(tx.ListTokens(query));
     case store::Listing::kRequests:
+      return use(tx.ListRequests(query));
+    case store::Listing::kRollouts:
+      return use(tx.ListRollouts(query));
+    case store::Listing::kRolloutNodes:
       break;
   }
-  return use(tx.ListRequests(query));
+  return use(tx.ListRolloutNodes(query));
 }
 
 }  // namespace tallyman

@@ -22,7 +22,33 @@ class ListContract : public StoreContract {
       Node node = AddNode("eth-" + std::to_string(i), host);
       if (i % 3 == 0) ASSERT_OK(Apply(store(), fleet_.Upgrade(node, fleet_.big)));
       AddTokenAndRequest(i, host);
+      AddToRollout(i, node);
     }
+  }
+
+  // A rollout for every four nodes.
+  void AddToRollout(int i, const Node& node) {
+    ChangeSet changes;
+    if (i % 4 == 0) {
+      rollout_.id = fleet_.ids.New<RolloutId>();
+      rollout_.name = "rollout-" + std::to_string(i);
+      rollout_.image_id = fleet_.big.id;
+      rollout_.waves = {{.size = 2}, {.size = 2}};
+      rollout_.state = i == 0 ? RolloutState::kPaused : RolloutState::kRunning;
+      if (i == 4) rollout_.org_id = fleet_.org.id;
+      rollout_.created_at = FromMicros(i);
+      changes.new_rollouts = {rollout_};
+    }
+    changes.new_rollout_nodes = {
+        {.rollout_id = rollout_.id,
+         .node_id = node.id,
+         .host_id = node.host_id,
+         .wave = i % 4 / 2,
+         .place = i,
+         .state = i % 3 == 0 ? RolloutNodeState::kFailed : RolloutNodeState::kWaiting,
+         .why = i % 3 == 0 ? "FAILED" : "",
+         .from_config_id = node.config_id}};
+    ASSERT_OK(Apply(store(), changes));
   }
 
   void AddTokenAndRequest(int i, const HostId& host) {
@@ -42,6 +68,8 @@ class ListContract : public StoreContract {
     changes.requests = {request};
     ASSERT_OK(Apply(store(), changes));
   }
+
+  Rollout rollout_;
 
   using Row = ListCursor;
   Result<std::vector<Row>> List(ReadTx& tx, Listing listing, const ListQuery& query) {

@@ -234,6 +234,35 @@ TEST_P(ReportContract, FindsWhatWasTakenTooLongAgo) {
   EXPECT_EQ(overdue(30, 1).size(), 1u);
 }
 
+TEST_P(ReportContract, FindsWhatMayNotBeginAnyMore) {
+  Node a = AddNode("a", host_), b = AddNode("b", host_), c = AddNode("c", host_);
+  auto upgrade = [&](const Node& node, int64_t not_after) {
+    ChangeSet changes = fleet_.Upgrade(node, fleet_.big);
+    changes.new_commands.front().not_after = FromMicros(not_after);
+    EXPECT_TRUE(Apply(store(), changes));
+    return changes.new_commands.front().id;
+  };
+  for (const Node* node : {&a, &b, &c})
+    ASSERT_OK(Change({.id = CommandOf(*node).id, .state = CommandState::kSettled}));
+  upgrade(a, 20);
+  const CommandId earlier = upgrade(b, 10);
+  ASSERT_OK(Apply(store(), fleet_.Upgrade(c, fleet_.big)));
+  auto late = [&](int64_t micros, int64_t limit) {
+    return Read([&](ReadTx& tx) { return tx.FindLate(FromMicros(micros), limit); });
+  };
+  EXPECT_EQ(late(10, 9).size(), 0u);
+  ASSERT_EQ(late(21, 9).size(), 2u);
+  EXPECT_EQ(late(21, 9)[0].node_id, b.id);
+  EXPECT_EQ(late(21, 1).size(), 1u);
+  EXPECT_EQ(Find(FromMicros(10)).commands.size(), 3u);
+  EXPECT_EQ(Find(FromMicros(11)).commands.size(), 2u);
+  EXPECT_EQ(Find(FromMicros(21)).commands.size(), 1u);
+  auto snapshot = Read([&](ReadTx& tx) { return tx.Load(LockOf(a.id)); });
+  EXPECT_EQ(snapshot.nodes.at(a.id).transitions.back().not_after, FromMicros(20));
+  ASSERT_OK(Change({.id = earlier, .state = CommandState::kCancelled}));
+  EXPECT_EQ(late(21, 9).size(), 1u);
+}
+
 TEST_P(ReportContract, ListsTheLiveNodesOfAHost) {
   Node a = AddNode("a", host_), b = AddNode("b", host_);
   AddNode("elsewhere", AddHost("h2"));

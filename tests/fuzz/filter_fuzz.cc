@@ -5,7 +5,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tallyman;
   if (size == 0) return 0;
-  constexpr uint8_t kListings = static_cast<uint8_t>(tallyman::store::Listing::kRequests) + 1;
+  constexpr uint8_t kListings = static_cast<uint8_t>(tallyman::store::Listing::kRolloutNodes) + 1;
   const auto listing = static_cast<tallyman::store::Listing>(data[0] % kListings);
   const std::string_view text = TextOf(data + 1, size - 1);
   const size_t end = text.find('\n');

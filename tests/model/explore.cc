@@ -52,12 +52,15 @@ void Normalize(State& state) {
     for (int j = 0; mine > 0 && j < state.count; ++j)
       if (state.commands[j].taken > 0 && state.commands[j].taken < mine) ++taken[i];
   }
-  for (int i = 0; i < state.count; ++i) state.commands[i].taken = taken[i];
+  for (int i = 0; i < state.count; ++i) {
+    state.commands[i].taken = taken[i];
+    if (state.commands[i].state() != CommandState::kOpen) state.commands[i].late = 0;
+  }
 }
 
 bool MayHandOut(const State& state, int command) {
   const ModelCommand& open = state.commands[command];
-  if (open.state() != CommandState::kOpen || open.handed == open.attempt) return false;
+  if (open.state() != CommandState::kOpen || open.handed == open.attempt || open.late) return false;
   return std::none_of(
       state.commands.begin(), state.commands.begin() + command,
       [](const ModelCommand& earlier) { return earlier.state() == CommandState::kOpen; });
@@ -146,6 +149,11 @@ class Steps {
     }
     if (command.kind() == CommandKind::kUpgrade && command.state() == CommandState::kOpen)
       Add("somebody: withdraws", i, [i](State& s) { return Withdraw(s, i); });
+    if (bounds_.late && command.kind() == CommandKind::kUpgrade && !command.late &&
+        command.state() == CommandState::kOpen)
+      Add("time: it is late for", i, [i](State& s) { s.commands[i].late = 1; });
+    if (command.late && command.state() == CommandState::kOpen)
+      Add("control plane: passes by", i, [i](State& s) { return PassBy(s, i); });
     if (MayFetch(command)) Add("host: fetches", i, [i](State& s) { Fetch(s.commands[i]); });
     if (command.at_host == AtHost::kFetched && from_.under_way < bounds_.messages) {
       Add("host: acknowledges", i, [i](State& s) {
@@ -270,6 +278,7 @@ class Calm {
     constexpr int kRounds = 2 * kCommandsMax + 2;
     for (int round = 0; round < kRounds && broken_.empty(); ++round) {
       const State before = state_;
+      for (int i = 0; i < state_.count; ++i) Is(PassBy(state_, i));
       HandOut();
       Carry();
       Tell();

@@ -15,6 +15,7 @@ struct Bounds {
   bool first_is_largest = false;  // the config that it begins with
   int commands = 3;               // of the node, at most kCommandsMax
   int messages = 1;               // under way from the host at once, at most kMessagesMax
+  bool late = false;              // upgrades may begin only for a while
   size_t states = 100'000'000;    // ends the exploration
 };
 

@@ -1,6 +1,7 @@
 // The lifecycle of commands, tried in every state that one node, its host and a bad network between
 // them can reach. TALLYMAN_MODEL="running 4 1" explores from a running node with at most four
-// commands and one message under way at once; "create 3 2" from a create.
+// commands and one message under way at once; "create 3 2" from a create; "running 3 1 late" where
+// upgrades may begin only for a while.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -37,6 +38,11 @@ TEST(LifecycleModel, KeepsItsPromisesWithLateAndReorderedReports) {
   ExpectKept({.begins_running = true, .commands = 2, .messages = 2});
 }
 
+TEST(LifecycleModel, KeepsItsPromisesWhereUpgradesMayBeginOnlyForAWhile) {
+  ExpectKept({.begins_running = true, .commands = 2, .messages = 1, .late = true});
+  ExpectKept({.begins_running = false, .commands = 2, .messages = 1, .late = true});
+}
+
 TEST(LifecycleModel, KeepsItsPromisesWithinTheBoundsThatAreAskedFor) {
   const char* wanted = std::getenv("TALLYMAN_MODEL");
   if (wanted == nullptr) GTEST_SKIP() << "a long run: set TALLYMAN_MODEL, such as \"running 4 1\"";
@@ -48,6 +54,8 @@ TEST(LifecycleModel, KeepsItsPromisesWithinTheBoundsThatAreAskedFor) {
   ASSERT_LE(bounds.commands, kCommandsMax);
   ASSERT_LE(bounds.messages, kMessagesMax);
   bounds.begins_running = beginning == "running";
+  std::string late;
+  bounds.late = words >> late && late == "late";
   ExpectKept(bounds);
 }
 

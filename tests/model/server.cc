@@ -62,6 +62,7 @@ std::vector<Transition> TransitionsOf(const State& state, int64_t ended_seq) {
     transition.to = SizeOf(state, command.to);
     transition.attempt = command.attempt;
     if (command.taken > 0) transition.taken_at = FromMicros(command.taken);
+    if (command.late) transition.not_after = Time();
   }
   return transitions;
 }
@@ -225,6 +226,10 @@ Broken TakeStatus(State& state, const Message& message) {
 
 Broken Expire(State& state, int command) {
   return Decide(state, [&](NodeLifecycle& life) { life.Expire(IdOf<CommandId>(command + 1)); });
+}
+
+Broken PassBy(State& state, int command) {
+  return Decide(state, [&](NodeLifecycle& life) { life.PassBy(IdOf<CommandId>(command + 1)); });
 }
 
 Broken CheckBooks(const State& state) {

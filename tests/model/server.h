@@ -18,6 +18,7 @@ Broken Acknowledge(State& state, int command, int attempt);
 Broken TakeOutcome(State& state, const Message& message);
 Broken TakeStatus(State& state, const Message& message);
 Broken Expire(State& state, int command);
+Broken PassBy(State& state, int command);
 // The promises about books and rows that hold at every moment.
 Broken CheckBooks(const State& state);
 

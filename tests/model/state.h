@@ -45,6 +45,7 @@ struct ModelCommand {
   uint8_t attempt;  // from 1
   uint8_t taken;    // its place among the acknowledgements that were accepted; 0: none was
   uint8_t handed;   // the attempt that was handed out last; 0: none was
+  uint8_t late;     // the time in which it might begin is over
   // At the host:
   AtHost at_host;
   uint8_t host_attempt;

@@ -80,6 +80,13 @@ constexpr Case kCases[] = {
     {"OrgService/SetQuota", R"(org: "acme" set { node_count: 1000 })"},
     {"RegionService/CreateRegion", R"(name: "us")"},
     {"RegionService/ListRegions", "", "eu", true},
+    {"RolloutService/AbortRollout", R"(rollout: "acme-rollout")"},
+    {"RolloutService/CreateRollout", R"(name: "new" nodes: "n-2" image: "chain/full@1.1.0")"},
+    {"RolloutService/GetRollout", R"(rollout: "acme-rollout")"},
+    {"RolloutService/ListRolloutNodes", R"(rollout: "acme-rollout")"},
+    {"RolloutService/ListRollouts", "", "acme-rollout"},
+    {"RolloutService/PauseRollout", R"(rollout: "acme-rollout")"},
+    {"RolloutService/ResumeRollout", R"(rollout: "acme-rollout")"},
     {"TokenService/CreateToken", R"(name: "new" role: ROLE_VIEWER org: "acme")"},
     {"TokenService/ListTokens", "", "acme-token"},
     {"TokenService/RevokeToken", R"(token: "acme-token")"},
@@ -104,6 +111,8 @@ struct World {
     const Actor operator_of_acme = ActorOf(Role::kOperator, Binding::kOwn);
     auto stop = api.Parse("NodeService/StopNodes", R"(nodes: "n-3" request_id: "acme-did-it")");
     EXPECT_TRUE(api.Call("NodeService/StopNodes", *stop, operator_of_acme));
+    api.Must("RolloutService/CreateRollout",
+             R"(name: "acme-rollout" nodes: "n-3" image: "chain/full@1.1.0")");
     api.Sql("UPDATE nodes SET node_state = 'failed' WHERE name = 'n-4'");
     api.Sql("UPDATE nodes SET cpu_cores = cpu_cores + 1 WHERE name = 'n-1'");
     auto node = api.Must("NodeService/GetNode", R"(node: "n-1")");

@@ -100,6 +100,8 @@ constexpr Case kCases[] = {
     {"NodeService/UpgradeNodes",
      R"(selector { protocol: "chain" variant: "full" semantic_version: "1.0.0" region: "eu" org: "acme" }
         image: "chain/full@1.1.0")"},
+    {"NodeService/UpgradeNodes",
+     R"(nodes: "n-1" image: "chain/full@1.1.0" begin_within { seconds: 60 })"},
     {"NodeService/RetryUpgrade", R"(node: "n-1" expected_version: 1)"},
     {"NodeService/MoveNodes", R"(nodes: "n-1" org: "beta")"},
     {"NodeService/StartNodes", R"(nodes: "n-1")"},
@@ -113,6 +115,20 @@ constexpr Case kCases[] = {
      R"(org: "acme" set { node_count: 9 cpu_cores: 9 memory_bytes: 9 } reset: "disk_bytes")"},
     {"RegionService/CreateRegion", R"(name: "r")"},
     {"RegionService/ListRegions", R"(page_size: 2 filter: "name=eu" order_by: "name")"},
+    {"RolloutService/CreateRollout",
+     R"(name: "r" nodes: "n-1" nodes: "n-2" image: "chain/full@1.1.0" stages { nodes: 1 }
+        stages { percent: 50 } pause_after: 1 max_failures: 1 max_in_flight: 2 per_host: 1
+        soak { seconds: 60 } begin_within { seconds: 60 } healthy_within { seconds: 60 }
+        no_progress { seconds: 60 })"},
+    {"RolloutService/CreateRollout",
+     R"(name: "r" selector { protocol: "chain" } image: "chain/full@1.1.0")"},
+    {"RolloutService/GetRollout", R"(rollout: "first")"},
+    {"RolloutService/ListRollouts", R"(page_size: 2 filter: "state=running" order_by: "name")"},
+    {"RolloutService/ListRolloutNodes",
+     R"(rollout: "first" page_size: 2 filter: "wave=1" order_by: "place")"},
+    {"RolloutService/PauseRollout", R"(rollout: "first")"},
+    {"RolloutService/ResumeRollout", R"(rollout: "first")"},
+    {"RolloutService/AbortRollout", R"(rollout: "first")"},
     {"AuditService/ListRequests", R"(page_size: 2 filter: "actor=ci")"},
     {"TokenService/CreateToken",
      R"(name: "t" role: ROLE_HOST host: "host-1" lifetime { seconds: 60 })"},

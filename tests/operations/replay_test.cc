@@ -16,6 +16,14 @@ struct Case {
   const char* before = "";  // SQL that makes the request possible
 };
 
+// A rollout "r" without nodes.
+#define ROLLOUT_THAT_IS(state)                                                                 \
+  "INSERT INTO rollouts SELECT o.id, 'r', NULL, i.id, '" state                                 \
+  "', '', 0, 'tester', 1, 1, 1, NULL, '{\"max_in_flight\":1,\"per_host\":1,\"soak_us\":0,"     \
+  "\"begin_within_us\":1,\"healthy_within_us\":1,\"no_progress_us\":1,\"waves\":[{\"size\":1," \
+  "\"max_failures\":0,\"accepted_failures\":0,\"pause_after\":false}]}' FROM orgs o, "         \
+  "(SELECT id FROM images LIMIT 1) i WHERE o.name = 'acme'"
+
 constexpr Case kCases[] = {
     {"OrgService/CreateOrg", R"(name: "gamma")", R"(name: "delta")"},
     {"OrgService/SetQuota", R"(org: "acme" set { node_count: 50 })",
@@ -61,6 +69,14 @@ constexpr Case kCases[] = {
      R"(steps { create_org { name: "gamma" } }
         steps { create_nodes { image: "chain/full@1.0.0" org: "gamma" names: "x" by_region { region: "eu" } } })",
      R"(steps { create_org { name: "gamma" } })"},
+    {"RolloutService/CreateRollout", R"(name: "r" nodes: "n-1" image: "chain/full@1.1.0")",
+     R"(name: "r" nodes: "n-2" image: "chain/full@1.1.0")"},
+    {"RolloutService/PauseRollout", R"(rollout: "r")", R"(rollout: "s")",
+     ROLLOUT_THAT_IS("running")},
+    {"RolloutService/ResumeRollout", R"(rollout: "r")", R"(rollout: "s")",
+     ROLLOUT_THAT_IS("paused")},
+    {"RolloutService/AbortRollout", R"(rollout: "r")", R"(rollout: "s")",
+     ROLLOUT_THAT_IS("paused")},
     {"TokenService/CreateToken", R"(name: "ci" role: ROLE_VIEWER)",
      R"(name: "ci" role: ROLE_ADMIN)"},
     {"TokenService/RevokeToken", R"(token: "old")", R"(token: "other")",

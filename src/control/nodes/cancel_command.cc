@@ -83,17 +83,6 @@ Result<Decided<Changes>> DecideCancel(const Authorized& by, const Wanted& wanted
   return writer.Finish(books);
 }
 
-// The configs that the node may go to.
-Result<std::vector<store::NodeConfigKey>> TargetsOf(store::ReadTx& tx, const NodeId& node) {
-  ASSIGN_OR_RETURN(const store::Snapshot snapshot, tx.Load({.nodes = {node}}));
-  std::vector<store::NodeConfigKey> keys;
-  const auto found = snapshot.nodes.find(node);
-  if (found == snapshot.nodes.end()) return keys;
-  for (const Transition& transition : found->second.transitions)
-    if (transition.to_config_id) keys.push_back({node, *transition.to_config_id});
-  return keys;
-}
-
 }  // namespace
 
 Result<Proposal<Changes>> CancelCommand(const Authorized& by, const CancelCommandRequest& request) {
@@ -102,7 +91,7 @@ Result<Proposal<Changes>> CancelCommand(const Authorized& by, const CancelComman
   RETURN_IF_ERROR(ReadOnce(by.control(), [&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(const CommandView view, GetCommand(by, tx, request.command_id));
     wanted = {view.row.command.id, view.row.command.kind, view.row.command.node_id};
-    ASSIGN_OR_RETURN(targets, TargetsOf(tx, wanted.node_id));
+    ASSIGN_OR_RETURN(targets, ConfigsAhead(tx, {wanted.node_id}));
     return {};
   }));
   ASSIGN_OR_RETURN(Proposal<Changes> proposal,

@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "base/sorted_unique.h"
+
 namespace tallyman::control {
 namespace {
 
@@ -50,6 +52,16 @@ Status WriteStep(NodeWriter& writer, planner::BooksPlan& books, const NodeSnapsh
   for (const planner::LifecycleEvent& event : life.events())
     writer.AddEvent(event.kind, node.node, DetailOf(event, node));
   return MoveBooks(books, node, life, held);
+}
+
+Result<std::vector<store::NodeConfigKey>> ConfigsAhead(store::ReadTx& tx,
+                                                       const std::vector<NodeId>& nodes) {
+  ASSIGN_OR_RETURN(const store::Snapshot snapshot, tx.Load({.nodes = nodes}));
+  std::vector<store::NodeConfigKey> keys;
+  for (const auto& [id, node] : snapshot.nodes)
+    for (const Transition& transition : node.transitions)
+      if (transition.to_config_id) keys.push_back({id, *transition.to_config_id});
+  return SortedUnique(std::move(keys));
 }
 
 }  // namespace tallyman::control

@@ -114,7 +114,8 @@ NodeChange& NodeWriter::Show(const NodeSnapshot& node, const Host& host) {
 }
 
 Status NodeWriter::ReplaceConfig(const planner::NodePlan& plan, const Image& image,
-                                 const Host& host, CommandKind kind) {
+                                 const Host& host, CommandKind kind,
+                                 std::optional<Time> not_after) {
   const NodeSnapshot& before = *plan.before;
   NodeConfig& config = decision_.rows.new_configs.emplace_back(plan.config);
   RETURN_IF_ERROR(SealSecrets(sealer_, image, before.node.org_id, before.config->secrets, config));
@@ -128,6 +129,7 @@ Status NodeWriter::ReplaceConfig(const planner::NodePlan& plan, const Image& ima
 
   for (const CommandId& id : plan.superseded) EndCommand(id, CommandState::kSuperseded);
   CommandId command = AddCommand(node, config, image, host, kind, before.node.config_id, config.id);
+  decision_.rows.new_commands.back().not_after = not_after;
 
   NodeChange& change = Show(before, host);
   change.to_image = image.Reference();

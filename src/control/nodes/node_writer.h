@@ -31,10 +31,10 @@ class NodeWriter {
                                         const std::vector<const NodeSnapshot*>& nodes) const;
 
   // The node gets a new config, and perhaps a new image: config, node, command, event. `kind` is
-  // kUpgrade or kUpdate. Here as in Create(), values of secret properties are sealed: errors of
-  // Sealer::Seal().
+  // kUpgrade or kUpdate; its host may not begin it after `not_after`. Here as in Create(), values
+  // of secret properties are sealed: errors of Sealer::Seal().
   Status ReplaceConfig(const planner::NodePlan& plan, const Image& image, const Host& host,
-                       CommandKind kind);
+                       CommandKind kind, std::optional<Time> not_after = {});
   // A new node with its config, its create command and its event.
   Result<NodeId> Create(Node node, NodeConfig config, const Image& image, const Host& host,
                         std::string_view org);

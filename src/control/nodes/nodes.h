@@ -4,6 +4,7 @@
 // not see); INVALID_ARGUMENT that names the field; those of Run(), and those of planner and store.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,8 +31,11 @@ struct UpgradeNodesRequest {
   std::vector<std::string> nodes;
   std::optional<NodeSelector> selector;
   std::string image;
+  // Of each host, from now on: what it has not begun by then is withdrawn. Empty: it may wait.
+  std::optional<std::chrono::microseconds> begin_within;
   PlanOptions plan;
 };
+// INVALID_ARGUMENT INVALID_BEGIN_WITHIN: not above 0, or longer than 30 days.
 Result<Proposal<Changes>> UpgradeNodes(const Authorized& by, const UpgradeNodesRequest& request);
 
 struct RetryUpgradeRequest {

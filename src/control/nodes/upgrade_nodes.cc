@@ -5,72 +5,11 @@
 #include "base/text.h"
 #include "control/nodes/node_writer.h"
 #include "control/nodes/nodes.h"
-#include "control/read_once.h"
-#include "control/reads/query_tools.h"
+#include "control/nodes/upgrade_targets.h"
 #include "control/reads/resolve.h"
 
 namespace tallyman::control {
 namespace {
-
-struct UpgradeTargets {
-  std::vector<NodeId> nodes;
-  ImageId image;
-  std::vector<ImageId> selected_at;  // of a selector: the image of each node when it was chosen
-  int64_t same_image_count = 0;
-  int64_t deleting_count = 0;
-};
-
-Result<store::ListQuery> QueryOf(const NodeSelector& selector, const Actor& actor) {
-  store::ListQuery query{.order_by = "name", .descending = false, .limit = 1000};
-  auto require = [&](std::string field, const std::string& value) {
-    if (!value.empty())
-      query.conditions.push_back({std::move(field), store::Comparison::kEqual, value});
-  };
-  if (selector.protocol.empty()) {
-    return Fail(InvalidArgument("INCOMPLETE_SELECTOR", "a selector must name at least a protocol")
-                    .With("field", "selector.protocol"));
-  }
-  if (selector.variant.empty() && !selector.semantic_version.empty()) {
-    return Fail(InvalidArgument("INCOMPLETE_SELECTOR",
-                                "a selector that names a version must also name the variant")
-                    .With("field", "selector.variant"));
-  }
-  require("protocol", selector.protocol);
-  require("variant", selector.variant);
-  require("semantic_version", selector.semantic_version);
-  require("region", selector.region);
-  require("org", selector.org);
-  if (actor.org_id) require("org", actor.org_id->ToString());
-  return query;
-}
-
-Status SelectNodes(store::ReadTx& tx, const Actor& actor, const NodeSelector& selector,
-                   UpgradeTargets& targets) {
-  ASSIGN_OR_RETURN(store::ListQuery query, QueryOf(selector, actor));
-  RETURN_IF_ERROR(ResolveConditions(tx, actor, query));
-  while (true) {
-    ASSIGN_OR_RETURN(auto rows, tx.ListNodes(query));
-    for (const store::NodeRow& row : rows) {
-      if (row.node.image_id == targets.image) {
-        ++targets.same_image_count;
-      } else if (row.node.IsBeingDeleted() || !row.node.IsLive()) {
-        ++targets.deleting_count;
-      } else {
-        targets.nodes.push_back(row.node.id);
-        targets.selected_at.push_back(row.node.image_id);
-      }
-    }
-    if (static_cast<int64_t>(rows.size()) < query.limit) break;
-    query.after = rows.back().cursor;
-  }
-  if (!targets.nodes.empty() || targets.same_image_count + targets.deleting_count > 0) return {};
-  return Fail(NotFound("NO_NODE_MATCHES",
-                       fmt::format("the selector matches no node of {}: see `tallyman node list`",
-                                   Quote(selector.variant.empty()
-                                             ? selector.protocol
-                                             : selector.protocol + "/" + selector.variant)))
-                  .With("field", "selector"));
-}
 
 // What was chosen before the lock must still be what it was under it.
 Status CheckSelection(const store::Snapshot& snapshot, const UpgradeTargets& targets) {
@@ -89,42 +28,22 @@ Status CheckSelection(const store::Snapshot& snapshot, const UpgradeTargets& tar
   return {};
 }
 
-Result<UpgradeTargets> ResolveUpgrade(store::ReadTx& tx, const Actor& actor,
-                                      const UpgradeNodesRequest& request) {
-  UpgradeTargets targets;
-  ASSIGN_OR_RETURN(auto image, ResolveImage(tx, actor, request.image));
-  targets.image = image->id;
-  if (request.selector) {
-    RETURN_IF_ERROR(SelectNodes(tx, actor, *request.selector, targets));
-  } else {
-    ASSIGN_OR_RETURN(targets.nodes, ResolveNodes(tx, actor, request.nodes));
-  }
-  return targets;
-}
+constexpr std::chrono::microseconds kBeginWithinMax = std::chrono::days(30);
 
-// Ids need no look-up: the locks find them or not.
-std::optional<UpgradeTargets> AllIds(const UpgradeNodesRequest& request) {
-  auto image = ImageId::Parse(request.image);
-  if (!image || request.selector || request.nodes.size() != 1) return std::nullopt;
-  auto node = NodeId::Parse(request.nodes.front());
-  if (!node) return std::nullopt;
-  return UpgradeTargets{.nodes = {*node}, .image = *image};
-}
-
-Result<UpgradeTargets> FindTargets(const Authorized& by, const UpgradeNodesRequest& request) {
-  if (request.selector && !request.nodes.empty()) {
-    return Fail(InvalidArgument("NODES_AND_SELECTOR",
-                                "both nodes and selector are set: use only one of them")
-                    .With("field", "selector"));
-  }
-  if (auto targets = AllIds(request)) return *targets;
-  return ReadOnce(by.control(), [&](store::ReadTx& tx) {
-    by.control().KeepToDeadline(by.call().deadline, tx);
-    return ResolveUpgrade(tx, by.actor(), request);
-  });
+Status CheckBeginWithin(const UpgradeNodesRequest& request) {
+  if (!request.begin_within) return {};
+  if (*request.begin_within > std::chrono::microseconds(0) &&
+      *request.begin_within <= kBeginWithinMax)
+    return {};
+  return Fail(InvalidArgument("INVALID_BEGIN_WITHIN",
+                              fmt::format("begin_within is {} seconds: give more than 0 and at "
+                                          "most 30 days, or leave it out",
+                                          static_cast<double>(request.begin_within->count()) / 1e6))
+                  .With("field", "begin_within"));
 }
 
 Result<Decided<Changes>> DecideUpgrade(const Authorized& by, const UpgradeTargets& targets,
+                                       std::optional<std::chrono::microseconds> begin_within,
                                        const store::Snapshot& snapshot) {
   auto image = snapshot.images.find(targets.image);
   if (image == snapshot.images.end() ||
@@ -138,9 +57,12 @@ Result<Decided<Changes>> DecideUpgrade(const Authorized& by, const UpgradeTarget
   ASSIGN_OR_RETURN(
       planner::UpgradePlan plan,
       planner::PlanUpgrade(nodes, hosts, *image->second, by.control().policies(), writer.cause()));
+  std::optional<Time> not_after;
+  if (begin_within) not_after = writer.cause().now + *begin_within;
   for (const planner::NodePlan& node : plan.nodes) {
     const Host& host = snapshot.hosts.at(node.before->node.host_id).host;
-    RETURN_IF_ERROR(writer.ReplaceConfig(node, *image->second, host, CommandKind::kUpgrade));
+    RETURN_IF_ERROR(
+        writer.ReplaceConfig(node, *image->second, host, CommandKind::kUpgrade, not_after));
   }
   Decided<Changes> decision = writer.Finish(plan.books);
   decision.answer.same_image_count = targets.same_image_count;
@@ -151,15 +73,16 @@ Result<Decided<Changes>> DecideUpgrade(const Authorized& by, const UpgradeTarget
 }  // namespace
 
 Result<Proposal<Changes>> UpgradeNodes(const Authorized& by, const UpgradeNodesRequest& request) {
-  ASSIGN_OR_RETURN(UpgradeTargets targets, FindTargets(by, request));
+  RETURN_IF_ERROR(CheckBeginWithin(request));
+  ASSIGN_OR_RETURN(UpgradeTargets targets, FindUpgradeTargets(by, request));
   ASSIGN_OR_RETURN(
       Proposal<Changes> proposal,
       ProposalFor(by, targets.nodes, request.plan, request.selector ? "selector" : "nodes"));
   proposal.locks.images = {targets.image};
   proposal.locks.with_quotas = true;
-  proposal.decide = [targets = std::move(targets)](
+  proposal.decide = [targets = std::move(targets), begin_within = request.begin_within](
                         const Authorized& as, const store::Snapshot& snapshot, store::ReadTx&) {
-    return DecideUpgrade(as, targets, snapshot);
+    return DecideUpgrade(as, targets, begin_within, snapshot);
   };
   return proposal;
 }

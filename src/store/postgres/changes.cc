@@ -72,6 +72,22 @@ constexpr char kUpdateCommands[] =
     "WHERE c.id = v.id RETURNING c.id) "
     "SELECT tallyman_require('COMMAND_UPDATE_FAILED', $1::uuid[], "
     "(SELECT array_agg(id) FROM done))";
+constexpr char kUpdateRollouts[] =
+    "WITH done AS (UPDATE rollouts r SET state = v.state, why = v.why, wave = v.wave, "
+    "version = v.version, progress_at = v.progress_at, ended_at = v.ended_at, plan = v.plan "
+    "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], "
+    "$7::bigint[], $8::bigint[], $9::text[]) "
+    "AS v (id, version_before, state, why, wave, version, progress_at, ended_at, plan) "
+    "WHERE r.id = v.id AND r.version = v.version_before RETURNING r.id) "
+    "SELECT tallyman_require('ROLLOUT_UPDATE_FAILED', $1::uuid[], "
+    "(SELECT array_agg(id) FROM done))";
+constexpr char kUpdateRolloutNodes[] =
+    "UPDATE rollout_nodes x SET state = v.state, why = v.why, command_id = v.command_id, "
+    "not_before = v.not_before, released_at = v.released_at, decided_at = v.decided_at "
+    "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::bigint[], "
+    "$7::bigint[], $8::bigint[]) "
+    "AS v (rollout_id, node_id, state, why, command_id, not_before, released_at, decided_at) "
+    "WHERE x.rollout_id = v.rollout_id AND x.node_id = v.node_id";
 constexpr char kUpdateTokens[] =
     "WITH done AS (UPDATE tokens t SET revoked_at = v.revoked_at, used_at = v.used_at, "
     "nonce_digest = v.nonce_digest, host_id = coalesce(v.host_id, t.host_id) "
@@ -282,6 +298,17 @@ void PendingChanges::Collect(const ChangeSet& set) {
   }
   for (const Command& c : set.new_commands) commands_.AddRow(AsNew{c});
   for (const Event& e : set.events) events_.AddRow(AsNew{e});
+  for (const Rollout& r : set.new_rollouts) rollouts_.AddRow(r, PlanToJson(r));
+  for (const RolloutUpdate& u : set.rollout_updates) {
+    const Rollout& r = u.after;
+    rollout_updates_.AddRow(r.id, u.version_before, r.state, r.why, r.wave, r.version,
+                            r.progress_at, r.ended_at, PlanToJson(r));
+  }
+  for (const RolloutNode& n : set.new_rollout_nodes) rollout_nodes_.AddRow(n);
+  for (const RolloutNode& n : set.rollout_node_updates) {
+    rollout_node_updates_.AddRow(n.rollout_id, n.node_id, n.state, n.why, n.command_id,
+                                 n.not_before, n.released_at, n.decided_at);
+  }
   for (const TokenUpdate& t : set.token_updates) {
     token_updates_.AddRow(t.id, t.revoked_at, t.used_at, t.nonce_digest, t.host_id);
   }
@@ -324,6 +351,10 @@ void PendingChanges::AddTo(PgBatch& batch) {
   // A superseded upgrade must release its unique key before the new one takes it.
   AddRows(batch, kUpdateCommands, ColumnsOf(command_updates_));
   AddRows(batch, Insert::kCommands, commands_);
+  AddRows(batch, Insert::kRollouts, rollouts_);
+  AddRows(batch, kUpdateRollouts, rollout_updates_);
+  AddRows(batch, Insert::kRolloutNodes, rollout_nodes_);
+  AddRows(batch, kUpdateRolloutNodes, rollout_node_updates_);
   if (const std::vector<NodeId> deleted = DeletedNodes(); !deleted.empty()) {
     for (const char* erase : {kEraseSecretsOfConfigs, kEraseSecretsOfCommands}) {
       PgParams nodes;
@@ -377,6 +408,7 @@ Error PendingChanges::ExplainMissedRow(const PgFailure& failure, Error error) co
   if (reason == kCommandUpdateFailed) return CommandNotThere(CommandId{id});
   if (reason == kReportOutdated) return ReportOutdated(HostId{id});
   if (reason == kTokenChanged) return TokenChanged(TokenId{id});
+  if (reason == kRolloutUpdateFailed) return NotOneRow(reason, "rollout", id.ToString(), id, 0);
   for (const NodeUpdate& update : node_updates_) {
     if (reason != kNodeUpdateFailed || update.after.id.uuid != id) continue;
     return NotOneRow(reason, "node", update.after.name, id, update.version_before);

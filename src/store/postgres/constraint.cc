@@ -29,6 +29,9 @@ constexpr UniqueKey kUniqueKeys[] = {
      "choose another name, or delete the node that has it"},
     {"tokens_name", "token", kTokenNameTaken,
      "choose another name, or revoke the token that has it"},
+    {"rollouts_name", "rollout", "ROLLOUT_NAME_TAKEN", "choose another name"},
+    {"rollout_nodes_open", "rollout of node", "ROLLOUT_OVERLAPS",
+     "another rollout took the node in the meantime: see `tallyman rollout list`"},
     {"requests_pkey", "request", kRequestRaced,
      "the same request was answered in the meantime: send it again to get that answer"},
 };

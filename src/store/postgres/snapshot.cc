@@ -28,6 +28,9 @@ const char kTransitions[] =
 
 namespace {
 
+constexpr char kLockRollouts[] =
+    "SELECT count(*) FROM (SELECT 1 FROM rollouts l WHERE l.id = ANY ($1::uuid[]) ORDER BY l.id "
+    "FOR NO KEY UPDATE) locked";
 constexpr char kLockHosts[] =
     "SELECT count(*) FROM (SELECT 1 FROM hosts h WHERE h.id IN (" TALLYMAN_HOSTS_WANTED
     ") ORDER BY h.id FOR NO KEY UPDATE) locked";
@@ -338,6 +341,10 @@ Result<Snapshot> PgTransaction::ReadSnapshot(const LockSet& wanted, bool lock) {
     }
     reader.Add(kHostReports, reporters);
     reader.Then([&](auto results) { return TakeHostReports(results[0], snapshot); });
+  }
+  if (lock && !wanted.rollouts.empty()) {
+    reader.Add(kLockRollouts, ListOf(SortedUnique(wanted.rollouts)));
+    reader.Then(IgnoreResults);
   }
   const bool names_rows = !nodes.empty() || !named_hosts.empty();
   if (lock && names_rows) {

@@ -65,6 +65,12 @@ constexpr char kEraseSecretsOfCommands[] =
     "UPDATE commands SET payload = json_remove(payload, '$.config_with_secrets.secrets') "
     "WHERE instr(payload, '\"config_with_secrets\":') > 0 "
     "AND id IN (" TALLYMAN_COMMANDS_OF_NODE("id") ")";
+constexpr char kUpdateRollout[] =
+    "UPDATE rollouts SET state = ?, why = ?, wave = ?, version = ?, progress_at = ?, "
+    "ended_at = ?, plan = ? WHERE id = ? AND version = ?";
+constexpr char kUpdateRolloutNode[] =
+    "UPDATE rollout_nodes SET state = ?, why = ?, command_id = ?, not_before = ?, "
+    "released_at = ?, decided_at = ? WHERE rollout_id = ? AND node_id = ?";
 constexpr char kUpdateToken[] =
     "UPDATE tokens SET revoked_at = ?1, used_at = ?2, nonce_digest = ?3, "
     "host_id = ifnull(?5, host_id) "
@@ -234,6 +240,38 @@ Status Write(SqliteConnection& connection, const Command& command) {
   return RunFor(query, "command", command.id.uuid);
 }
 
+Status Write(SqliteConnection& connection, const Rollout& rollout) {
+  const std::string plan = PlanToJson(rollout);
+  SqliteQuery query = connection.Query(Insert::kRollouts);
+  query.Bind(rollout, plan);
+  return RunFor(query, "rollout", rollout.name);
+}
+
+Status Write(SqliteConnection& connection, const RolloutUpdate& update) {
+  const Rollout& rollout = update.after;
+  const std::string plan = PlanToJson(rollout);
+  SqliteQuery query = connection.Query(kUpdateRollout);
+  query.Bind(rollout.state, rollout.why, rollout.wave, rollout.version, rollout.progress_at,
+             rollout.ended_at, plan, rollout.id, update.version_before);
+  RETURN_IF_ERROR(RunFor(query, "rollout", rollout.name));
+  if (connection.changes() == 1) return {};
+  return Fail(NotOneRow(kRolloutUpdateFailed, "rollout", rollout.name, rollout.id.uuid,
+                        update.version_before));
+}
+
+Status Write(SqliteConnection& connection, const RolloutNode& node) {
+  SqliteQuery query = connection.Query(Insert::kRolloutNodes);
+  query.Bind(node);
+  return RunFor(query, "rollout of node", node.node_id.uuid);
+}
+
+Status UpdateRolloutNode(SqliteConnection& connection, const RolloutNode& node) {
+  SqliteQuery query = connection.Query(kUpdateRolloutNode);
+  query.Bind(node.state, node.why, node.command_id, node.not_before, node.released_at,
+             node.decided_at, node.rollout_id, node.node_id);
+  return RunFor(query, "rollout of node", node.node_id.uuid);
+}
+
 Status Write(SqliteConnection& connection, const Event& event) {
   SqliteQuery query = connection.Query(Insert::kEvents);
   query.Bind(AsNew{event});
@@ -286,6 +324,11 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
   // A superseded upgrade must release its unique key before the new one takes it.
   RETURN_IF_ERROR(WriteAll(connection, changes.command_updates));
   RETURN_IF_ERROR(WriteAll(connection, changes.new_commands));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_rollouts));
+  RETURN_IF_ERROR(WriteAll(connection, changes.rollout_updates));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_rollout_nodes));
+  for (const RolloutNode& node : changes.rollout_node_updates)
+    RETURN_IF_ERROR(UpdateRolloutNode(connection, node));
   RETURN_IF_ERROR(WriteAll(connection, changes.events));
   RETURN_IF_ERROR(WriteAll(connection, changes.requests));
   // A revoked token must release its name before a new one takes it.

@@ -25,6 +25,9 @@ constexpr UniqueKey kUniqueKeys[] = {
     {"hosts.name", "HOST_NAME_TAKEN", "choose another name"},
     {"nodes.name", "NODE_NAME_TAKEN", "choose another name, or delete the node that has it"},
     {"tokens.name", kTokenNameTaken, "choose another name, or revoke the token that has it"},
+    {"rollouts.name", "ROLLOUT_NAME_TAKEN", "choose another name"},
+    {"rollout_nodes.node_id", "ROLLOUT_OVERLAPS",
+     "another rollout took the node in the meantime: see `tallyman rollout list`"},
     {"requests.org_id", kRequestRaced,
      "the same request was answered in the meantime: send it again to get that answer"},
 };

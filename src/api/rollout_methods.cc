@@ -1,0 +1,254 @@
+// RolloutService.
+#include <fmt/core.h>
+
+#include "api/convert.h"
+#include "api/list_message.h"
+#include "api/method.h"
+#include "control/read.h"
+#include "control/rollouts/query_rollouts.h"
+#include "control/rollouts/rollouts.h"
+#include "tallyman/v1/rollout.pb.h"
+
+namespace tallyman::api {
+namespace {
+
+v1::RolloutWave MessageOf(const RolloutWave& wave, int64_t number) {
+  v1::RolloutWave out;
+  out.set_number(number);
+  out.set_size(wave.size);
+  out.set_max_failures(wave.max_failures);
+  out.set_accepted_failures(wave.accepted_failures);
+  out.set_pause_after(wave.pause_after);
+  if (wave.started_at) *out.mutable_started_at() = ToMessage(*wave.started_at);
+  if (wave.passed_at) *out.mutable_passed_at() = ToMessage(*wave.passed_at);
+  return out;
+}
+
+v1::Rollout MessageOf(const Rollout& rollout, const std::string& org, const std::string& image) {
+  v1::Rollout out;
+  if (!rollout.id.is_nil()) out.set_id(rollout.id.ToString());
+  out.set_name(rollout.name);
+  out.set_org(org);
+  out.set_image(image);
+  out.set_state(ToMessage(rollout.state));
+  out.set_why(rollout.why);
+  out.set_wave(rollout.wave + 1);
+  int64_t number = 0;
+  for (const RolloutWave& wave : rollout.waves) *out.add_waves() = MessageOf(wave, ++number);
+  const RolloutSpec& spec = rollout.spec;
+  out.set_max_in_flight(spec.max_in_flight);
+  out.set_per_host(spec.per_host);
+  *out.mutable_soak() = ToMessage(spec.soak);
+  *out.mutable_begin_within() = ToMessage(spec.begin_within);
+  *out.mutable_healthy_within() = ToMessage(spec.healthy_within);
+  *out.mutable_no_progress() = ToMessage(spec.no_progress);
+  out.set_created_by(rollout.created_by);
+  *out.mutable_created_at() = ToMessage(rollout.created_at);
+  *out.mutable_progress_at() = ToMessage(rollout.progress_at);
+  if (rollout.ended_at) *out.mutable_ended_at() = ToMessage(*rollout.ended_at);
+  out.set_version(rollout.version);
+  return out;
+}
+
+void SetCount(const RolloutCount& count, v1::RolloutWave& wave) {
+  switch (count.state) {
+    case RolloutNodeState::kWaiting:
+      return wave.set_waiting(count.count);
+    case RolloutNodeState::kReleased:
+      return wave.set_released(count.count);
+    case RolloutNodeState::kHealthy:
+      return wave.set_healthy(count.count);
+    case RolloutNodeState::kFailed:
+      return wave.set_failed(count.count);
+    case RolloutNodeState::kSkipped:
+      return wave.set_skipped(count.count);
+    case RolloutNodeState::kWithdrawn:
+      return wave.set_withdrawn(count.count);
+  }
+}
+
+v1::Rollout MessageOf(const control::RolloutSummary& summary) {
+  v1::Rollout out = MessageOf(summary.row.rollout, summary.row.org, summary.row.image);
+  for (const RolloutCount& count : summary.counts)
+    if (count.wave < out.waves_size())
+      SetCount(count, *out.mutable_waves(static_cast<int>(count.wave)));
+  return out;
+}
+
+v1::RolloutNode MessageOf(const control::RolloutNodeView& view) {
+  const RolloutNodeFacts& facts = view.row.facts;
+  v1::RolloutNode out;
+  out.set_node(facts.node);
+  out.set_node_id(facts.row.node_id.ToString());
+  out.set_host(facts.host);
+  out.set_org(view.row.org);
+  out.set_wave(facts.row.wave + 1);
+  out.set_place(facts.row.place);
+  out.set_state(ToMessage(facts.row.state));
+  out.set_why(view.why);
+  if (facts.row.command_id) out.set_command_id(facts.row.command_id->ToString());
+  if (facts.row.released_at) *out.mutable_released_at() = ToMessage(*facts.row.released_at);
+  if (facts.row.decided_at) *out.mutable_decided_at() = ToMessage(*facts.row.decided_at);
+  return out;
+}
+
+v1::CreateRolloutResponse MessageOf(const control::ProposedRollout& proposed) {
+  v1::CreateRolloutResponse response;
+  v1::Rollout& rollout = *response.mutable_rollout();
+  rollout = MessageOf(proposed.rollout, proposed.org, proposed.image);
+  for (size_t i = 0; i < proposed.waves.size(); ++i) {
+    const control::PlannedWave& wave = proposed.waves[i];
+    v1::RolloutWave& out = *rollout.mutable_waves(static_cast<int>(i));
+    out.set_waiting(wave.wave.size);
+    out.set_hosts(wave.hosts);
+    out.set_growing(wave.growing);
+    out.set_shrinking(wave.shrinking);
+    for (const std::string& name : wave.first_nodes) out.add_first_nodes(name);
+  }
+  response.set_node_count(proposed.node_count);
+  for (const control::BlockedNode& blocked : proposed.blocked) {
+    v1::BlockedNode& out = *response.add_blocked();
+    out.set_node(blocked.node);
+    out.set_host(blocked.host);
+    out.set_dimension(blocked.dimension);
+    out.set_need(blocked.need);
+    out.set_free(blocked.free);
+  }
+  response.set_same_image_count(proposed.same_image_count);
+  response.set_deleting_count(proposed.deleting_count);
+  response.set_plan_token(proposed.plan_token);
+  response.set_applied(proposed.applied);
+  return response;
+}
+
+// A length of time of a request.
+Status TakeSpan(std::string_view field, bool is_set, const google::protobuf::Duration& from,
+                std::optional<std::chrono::microseconds>& to) {
+  if (!is_set) return {};
+  to = FromMessage(from);
+  if (to) return {};
+  return Fail(InvalidField("INVALID_ROLLOUT", std::string(field),
+                           fmt::format("is {} seconds and {} nanoseconds: that is no duration",
+                                       from.seconds(), from.nanos())));
+}
+
+Status TakeNumbers(const v1::CreateRolloutRequest& request, planner::RolloutRequest& numbers) {
+  for (const v1::RolloutStage& stage : request.stages()) {
+    const bool is_percent = stage.amount_case() == v1::RolloutStage::kPercent;
+    numbers.stages.push_back(
+        {.amount = is_percent ? stage.percent() : stage.nodes(), .is_percent = is_percent});
+  }
+  numbers.pause_after.assign(request.pause_after().begin(), request.pause_after().end());
+  if (request.has_max_failures()) numbers.max_failures = request.max_failures();
+  if (request.has_max_in_flight()) numbers.max_in_flight = request.max_in_flight();
+  if (request.has_per_host()) numbers.per_host = request.per_host();
+  RETURN_IF_ERROR(TakeSpan("soak", request.has_soak(), request.soak(), numbers.soak));
+  RETURN_IF_ERROR(TakeSpan("begin_within", request.has_begin_within(), request.begin_within(),
+                           numbers.begin_within));
+  RETURN_IF_ERROR(TakeSpan("healthy_within", request.has_healthy_within(), request.healthy_within(),
+                           numbers.healthy_within));
+  return TakeSpan("no_progress", request.has_no_progress(), request.no_progress(),
+                  numbers.no_progress);
+}
+
+Status DoCreateRollout(control::Control& control, control::Call call,
+                       const v1::CreateRolloutRequest& request, control::Done done) {
+  control::CreateRolloutRequest wanted;
+  wanted.name = request.name();
+  wanted.targets.nodes.assign(request.nodes().begin(), request.nodes().end());
+  if (request.has_selector()) {
+    const v1::NodeSelector& selector = request.selector();
+    wanted.targets.selector = control::NodeSelector{.protocol = selector.protocol(),
+                                                    .variant = selector.variant(),
+                                                    .semantic_version = selector.semantic_version(),
+                                                    .region = selector.region(),
+                                                    .org = selector.org()};
+  }
+  wanted.targets.image = request.image();
+  RETURN_IF_ERROR(TakeNumbers(request, wanted.numbers));
+  wanted.plan = {.dry_run = request.dry_run(), .plan_token = request.plan_token()};
+  control::Run(
+      control, std::move(call), control::CreateRollout, wanted,
+      [](const control::ProposedRollout& proposed) { return Serialize(MessageOf(proposed)); },
+      std::move(done));
+  return {};
+}
+
+template <class Response>
+std::string EncodeChanged(const control::ChangedRollout& changed) {
+  Response response;
+  *response.mutable_rollout() = MessageOf(changed.rollout, changed.org, changed.image);
+  response.set_changed(changed.changed);
+  if constexpr (requires { response.add_begun(); }) {
+    for (const std::string& name : changed.withdrawn) response.add_withdrawn(name);
+    for (const std::string& name : changed.begun) response.add_begun(name);
+  }
+  return Serialize(response);
+}
+
+template <class Response, class Request, planner::RolloutWord kWord>
+Status DoChange(control::Control& control, control::Call call, const Request& request,
+                control::Done done) {
+  control::Run(control, std::move(call), control::ChangeRollout,
+               control::ChangeRolloutRequest{.rollout = request.rollout(), .word = kWord},
+               EncodeChanged<Response>, std::move(done));
+  return {};
+}
+
+Result<v1::GetRolloutResponse> DoGetRollout(control::Control& control, const control::Call& call,
+                                            const v1::GetRolloutRequest& request) {
+  ASSIGN_OR_RETURN(const control::RolloutSummary summary,
+                   control::Read(control, call, control::GetRollout, request.rollout()));
+  v1::GetRolloutResponse response;
+  *response.mutable_rollout() = MessageOf(summary);
+  return response;
+}
+
+Result<v1::ListRolloutsResponse> DoListRollouts(control::Control& control,
+                                                const control::Call& call,
+                                                const v1::ListRolloutsRequest& request) {
+  ASSIGN_OR_RETURN(const control::Page<control::RolloutSummary> page,
+                   control::Read(control, call, control::ListRollouts, ListOf(request)));
+  v1::ListRolloutsResponse response;
+  for (const control::RolloutSummary& summary : page.rows)
+    *response.add_rollouts() = MessageOf(summary);
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+Result<v1::ListRolloutNodesResponse> DoListRolloutNodes(
+    control::Control& control, const control::Call& call,
+    const v1::ListRolloutNodesRequest& request) {
+  ASSIGN_OR_RETURN(const control::Page<control::RolloutNodeView> page,
+                   control::Read(control, call, control::ListRolloutNodes,
+                                 control::ListRolloutNodesRequest{.rollout = request.rollout(),
+                                                                  .list = ListOf(request)}));
+  v1::ListRolloutNodesResponse response;
+  for (const control::RolloutNodeView& view : page.rows) *response.add_nodes() = MessageOf(view);
+  response.set_next_page_token(page.next_page_token);
+  return response;
+}
+
+}  // namespace
+
+std::vector<Method> RolloutMethods() {
+  using enum planner::RolloutWord;
+  return {
+      WriteMethod<v1::AbortRolloutResponse>(
+          "tallyman.v1.RolloutService/AbortRollout",
+          DoChange<v1::AbortRolloutResponse, v1::AbortRolloutRequest, kAbort>),
+      WriteMethod<v1::CreateRolloutResponse>("tallyman.v1.RolloutService/CreateRollout",
+                                             DoCreateRollout),
+      ReadMethod("tallyman.v1.RolloutService/GetRollout", DoGetRollout),
+      ReadMethod("tallyman.v1.RolloutService/ListRolloutNodes", DoListRolloutNodes),
+      ReadMethod("tallyman.v1.RolloutService/ListRollouts", DoListRollouts),
+      WriteMethod<v1::PauseRolloutResponse>(
+          "tallyman.v1.RolloutService/PauseRollout",
+          DoChange<v1::PauseRolloutResponse, v1::PauseRolloutRequest, kPause>),
+      WriteMethod<v1::ResumeRolloutResponse>(
+          "tallyman.v1.RolloutService/ResumeRollout",
+          DoChange<v1::ResumeRolloutResponse, v1::ResumeRolloutRequest, kResume>),
+  };
+}
+
+}  // namespace tallyman::api

@@ -1,0 +1,141 @@
+// Pause, resume and abort. What no host has begun is withdrawn in the same transaction: after the
+// answer to a pause or an abort, no host begins.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "control/nodes/node_step.h"
+#include "control/read_once.h"
+#include "control/rollouts/rollout_rows.h"
+#include "control/rollouts/rollouts.h"
+
+namespace tallyman::control {
+namespace {
+
+using planner::RolloutEffect;
+
+Error Refused(RolloutEffect effect, const Rollout& rollout) {
+  if (effect == RolloutEffect::kAborting) {
+    return FailedPrecondition("ROLLOUT_ABORTING",
+                              fmt::format("rollout {} is being aborted, which cannot be taken "
+                                          "back: make another rollout when it has ended",
+                                          rollout.name))
+        .About("rollout " + rollout.name);
+  }
+  return FailedPrecondition("ROLLOUT_ENDED",
+                            fmt::format("rollout {} has ended ({}): make another one", rollout.name,
+                                        ToText(rollout.state)))
+      .About("rollout " + rollout.name);
+}
+
+bool IsOpen(const RolloutNodeFacts& facts) { return facts.command == CommandState::kOpen; }
+
+// Takes back what is open; its nodes wait again.
+Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::Snapshot& snapshot,
+                    const RolloutView& view, ChangedRollout& answer,
+                    std::vector<RolloutNode>& rows) {
+  for (const RolloutNodeFacts& facts : view.released) {
+    if (!IsOpen(facts)) {
+      if (planner::IsInFlight(facts)) answer.begun.push_back(facts.node);
+      continue;
+    }
+    const auto node = snapshot.nodes.find(facts.row.node_id);
+    const auto changed = [&] {
+      return Fail(Error(Code::kAborted, "ROLLOUT_CHANGED",
+                        fmt::format("rollout {} released node {} in the meantime: try again",
+                                    view.rollout.name, facts.node)));
+    };
+    if (node == snapshot.nodes.end()) return changed();
+    planner::NodeLifecycle life(node->second, writer.cause().now);
+    if (!life.TakeBack(*facts.row.command_id)) return changed();
+    RETURN_IF_ERROR(WriteStep(writer, books, node->second, life));
+    answer.withdrawn.push_back(facts.node);
+    if (life.StateOf(*facts.row.command_id) != CommandState::kCancelled) continue;
+    RolloutNode& row = rows.emplace_back(facts.row);
+    row.state = RolloutNodeState::kWaiting;
+    row.command_id.reset();
+    row.released_at.reset();
+  }
+  return {};
+}
+
+void Resume(const RolloutView& view, Time now, Rollout& rollout) {
+  rollout.state = RolloutState::kRunning;
+  rollout.why.clear();
+  rollout.progress_at = now;
+  // Whoever resumes has seen what has failed so far.
+  for (const RolloutCount& count : view.counts)
+    if (count.state == RolloutNodeState::kFailed)
+      rollout.waves[static_cast<size_t>(count.wave)].accepted_failures = count.count;
+}
+
+Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const RolloutId& id,
+                                             planner::RolloutWord word, ChangedRollout answer,
+                                             const store::Snapshot& snapshot, store::ReadTx& tx) {
+  ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, id));
+  answer.rollout = view.rollout;
+  const RolloutEffect effect = planner::EffectOf(word, view.rollout.state);
+  if (effect == RolloutEffect::kEnded || effect == RolloutEffect::kAborting)
+    return Fail(Refused(effect, view.rollout));
+  if (effect == RolloutEffect::kNothing) return Decided<ChangedRollout>{{}, std::move(answer)};
+
+  NodeWriter writer(by);
+  std::vector<const NodeSnapshot*> nodes;
+  for (const auto& [node_id, node] : snapshot.nodes) nodes.push_back(&node);
+  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, nodes));
+  Rollout& rollout = answer.rollout;
+  EventKind told = EventKind::kRolloutResumed;
+  std::vector<RolloutNode> rows;
+  if (effect == RolloutEffect::kResume) {
+    Resume(view, writer.cause().now, rollout);
+  } else {
+    RETURN_IF_ERROR(WithdrawOpen(writer, books, snapshot, view, answer, rows));
+    const bool pauses = effect == RolloutEffect::kPause;
+    rollout.state = pauses ? RolloutState::kPaused : RolloutState::kAborting;
+    rollout.why = pauses ? fmt::format("{}: by {}", planner::kPausedByHand, by.actor().id) : "";
+    told = pauses ? EventKind::kRolloutPaused : EventKind::kRolloutAborted;
+  }
+  answer.changed = true;
+  Decided<ChangedRollout> decision{static_cast<Writes&&>(writer.Finish(books)), std::move(answer)};
+  RolloutUpdate update = Updated(view.rollout, decision.answer.rollout);
+  decision.answer.rollout = update.after;
+  decision.rows.events.push_back(
+      RolloutEvent(writer.cause(), told, update.after, update.after.why));
+  decision.rows.rollout_updates = {std::move(update)};
+  decision.rows.rollout_node_updates = std::move(rows);
+  return decision;
+}
+
+}  // namespace
+
+Result<Proposal<ChangedRollout>> ChangeRollout(const Authorized& by,
+                                               const ChangeRolloutRequest& request) {
+  ChangedRollout answer;
+  std::vector<NodeId> open;
+  std::vector<store::NodeConfigKey> ahead;
+  RETURN_IF_ERROR(ReadOnce(by.control(), [&](store::ReadTx& tx) -> Status {
+    ASSIGN_OR_RETURN(store::RolloutRow row, ResolveRollout(tx, by.actor(), request.rollout));
+    answer = {.rollout = std::move(row.rollout), .org = row.org, .image = row.image};
+    open.clear();
+    if (request.word == planner::RolloutWord::kResume) return {};
+    ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, answer.rollout.id));
+    for (const RolloutNodeFacts& facts : view.released)
+      if (IsOpen(facts)) open.push_back(facts.row.node_id);
+    ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, open));
+    return {};
+  }));
+  const RolloutId id = answer.rollout.id;
+  Proposal<ChangedRollout> proposal{.solo = true};
+  proposal.rows = std::max<int64_t>(1, std::ssize(open));
+  proposal.locks.rollouts = {id};
+  proposal.locks.nodes = std::move(open);
+  proposal.locks.node_configs = std::move(ahead);
+  proposal.locks.with_history = true;
+  proposal.decide = [id, word = request.word, answer = std::move(answer)](
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
+    return DecideChange(as, id, word, answer, snapshot, tx);
+  };
+  return proposal;
+}
+
+}  // namespace tallyman::control

@@ -1,0 +1,49 @@
+#include "control/rollouts/rollout_rows.h"
+
+#include <fmt/core.h>
+
+#include "base/text.h"
+#include "control/control.h"
+#include "control/new_event.h"
+
+namespace tallyman::control {
+
+Result<store::RolloutRow> ResolveRollout(store::ReadTx& tx, const Actor& actor,
+                                         std::string_view name_or_id) {
+  ASSIGN_OR_RETURN(auto row, tx.FindRollout(name_or_id));
+  if (row && (!actor.org_id || row->rollout.org_id == actor.org_id)) return *std::move(row);
+  return Fail(NotFound("ROLLOUT_NOT_FOUND", fmt::format("there is no rollout {}: see `tallyman "
+                                                        "rollout list`",
+                                                        Quote(name_or_id)))
+                  .About(fmt::format("rollout {}", Quote(name_or_id)))
+                  .With("field", "rollout")
+                  .With("value", Quote(name_or_id)));
+}
+
+Time SilentBefore(Control& control) {
+  return control.clock().Now() - control.policies().host_silent;
+}
+
+Result<RolloutView> ViewOfRollout(Control& control, store::ReadTx& tx, const RolloutId& id) {
+  ASSIGN_OR_RETURN(auto view, tx.ReadRollout({.id = id,
+                                              .now = control.clock().Now(),
+                                              .silent_before = SilentBefore(control)}));
+  if (view) return *std::move(view);
+  return Fail(DataLoss("ROW_MISSING", fmt::format("rollout {} is missing", id.ToString())));
+}
+
+RolloutUpdate Updated(const Rollout& before, Rollout after) {
+  after.version = before.version + 1;
+  return {.after = std::move(after), .version_before = before.version};
+}
+
+Event RolloutEvent(const planner::Cause& cause, EventKind kind, const Rollout& rollout,
+                   std::string_view details) {
+  Event event = NewEvent(cause, kind,
+                         details.empty() ? Detail({{"rollout", rollout.name}})
+                                         : Detail({{"rollout", rollout.name}, {"why", details}}));
+  event.org_id = rollout.org_id;
+  return event;
+}
+
+}  // namespace tallyman::control

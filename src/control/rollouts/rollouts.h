@@ -1,0 +1,87 @@
+// Rollouts: upgrades of many nodes in waves, which stop when they hurt (docs/rollouts.md).
+//
+// What people ask for are the operations here; AdvanceRollouts(), which every server runs each
+// second, does the rest. Both decide under the lock of the rollout's row, and upgrade nodes as
+// UpgradeNodes() does.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/nodes/nodes.h"
+#include "planner/rollout_plan.h"
+#include "planner/rollout_step.h"
+
+namespace tallyman::control {
+
+struct CreateRolloutRequest {
+  std::string name;
+  UpgradeNodesRequest targets;  // its nodes or selector, and its image
+  planner::RolloutRequest numbers;
+  PlanOptions plan;
+};
+
+// A wave of a plan.
+struct PlannedWave {
+  RolloutWave wave;
+  int64_t hosts = 0;
+  int64_t growing = 0;                   // nodes that need more than now, in some dimension
+  int64_t shrinking = 0;                 // nodes that need less, and nowhere more
+  std::vector<std::string> first_nodes;  // names of the first few
+};
+
+struct BlockedNode {
+  std::string node;
+  std::string host;
+  std::string dimension;
+  int64_t need = 0;
+  int64_t free = 0;
+};
+
+struct ProposedRollout {
+  Rollout rollout;
+  std::string org;
+  std::string image;
+  int64_t node_count = 0;
+  std::vector<PlannedWave> waves;
+  std::vector<BlockedNode> blocked;
+  int64_t same_image_count = 0;  // left out by a selector
+  int64_t deleting_count = 0;
+  std::string digest;  // of all nodes, their configs and their waves
+  std::string plan_token;
+  bool applied = false;
+
+  std::string PlanToken() const;
+  void ForgetNewIds();
+};
+
+// Errors beside those of UpgradeNodes(), which it gives for any node that could not be upgraded
+// now: INVALID_ARGUMENT INVALID_ROLLOUT, FAILED_PRECONDITION ROLLOUT_OVERLAPS for a node that is in
+// another open rollout, ALREADY_EXISTS ROLLOUT_NAME_TAKEN.
+Result<Proposal<ProposedRollout>> CreateRollout(const Authorized& by,
+                                                const CreateRolloutRequest& request);
+
+struct ChangeRolloutRequest {
+  std::string rollout;
+  planner::RolloutWord word = planner::RolloutWord::kPause;
+};
+
+struct ChangedRollout {
+  Rollout rollout;
+  std::string org;
+  std::string image;
+  bool changed = false;                // false: it was so already
+  std::vector<std::string> withdrawn;  // nodes whose hosts had not begun
+  std::vector<std::string> begun;      // nodes whose hosts have: they end by themselves
+};
+
+// FAILED_PRECONDITION ROLLOUT_ENDED, ROLLOUT_ABORTING; ABORTED ROLLOUT_CHANGED where a step came in
+// between; NOT_FOUND ROLLOUT_NOT_FOUND.
+Result<Proposal<ChangedRollout>> ChangeRollout(const Authorized& by,
+                                               const ChangeRolloutRequest& request);
+
+// One step of every open rollout. True: there is more to do at once.
+Result<bool> AdvanceRollouts(Control& control);
+
+}  // namespace tallyman::control

@@ -1,0 +1,188 @@
+#include "planner/rollout_step.h"
+
+#include <fmt/core.h>
+
+#include <map>
+#include <utility>
+
+namespace tallyman::planner {
+namespace {
+
+using enum RolloutNodeState;
+
+// After a host that did not begin in time.
+constexpr std::chrono::microseconds kWaitAfterLate = std::chrono::minutes(5);
+
+// How many nodes are in a state, as the step goes on.
+class Tally {
+ public:
+  explicit Tally(const std::vector<RolloutCount>& counts) {
+    for (const RolloutCount& count : counts) counts_[{count.wave, count.state}] = count.count;
+  }
+  void Move(const RolloutNode& before, const RolloutNode& after) {
+    --counts_[{before.wave, before.state}];
+    ++counts_[{after.wave, after.state}];
+  }
+  int64_t in(int64_t wave, RolloutNodeState state) const {
+    const auto found = counts_.find({wave, state});
+    return found == counts_.end() ? 0 : found->second;
+  }
+  // Of the waves up to this one.
+  int64_t until(int64_t wave, RolloutNodeState state) const {
+    int64_t sum = 0;
+    for (int64_t i = 0; i <= wave; ++i) sum += in(i, state);
+    return sum;
+  }
+
+ private:
+  std::map<std::pair<int64_t, RolloutNodeState>, int64_t> counts_;
+};
+
+class Stepping {
+ public:
+  Stepping(const RolloutView& view, Time now, Time silent_before)
+      : view_(view), now_(now), silent_before_(silent_before), tally_(view.counts) {
+    step_.after = view.rollout;
+  }
+
+  RolloutStep Run() {
+    Judge();
+    const RolloutState state = view_.rollout.state;
+    if (state == RolloutState::kAborting) Withdraw();
+    if (state == RolloutState::kRunning) {
+      if (!PauseForFailures()) PassOrRelease();
+    }
+    if (!step_.decided.empty()) step_.after.progress_at = now_;
+    return std::move(step_);
+  }
+
+ private:
+  Rollout& rollout() { return step_.after; }
+
+  void Decide(const RolloutNodeFacts& facts, const NodeVerdict& verdict) {
+    RolloutNode after = facts.row;
+    after.state = verdict.state;
+    after.why = verdict.why;
+    if (verdict.state == kWaiting) {
+      after.command_id.reset();
+      after.released_at.reset();
+      after.not_before = now_ + kWaitAfterLate;
+    } else {
+      after.decided_at = now_;
+    }
+    tally_.Move(facts.row, after);
+    step_.decided.push_back(std::move(after));
+  }
+
+  void Judge() {
+    for (const RolloutNodeFacts& facts : view_.released) {
+      if (facts.row.state == kReleased) {
+        if (const auto verdict = JudgeReleased(facts, rollout().spec, now_))
+          Decide(facts, *verdict);
+      }
+      if (!IsInFlight(facts)) continue;
+      ++in_flight_;
+      ++on_host_[facts.row.host_id];
+    }
+  }
+
+  void Withdraw() {
+    for (const RolloutNodeFacts& facts : view_.waiting) Decide(facts, {kWithdrawn, ""});
+    const int64_t last = std::ssize(rollout().waves) - 1;
+    if (tally_.until(last, kWaiting) + tally_.until(last, kReleased) + in_flight_ > 0) return;
+    rollout().state = RolloutState::kAborted;
+    rollout().ended_at = now_;
+  }
+
+  void Pause(std::string_view why, const std::string& details) {
+    rollout().state = RolloutState::kPaused;
+    rollout().why = fmt::format("{}: {}", why, details);
+  }
+
+  bool PauseForFailures() {
+    for (int64_t i = 0; i <= rollout().wave; ++i) {
+      const RolloutWave& wave = rollout().waves[static_cast<size_t>(i)];
+      const int64_t failed = tally_.in(i, kFailed) - wave.accepted_failures;
+      if (failed <= wave.max_failures) continue;
+      Pause(kPausedForFailures,
+            fmt::format("{} failed in wave {}, and {} may", failed, i + 1, wave.max_failures));
+      return true;
+    }
+    return false;
+  }
+
+  void PassOrRelease() {
+    for (const RolloutNodeFacts& facts : view_.waiting)
+      if (const auto verdict = JudgeWaiting(facts)) Decide(facts, *verdict);
+    const int64_t at = rollout().wave;
+    // Nodes of silent hosts go on in later waves, if the wave has shown anything at all.
+    const int64_t waiting = tally_.until(at, kWaiting);
+    const bool has_shown = tally_.in(at, kHealthy) > 0 || tally_.in(at, kWaiting) == 0;
+    const bool is_last = at + 1 == std::ssize(rollout().waves);
+    const int64_t held_up = is_last ? waiting : waiting - view_.waiting_for_silent;
+    if (tally_.until(at, kReleased) == 0 && held_up <= 0 && has_shown) return Pass(is_last);
+    if (now_ - rollout().progress_at <= rollout().spec.no_progress) return Release();
+    Pause(kPausedForNoProgress,
+          fmt::format(
+              "no node was released or judged for {} min; {} of the waves so far wait, {} "
+              "of them for hosts that are silent",
+              std::chrono::duration_cast<std::chrono::minutes>(rollout().spec.no_progress).count(),
+              waiting, view_.waiting_for_silent));
+  }
+
+  void Pass(bool is_last) {
+    RolloutWave& passed = rollout().waves[static_cast<size_t>(rollout().wave)];
+    passed.passed_at = now_;
+    rollout().progress_at = now_;
+    if (is_last) {
+      rollout().state = RolloutState::kDone;
+      rollout().ended_at = now_;
+      return;
+    }
+    if (passed.pause_after)
+      Pause(kPausedAfterWave, fmt::format("wave {} has passed", rollout().wave + 1));
+    rollout().wave += 1;
+    rollout().waves[static_cast<size_t>(rollout().wave)].started_at = now_;
+  }
+
+  void Release() {
+    for (const RolloutNodeFacts& facts : view_.waiting) {
+      if (in_flight_ >= rollout().spec.max_in_flight) return;
+      if (JudgeWaiting(facts) || !WhyNotReleased(facts, now_, silent_before_).empty()) continue;
+      int64_t& on_host = on_host_[facts.row.host_id];
+      if (on_host >= rollout().spec.per_host) continue;
+      ++on_host;
+      ++in_flight_;
+      step_.release.push_back(&facts);
+    }
+  }
+
+  const RolloutView& view_;
+  const Time now_;
+  const Time silent_before_;
+  Tally tally_;
+  RolloutStep step_;
+  int64_t in_flight_ = 0;
+  std::map<HostId, int64_t> on_host_;
+};
+
+// clang-format off: one row a word
+constexpr RolloutEffect kRolloutEffects[3][EnumText<RolloutState>::kWords.size()] = {
+    //           running                  paused                   aborting                  done                    aborted
+    /* pause  */ {RolloutEffect::kPause,   RolloutEffect::kNothing, RolloutEffect::kAborting, RolloutEffect::kEnded, RolloutEffect::kEnded},
+    /* resume */ {RolloutEffect::kNothing, RolloutEffect::kResume,  RolloutEffect::kAborting, RolloutEffect::kEnded, RolloutEffect::kEnded},
+    /* abort  */ {RolloutEffect::kAbort,   RolloutEffect::kAbort,   RolloutEffect::kNothing,  RolloutEffect::kEnded, RolloutEffect::kEnded},
+};
+// clang-format on
+
+}  // namespace
+
+RolloutStep DecideStep(const RolloutView& view, Time now, Time silent_before) {
+  return Stepping(view, now, silent_before).Run();
+}
+
+RolloutEffect EffectOf(RolloutWord word, RolloutState state) {
+  return kRolloutEffects[static_cast<size_t>(word)][static_cast<size_t>(state)];
+}
+
+}  // namespace tallyman::planner
