@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "model/drain.h"
 #include "model/event.h"
 #include "model/ledger.h"
 #include "model/report.h"
@@ -54,6 +55,7 @@ struct QuotaUpdate {
 struct ClaimEnd {
   HostId host_id;
   std::string owner;
+  ClaimKind kind = ClaimKind::kCordon;
 };
 
 struct ChangeSet {
@@ -79,6 +81,7 @@ struct ChangeSet {
   std::vector<NodeIncidents> node_incidents;
   std::vector<ClaimEnd> ended_claims;  // those that are not there stay so
   std::vector<HostClaim> new_claims;
+  std::vector<DrainNode> drain_nodes;  // one that is there gets the new command
   std::vector<QuotaUpdate> quota_updates;
   std::vector<HostId> joined_hosts;  // whose reports and incidents are counted from 1 again
 

@@ -76,6 +76,10 @@ struct InsertSql {
   static constexpr const char* kHosts = kInto<"INSERT INTO hosts", TALLYMAN_HOST_COLUMNS("")>;
   static constexpr const char* kClaims =
       kInto<"INSERT INTO host_claims", TALLYMAN_CLAIM_COLUMNS("")>;
+  static constexpr const char* kDrainNodes =
+      kInsertSql<"INSERT INTO drain_nodes", TALLYMAN_DRAIN_NODE_COLUMNS(""), kFrom,
+                 " ON CONFLICT (host_id, owner, node_id) "
+                 "DO UPDATE SET command_id = excluded.command_id">.data();
   static constexpr const char* kConfigs =
       kInto<"INSERT INTO configs", "id, " TALLYMAN_CONFIG_COLUMNS("")>;
   static constexpr const char* kNodes = kInto<"INSERT INTO nodes", TALLYMAN_NODE_COLUMNS("")>;
