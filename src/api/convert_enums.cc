@@ -129,7 +129,8 @@ static_assert(v1::LIVENESS_NEVER_HEARD == 1 && v1::LIVENESS_LIVE == 2 && v1::LIV
 v1::ClaimKind ToMessage(ClaimKind kind) {
   return static_cast<v1::ClaimKind>(static_cast<int>(kind) + 1);
 }
-static_assert(v1::CLAIM_KIND_CORDON == 1 && v1::CLAIM_KIND_RETIRED == 2);
+static_assert(v1::CLAIM_KIND_CORDON == 1 && v1::CLAIM_KIND_RETIRED == 2 &&
+              v1::CLAIM_KIND_DRAIN == 3);
 v1::RunState ToMessage(ReportedRun run) { return static_cast<v1::RunState>(run); }
 static_assert(v1::RUN_STATE_UNSPECIFIED == 0 && v1::RUN_STATE_RUNNING == 1 &&
               v1::RUN_STATE_STOPPED == 2 && v1::RUN_STATE_FAILED == 3);

@@ -122,6 +122,14 @@ std::string BareSentence(const store::EventRow& row,
       return WithClaim(fmt::format("host {} was cordoned", row.host), facts);
     case EventKind::kHostUncordoned:
       return WithClaim(fmt::format("a claim on host {} was taken away", row.host), facts);
+    case EventKind::kHostDrainStarted:
+      return WithClaim(fmt::format("host {} was drained: {} node(s) were asked to stop", row.host,
+                                   FactOf(facts, "nodes")),
+                       facts);
+    case EventKind::kHostResumed:
+      return WithClaim(fmt::format("a drain of host {} was ended: {} node(s) start again", row.host,
+                                   FactOf(facts, "nodes")),
+                       facts);
     case EventKind::kHostRetired:
       return fmt::format("host {} was retired, as {}", FactOf(facts, "name"), row.host);
     case EventKind::kImageCreated:

@@ -15,6 +15,7 @@ v1::HostCounts CountsMessage(const HostCounts& counts) {
   out.set_silent(counts.silent);
   out.set_never_heard(counts.never_heard);
   out.set_cordoned(counts.cordoned);
+  out.set_draining(counts.draining);
   out.set_over_capacity(counts.over_capacity);
   out.set_with_problems(counts.with_problems);
   out.set_drifted(counts.drifted);

@@ -1,9 +1,12 @@
 // HostService.
 #include <fmt/core.h>
 
+#include <ranges>
+
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
+#include "control/hosts/drain_hosts.h"
 #include "control/hosts/retire_host.h"
 #include "control/inventory/host_claims.h"
 #include "control/inventory/inventory.h"
@@ -50,9 +53,33 @@ void AddClaims(const std::vector<HostClaim>& claims, v1::Host& out) {
   }
 }
 
+constexpr size_t kWaitsMax = 100;
+
+std::string WhyOf(const DrainWait& wait) {
+  if (wait.command) return fmt::format("{} is {}", ToText(*wait.command), ToText(*wait.state));
+  if (wait.node.empty()) return "its machine has it, but it is no node of this host";
+  return wait.runs ? "its host says that it runs" : "its host is at work on it";
+}
+
+v1::HostDrain MessageOf(const control::HostDrain& drain) {
+  v1::HostDrain out;
+  out.set_drained(drain.drained);
+  out.set_status_since(drain.status_since);
+  for (const DrainWait& wait : drain.waits | std::views::take(kWaitsMax)) {
+    v1::DrainWait& message = *out.add_waits();
+    message.set_node(wait.node);
+    message.set_node_id(wait.node_id.ToString());
+    message.set_why(WhyOf(wait));
+  }
+  out.set_wait_count(drain.wait_count);
+  out.set_stopped_count(drain.stopped_count);
+  return out;
+}
+
 v1::Host MessageOf(const control::HostView& view) {
   v1::Host out = MessageOf(view.row.host, view.row.region, view.warnings);
   AddClaims(view.claims, out);
+  if (view.drain) *out.mutable_drain() = MessageOf(*view.drain);
   if (!view.reported) return out;
   const HostReport& report = *view.reported;
   *out.mutable_heard_at() = ToMessage(report.heard_at);
@@ -173,6 +200,47 @@ Status DoUncordonHost(control::Control& control, control::Call call,
   return {};
 }
 
+template <class Response>
+std::string EncodeDrain(const control::DrainChanges& changes) {
+  Response response;
+  *response.mutable_changes() = ToMessage(changes);
+  for (const control::DrainedHost& host : changes.drained) {
+    v1::DrainedHost& out = *response.add_hosts();
+    out.set_host(host.host);
+    out.set_changed(host.changed);
+    out.set_commanded_count(host.commanded);
+    out.set_withdrawn_count(host.withdrawn);
+    out.set_left_count(host.left);
+    out.set_deleting_count(host.deleting);
+    out.set_cordoned(host.cordoned);
+    for (const std::string& owner : host.drained_by) out.add_drained_by(owner);
+  }
+  return Serialize(response);
+}
+
+Status DoDrainHosts(control::Control& control, control::Call call,
+                    const v1::DrainHostsRequest& request, control::Done done) {
+  const control::DrainHostsRequest wanted{.hosts = {request.hosts().begin(), request.hosts().end()},
+                                          .reason = request.reason(),
+                                          .owner = request.owner(),
+                                          .plan = PlanOf(request)};
+  control::Run(control, std::move(call), control::DrainHosts, wanted,
+               EncodeDrain<v1::DrainHostsResponse>, std::move(done));
+  return {};
+}
+
+Status DoResumeHosts(control::Control& control, control::Call call,
+                     const v1::ResumeHostsRequest& request, control::Done done) {
+  const control::ResumeHostsRequest wanted{
+      .hosts = {request.hosts().begin(), request.hosts().end()},
+      .owner = request.owner(),
+      .even_if_silent = request.even_if_silent(),
+      .plan = PlanOf(request)};
+  control::Run(control, std::move(call), control::ResumeHosts, wanted,
+               EncodeDrain<v1::ResumeHostsResponse>, std::move(done));
+  return {};
+}
+
 std::string EncodeRetired(const control::Changes& changes) {
   v1::RetireHostResponse response;
   *response.mutable_changes() = ToMessage(changes);
@@ -198,6 +266,8 @@ std::vector<Method> HostMethods() {
       ReadMethod("tallyman.v1.HostService/ListHosts", DoListHosts),
       WriteMethod<v1::UpdateHostResponse>("tallyman.v1.HostService/UpdateHost", DoUpdateHost),
       WriteMethod<v1::CordonHostResponse>("tallyman.v1.HostService/CordonHost", DoCordonHost),
+      WriteMethod<v1::DrainHostsResponse>("tallyman.v1.HostService/DrainHosts", DoDrainHosts),
+      WriteMethod<v1::ResumeHostsResponse>("tallyman.v1.HostService/ResumeHosts", DoResumeHosts),
       WriteMethod<v1::RetireHostResponse>("tallyman.v1.HostService/RetireHost", DoRetireHost),
       WriteMethod<v1::UncordonHostResponse>("tallyman.v1.HostService/UncordonHost", DoUncordonHost),
   };

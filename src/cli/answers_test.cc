@@ -484,5 +484,66 @@ TEST_F(WaitTest, DoesNotWaitForAPlan) {
   EXPECT_TRUE(asked.empty());
 }
 
+class DrainWaitTest : public AnswersTest {
+ protected:
+  // Two hosts are drained; each is at rest once it has been asked for so often.
+  void AnswerDrains(int asks) {
+    client.On<v1::DrainHostsRequest, v1::DrainHostsResponse>(
+        "HostService/DrainHosts", [](const auto& request, auto& response) -> Status {
+          response.mutable_changes()->set_applied(!request.dry_run());
+          for (const std::string& name : request.hosts()) response.add_hosts()->set_host(name);
+          return {};
+        });
+    client.On<v1::GetHostRequest, v1::GetHostResponse>(
+        "HostService/GetHost", [this, asks](const auto& request, auto& response) -> Status {
+          v1::Host& host = *response.mutable_host();
+          host.set_name(request.host());
+          if (resumed) return {};
+          host.mutable_drain()->set_status_since(true);
+          host.mutable_drain()->set_drained(++asked[request.host()] >= asks);
+          if (host.drain().drained()) return {};
+          v1::DrainWait& wait = *host.mutable_drain()->add_waits();
+          wait.set_node("n-1");
+          wait.set_why("node_stop is taken");
+          return {};
+        });
+  }
+
+  std::map<std::string, int> asked;
+  bool resumed = false;
+};
+
+const std::vector<std::string> kDrain = {"host", "drain", "h-1", "h-2"};
+
+TEST_F(DrainWaitTest, EndsOnceEveryHostIsAtRest) {
+  AnswerDrains(3);
+  const Ran ran = Run(With(With(kDrain, "--wait"), "5m"));
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(asked, (std::map<std::string, int>{{"h-1", 3}, {"h-2", 3}}));
+}
+
+TEST_F(DrainWaitTest, GivesUpInTimeAndNamesWhatIsWaitedFor) {
+  AnswerDrains(1'000'000);
+  const Ran ran = Run(With(With(kDrain, "--wait"), "1s"));
+  EXPECT_EQ(ran.status, 9);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("WAITED_TOO_LONG"), HasSubstr("host h-1"),
+                             HasSubstr("n-1: node_stop is taken")));
+}
+
+TEST_F(DrainWaitTest, EndsWhereSomebodyResumedTheHost) {
+  AnswerDrains(3);
+  resumed = true;
+  const Ran ran = Run(With(With(kDrain, "--wait"), "5m"));
+  EXPECT_EQ(ran.status, 8);
+  EXPECT_THAT(ran.err, HasSubstr("DRAIN_ENDED"));
+}
+
+TEST_F(DrainWaitTest, DoesNotWaitForAPlan) {
+  AnswerDrains(3);
+  EXPECT_EQ(Run(With(With(With(kDrain, "--wait"), "5m"), "--dry-run")).status, 0);
+  EXPECT_EQ(Run(kDrain).status, 0);
+  EXPECT_TRUE(asked.empty());
+}
+
 }  // namespace
 }  // namespace tallyman::cli

@@ -158,6 +158,7 @@ ExitStatus ShowHost(Context& context, v1::GetHostRequest& request) {
                         {"version", std::to_string(host.version())}});
   PrintReportedHost(context, host);
   PrintClaims(context, host);
+  PrintDrain(context, host);
   context.Detail("");
   PrintHostBooks(context, host);
   context.Detail("");
@@ -205,7 +206,8 @@ void DefineHostList(Word noun) {
       .fields =
           "name, region, liveness, node_count, free_cpu_cores, free_memory_bytes, "
           "free_disk_bytes, cpu_cores, memory_bytes, disk_bytes, node_cpu_cores, "
-          "node_memory_bytes, node_disk_bytes, created_at, cordoned, over_capacity, has_problem, "
+          "node_memory_bytes, node_disk_bytes, created_at, cordoned, drain, over_capacity, "
+          "has_problem, "
           "cpu_taken_permille, memory_taken_permille, disk_taken_permille, taken_permille",
       .by_name = true,
       .columns = {{"HOST", Align::kLeft, true},
@@ -265,6 +267,7 @@ void DefineHost(Word root) {
                 "  tallyman host show h1");
   DefineHostChanges(host);
   DefineHostClaims(host);
+  DefineHostDrain(host);
   DefineHostList(host);
   auto [show, shown] = host.Verb<v1::GetHostRequest>(
       "show", "Show a host: capacity, books, holds, free, and its nodes",

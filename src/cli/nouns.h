@@ -31,6 +31,7 @@ void DefineManual(Word root, const std::string& version);
 
 // Verbs of "host".
 void DefineHostClaims(Word host);
+void DefineHostDrain(Word host);
 
 // Verbs of "node".
 void DefineNodeLogs(Word node);

@@ -57,6 +57,7 @@ std::string FormatHosts(const v1::HostCounts& hosts) {
   AddCount(parts, hosts.never_heard(), "never heard");
   std::string among;
   AddCount(among, hosts.cordoned(), "cordoned");
+  AddCount(among, hosts.draining(), "drained");
   AddCount(among, hosts.over_capacity(), "over capacity");
   AddCount(among, hosts.with_problems(), "with a problem");
   return Total(hosts.total(), parts) + (among.empty() ? "" : "; among them " + among);

@@ -255,7 +255,11 @@ Cell HostState(const v1::Host& host) {
   if (host.has_retired_at()) return {"retired", Colour::kDim};
   std::string state = EnumWord(host.liveness());
   std::ranges::replace(state, '_', ' ');
-  if (host.cordoned()) state += ", cordoned";
+  if (host.has_drain()) {
+    state += host.drain().drained() ? ", drained" : ", draining";
+  } else if (host.cordoned()) {
+    state += ", cordoned";
+  }
   const bool silent = host.liveness() == v1::LIVENESS_SILENT;
   return {std::move(state), silent ? Colour::kRed : Colour::kNone};
 }
@@ -268,6 +272,20 @@ void PrintClaims(Context& context, const v1::Host& host) {
     table.AddRow(
         {{claim.owner()}, {FormatTimestamp(claim.created_at())}, {Printable(claim.reason())}});
   }
+  context.Detail("");
+  context.Detail(table);
+}
+
+void PrintDrain(Context& context, const v1::Host& host) {
+  const v1::HostDrain& drain = host.drain();
+  if (!host.has_drain() || drain.drained()) return;
+  Table table({{"WAITS FOR", Align::kLeft, true}, {"BECAUSE", Align::kLeft, true, true}});
+  for (const v1::DrainWait& wait : drain.waits())
+    table.AddRow({{wait.node().empty() ? wait.node_id() : wait.node()}, {wait.why()}});
+  if (const int64_t more = drain.wait_count() - drain.waits_size(); more > 0)
+    table.AddRow({{Counted(more, "more")}, {}});
+  if (!drain.status_since())
+    table.AddRow({{"the host"}, {"it sent no complete status since it was drained"}});
   context.Detail("");
   context.Detail(table);
 }

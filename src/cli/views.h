@@ -43,6 +43,8 @@ Table FirewallTable(const google::protobuf::RepeatedPtrField<v1::FirewallRule>& 
 Cell HostState(const v1::Host& host);
 
 // Who keeps new nodes off it and why; nothing where nobody does.
+// What a drained host waits for; nothing where it is at rest, or is not drained.
+void PrintDrain(Context& context, const v1::Host& host);
 void PrintClaims(Context& context, const v1::Host& host);
 
 enum class NodeTableOf { kFleet, kOneHost };

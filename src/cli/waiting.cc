@@ -7,6 +7,7 @@
 #include "cli/format.h"
 #include "cli/progress.h"
 #include "tallyman/v1/command.pb.h"
+#include "tallyman/v1/host.pb.h"
 
 namespace tallyman::cli {
 namespace {
@@ -93,6 +94,44 @@ Status WaitForHosts(Context& context, const v1::Changes& changes, const Waiting&
       fmt::format("the change was made, but {} did not do it: {}; \"tallyman node show NODE\" says "
                   "more",
                   Counted(static_cast<int64_t>(failed.count()), "host"), failed.text())));
+}
+
+Status WaitUntilDrained(Context& context, const std::vector<std::string>& hosts,
+                        const Waiting& waiting) {
+  if (!waiting.at_most) return {};
+  const Time until = context.environment().clock.Now() + *waiting.at_most;
+  auto pause = kFirstPause;
+  Progress progress(context, "waiting for hosts", static_cast<int64_t>(hosts.size()));
+  for (size_t done = 0; done < hosts.size(); ++done) {
+    v1::GetHostRequest request;
+    request.set_host(hosts[done]);
+    while (true) {
+      ASSIGN_OR_RETURN(const auto answer, context.CallUnseen<v1::GetHostResponse>(request));
+      const v1::Host& host = answer.host();
+      if (!host.has_drain()) {
+        return Fail(FailedPrecondition("DRAIN_ENDED",
+                                       fmt::format("nobody drains host {} any more", host.name())));
+      }
+      if (host.drain().drained()) break;
+      if (context.environment().clock.Now() >= until) {
+        Names late;
+        for (const v1::DrainWait& wait : host.drain().waits())
+          late.Add(fmt::format("{}: {}", wait.node().empty() ? wait.node_id() : wait.node(),
+                               wait.why()));
+        if (!host.drain().status_since()) late.Add("the host sent no complete status since");
+        return Fail(Error(
+            Code::kAborted, "WAITED_TOO_LONG",
+            fmt::format("the hosts are being drained, but host {} was not seen to be at rest "
+                        "within {} s: {}; it goes on, and \"tallyman host show {}\" shows how far "
+                        "it is",
+                        host.name(), waiting.at_most->count(), late.text(), host.name())));
+      }
+      context.environment().pause(pause);
+      pause = std::min(pause * 2, kLongestPause);
+    }
+    progress.Advance(static_cast<int64_t>(done) + 1);
+  }
+  return {};
 }
 
 }  // namespace tallyman::cli

@@ -1,5 +1,7 @@
 #include "control/change_host.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 namespace tallyman::control {
@@ -23,6 +25,19 @@ Result<Host*> ChangeHost(const Authorized& by, const planner::Cause& cause,
   writes.rows.ledger = books.ledger();
   writes.healed = books.drifts();
   return &ChangedHost(books, host.host.id, cause, writes);
+}
+
+Error HostChanged(const Host& host) {
+  return Error(Code::kAborted, "HOST_CHANGED",
+               fmt::format("the nodes of host {} changed meanwhile: retry", host.name))
+      .About("host " + host.name);
+}
+
+Status CheckSameNodes(store::ReadTx& tx, const Host& host, const store::Snapshot& snapshot) {
+  ASSIGN_OR_RETURN(const auto live, tx.LiveNodesOf(host.id));
+  if (std::ranges::all_of(live, [&](const NodeId& id) { return snapshot.nodes.contains(id); }))
+    return {};
+  return Fail(HostChanged(host));
 }
 
 }  // namespace tallyman::control

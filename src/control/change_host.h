@@ -17,4 +17,9 @@ Host& ChangedHost(const planner::BooksPlan& books, const HostId& host, const pla
 Result<Host*> ChangeHost(const Authorized& by, const planner::Cause& cause,
                          const HostSnapshot& host, Writes& writes);
 
+// ABORTED HOST_CHANGED: the host has nodes that were not looked up.
+Error HostChanged(const Host& host);
+// HostChanged() unless every live node of the host is in the snapshot.
+Status CheckSameNodes(store::ReadTx& tx, const Host& host, const store::Snapshot& snapshot);
+
 }  // namespace tallyman::control

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "model/drain.h"
 #include "model/event.h"
 #include "model/ledger.h"
 #include "model/report.h"
@@ -60,6 +61,7 @@ struct RolloutUpdate {
 struct ClaimEnd {
   HostId host_id;
   std::string owner;
+  ClaimKind kind = ClaimKind::kCordon;
 };
 
 struct ChangeSet {
@@ -85,6 +87,7 @@ struct ChangeSet {
   std::vector<NodeIncidents> node_incidents;
   std::vector<ClaimEnd> ended_claims;  // those that are not there stay so
   std::vector<HostClaim> new_claims;
+  std::vector<DrainNode> drain_nodes;  // one that is there gets the new command
   std::vector<QuotaUpdate> quota_updates;
   std::vector<Rollout> new_rollouts;
   std::vector<RolloutUpdate> rollout_updates;  // at most one per rollout

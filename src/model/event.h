@@ -59,22 +59,26 @@ enum class EventKind {
   kRolloutEnded,
   kRolloutNodeFailed,
   kRolloutNodeSkipped,
+  // All nodes of a host were asked to stop; those that were are asked to start again.
+  kHostDrainStarted,
+  kHostResumed,
 };
 
 template <>
 struct EnumText<EventKind> {
-  static constexpr std::array<std::string_view, 44> kWords = {
-      "node_created",    "upgrade_started",     "upgrade_succeeded",   "upgrade_failed",
-      "node_updated",    "node_moved",          "node_starting",       "node_stopping",
-      "node_restarting", "node_deleting",       "node_deleted",        "node_running",
-      "host_created",    "host_updated",        "books_corrected",     "org_created",
-      "region_created",  "protocol_created",    "image_created",       "token_created",
-      "token_revoked",   "node_crashed",        "node_out_of_memory",  "node_not_restarted",
-      "node_unhealthy",  "node_healthy",        "node_disk_error",     "host_problem",
-      "command_failed",  "host_silent",         "host_heard",          "host_cordoned",
-      "host_uncordoned", "host_retired",        "org_quota_set",       "command_cancelled",
-      "rollout_created", "rollout_wave_passed", "rollout_paused",      "rollout_resumed",
-      "rollout_aborted", "rollout_ended",       "rollout_node_failed", "rollout_node_skipped"};
+  static constexpr std::array<std::string_view, 46> kWords = {
+      "node_created",       "upgrade_started",     "upgrade_succeeded",   "upgrade_failed",
+      "node_updated",       "node_moved",          "node_starting",       "node_stopping",
+      "node_restarting",    "node_deleting",       "node_deleted",        "node_running",
+      "host_created",       "host_updated",        "books_corrected",     "org_created",
+      "region_created",     "protocol_created",    "image_created",       "token_created",
+      "token_revoked",      "node_crashed",        "node_out_of_memory",  "node_not_restarted",
+      "node_unhealthy",     "node_healthy",        "node_disk_error",     "host_problem",
+      "command_failed",     "host_silent",         "host_heard",          "host_cordoned",
+      "host_uncordoned",    "host_retired",        "org_quota_set",       "command_cancelled",
+      "rollout_created",    "rollout_wave_passed", "rollout_paused",      "rollout_resumed",
+      "rollout_aborted",    "rollout_ended",       "rollout_node_failed", "rollout_node_skipped",
+      "host_drain_started", "host_resumed"};
 };
 
 struct Event {

@@ -47,17 +47,17 @@ struct Host {
   friend bool operator==(const Host&, const Host&) = default;
 };
 
-enum class ClaimKind { kCordon, kRetired };
+enum class ClaimKind { kCordon, kRetired, kDrain };
 
 template <>
 struct EnumText<ClaimKind> {
-  static constexpr std::array<std::string_view, 2> kWords = {"cordon", "retired"};
+  static constexpr std::array<std::string_view, 3> kWords = {"cordon", "retired", "drain"};
 };
 
 // Somebody keeps new nodes off a host: it is cordoned while anybody does.
 struct HostClaim {
   HostId host_id;
-  std::string owner;  // one claim each
+  std::string owner;  // one claim of each kind
   ClaimKind kind = ClaimKind::kCordon;
   std::string reason;  // for people; may be empty
   std::string created_by;

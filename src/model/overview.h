@@ -14,6 +14,7 @@ struct HostCounts {
   int64_t silent = 0;
   int64_t never_heard = 0;
   int64_t cordoned = 0;
+  int64_t draining = 0;       // among them; at rest or not yet
   int64_t over_capacity = 0;  // charges and holds exceed the capacity in a dimension
   int64_t with_problems = 0;  // as they reported last
   int64_t drifted = 0;        // counters or holds are not the sums over the live nodes

@@ -80,6 +80,10 @@ struct InsertSql {
       kInto<"INSERT INTO rollouts", TALLYMAN_ROLLOUT_COLUMNS("") ", plan">;
   static constexpr const char* kRolloutNodes =
       kInto<"INSERT INTO rollout_nodes", TALLYMAN_ROLLOUT_NODE_COLUMNS("")>;
+  static constexpr const char* kDrainNodes =
+      kInsertSql<"INSERT INTO drain_nodes", TALLYMAN_DRAIN_NODE_COLUMNS(""), kFrom,
+                 " ON CONFLICT (host_id, owner, node_id) "
+                 "DO UPDATE SET command_id = excluded.command_id">.data();
   static constexpr const char* kConfigs =
       kInto<"INSERT INTO configs", "id, " TALLYMAN_CONFIG_COLUMNS("")>;
   static constexpr const char* kNodes = kInto<"INSERT INTO nodes", TALLYMAN_NODE_COLUMNS("")>;

@@ -65,6 +65,7 @@ constexpr FieldSql kHostFields[] = {
     {"node_disk_bytes", kInteger, "h.node_disk_bytes"},
     {"created_at", kInteger, "h.created_at"},
     {"cordoned", kText, "CASE WHEN h.cordoned THEN 'yes' ELSE 'no' END"},
+    {"drain", kText, TALLYMAN_DRAIN_STATE},
     {"over_capacity", kText, "CASE WHEN " TALLYMAN_OVER_CAPACITY " THEN 'yes' ELSE 'no' END"},
     {"has_problem", kText,
      "CASE WHEN EXISTS (SELECT 1 FROM host_reports q "

@@ -126,7 +126,45 @@ inline constexpr char kHostsToMark[] =
     "UNION ALL SELECT h.id FROM hosts h JOIN host_reports r ON r.host_id = h.id "
     "WHERE h.silent_since IS NOT NULL AND r.heard_at >= $1 LIMIT $2";
 inline constexpr char kClaims[] = "SELECT " TALLYMAN_CLAIM_COLUMNS(
-    "c.") " FROM host_claims c WHERE c.host_id = $1 ORDER BY c.owner";
+    "c.") " FROM host_claims c WHERE c.host_id = $1 ORDER BY c.owner, c.kind";
+inline constexpr char kDrainNodes[] = "SELECT " TALLYMAN_DRAIN_NODE_COLUMNS(
+    "d.") " FROM drain_nodes d WHERE d.host_id = $1 ORDER BY d.owner, d.node_id";
+// The commands of a host's live nodes; `states` as an index of commands has them.
+#define TALLYMAN_COMMANDS_OF_HOST(host, states)                       \
+  "FROM nodes n JOIN commands c ON c.node_id = n.id WHERE n.host_id " \
+  "= " host                                                           \
+  " AND n.released_at IS NULL AND n.deleted_at IS NULL "              \
+  "AND c.state IN (" states ") "
+#define TALLYMAN_UNENDED "'open', 'taken', 'unknown', 'failed'"
+#define TALLYMAN_ENDED "'settled', 'reverted', 'superseded', 'cancelled'"
+#define TALLYMAN_RUN_ORDERS(states) \
+  "SELECT n.id AS node_id, c.id, c.kind, c.state, c.seq AS seq "     \
+  TALLYMAN_COMMANDS_OF_HOST("$1", states)                            \
+  "AND c.kind IN ('node_start', 'node_stop', 'node_restart') "       \
+  "AND c.state NOT IN ('superseded', 'cancelled')"
+// Oldest first.
+inline constexpr char kRunOrders[] = TALLYMAN_RUN_ORDERS(
+    TALLYMAN_UNENDED) " UNION ALL " TALLYMAN_RUN_ORDERS(TALLYMAN_ENDED) " ORDER BY 1, 5";
+// What a host is not at rest for: commands that have not ended, and what its last status shows.
+#define TALLYMAN_AT_WORK(host) \
+  TALLYMAN_COMMANDS_OF_HOST(host, TALLYMAN_UNENDED) "AND c.state <> 'failed'"
+#define TALLYMAN_RUNS(host) "q.host_id = " host " AND (q.run_state = 'running' OR q.pending)"
+inline constexpr char kDrainWaits[] =
+    "SELECT n.id AS node_id, n.name AS name, n.org_id AS org_id, c.kind AS kind, "
+    "c.state AS state, (1 = 0) AS runs, c.seq AS seq " TALLYMAN_AT_WORK("$1")
+    " UNION ALL SELECT q.node_id, coalesce(n.name, ''), n.org_id, NULL, NULL, "
+    "q.run_state = 'running', 0 FROM node_reports q LEFT JOIN nodes n ON n.id = q.node_id "
+    "AND n.host_id = q.host_id AND n.deleted_at IS NULL WHERE " TALLYMAN_RUNS("$1")
+    " ORDER BY 2, 1, 7";
+#define TALLYMAN_DRAINS(host) "FROM host_claims d WHERE d.host_id = " host " AND d.kind = 'drain'"
+// Of a host h: no, draining or drained. The same as kDrainWaits and the time of the last status
+// say.
+#define TALLYMAN_DRAIN_STATE \
+  "CASE WHEN NOT h.cordoned OR NOT EXISTS (SELECT 1 " TALLYMAN_DRAINS("h.id")                 \
+  ") THEN 'no' WHEN EXISTS (SELECT 1 " TALLYMAN_AT_WORK("h.id")                               \
+  ") OR EXISTS (SELECT 1 FROM node_reports q WHERE " TALLYMAN_RUNS("h.id")                    \
+  ") OR NOT EXISTS (SELECT 1 FROM host_reports s WHERE s.host_id = h.id AND s.status_at > "   \
+  "(SELECT max(d.created_at) " TALLYMAN_DRAINS("h.id") ")) THEN 'draining' ELSE 'drained' END"
 inline constexpr char kReported[] = "SELECT " TALLYMAN_NODE_REPORT_COLUMNS(
     "r.") ", r.changed_at FROM node_reports r WHERE r.host_id = $1 AND r.node_id = $2";
 inline constexpr char kIncidents[] =
@@ -152,10 +190,12 @@ inline constexpr char kNodeStatesOfOrg[] =
 #define TALLYMAN_OVER_CAPACITY \
   "(h.free_cpu_cores < 0 OR h.free_memory_bytes < 0 OR h.free_disk_bytes < 0)"
 // Hosts, in the order of HostCounts.
-#define TALLYMAN_HOST_COUNTS                                                                  \
+#define TALLYMAN_HOST_COUNTS \
   "SELECT count(*), count(*) FILTER (WHERE h.silent_since IS NOT NULL), "                     \
   "count(*) FILTER (WHERE h.silent_since IS NULL AND NOT h.heard), "                          \
   "count(*) FILTER (WHERE h.cordoned), "                                                      \
+  "count(*) FILTER (WHERE h.cordoned AND EXISTS (SELECT 1 " TALLYMAN_DRAINS("h.id")           \
+  ")), "                                                                                      \
   "count(*) FILTER (WHERE " TALLYMAN_OVER_CAPACITY                                            \
   "), "                                                                                       \
   "count(*) FILTER (WHERE r.problem <> ''), "                                                 \

@@ -86,6 +86,17 @@ auto Fields(Is<HostClaim> auto& claim) {
                   claim.created_at);
 }
 
+#define TALLYMAN_DRAIN_NODE_COLUMNS(t) t "host_id, " t "owner, " t "node_id, " t "command_id"
+auto Fields(Is<DrainNode> auto& node) {
+  return std::tie(node.host_id, node.owner, node.node_id, node.command_id);
+}
+auto Fields(Is<RunOrder> auto& order) {
+  return std::tie(order.node_id, order.command_id, order.kind, order.state);
+}
+auto Fields(Is<DrainWait> auto& wait) {
+  return std::tie(wait.node_id, wait.node, wait.org_id, wait.command, wait.state, wait.runs);
+}
+
 // Of a host h: whether it should be cordoned.
 #define TALLYMAN_IS_CLAIMED "EXISTS (SELECT 1 FROM host_claims c WHERE c.host_id = h.id)"
 

@@ -119,6 +119,9 @@ class SqlReads : public WriteTx {
   Result<std::vector<HostId>> FindHostsToMark(Time before, int64_t limit) final;
   Result<bool> WasAnyHostHeard() final;
   Result<std::vector<HostClaim>> ClaimsOf(const HostId& host) final;
+  Result<std::vector<DrainNode>> DrainNodesOf(const HostId& host) final;
+  Result<std::vector<RunOrder>> RunOrdersOf(const HostId& host) final;
+  Result<std::vector<DrainWait>> DrainWaitsOf(const HostId& host) final;
   Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) final;
   Result<std::optional<ReportedNode>> FindReported(const NodePlace& node) final;
   Result<ReportedTotals> CountReported() final;

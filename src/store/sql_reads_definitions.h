@@ -1,6 +1,7 @@
 // The members of SqlReads, for the one file of each database that instantiates them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -315,6 +316,32 @@ Result<std::vector<HostClaim>> SqlReads<Tx>::ClaimsOf(const HostId& host) {
 }
 
 template <class Tx>
+Result<std::vector<DrainNode>> SqlReads<Tx>::DrainNodesOf(const HostId& host) {
+  return sql::ReadAll<DrainNode>(tx().Select(sql::kDrainNodes, host),
+                                 [](auto& rows, DrainNode& node) { return rows.Read(node); });
+}
+
+template <class Tx>
+Result<std::vector<RunOrder>> SqlReads<Tx>::RunOrdersOf(const HostId& host) {
+  int64_t seq = 0;
+  ASSIGN_OR_RETURN(
+      std::vector<RunOrder> orders,
+      sql::ReadAll<RunOrder>(tx().Select(sql::kRunOrders, host),
+                             [&](auto& rows, RunOrder& order) { return rows.Read(order, seq); }));
+  // The last of each node.
+  const auto older = std::ranges::unique(orders.rbegin(), orders.rend(), {}, &RunOrder::node_id);
+  orders.erase(orders.begin(), older.begin().base());
+  return orders;
+}
+
+template <class Tx>
+Result<std::vector<DrainWait>> SqlReads<Tx>::DrainWaitsOf(const HostId& host) {
+  int64_t seq = 0;
+  return sql::ReadAll<DrainWait>(tx().Select(sql::kDrainWaits, host),
+                                 [&](auto& rows, DrainWait& wait) { return rows.Read(wait, seq); });
+}
+
+template <class Tx>
 Result<std::vector<NodeId>> SqlReads<Tx>::LiveNodesOf(const HostId& host) {
   return sql::ReadAll<NodeId>(tx().Select(Tx::kReadSql.live_nodes, host),
                               [](auto& rows, NodeId& node) { return rows.Read(node); });
@@ -365,7 +392,7 @@ Result<FleetOverview> SqlReads<Tx>::ReadOverviewOf(const OverviewQuery& query, c
   auto& [hosts, states, reported, pending] = results;
   FleetOverview overview;
   HostCounts& h = overview.hosts;
-  RETURN_IF_ERROR(sql::ReadFirst(hosts, h.total, h.silent, h.never_heard, h.cordoned,
+  RETURN_IF_ERROR(sql::ReadFirst(hosts, h.total, h.silent, h.never_heard, h.cordoned, h.draining,
                                  h.over_capacity, h.with_problems, h.drifted));
   while (true) {
     NodeState state{};

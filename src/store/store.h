@@ -218,8 +218,14 @@ class ReadTx {
   virtual Result<std::vector<HostId>> FindHostsToMark(Time before, int64_t limit) = 0;
   // False: a fleet that only keeps books, without agents.
   virtual Result<bool> WasAnyHostHeard() = 0;
-  // By owner.
+  // By owner and kind.
   virtual Result<std::vector<HostClaim>> ClaimsOf(const HostId& host) = 0;
+  // What the drains of a host stopped, by owner and node.
+  virtual Result<std::vector<DrainNode>> DrainNodesOf(const HostId& host) = 0;
+  // By node; one that never got such a command is absent. Looks at every command of these nodes.
+  virtual Result<std::vector<RunOrder>> RunOrdersOf(const HostId& host) = 0;
+  // By the name of the node; several of one node where it waits for several.
+  virtual Result<std::vector<DrainWait>> DrainWaitsOf(const HostId& host) = 0;
   // By id.
   virtual Result<std::vector<NodeId>> LiveNodesOf(const HostId& host) = 0;
   // A node's last report and incident counts; nullopt: it has neither.

@@ -251,11 +251,12 @@ TEST_P(AuditContract, AHostIsClaimedAsLongAsThereIsAnyClaim) {
   EXPECT_EQ(claims(), (std::vector{one, other}));
   EXPECT_TRUE(claimed());
   changes = {};
-  changes.ended_claims = {{host, "alice"}, {host, "nobody"}};
+  // Not the one of another kind.
+  changes.ended_claims = {{host, "alice"}, {host, "nobody"}, {host, "carol"}};
   ASSERT_OK(Apply(store(), changes));
   EXPECT_EQ(claims(), (std::vector{other}));
-  // One that ends makes room for another of its owner.
-  changes.ended_claims = {{host, "carol"}};
+  // One that ends makes room for another of its owner and kind.
+  changes.ended_claims = {{host, "carol", ClaimKind::kRetired}};
   other.reason = "again";
   changes.new_claims = {other};
   ASSERT_OK(Apply(store(), changes));

@@ -71,6 +71,8 @@ constexpr Case kCases[] = {
         capacity_policy: CAPACITY_POLICY_WARN })"},
     {"HostService/CordonHost", R"(host: "host-1" reason: "r" owner: "o")"},
     {"HostService/UncordonHost", R"(host: "host-1" owner: "o")"},
+    {"HostService/DrainHosts", R"(hosts: "host-1" reason: "r" owner: "o")"},
+    {"HostService/ResumeHosts", R"(hosts: "host-1" owner: "o")"},
     {"HostService/RetireHost", R"(host: "host-1" lost: true)"},
     {"HostService/GetHost", R"(host: "host-1")"},
     {"HostService/ListHosts",

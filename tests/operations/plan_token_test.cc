@@ -35,6 +35,11 @@ constexpr Case kCases[] = {
     {"FleetService/ApplyFleet",
      R"(steps { upgrade_nodes { nodes: "n-1" image: "chain/full@1.1.0" } })",
      "NodeService/UpdateNode", R"(node: "n-1" set_values { key: "archive" value: "on" })"},
+    {"HostService/DrainHosts", R"(hosts: "host-1")", "NodeService/CreateNodes",
+     R"(image: "chain/full@1.0.0" org: "acme" name: "late" by_hosts { hosts { host: "host-1" count: 1 } })"},
+    {"HostService/ResumeHosts", R"(hosts: "host-1")", "HostService/CordonHost", R"(host: "host-1")",
+     "UPDATE hosts SET cordoned = (1 = 1); INSERT INTO host_claims SELECT id, 'tester', 'drain', "
+     "'', 'tester', 1 FROM hosts"},
     {"HostService/RetireHost", R"(host: "host-1" lost: true)", "NodeService/CreateNodes",
      R"(image: "chain/full@1.0.0" org: "acme" name: "late" by_hosts { hosts { host: "host-1" count: 1 } })"},
     {"NodeService/CreateNodes",

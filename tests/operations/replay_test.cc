@@ -44,6 +44,10 @@ constexpr Case kCases[] = {
     {"HostService/UncordonHost", R"(host: "host-1")", R"(host: "host-2")",
      "UPDATE hosts SET cordoned = (1 = 1); INSERT INTO host_claims SELECT id, 'tester', 'cordon', "
      "'', 'tester', 1 FROM hosts"},
+    {"HostService/DrainHosts", R"(hosts: "host-1" reason: "why")", R"(hosts: "host-2")"},
+    {"HostService/ResumeHosts", R"(hosts: "host-1")", R"(hosts: "host-2")",
+     "UPDATE hosts SET cordoned = (1 = 1); INSERT INTO host_claims SELECT id, 'tester', 'drain', "
+     "'', 'tester', 1 FROM hosts"},
     {"HostService/RetireHost", R"(host: "host-1" lost: true)", R"(host: "host-2" lost: true)"},
     {"NodeService/CreateNodes",
      R"(image: "chain/full@1.0.0" org: "acme" by_region { region: "eu" } count: 2)",

@@ -25,10 +25,16 @@ class CopyTest : public testing::Test {
       create.requests = {fleet.Request("r-" + std::to_string(i))};
       create.events.front().detail = R"({"said":"it's \"fine\"","tab":"\t"})";
       nodes.push_back(create.new_nodes.front());
+      command = create.new_commands.front().id;
       ASSERT_OK(Apply(store, create));
     }
     ASSERT_OK(Apply(store, fleet.Upgrade(nodes[0], fleet.big)));
     ASSERT_OK(Apply(store, fleet.Delete(nodes[1])));
+    ChangeSet drain;
+    const HostId drained = nodes.back().host_id;
+    drain.new_claims = {{drained, "alice", ClaimKind::kDrain, "why", "bob", fleet.Tick()}};
+    drain.drain_nodes = {{drained, "alice", nodes.back().id, command}};
+    ASSERT_OK(Apply(store, drain));
     ChangeSet token;
     token.new_tokens = {fleet.MakeToken("ci")};
     ASSERT_OK(Apply(store, token));
@@ -61,6 +67,7 @@ class CopyTest : public testing::Test {
 
   Fleet fleet;
   std::vector<Node> nodes;
+  CommandId command;  // of the last of them
 };
 
 TEST_F(CopyTest, FromSqliteToPostgresAndBackEveryRowIsTheSame) {

@@ -47,16 +47,6 @@ Status CheckRetirable(const Host& host) {
                   .About("host " + host.name));
 }
 
-// No node was created there since the nodes were looked up.
-Status CheckSameNodes(store::ReadTx& tx, const Host& host, const store::Snapshot& snapshot) {
-  ASSIGN_OR_RETURN(const auto live, tx.LiveNodesOf(host.id));
-  if (std::ranges::all_of(live, [&](const NodeId& id) { return snapshot.nodes.contains(id); }))
-    return {};
-  return Fail(Error(Code::kAborted, "HOST_CHANGED",
-                    fmt::format("a node was created on host {} meanwhile: retry", host.name))
-                  .About("host " + host.name));
-}
-
 std::string RetiredName(const Host& host) {
   const std::string id = host.id.ToString();
   const std::string suffix = ".retired-" + id.substr(id.size() - 12);
@@ -73,8 +63,8 @@ planner::Warning LostWarning(const Host& host, size_t nodes) {
 }
 
 // The host as it is afterwards, in the rows and among the hosts that the answer shows.
-void WriteRetired(const planner::BooksPlan& books, const HostId& id, const planner::Cause& cause,
-                  Decided<Changes>& decision) {
+Status WriteRetired(const planner::BooksPlan& books, const HostId& id, const planner::Cause& cause,
+                    store::ReadTx& tx, Decided<Changes>& decision) {
   Host& after = ChangedHost(books, id, cause, decision);
   after.name = RetiredName(after);
   after.cordoned = true;
@@ -84,11 +74,18 @@ void WriteRetired(const planner::BooksPlan& books, const HostId& id, const plann
   if (shown.empty()) shown.push_back(books.hosts().at(id));
   shown.front().after = after;
   decision.rows.ended_claims = {{.host_id = id, .owner = cause.actor_id}};
+  // A drain ends with its host, whoever asked for it: there is nothing left to start.
+  ASSIGN_OR_RETURN(const std::vector<HostClaim> claims, tx.ClaimsOf(id));
+  for (const HostClaim& claim : claims) {
+    if (claim.kind == ClaimKind::kDrain)
+      decision.rows.ended_claims.push_back({id, claim.owner, claim.kind});
+  }
   decision.rows.new_claims = {{.host_id = id,
                                .owner = cause.actor_id,
                                .kind = ClaimKind::kRetired,
                                .created_by = cause.actor_id,
                                .created_at = cause.now}};
+  return {};
 }
 
 Result<Decided<Changes>> DecideRetire(const Authorized& by, const HostId& id,
@@ -117,7 +114,7 @@ Result<Decided<Changes>> DecideRetire(const Authorized& by, const HostId& id,
     }
   }
   Decided<Changes> decision = writer.Finish(books);
-  WriteRetired(books, id, cause, decision);
+  RETURN_IF_ERROR(WriteRetired(books, id, cause, tx, decision));
   decision.warnings.push_back(LostWarning(host, nodes.size()));
   decision.answer.warnings.push_back(LostWarning(host, nodes.size()));
   RETURN_IF_ERROR(RevokeTokensOf(by, host, tx, decision.rows));

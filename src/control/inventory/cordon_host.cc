@@ -44,6 +44,14 @@ Result<ClaimDecision> Unchanged(const HostSnapshot& host, const store::HostRow& 
   return decision;
 }
 
+// The owner's cordon; a drain of that owner is another claim.
+std::vector<HostClaim>::iterator FindCordon(std::vector<HostClaim>& claims,
+                                            const std::string& owner) {
+  return std::ranges::find_if(claims, [&](const HostClaim& claim) {
+    return claim.kind == ClaimKind::kCordon && claim.owner == owner;
+  });
+}
+
 const std::string& OwnerOf(const Authorized& by, const std::string& named) {
   return named.empty() ? by.actor().id : named;
 }
@@ -54,7 +62,7 @@ Result<ClaimDecision> DecideCordon(const Authorized& by, const store::HostRow& r
   ASSIGN_OR_RETURN(ClaimDecision decision, Unchanged(host, row, tx));
   std::vector<HostClaim>& claims = decision.answer.claims;
   const std::string& owner = OwnerOf(by, request.owner);
-  if (std::ranges::find(claims, owner, &HostClaim::owner) != claims.end()) return decision;
+  if (FindCordon(claims, owner) != claims.end()) return decision;
   const planner::Cause cause = by.cause();
   const HostClaim claim{.host_id = host.host.id,
                         .owner = owner,
@@ -84,15 +92,27 @@ Error ClaimOfAnother(const Host& host, const std::vector<HostClaim>& claims,
       .With("owners", all);
 }
 
+Error ClaimOfDrain(const Host& host, const std::string& owner) {
+  return FailedPrecondition(
+             "CLAIM_OF_DRAIN",
+             fmt::format(
+                 "host {} is not cordoned but drained by {}: `tallyman host resume {}` ends "
+                 "a drain",
+                 host.name, owner, host.name))
+      .About("host " + host.name);
+}
+
 Result<ClaimDecision> DecideUncordon(const Authorized& by, const store::HostRow& row,
                                      const UncordonHostRequest& request, const HostSnapshot& host,
                                      store::ReadTx& tx) {
   ASSIGN_OR_RETURN(ClaimDecision decision, Unchanged(host, row, tx));
   std::vector<HostClaim>& claims = decision.answer.claims;
   const std::string& owner = OwnerOf(by, request.owner);
-  const auto claim = std::ranges::find(claims, owner, &HostClaim::owner);
+  const auto claim = FindCordon(claims, owner);
   if (claim == claims.end()) {
     if (claims.empty()) return decision;
+    if (std::ranges::find(claims, owner, &HostClaim::owner) != claims.end())
+      return Fail(ClaimOfDrain(host.host, owner));
     return Fail(ClaimOfAnother(host.host, claims, owner));
   }
   decision.rows.ended_claims = {{.host_id = host.host.id, .owner = owner}};

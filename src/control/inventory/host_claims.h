@@ -31,8 +31,8 @@ struct UncordonHostRequest {
   std::string host;
   std::string owner;  // "": who asks
 };
-// FAILED_PRECONDITION CLAIM_OF_ANOTHER where only others claim it, with their names; a host that
-// nobody claims stays as it is.
+// FAILED_PRECONDITION CLAIM_OF_ANOTHER where only others claim it, with their names; CLAIM_OF_DRAIN
+// where that owner drains it; a host that nobody claims stays as it is.
 Result<Proposal<ClaimedHost>> UncordonHost(const Authorized& by,
                                            const UncordonHostRequest& request);
 

@@ -207,15 +207,15 @@ Result<std::vector<NodeId>> FindNodeIds(const Authorized& by, std::span<const st
                   [&](store::ReadTx& tx) { return ResolveNodes(tx, by.actor(), names); });
 }
 
-Status CheckNodeCount(const Control& control, std::string_view field, int64_t count) {
+Status CheckNodeCount(const Control& control, std::string_view field, int64_t count,
+                      std::string_view way) {
   if (count <= control.nodes_max()) return {};
   return Fail(
       InvalidArgument(
           "TOO_MANY_NODES",
           fmt::format("{} is about {} nodes, and one request changes at most {}, all of them or "
-                      "none, because others wait meanwhile: nothing was changed; send parts, each "
-                      "a request of its own, as `tallyman node upgrade --in-parts` does",
-                      field, count, control.nodes_max()))
+                      "none, because others wait meanwhile: nothing was changed; {}",
+                      field, count, control.nodes_max(), way))
           .With("field", std::string(field))
           .With("value", std::to_string(count))
           .With("nodes_max", std::to_string(control.nodes_max())));

@@ -73,8 +73,11 @@ class NodeWriter {
 // The ids of nodes that a request names, read once without locks. Errors of ResolveNodes().
 Result<std::vector<NodeId>> FindNodeIds(const Authorized& by, std::span<const std::string> names);
 // INVALID_ARGUMENT TOO_MANY_NODES, with the field, the number and the bound: a request is about
-// more nodes than one may change.
-Status CheckNodeCount(const Control& control, std::string_view field, int64_t count);
+// more nodes than one may change. `way` is what to do instead.
+Status CheckNodeCount(const Control& control, std::string_view field, int64_t count,
+                      std::string_view way =
+                          "send parts, each a request of its own, as `tallyman "
+                          "node upgrade --in-parts` does");
 // A change of these nodes, which still has to be decided; `field` of the request has them.
 // INVALID_ARGUMENT TOO_MANY_NODES.
 Result<Proposal<Changes>> ProposalFor(const Authorized& by, std::vector<NodeId> nodes,

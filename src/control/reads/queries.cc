@@ -1,5 +1,6 @@
 #include "control/reads/queries.h"
 
+#include <algorithm>
 #include <span>
 
 #include "control/reads/query_tools.h"
@@ -25,6 +26,26 @@ Status AddReported(store::ReadTx& tx, std::span<HostView> views) {
     auto found = snapshot.host_reports.find(view.row.host.id);
     if (found != snapshot.host_reports.end()) view.reported = std::move(found->second);
   }
+  return {};
+}
+
+Status AddDrain(const Actor& actor, store::ReadTx& tx, HostView& view) {
+  std::optional<Time> since;
+  for (const HostClaim& claim : view.claims) {
+    if (claim.kind == ClaimKind::kDrain) since = std::max(since, std::optional(claim.created_at));
+  }
+  if (!since) return {};
+  const HostId& host = view.row.host.id;
+  HostDrain& drain = view.drain.emplace();
+  drain.status_since = view.reported && view.reported->status_at > since;
+  ASSIGN_OR_RETURN(drain.waits, tx.DrainWaitsOf(host));
+  drain.wait_count = std::ssize(drain.waits);
+  drain.drained = drain.status_since && drain.waits.empty();
+  // What runs there and is none of ours concerns whom every node does.
+  std::erase_if(drain.waits,
+                [&](const DrainWait& wait) { return actor.org_id && actor.org_id != wait.org_id; });
+  ASSIGN_OR_RETURN(const std::vector<DrainNode> stopped, tx.DrainNodesOf(host));
+  drain.stopped_count = std::ssize(stopped);
   return {};
 }
 
@@ -75,6 +96,7 @@ Result<HostView> GetHost(const Authorized& by, store::ReadTx& tx, const std::str
   HostView view = ViewOf(std::move(row));
   RETURN_IF_ERROR(AddReported(tx, {&view, 1}));
   ASSIGN_OR_RETURN(view.claims, tx.ClaimsOf(view.row.host.id));
+  RETURN_IF_ERROR(AddDrain(by.actor(), tx, view));
   return view;
 }
 

@@ -32,12 +32,24 @@ Result<Page<OrgView>> ListOrgs(const Authorized& by, store::ReadTx& tx, const Li
 Result<Page<store::RegionRow>> ListRegions(const Authorized& by, store::ReadTx& tx,
                                            const ListRequest& request);
 
+// How far a host is that is drained. It is drained once it waits for nothing and its last complete
+// status came after the newest drain: nobody stores it.
+struct HostDrain {
+  bool drained = false;
+  bool status_since = false;  // there was a complete status since
+  // What the actor sees of what it waits for, and how much that is in all.
+  std::vector<DrainWait> waits;
+  int64_t wait_count = 0;
+  int64_t stopped_count = 0;  // nodes that the drains stopped
+};
+
 struct HostView {
   store::HostRow row;
   std::optional<Resources> free;           // empty: beyond 64 bits, as only broken books are
   std::vector<planner::Warning> warnings;  // OVER_CAPACITY, one per dimension
   std::optional<HostReport> reported;
-  std::vector<HostClaim> claims;  // of GetHost only
+  std::vector<HostClaim> claims;   // of GetHost only
+  std::optional<HostDrain> drain;  // likewise; empty: nobody drains it
 };
 Result<HostView> GetHost(const Authorized& by, store::ReadTx& tx, const std::string& host);
 Result<Page<HostView>> ListHosts(const Authorized& by, store::ReadTx& tx,

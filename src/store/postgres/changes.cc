@@ -59,8 +59,9 @@ constexpr char kUpdateQuotas[] =
     "FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) "
     "AS v (id, node_count, cpu_cores, memory_bytes, disk_bytes) WHERE o.id = v.id";
 constexpr char kEndClaims[] =
-    "DELETE FROM host_claims c USING unnest($1::uuid[], $2::text[]) AS v (host_id, owner) "
-    "WHERE c.host_id = v.host_id AND c.owner = v.owner";
+    "DELETE FROM host_claims c USING unnest($1::uuid[], $2::text[], $3::text[]) "
+    "AS v (host_id, owner, kind) "
+    "WHERE c.host_id = v.host_id AND c.owner = v.owner AND c.kind = v.kind";
 constexpr char kUpdateCommands[] =
     "WITH done AS (UPDATE commands c SET state = v.state, ended_at = v.ended_at, "
     "attempt = coalesce(v.attempt, c.attempt), taken_at = coalesce(v.taken_at, c.taken_at), "
@@ -289,8 +290,9 @@ void PendingChanges::Collect(const ChangeSet& set) {
   }
   for (const Node& n : set.new_nodes) nodes_.AddRow(n);
   for (const QuotaUpdate& q : set.quota_updates) quotas_.AddRow(q.org_id, q.quota);
-  for (const ClaimEnd& e : set.ended_claims) ended_claims_.AddRow(e.host_id, e.owner);
+  for (const ClaimEnd& e : set.ended_claims) ended_claims_.AddRow(e.host_id, e.owner, e.kind);
   for (const HostClaim& c : set.new_claims) claims_.AddRow(c);
+  for (const DrainNode& d : set.drain_nodes) drain_nodes_.AddRow(d);
   for (const LedgerEntry& l : set.ledger) {
     std::optional<std::string> corrections;
     if (!l.corrections.empty()) corrections = CorrectionsToJson(l.corrections);
@@ -355,6 +357,7 @@ void PendingChanges::AddTo(PgBatch& batch) {
   AddRows(batch, kUpdateRollouts, rollout_updates_);
   AddRows(batch, Insert::kRolloutNodes, rollout_nodes_);
   AddRows(batch, kUpdateRolloutNodes, rollout_node_updates_);
+  AddRows(batch, Insert::kDrainNodes, drain_nodes_);
   if (const std::vector<NodeId> deleted = DeletedNodes(); !deleted.empty()) {
     for (const char* erase : {kEraseSecretsOfConfigs, kEraseSecretsOfCommands}) {
       PgParams nodes;

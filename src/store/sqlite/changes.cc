@@ -45,7 +45,8 @@ constexpr char kUpdateHost[] = TALLYMAN_UPDATE_HOST ", name = ? WHERE id = ? AND
 constexpr char kUpdateQuota[] =
     "UPDATE orgs SET quota_node_count = ?, quota_cpu_cores = ?, quota_memory_bytes = ?, "
     "quota_disk_bytes = ? WHERE id = ?";
-constexpr char kEndClaim[] = "DELETE FROM host_claims WHERE host_id = ?1 AND owner = ?2";
+constexpr char kEndClaim[] =
+    "DELETE FROM host_claims WHERE host_id = ?1 AND owner = ?2 AND kind = ?3";
 constexpr char kUpdateCommand[] =
     "UPDATE commands SET state = ?, ended_at = ?, attempt = ifnull(?, attempt), "
     "taken_at = ifnull(?, taken_at), not_before = ifnull(?, not_before), "
@@ -207,7 +208,7 @@ Status Write(SqliteConnection& connection, const QuotaUpdate& update) {
 
 Status Write(SqliteConnection& connection, const ClaimEnd& end) {
   SqliteQuery query = connection.Query(kEndClaim);
-  query.Bind(end.host_id, end.owner);
+  query.Bind(end.host_id, end.owner, end.kind);
   return RunFor(query, "claim of", end.owner);
 }
 
@@ -215,6 +216,12 @@ Status Write(SqliteConnection& connection, const HostClaim& claim) {
   SqliteQuery query = connection.Query(Insert::kClaims);
   query.Bind(claim);
   return RunFor(query, "claim of", claim.owner);
+}
+
+Status Write(SqliteConnection& connection, const DrainNode& node) {
+  SqliteQuery query = connection.Query(Insert::kDrainNodes);
+  query.Bind(node);
+  return RunFor(query, "drained node", node.node_id.uuid);
 }
 
 Status Write(SqliteConnection& connection, const LedgerEntry& entry) {
@@ -329,6 +336,7 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
   RETURN_IF_ERROR(WriteAll(connection, changes.new_rollout_nodes));
   for (const RolloutNode& node : changes.rollout_node_updates)
     RETURN_IF_ERROR(UpdateRolloutNode(connection, node));
+  RETURN_IF_ERROR(WriteAll(connection, changes.drain_nodes));
   RETURN_IF_ERROR(WriteAll(connection, changes.events));
   RETURN_IF_ERROR(WriteAll(connection, changes.requests));
   // A revoked token must release its name before a new one takes it.
