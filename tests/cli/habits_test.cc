@@ -76,7 +76,7 @@ TEST_F(HabitsTest, EventsAndTheLedgerHaveColumnsToo) {
   for (const std::vector<std::string>& refused :
        {std::vector<std::string>{"events", "--columns", "price"},
         {"events", "--columns", "time", "-o", "json"},
-        {"events", "--columns", "time", "--follow", "--limit", "1"},
+        {"events", "--columns", "time", "--follow", "--after", "0", "--limit", "1"},
         {"ledger", "host", "h1", "--columns", "price"},
         {"ledger", "node", "n-1", "--columns", "seq", "-o", "yaml"}}) {
     const Ran ran = Tallyman(refused);
