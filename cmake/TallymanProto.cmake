@@ -25,6 +25,7 @@ function(tallyman_proto target)
   add_custom_target(${target}_sources DEPENDS ${sources} ${headers})
 
   add_library(${target} STATIC ${sources})
+  tallyman_runs_often(${target})
   add_dependencies(${target} ${target}_sources)
   # Generated files define the same internal names.
   set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)

@@ -414,13 +414,16 @@ class Found {
   Found& operator=(const Found&) = delete;
   ~Found() = default;
 
-  void Add(const State& state, uint32_t from) {
+  // False: it was there.
+  bool Add(const State& state, uint32_t from) {
     states_.push_back(state);
-    if (seen_.insert(static_cast<uint32_t>(states_.size() - 1)).second) {
+    const bool is_new = seen_.insert(static_cast<uint32_t>(states_.size() - 1)).second;
+    if (is_new) {
       from_.push_back(from);
     } else {
       states_.pop_back();
     }
+    return is_new;
   }
   size_t size() const { return states_.size(); }
   State at(uint32_t i) const { return states_[i]; }
@@ -479,6 +482,7 @@ std::string Describe(const State& state) {
 
 Explored Explore(const Bounds& bounds) {
   Found found;
+  Found still;  // how all goes on where nothing is under way, which is the same for many states
   found.Add(Beginning(bounds), Found::kNone);
   Explored explored;
   std::vector<Next> steps;
@@ -497,7 +501,11 @@ Explored Explore(const Bounds& bounds) {
     explored.states = found.size();
     if (found.size() >= bounds.states) return explored;
     const State state = found.at(at);
-    if (Broken promise = CheckThatItEnds(state); !promise.empty()) {
+    State arrived = state;
+    arrived.messages = {};
+    arrived.under_way = 0;
+    Broken promise = still.Add(arrived, Found::kNone) ? CheckThatItEnds(arrived) : Broken();
+    if (!promise.empty()) {
       broken(std::move(promise), at, nullptr);
       break;
     }
