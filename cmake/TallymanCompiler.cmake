@@ -12,7 +12,7 @@ endif()
 # Line tables are enough for a stack trace and halve the size of objects; asserts stay on everywhere.
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
-# What tests run again and again is optimized a little in debug builds: the sanitizers cost half.
+# What tests run again and again is optimized a little in debug builds: it pays for its compiling.
 function(tallyman_runs_often target)
   target_compile_options(${target} PRIVATE "$<$<CONFIG:Debug>:-O1>")
 endfunction()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The second act of the demo: this machine becomes a host. A server, an agent, two nodes in
-# containers, an upgrade; and the books' charges beside the kernel's limits. Needs root.
+# containers, an upgrade; and the books' charges beside the kernel's limits. Then a rollout of a bad
+# version, which its canary stops, and one of a good version, on a full host. Needs root.
 #
 #   examples/demo_machine.sh [PROGRAM]      PROGRAM: build/release/tallyman
 set -euo pipefail
@@ -48,6 +49,14 @@ run() {
   printf '\n'
   "$program" "$@" 2>>"$log" || fail "that ended with status $?"
 }
+# The same for a command that must end with another status.
+run_with_status() {
+  local expected=$1 status=0
+  shift
+  printf '$ tallyman %s\n' "$*"
+  "$program" "$@" 2>>"$log" || status=$?
+  ((status == expected)) || fail "that ended with status $status, not $expected"
+}
 quietly() { "$program" -q "$@" 2>>"$log" || fail "tallyman $* ended with status $?"; }
 until_done() {
   local tries
@@ -75,6 +84,9 @@ ln -s busybox "$dir/root/bin/sleep"
   umoci config --image "$dir/images:1" --config.entrypoint /bin/sh --config.cmd -c \
     --config.cmd "trap 'exit 0' TERM; while :; do sleep 0.1; done"
   umoci tag --image "$dir/images:1" 2
+  umoci tag --image "$dir/images:1" 4
+  umoci tag --image "$dir/images:1" 3
+  umoci config --image "$dir/images:3" --config.cmd -c --config.cmd "sleep 1; exit 1"
 } >>"$log" 2>&1 || fail "no image could be made"
 
 section "The second act: this machine becomes a host"
@@ -130,7 +142,32 @@ until_done
 beside
 printf '\n'
 run audit
-quietly node delete shell-1 shell-2 --yes >/dev/null
+
+section "Version 3.0.0 ends a second after its start: its canary stops the rollout"
+run image create busybox/shell@3.0.0 --uri "oci:$dir/images:3" --cpu 2 --memory 128MiB --disk 64MiB
+run image create busybox/shell@4.0.0 --uri "oci:$dir/images:4" --cpu 1 --memory 80MiB --disk 64MiB
+run -q node create --image busybox/shell@1.0.0 --host this-machine=3 --name-prefix shell
+until_done
+run rollout create bad --all-of busybox/shell@1.0.0 --image busybox/shell@3.0.0 --soak 3s
+run_with_status 8 rollout watch bad
+run rollout nodes bad
+run rollout abort bad
+run_with_status 8 rollout watch bad
+
+section "Version 4.0.0 needs more memory than 1.0.0, and the host is full until shell-1 makes room"
+run host update this-machine --memory 416MiB
+run rollout create good --all-of 'busybox/*' --image busybox/shell@4.0.0 --soak 2s --pause-after 1 --max-in-flight 4 --per-host 4
+run_with_status 8 rollout watch good
+run rollout resume good
+run rollout watch good
+until_done
+run rollout show good
+beside
+printf '\n'
+run audit
+filter=.balanced
+[[ $(quietly -o json audit | jq -r "$filter") == true ]] || fail "the books do not balance"
+quietly node delete $(quietly -o json node list | jq -r '.nodes[].name') --yes >/dev/null
 until_done
 kill "$agent" "$server"
 wait "$agent" "$server" || fail "agent or server ended badly"

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "base/reasons.h"
 #include "base/text.h"
@@ -127,7 +128,9 @@ Status Read(const TypedAgentOptions& typed, AgentSettings& settings) {
   std::error_code error;
   settings.data = std::filesystem::absolute(typed.data, error).lexically_normal();
   if (!settings.data.has_filename()) settings.data = settings.data.parent_path();
-  settings.loop.poll_interval = std::chrono::seconds(typed.poll_seconds);
+  // A status is told when the agent talks, which it does at least so often.
+  settings.loop.poll_interval =
+      std::chrono::seconds(std::min(typed.poll_seconds, typed.status_seconds));
   settings.agent.status_interval = std::chrono::seconds(typed.status_seconds);
   settings.agent.execution.health_deadline = std::chrono::seconds(typed.health_seconds);
   settings.agent.execution.settle_time = std::chrono::seconds(typed.settle_seconds);
