@@ -2,6 +2,7 @@
 
 #include "control/reads/query_tools.h"
 #include "control/rollouts/rollout_rows.h"
+#include "planner/rollout_node.h"
 
 namespace tallyman::control {
 namespace {
