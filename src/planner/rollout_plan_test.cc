@@ -60,7 +60,8 @@ TEST(RolloutPlan, PercentagesAreOfAllNodesAndRoundedUp) {
 }
 
 TEST(RolloutPlan, HostsTakeTurns) {
-  const RolloutPlan plan = Plan(Fleet(4, 2));
+  const Fleet fleet(4, 2);
+  const RolloutPlan plan = Plan(fleet);
   std::vector<std::string> names;
   for (const PlannedNode& node : plan.nodes) names.push_back(node.candidate->name);
   EXPECT_THAT(names, ElementsAre("n-1", "n-2", "n-3", "n-4"));
