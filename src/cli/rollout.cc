@@ -204,10 +204,13 @@ void PrintRollout(Context& context, const v1::Rollout& rollout) {
 ExitStatus ShowRollout(Context& context, v1::GetRolloutRequest& request) {
   ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetRolloutResponse>(request));
   const v1::Rollout& rollout = response.rollout();
-  v1::ListRolloutNodesRequest list;
-  list.set_rollout(rollout.id());
-  list.set_filter("state=failed");
-  ASSIGN_OR_RETURN(const auto failed, ListAll<v1::ListRolloutNodesResponse>(context, list));
+  v1::ListRolloutNodesResponse failed;
+  if (context.is_table()) {
+    v1::ListRolloutNodesRequest list;
+    list.set_rollout(rollout.id());
+    list.set_filter("state=failed");
+    ASSIGN_OR_RETURN(failed, ListAll<v1::ListRolloutNodesResponse>(context, list));
+  }
   return context.Answer(response, [&] {
     PrintRollout(context, rollout);
     if (!failed.nodes().empty()) {

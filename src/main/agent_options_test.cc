@@ -41,5 +41,19 @@ TEST(ParseAgentOptions, ProxiesOfTheEnvironmentAreHandedOn) {
       (std::vector<std::string>{"HTTPS_PROXY=http://p:1", "no_proxy=x"}));
 }
 
+std::chrono::milliseconds TalksEvery(const std::string& poll, const std::string& status) {
+  auto parsed = ParseAgentOptions(
+      {"--server", "https://x", "--data", "/d", "--poll-seconds", poll, "--status-seconds", status},
+      [](std::string_view) { return std::nullopt; });
+  EXPECT_TRUE(parsed.has_value()) << parsed.error().message;
+  return parsed->settings->loop.poll_interval;
+}
+
+// A status is told when the agent talks.
+TEST(ParseAgentOptions, TheAgentTalksAsOftenAsItReports) {
+  EXPECT_EQ(TalksEvery("30", "3"), std::chrono::seconds(3));
+  EXPECT_EQ(TalksEvery("5", "30"), std::chrono::seconds(5));
+}
+
 }  // namespace
 }  // namespace tallyman::app

@@ -347,6 +347,9 @@ TEST_F(Rollouts, AFullHostIsUpgradedInAnOrderInWhichItFits) {
   EXPECT_EQ(blocked->blocked(0).need(), 1);
   Minutes(3);
   EXPECT_EQ(Nodes().front(), "c-1 1 waiting ITS_TURN");
+  const std::string waiting = room.Dump();
+  Advance();
+  EXPECT_EQ(room.Dump(), waiting);
 
   v1::CreateRolloutRequest shrink = Wanted("3.0.0");
   shrink.set_name("shrink");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <future>
 #include <map>
+#include <span>
 #include <unordered_map>
 
 #include "control/nodes/node_writer.h"
@@ -43,10 +44,10 @@ bool TakeRoom(const NodeSnapshot& node, const NodeConfig& config, Resources& lef
 class Releasing {
  public:
   Releasing(const Authorized& by, const Image& image, const store::Snapshot& snapshot)
-      : by_(by), image_(image), snapshot_(snapshot) {}
+      : by_(by), image_(image), snapshot_(snapshot), writer_(by) {}
 
-  // Sorts out what cannot be upgraded: one bad node holds up no other.
-  Status Sort(const planner::RolloutStep& step, std::vector<RolloutNode>& decided) {
+  // Sorts out what cannot be upgraded, or finds no room: one bad node holds up no other.
+  void Sort(const planner::RolloutStep& step, std::vector<RolloutNode>& decided) {
     for (const RolloutNodeFacts* facts : step.release) {
       const auto found = snapshot_.nodes.find(facts->row.node_id);
       if (found == snapshot_.nodes.end()) continue;  // somebody else is at it
@@ -60,56 +61,60 @@ class Releasing {
       auto [left, is_new] = left_.try_emplace(host.host.id);
       if (is_new) left->second = FreeOf(host.host).value_or(Resources{});
       if (!TakeRoom(node, *config, left->second)) continue;
-      const NodeSnapshot* nodes[] = {&node};
-      const HostSnapshot* hosts[] = {&host};
-      const auto plan =
-          planner::PlanUpgrade(nodes, hosts, image_, by_.control().policies(), by_.cause());
-      // The runner reads the sums and decides again.
-      if (!plan && plan.error().reason == planner::kDriftSuspected) return Fail(plan.error());
-      if (plan) {
-        releases_.push_back({facts, &node});
-      } else if (!MayPass(plan.error())) {
-        Skip(*facts, plan.error(), decided);
-      }
+      releases_.push_back({facts, &node});
     }
-    return {};
   }
 
   Result<Decided<Changes>> Write(const Rollout& rollout, std::vector<RolloutNode>& decided) {
-    std::vector<const NodeSnapshot*> nodes;
-    for (const Release& release : releases_) nodes.push_back(release.node);
-    ASSIGN_OR_RETURN(const auto hosts, HostsOf(snapshot_, nodes));
-    NodeWriter writer(by_);
-    ASSIGN_OR_RETURN(
-        planner::UpgradePlan plan,
-        planner::PlanUpgrade(nodes, hosts, image_, by_.control().policies(), writer.cause()));
-    const Time not_after = writer.cause().now + rollout.spec.begin_within;
+    ASSIGN_OR_RETURN(const planner::UpgradePlan plan, Plan(decided));
+    const Time not_after = writer_.cause().now + rollout.spec.begin_within;
     for (size_t i = 0; i < plan.nodes.size(); ++i) {
       const planner::NodePlan& node = plan.nodes[i];
       const Host& host = snapshot_.hosts.at(node.before->node.host_id).host;
-      RETURN_IF_ERROR(writer.ReplaceConfig(node, image_, host, CommandKind::kUpgrade, not_after));
+      RETURN_IF_ERROR(writer_.ReplaceConfig(node, image_, host, CommandKind::kUpgrade, not_after));
       RolloutNode& row = decided.emplace_back(releases_[i].facts->row);
       row.state = RolloutNodeState::kReleased;
-      row.command_id = writer.last_change().command_id;
-      row.released_at = writer.cause().now;
+      row.command_id = writer_.last_change().command_id;
+      row.released_at = writer_.cause().now;
     }
-    return writer.Finish(plan.books);
+    return writer_.Finish(plan.books);
   }
 
   int64_t count() const { return std::ssize(releases_); }
 
  private:
+  // All in one piece; where that is refused, without those that are refused by themselves.
+  Result<planner::UpgradePlan> Plan(std::vector<RolloutNode>& decided) {
+    Result<planner::UpgradePlan> plan = PlanOf(releases_);
+    // The runner reads the sums and decides again.
+    if (plan || plan.error().reason == planner::kDriftSuspected) return plan;
+    std::erase_if(releases_, [&](const Release& release) {
+      const auto alone = PlanOf({&release, 1});
+      if (!alone && !MayPass(alone.error())) Skip(*release.facts, alone.error(), decided);
+      return !alone;
+    });
+    return PlanOf(releases_);
+  }
+
+  Result<planner::UpgradePlan> PlanOf(std::span<const Release> releases) const {
+    std::vector<const NodeSnapshot*> nodes;
+    for (const Release& release : releases) nodes.push_back(release.node);
+    ASSIGN_OR_RETURN(const auto hosts, HostsOf(snapshot_, nodes));
+    return planner::PlanUpgrade(nodes, hosts, image_, by_.control().policies(), writer_.cause());
+  }
+
   void Skip(const RolloutNodeFacts& facts, const Error& error, std::vector<RolloutNode>& decided) {
     RolloutNode& row = decided.emplace_back(facts.row);
     row.state = RolloutNodeState::kSkipped;
     row.why = error.reason;
-    row.decided_at = by_.cause().now;
+    row.decided_at = writer_.cause().now;
   }
 
   const Authorized& by_;
   const Image& image_;
   const store::Snapshot& snapshot_;
-  std::map<HostId, Resources> left_;
+  NodeWriter writer_;
+  std::map<HostId, Resources> left_;  // of hosts, as nodes take of it
   std::vector<Release> releases_;
 };
 
@@ -149,13 +154,11 @@ Result<Decided<Advanced>> DecideAdvance(const Authorized& by, const RolloutId& i
   Decided<Advanced> decision;
   if (image != snapshot.images.end() && !step.release.empty()) {
     Releasing releasing(by, *image->second, snapshot);
-    RETURN_IF_ERROR(releasing.Sort(step, step.decided));
+    releasing.Sort(step, step.decided);
+    ASSIGN_OR_RETURN(Decided<Changes> changes, releasing.Write(view.rollout, step.decided));
+    static_cast<Writes&>(decision) = static_cast<Writes&&>(changes);
     decision.answer.released = releasing.count();
-    if (releasing.count() > 0) {
-      ASSIGN_OR_RETURN(Decided<Changes> changes, releasing.Write(view.rollout, step.decided));
-      static_cast<Writes&>(decision) = static_cast<Writes&&>(changes);
-      step.after.progress_at = cause.now;
-    }
+    if (releasing.count() > 0) step.after.progress_at = cause.now;
   }
   if (!step.changes(view.rollout)) {
     decision.leaves_trail = false;
@@ -167,24 +170,48 @@ Result<Decided<Advanced>> DecideAdvance(const Authorized& by, const RolloutId& i
   return decision;
 }
 
+// What a step would do, without locks.
+struct Ahead {
+  RolloutView view;
+  std::vector<NodeId> nodes;  // that may be released
+  bool has_work = false;      // it would change something
+};
+
+Status LookAhead(const Authorized& by, const RolloutId& id, store::ReadTx& tx, Ahead& ahead) {
+  ahead = {};
+  Control& control = by.control();
+  ASSIGN_OR_RETURN(ahead.view, ViewOfRollout(control, tx, id));
+  planner::RolloutStep step =
+      planner::DecideStep(ahead.view, control.clock().Now(), SilentBefore(control));
+  ahead.has_work = step.changes(ahead.view.rollout);
+  if (step.release.empty()) return {};
+  for (const RolloutNodeFacts* facts : step.release) ahead.nodes.push_back(facts->row.node_id);
+  const ImageId& image = ahead.view.rollout.image_id;
+  ASSIGN_OR_RETURN(const store::Snapshot snapshot,
+                   tx.Load({.nodes = ahead.nodes, .images = {image}}));
+  const auto found = snapshot.images.find(image);
+  if (found == snapshot.images.end()) return {};
+  Releasing releasing(by, *found->second, snapshot);
+  releasing.Sort(step, step.decided);
+  ahead.has_work = releasing.count() > 0 || step.changes(ahead.view.rollout);
+  return {};
+}
+
 Result<Proposal<Advanced>> AdvanceRollout(const Authorized& by, const RolloutId& id) {
   Proposal<Advanced> proposal{.solo = true};
-  ASSIGN_OR_RETURN(const RolloutView view, ReadOnce(by.control(), [&](store::ReadTx& tx) {
-                     return ViewOfRollout(by.control(), tx, id);
-                   }));
-  const planner::RolloutStep step =
-      planner::DecideStep(view, by.control().clock().Now(), SilentBefore(by.control()));
-  if (step.release.empty() && !step.changes(view.rollout)) {
+  Ahead ahead;
+  RETURN_IF_ERROR(
+      ReadOnce(by.control(), [&](store::ReadTx& tx) { return LookAhead(by, id, tx, ahead); }));
+  if (!ahead.has_work) {
     proposal.answer = Advanced();
     return proposal;
   }
-  proposal.author = {.actor_id = "rollout:" + view.rollout.name, .token_id = {}};
+  proposal.author = {.actor_id = "rollout:" + ahead.view.rollout.name, .token_id = {}};
   proposal.locks.rollouts = {id};
-  proposal.locks.images = {view.rollout.image_id};
-  for (const RolloutNodeFacts* facts : step.release)
-    proposal.locks.nodes.push_back(facts->row.node_id);
+  proposal.locks.images = {ahead.view.rollout.image_id};
+  proposal.rows = 1 + std::ssize(ahead.nodes);
+  proposal.locks.nodes = std::move(ahead.nodes);
   proposal.locks.with_quotas = true;
-  proposal.rows = std::max<int64_t>(1, std::ssize(step.release) + std::ssize(step.decided));
   proposal.decide = [id](const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
     return DecideAdvance(as, id, snapshot, tx);
   };
