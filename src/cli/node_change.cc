@@ -30,8 +30,7 @@ struct NodeUpdate {
 struct NodeUpgrade {
   v1::UpgradeNodesRequest request;
   Waiting waiting;
-  std::string all_of;       // PROTOCOL[/VARIANT[@VERSION]]
-  v1::NodeSelector all_in;  // with all_of: the region and the org
+  NodesOf nodes_of;
   bool retry = false;
   bool in_parts = false;
 };
@@ -80,16 +79,12 @@ ExitStatus DeleteNodes(Context& context, NodeDelete& options) {
                       "to see it without this error"));
 }
 
-Error BadArguments(std::string what) {
-  return InvalidArgument("INVALID_ARGUMENTS", std::move(what));
-}
-
 ExitStatus RetryOf(Context& context, const NodeUpgrade& upgrade) {
   const v1::UpgradeNodesRequest& request = upgrade.request;
   if (upgrade.in_parts) return Fail(BadArguments("--retry takes one node: leave --in-parts out"));
   if (request.has_begin_within())
     return Fail(BadArguments("a retry waits for its host: leave --begin-within out"));
-  if (!request.image().empty() || !upgrade.all_of.empty()) {
+  if (!request.image().empty() || !upgrade.nodes_of.all_of.empty()) {
     return Fail(BadArguments(
         "--retry repeats the upgrade to the same image: leave --image and --all-of out"));
   }
@@ -103,24 +98,13 @@ ExitStatus RetryOf(Context& context, const NodeUpgrade& upgrade) {
   return RetryUpgrade(context, retry);
 }
 
-Status SelectNodes(const NodeUpgrade& upgrade, v1::UpgradeNodesRequest& request) {
-  if (request.image().empty())
-    return Fail(BadArguments("no image is given: add --image PROTOCOL/VARIANT@VERSION"));
-  if (request.nodes().empty() == upgrade.all_of.empty())
-    return Fail(BadArguments("name the nodes either as NODE... or with --all-of PROTOCOL/VARIANT"));
-  if (!upgrade.all_of.empty()) {
-    *request.mutable_selector() = upgrade.all_in;
-    return ReadSelector(upgrade.all_of, *request.mutable_selector());
-  }
-  if (!upgrade.all_in.region().empty() || !upgrade.all_in.org().empty())
-    return Fail(
-        BadArguments("--region and --org narrow --all-of: leave them out where nodes are named"));
-  return {};
-}
-
 ExitStatus UpgradeNodes(Context& context, NodeUpgrade& upgrade) {
   if (upgrade.retry) return RetryOf(context, upgrade);
-  RETURN_IF_ERROR(SelectNodes(upgrade, upgrade.request));
+  v1::UpgradeNodesRequest& request = upgrade.request;
+  if (request.image().empty())
+    return Fail(BadArguments("no image is given: add --image PROTOCOL/VARIANT@VERSION"));
+  ASSIGN_OR_RETURN(const auto selector, ChooseNodes(upgrade.nodes_of, !request.nodes().empty()));
+  if (selector) *request.mutable_selector() = *selector;
   if (upgrade.in_parts) return UpgradeInParts(context, upgrade.request);
   ASSIGN_OR_RETURN(const auto response,
                    Change<v1::UpgradeNodesResponse>(context, upgrade.request, "upgrading"));
@@ -179,11 +163,7 @@ void DefineUpgrade(Word node) {
   verb.Arguments("NODE", upgrade.request.mutable_nodes(), "Names or ids");
   verb.Text("--image", "IMAGE", upgrade.request.mutable_image(),
             "The new image: PROTOCOL/VARIANT@VERSION[+BUILD] or id");
-  verb.Text("--all-of", "PROTOCOL/VARIANT[@VERSION]", &upgrade.all_of,
-            "All nodes of this protocol, variant and version; PROTOCOL/* for every variant");
-  verb.Text("--region", "REGION", upgrade.all_in.mutable_region(),
-            "With --all-of: in this region only");
-  verb.Text("--org", "ORG", upgrade.all_in.mutable_org(), "With --all-of: of this org only");
+  AddNodesOf(verb, &upgrade.nodes_of);
   verb.Flag("--in-parts", &upgrade.in_parts,
             fmt::format("{} nodes at a time, each part all or none: for more nodes than one\n"
                         "request may change; a part that fails ends it",

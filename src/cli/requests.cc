@@ -43,6 +43,35 @@ bool SetEnum(std::string_view word, Enum& value) {
   return value != Enum{};
 }
 
+// PROTOCOL/VARIANT[@VERSION] or PROTOCOL/*. INVALID_ARGUMENT, reason INVALID_SELECTOR.
+Status ReadSelector(const std::string& text, v1::NodeSelector& selector) {
+  const size_t slash = text.find('/');
+  const size_t at = text.find('@');
+  const bool dangling = text.empty() || slash == 0 || slash + 1 == text.size() ||
+                        at + 1 == text.size() || (slash != std::string::npos && at == slash + 1);
+  if (dangling || (at != std::string::npos && (slash == std::string::npos || at < slash))) {
+    return Fail(InvalidArgument("INVALID_SELECTOR",
+                                fmt::format("--all-of is {}: write PROTOCOL/VARIANT, "
+                                            "PROTOCOL/VARIANT@VERSION or \"PROTOCOL/*\"",
+                                            Quote(text))));
+  }
+  selector.set_protocol(text.substr(0, slash));
+  if (slash == std::string::npos) {
+    return Fail(InvalidArgument(
+        "INVALID_SELECTOR",
+        fmt::format("--all-of is {}, which is every variant: write {}/VARIANT for one of them, or "
+                    "\"{}/*\" if you mean all",
+                    Quote(text), text, text)));
+  }
+  if (text.substr(slash + 1) == "*") return {};
+  if (slash != std::string::npos) {
+    const size_t length = at == std::string::npos ? std::string::npos : at - slash - 1;
+    selector.set_variant(text.substr(slash + 1, length));
+  }
+  if (at != std::string::npos) selector.set_semantic_version(text.substr(at + 1));
+  return {};
+}
+
 }  // namespace
 
 void AddAmounts(Word verb, v1::Resources* amounts, const std::string& what, bool required,
@@ -262,32 +291,30 @@ Result<std::string> ChooseOrg(Context& context, const std::string& given, bool d
                   fmt::join(names, ", "), orgs.next_page_token().empty() ? "" : ", ...")));
 }
 
-Status ReadSelector(const std::string& text, v1::NodeSelector& selector) {
-  const size_t slash = text.find('/');
-  const size_t at = text.find('@');
-  const bool dangling = text.empty() || slash == 0 || slash + 1 == text.size() ||
-                        at + 1 == text.size() || (slash != std::string::npos && at == slash + 1);
-  if (dangling || (at != std::string::npos && (slash == std::string::npos || at < slash))) {
-    return Fail(InvalidArgument("INVALID_SELECTOR",
-                                fmt::format("--all-of is {}: write PROTOCOL/VARIANT, "
-                                            "PROTOCOL/VARIANT@VERSION or \"PROTOCOL/*\"",
-                                            Quote(text))));
+Error BadArguments(std::string what) {
+  return InvalidArgument("INVALID_ARGUMENTS", std::move(what));
+}
+
+void AddNodesOf(Word verb, NodesOf* chosen) {
+  verb.Text("--all-of", "PROTOCOL/VARIANT[@VERSION]", &chosen->all_of,
+            "All nodes of this protocol, variant and version; PROTOCOL/* for every variant");
+  verb.Text("--region", "REGION", chosen->within.mutable_region(),
+            "With --all-of: in this region only");
+  verb.Text("--org", "ORG", chosen->within.mutable_org(), "With --all-of: of this org only");
+}
+
+Result<std::optional<v1::NodeSelector>> ChooseNodes(const NodesOf& chosen, bool names_nodes) {
+  if (names_nodes != chosen.all_of.empty())
+    return Fail(BadArguments("name the nodes either as NODE... or with --all-of PROTOCOL/VARIANT"));
+  if (names_nodes) {
+    if (chosen.within.region().empty() && chosen.within.org().empty())
+      return std::optional<v1::NodeSelector>();
+    return Fail(
+        BadArguments("--region and --org narrow --all-of: leave them out where nodes are named"));
   }
-  selector.set_protocol(text.substr(0, slash));
-  if (slash == std::string::npos) {
-    return Fail(InvalidArgument(
-        "INVALID_SELECTOR",
-        fmt::format("--all-of is {}, which is every variant: write {}/VARIANT for one of them, or "
-                    "\"{}/*\" if you mean all",
-                    Quote(text), text, text)));
-  }
-  if (text.substr(slash + 1) == "*") return {};
-  if (slash != std::string::npos) {
-    const size_t length = at == std::string::npos ? std::string::npos : at - slash - 1;
-    selector.set_variant(text.substr(slash + 1, length));
-  }
-  if (at != std::string::npos) selector.set_semantic_version(text.substr(at + 1));
-  return {};
+  std::optional<v1::NodeSelector> selector = chosen.within;
+  RETURN_IF_ERROR(ReadSelector(chosen.all_of, *selector));
+  return selector;
 }
 
 }  // namespace tallyman::cli

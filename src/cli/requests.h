@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -92,9 +93,18 @@ Status ReadImageKey(std::string_view reference, v1::ImageSpec& spec);
 // How long ago, such as 10m, or a time. INVALID_ARGUMENT, reason INVALID_SINCE.
 Result<Time> ReadSince(Context& context, const std::string& text);
 
-// PROTOCOL/VARIANT[@VERSION] or PROTOCOL/*, as --all-of takes it. INVALID_ARGUMENT, reason
-// INVALID_SELECTOR.
-Status ReadSelector(const std::string& text, v1::NodeSelector& selector);
+Error BadArguments(std::string what);
+
+// All nodes of a protocol, and what narrows them down.
+struct NodesOf {
+  std::string all_of;       // PROTOCOL/VARIANT[@VERSION] or PROTOCOL/*
+  v1::NodeSelector within;  // the region and the org
+};
+// --all-of, --region and --org.
+void AddNodesOf(Word verb, NodesOf* chosen);
+// The selector of a request; nullopt where it names its nodes. INVALID_ARGUMENT, reason
+// INVALID_ARGUMENTS unless nodes are chosen in one of the two ways, reason INVALID_SELECTOR.
+Result<std::optional<v1::NodeSelector>> ChooseNodes(const NodesOf& chosen, bool names_nodes);
 
 // A length of time, such as 10m, in whole seconds.
 template <class Request>

@@ -1,4 +1,10 @@
 // The words about rollouts.
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+
 #include "cli/format.h"
 #include "cli/list.h"
 #include "cli/nouns.h"
@@ -7,21 +13,13 @@
 #include "cli/views.h"
 #include "tallyman/v1/rollout.pb.h"
 
-#include <fmt/core.h>
-#include <fmt/ranges.h>
-
 namespace tallyman::cli {
 namespace {
 
 struct RolloutCreate {
   v1::CreateRolloutRequest request;
-  std::string all_of;       // PROTOCOL/VARIANT[@VERSION]
-  v1::NodeSelector all_in;  // with all_of: the region and the org
+  NodesOf nodes_of;
 };
-
-Error BadArguments(std::string what) {
-  return InvalidArgument("INVALID_ARGUMENTS", std::move(what));
-}
 
 // "2m", "90s", "1h".
 std::string FormatSpan(const google::protobuf::Duration& span) {
@@ -31,47 +29,14 @@ std::string FormatSpan(const google::protobuf::Duration& span) {
   return fmt::format("{}s", seconds);
 }
 
-// "2,10%,100%".
-Status ReadStages(const std::string& name, const std::string& text,
-                  v1::CreateRolloutRequest& request) {
-  size_t from = 0;
-  while (from <= text.size()) {
+// Takes each item of a list such as "2,10%,100%".
+Status ReadItems(const std::string& text, const std::function<Status(std::string item)>& take) {
+  for (size_t from = 0; from <= text.size();) {
     const size_t comma = std::min(text.find(',', from), text.size());
-    std::string stage = text.substr(from, comma - from);
-    const bool is_percent = stage.ends_with('%');
-    if (is_percent) stage.pop_back();
-    ASSIGN_OR_RETURN(const int64_t amount, ParsePositive(name, stage, INT64_MAX));
-    v1::RolloutStage& added = *request.add_stages();
-    is_percent ? added.set_percent(amount) : added.set_nodes(amount);
+    RETURN_IF_ERROR(take(text.substr(from, comma - from)));
     from = comma + 1;
   }
   return {};
-}
-
-Status ReadPauses(const std::string& name, const std::string& text,
-                  v1::CreateRolloutRequest& request) {
-  size_t from = 0;
-  while (from <= text.size()) {
-    const size_t comma = std::min(text.find(',', from), text.size());
-    ASSIGN_OR_RETURN(const int64_t wave,
-                     ParsePositive(name, text.substr(from, comma - from), INT64_MAX));
-    request.add_pause_after(wave);
-    from = comma + 1;
-  }
-  return {};
-}
-
-Status SelectNodes(RolloutCreate& create) {
-  v1::CreateRolloutRequest& request = create.request;
-  if (request.nodes().empty() == create.all_of.empty())
-    return Fail(BadArguments("name the nodes either as NODE... or with --all-of PROTOCOL/VARIANT"));
-  if (create.all_of.empty()) {
-    if (create.all_in.region().empty() && create.all_in.org().empty()) return {};
-    return Fail(
-        BadArguments("--region and --org narrow --all-of: leave them out where nodes are named"));
-  }
-  *request.mutable_selector() = create.all_in;
-  return ReadSelector(create.all_of, *request.mutable_selector());
 }
 
 void PrintPlan(Context& context, const v1::CreateRolloutResponse& response) {
@@ -118,7 +83,9 @@ void PrintPlan(Context& context, const v1::CreateRolloutResponse& response) {
 }
 
 ExitStatus CreateRollout(Context& context, RolloutCreate& create) {
-  RETURN_IF_ERROR(SelectNodes(create));
+  ASSIGN_OR_RETURN(const auto selector,
+                   ChooseNodes(create.nodes_of, !create.request.nodes().empty()));
+  if (selector) *create.request.mutable_selector() = *selector;
   ASSIGN_OR_RETURN(const auto response,
                    Change<v1::CreateRolloutResponse>(context, create.request, "planning"));
   return context.Answer(response, [&] {
@@ -338,20 +305,28 @@ void DefineRolloutCreate(Word rollout) {
   verb.Text("--image", "IMAGE", request.mutable_image(),
             "The new image: PROTOCOL/VARIANT@VERSION[+BUILD] or id")
       .Required();
-  verb.Text("--all-of", "PROTOCOL/VARIANT[@VERSION]", &create.all_of,
-            "All nodes of this protocol, variant and version; PROTOCOL/* for every variant");
-  verb.Text("--region", "REGION", create.all_in.mutable_region(),
-            "With --all-of: in this region only");
-  verb.Text("--org", "ORG", create.all_in.mutable_org(), "With --all-of: of this org only");
-  verb.Value(
-      "--stages", "N,N%",
-      [&request](const auto& name, const auto& text) { return ReadStages(name, text, request); },
-      "How far it has come after each wave: nodes, or percent of all,\n"
-      "rounded up (default: 1,10%,100%)");
-  verb.Value(
-      "--pause-after", "WAVE,WAVE",
-      [&request](const auto& name, const auto& text) { return ReadPauses(name, text, request); },
-      "Pause after these waves, from 1");
+  AddNodesOf(verb, &create.nodes_of);
+  const Reader add_stages = [&request](const auto& name, const auto& text) {
+    return ReadItems(text, [&](std::string stage) -> Status {
+      const bool is_percent = stage.ends_with('%');
+      if (is_percent) stage.pop_back();
+      ASSIGN_OR_RETURN(const int64_t amount, ParsePositive(name, stage, INT64_MAX));
+      v1::RolloutStage& added = *request.add_stages();
+      is_percent ? added.set_percent(amount) : added.set_nodes(amount);
+      return {};
+    });
+  };
+  verb.Value("--stages", "N,N%", add_stages,
+             "How far it has come after each wave: nodes, or percent of all,\n"
+             "rounded up (default: 1,10%,100%)");
+  const Reader add_pauses = [&request](const auto& name, const auto& text) {
+    return ReadItems(text, [&](const std::string& item) -> Status {
+      ASSIGN_OR_RETURN(const int64_t wave, ParsePositive(name, item, INT64_MAX));
+      request.add_pause_after(wave);
+      return {};
+    });
+  };
+  verb.Value("--pause-after", "WAVE,WAVE", add_pauses, "Pause after these waves, from 1");
   verb.Value(
       "--max-failures", "N",
       [&request](const auto& name, const auto& text) -> Status {
