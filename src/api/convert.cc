@@ -155,6 +155,25 @@ std::optional<std::chrono::microseconds> FromMessage(const google::protobuf::Dur
          std::chrono::microseconds(duration.nanos() / 1000);
 }
 
+Status TakeSpan(std::string_view reason, std::string_view field, bool has,
+                const google::protobuf::Duration& from,
+                std::optional<std::chrono::microseconds>& to) {
+  if (!has) return {};
+  to = FromMessage(from);
+  if (to) return {};
+  return Fail(InvalidField(std::string(reason), std::string(field),
+                           fmt::format("is {} seconds and {} nanoseconds: that is no duration",
+                                       from.seconds(), from.nanos())));
+}
+
+control::NodeSelector FromMessage(const v1::NodeSelector& selector) {
+  return {.protocol = selector.protocol(),
+          .variant = selector.variant(),
+          .semantic_version = selector.semantic_version(),
+          .region = selector.region(),
+          .org = selector.org()};
+}
+
 Timestamp ToMessage(Time time) {
   auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   Timestamp out;

@@ -56,6 +56,13 @@ google::protobuf::Duration ToMessage(std::chrono::microseconds duration);
 // In whole microseconds; nullopt for an invalid or too long duration.
 std::optional<std::chrono::microseconds> FromMessage(const google::protobuf::Duration& duration);
 
+// Into `to` where the request has it. INVALID_ARGUMENT with that reason for what is no duration.
+Status TakeSpan(std::string_view reason, std::string_view field, bool has,
+                const google::protobuf::Duration& from,
+                std::optional<std::chrono::microseconds>& to);
+
+control::NodeSelector FromMessage(const v1::NodeSelector& selector);
+
 // "" for none.
 template <class Tag>
 std::string TextOf(const std::optional<Id<Tag>>& id) {

@@ -135,27 +135,15 @@ Status DoUpgradeNodes(control::Control& control, control::Call call,
   control::UpgradeNodesRequest wanted;
   wanted.nodes = Texts(request.nodes());
   if (request.has_selector()) {
-    const v1::NodeSelector& selector = request.selector();
     if (!wanted.nodes.empty()) {
       return Fail(InvalidField("NODES_AND_SELECTOR", "selector",
                                "is set together with nodes: name nodes or select them"));
     }
-    wanted.selector = control::NodeSelector{.protocol = selector.protocol(),
-                                            .variant = selector.variant(),
-                                            .semantic_version = selector.semantic_version(),
-                                            .region = selector.region(),
-                                            .org = selector.org()};
+    wanted.selector = FromMessage(request.selector());
   }
   wanted.image = request.image();
-  if (request.has_begin_within()) {
-    wanted.begin_within = FromMessage(request.begin_within());
-    if (!wanted.begin_within) {
-      return Fail(InvalidField(
-          "INVALID_BEGIN_WITHIN", "begin_within",
-          fmt::format("is {} seconds and {} nanoseconds: that is no duration",
-                      request.begin_within().seconds(), request.begin_within().nanos())));
-    }
-  }
+  RETURN_IF_ERROR(TakeSpan("INVALID_BEGIN_WITHIN", "begin_within", request.has_begin_within(),
+                           request.begin_within(), wanted.begin_within));
   wanted.plan = PlanOf(request);
   auto encode = [](const control::Changes& changes) {
     v1::UpgradeNodesResponse response;

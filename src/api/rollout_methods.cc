@@ -121,17 +121,6 @@ v1::CreateRolloutResponse MessageOf(const control::ProposedRollout& proposed) {
   return response;
 }
 
-// A length of time of a request.
-Status TakeSpan(std::string_view field, bool is_set, const google::protobuf::Duration& from,
-                std::optional<std::chrono::microseconds>& to) {
-  if (!is_set) return {};
-  to = FromMessage(from);
-  if (to) return {};
-  return Fail(InvalidField("INVALID_ROLLOUT", std::string(field),
-                           fmt::format("is {} seconds and {} nanoseconds: that is no duration",
-                                       from.seconds(), from.nanos())));
-}
-
 Status TakeNumbers(const v1::CreateRolloutRequest& request, planner::RolloutRequest& numbers) {
   for (const v1::RolloutStage& stage : request.stages()) {
     const bool is_percent = stage.amount_case() == v1::RolloutStage::kPercent;
@@ -142,31 +131,25 @@ Status TakeNumbers(const v1::CreateRolloutRequest& request, planner::RolloutRequ
   if (request.has_max_failures()) numbers.max_failures = request.max_failures();
   if (request.has_max_in_flight()) numbers.max_in_flight = request.max_in_flight();
   if (request.has_per_host()) numbers.per_host = request.per_host();
-  RETURN_IF_ERROR(TakeSpan("soak", request.has_soak(), request.soak(), numbers.soak));
-  RETURN_IF_ERROR(TakeSpan("begin_within", request.has_begin_within(), request.begin_within(),
-                           numbers.begin_within));
-  RETURN_IF_ERROR(TakeSpan("healthy_within", request.has_healthy_within(), request.healthy_within(),
-                           numbers.healthy_within));
-  return TakeSpan("no_progress", request.has_no_progress(), request.no_progress(),
-                  numbers.no_progress);
+  RETURN_IF_ERROR(
+      TakeSpan("INVALID_ROLLOUT", "soak", request.has_soak(), request.soak(), numbers.soak));
+  RETURN_IF_ERROR(TakeSpan("INVALID_ROLLOUT", "begin_within", request.has_begin_within(),
+                           request.begin_within(), numbers.begin_within));
+  RETURN_IF_ERROR(TakeSpan("INVALID_ROLLOUT", "healthy_within", request.has_healthy_within(),
+                           request.healthy_within(), numbers.healthy_within));
+  return TakeSpan("INVALID_ROLLOUT", "no_progress", request.has_no_progress(),
+                  request.no_progress(), numbers.no_progress);
 }
 
 Status DoCreateRollout(control::Control& control, control::Call call,
                        const v1::CreateRolloutRequest& request, control::Done done) {
   control::CreateRolloutRequest wanted;
   wanted.name = request.name();
-  wanted.targets.nodes.assign(request.nodes().begin(), request.nodes().end());
-  if (request.has_selector()) {
-    const v1::NodeSelector& selector = request.selector();
-    wanted.targets.selector = control::NodeSelector{.protocol = selector.protocol(),
-                                                    .variant = selector.variant(),
-                                                    .semantic_version = selector.semantic_version(),
-                                                    .region = selector.region(),
-                                                    .org = selector.org()};
-  }
+  wanted.targets.nodes = Texts(request.nodes());
+  if (request.has_selector()) wanted.targets.selector = FromMessage(request.selector());
   wanted.targets.image = request.image();
   RETURN_IF_ERROR(TakeNumbers(request, wanted.numbers));
-  wanted.plan = {.dry_run = request.dry_run(), .plan_token = request.plan_token()};
+  wanted.plan = PlanOf(request);
   control::Run(
       control, std::move(call), control::CreateRollout, wanted,
       [](const control::ProposedRollout& proposed) { return Serialize(MessageOf(proposed)); },

@@ -173,7 +173,8 @@ class Serving {
             {"rollouts", std::chrono::seconds(1),
              [this]() -> Result<bool> {
                RETURN_IF_ERROR(control_->MayWrite());
-               return control::AdvanceRollouts(*control_);
+               RETURN_IF_ERROR(control::AdvanceRollouts(*control_));
+               return false;
              }},
             {"silent hosts", SilencePeriod(), [this]() -> Result<bool> {
                // While nobody served, nobody could be heard.

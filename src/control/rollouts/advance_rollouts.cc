@@ -220,7 +220,7 @@ Result<Proposal<Advanced>> AdvanceRollout(const Authorized& by, const RolloutId&
 
 }  // namespace
 
-Result<bool> AdvanceRollouts(Control& control) {
+Status AdvanceRollouts(Control& control) {
   ASSIGN_OR_RETURN(const std::vector<RolloutId> open,
                    ReadOnce(control, [](store::ReadTx& tx) { return tx.OpenRollouts(); }));
   // All are begun before any is waited for: one whose hosts are locked delays no other.
@@ -232,8 +232,7 @@ Result<bool> AdvanceRollouts(Control& control) {
     Status status = step.get();
     if (first && !status) first = std::move(status);
   }
-  if (!first) return Fail(std::move(first).error());
-  return false;
+  return first;
 }
 
 }  // namespace tallyman::control

@@ -81,7 +81,7 @@ struct ChangedRollout {
 Result<Proposal<ChangedRollout>> ChangeRollout(const Authorized& by,
                                                const ChangeRolloutRequest& request);
 
-// One step of every open rollout. True: there is more to do at once.
-Result<bool> AdvanceRollouts(Control& control);
+// One step of every open rollout.
+Status AdvanceRollouts(Control& control);
 
 }  // namespace tallyman::control
