@@ -239,24 +239,24 @@ bool NodeLifecycle::IsLate(const Transition& command) const {
 
 void NodeLifecycle::PassBy(const CommandId& id) {
   const Entry* entry = Find(id);
-  if (entry != nullptr && IsLate(entry->command)) TakeBack(id);
+  if (entry != nullptr && IsLate(entry->command)) TakeBack(id, "late");
 }
 
-bool NodeLifecycle::TakeBack(const CommandId& id) {
+bool NodeLifecycle::TakeBack(const CommandId& id, std::string_view why) {
   Entry* entry = Find(id);
   if (entry == nullptr || EffectOf(CommandWord::kLate, entry->command.state) != kPassBy)
     return false;
-  const std::string_view refused = Withdraw(id);
+  const std::string_view refused = Withdraw(id, why);
   if (refused != kNothingToGoBackTo) return refused.empty();
   End(*entry, CommandState::kFailed,
       {.word = CommandWord::kLate,
-       .result = "late",
-       .message = "its host did not begin it in time, and nothing of the node runs"});
+       .result = std::string(why),
+       .message = "its host had not begun it, and nothing of the node runs"});
   ShowFailed();
   return true;
 }
 
-std::string_view NodeLifecycle::Withdraw(const CommandId& id) {
+std::string_view NodeLifecycle::Withdraw(const CommandId& id, std::string_view why) {
   Entry* entry = Find(id);
   if (entry == nullptr) return kCommandEnded;
   const CommandEffect effect = EffectOf(CommandWord::kWithdraw, entry->command.state);
@@ -270,6 +270,7 @@ std::string_view NodeLifecycle::Withdraw(const CommandId& id) {
   const std::optional<KnownConfig> known = Known(*target);
   if (!known) return kUnknownConfig;
   End(*entry, CommandState::kCancelled, {});
+  events_.push_back({EventKind::kCommandCancelled, id, std::string(why), {}, kind});
   if (node_.next_state == NextOf(kind)) {
     node_.next_state.reset();
     // What the node waits for now.

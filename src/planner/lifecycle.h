@@ -83,7 +83,7 @@ inline constexpr std::string_view kNothingToGoBackTo = "NOTHING_TO_GO_BACK_TO";
 struct LifecycleEvent {
   EventKind kind = EventKind::kUpgradeSucceeded;
   CommandId command_id;  // nil: of none
-  std::string result;    // in the host's word; empty: none
+  std::string result;    // in the host's word, or why it was withdrawn; empty: none
   std::string message;
   CommandKind command = CommandKind::kUpgrade;  // the kind of that command
 };
@@ -108,13 +108,13 @@ class NodeLifecycle {
   void PassBy(const CommandId& id);
   // Withdraws it whether or not it may still begin, and otherwise as PassBy(). False: it stays as
   // it is, as of Withdraw().
-  bool TakeBack(const CommandId& id);
+  bool TakeBack(const CommandId& id, std::string_view why);
 
   // Nobody wants the command any more. It is cancelled if no host has taken it, and the node goes
   // to what is on its way to it otherwise, else to what runs. A create and a delete stay, and so
   // does a command without which there would be neither. A config that is on its way has to be in
-  // the snapshot; kUnknownConfig: it is not.
-  std::string_view Withdraw(const CommandId& id);
+  // the snapshot; kUnknownConfig: it is not. `why` is told by its event; "": somebody asked for it.
+  std::string_view Withdraw(const CommandId& id, std::string_view why = {});
 
   // Anything but the hold, which follows from the rest.
   bool changed() const;

@@ -62,6 +62,7 @@ TEST_F(Late, GoesBackToWhatRunsWithItsBooks) {
   EXPECT_EQ(HeldCores(), 0);
   Expire();
   EXPECT_EQ(Cancelled(), 1);
+  EXPECT_EQ(CountEvents("command_cancelled"), 1u);
 }
 
 TEST_F(Late, WhereNothingRunsItHasFailed) {

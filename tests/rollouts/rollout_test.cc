@@ -229,6 +229,7 @@ TEST_F(Rollouts, APauseTakesBackWhatNoHostHasBegun) {
   EXPECT_THAT(paused->begun(), ElementsAre("a-1"));
   EXPECT_EQ(CountOf("2.0.0"), 1) << "books and nodes are as they were";
   EXPECT_EQ(hosts.at("host-2").Ack(fetched), "COMMAND_ENDED");
+  EXPECT_EQ(room.Events("kind=command_cancelled").size(), 4u);
   EXPECT_EQ(hosts.at("host-1").SayOk(begun), "");
   Minutes(3);
   EXPECT_EQ(Nodes().front(), "a-1 1 healthy") << "what has begun is judged";

@@ -256,9 +256,6 @@ class DrainWriter {
     change.held = life.held();
     change.withdrawn = {order.command_id};
     RETURN_IF_ERROR(WriteStep(writer_, *books_, node, life));
-    writer_.AddEvent(
-        EventKind::kCommandCancelled, node.node,
-        Detail({{"command_id", order.command_id.ToString()}, {"command", ToText(order.kind)}}));
     ++drained_.back().withdrawn;
     return {};
   }

@@ -7,18 +7,6 @@
 namespace tallyman::control {
 namespace {
 
-// What was withdrawn of a node: its lifecycle tells of the rest.
-void TellWithdrawn(NodeWriter& writer, const NodeSnapshot& node,
-                   const planner::NodeLifecycle& life) {
-  for (const Transition& command : node.transitions) {
-    if (life.StateOf(command.id) != CommandState::kCancelled) continue;
-    writer.AddEvent(EventKind::kCommandCancelled, node.node,
-                    Detail({{"command_id", command.id.ToString()},
-                            {"command", ToText(command.kind)},
-                            {"because", "late"}}));
-  }
-}
-
 // Under the locks: what is overdue or late now, whoever else looked for it.
 Result<Decided<Changes>> DecideExpiry(const Authorized& by, const std::vector<NodeId>& ids,
                                       Time before, const store::Snapshot& snapshot) {
@@ -38,10 +26,8 @@ Result<Decided<Changes>> DecideExpiry(const Authorized& by, const std::vector<No
     lives.push_back(std::move(life));
   }
   ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, nodes));
-  for (size_t i = 0; i < nodes.size(); ++i) {
+  for (size_t i = 0; i < nodes.size(); ++i)
     RETURN_IF_ERROR(WriteStep(writer, books, *nodes[i], lives[i]));
-    TellWithdrawn(writer, *nodes[i], lives[i]);
-  }
   return writer.Finish(books);
 }
 

@@ -78,8 +78,6 @@ Result<Decided<Changes>> DecideCancel(const Authorized& by, const Wanted& wanted
   change.to_config = life.node().config_id;
   if (life.moved()) change.to_image = node.configs.at(life.node().config_id).image->Reference();
   RETURN_IF_ERROR(WriteStep(writer, books, node, life));
-  writer.AddEvent(EventKind::kCommandCancelled, node.node,
-                  Detail({{"command_id", wanted.id.ToString()}, {"command", ToText(wanted.kind)}}));
   return writer.Finish(books);
 }
 

@@ -26,6 +26,10 @@ std::string DetailOf(const planner::LifecycleEvent& event, const NodeSnapshot& n
   std::string id = event.command_id.is_nil() ? std::string() : event.command_id.ToString();
   if (id.empty()) return Detail({{"image", node.image->Reference()}});
   const std::string_view kind = ToText(event.command);
+  if (event.kind == EventKind::kCommandCancelled) {
+    if (event.result.empty()) return Detail({{"command_id", id}, {"command", kind}});
+    return Detail({{"command_id", id}, {"command", kind}, {"because", event.result}});
+  }
   if (event.message.empty())
     return Detail({{"command_id", id}, {"command", kind}, {"result", event.result}});
   return Detail({{"command_id", id},

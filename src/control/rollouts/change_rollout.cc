@@ -47,7 +47,7 @@ Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::
     };
     if (node == snapshot.nodes.end()) return changed();
     planner::NodeLifecycle life(node->second, writer.cause().now);
-    if (!life.TakeBack(*facts.row.command_id)) return changed();
+    if (!life.TakeBack(*facts.row.command_id, "rollout")) return changed();
     RETURN_IF_ERROR(WriteStep(writer, books, node->second, life));
     answer.withdrawn.push_back(facts.node);
     if (life.StateOf(*facts.row.command_id) != CommandState::kCancelled) continue;
