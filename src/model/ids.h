@@ -15,5 +15,6 @@ using ConfigId = Id<struct ConfigTag>;
 using NodeId = Id<struct NodeTag>;
 using CommandId = Id<struct CommandTag>;
 using TokenId = Id<struct TokenTag>;
+using WindowId = Id<struct WindowTag>;
 
 }  // namespace tallyman
