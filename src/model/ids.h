@@ -15,6 +15,7 @@ using ConfigId = Id<struct ConfigTag>;
 using NodeId = Id<struct NodeTag>;
 using CommandId = Id<struct CommandTag>;
 using TokenId = Id<struct TokenTag>;
+using PolicyId = Id<struct PolicyTag>;
 using WindowId = Id<struct WindowTag>;
 
 }  // namespace tallyman
