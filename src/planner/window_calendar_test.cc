@@ -111,6 +111,9 @@ TEST(WindowCalendar, JoinsWindowsOfOneOwnerThatOverlapOrAdjoin) {
   EXPECT_EQ(Ask({windows[0], windows[1]}), Open(kNoon + hours(2)));
   EXPECT_EQ(Ask(windows), Open(kNoon + hours(4)));
   EXPECT_EQ(Ask({windows[0], windows[1]}, kNoon + hours(1) - minutes(1)), Open(kNoon + hours(2)));
+  // Of two scopes, one after the other.
+  EXPECT_EQ(Ask({windows[0], Daily("next", 13, 2, {.region_id = kEurope})}),
+            Open(kNoon + hours(3)));
 }
 
 TEST(WindowCalendar, KnowsNoEndOfWhatIsAlwaysOpen) {
@@ -170,8 +173,10 @@ TEST(WindowCalendar, PutsAFreezeAboveEveryWindow) {
   EXPECT_EQ(Ask(windows, kNoon + days(2)), Open());
 }
 
-TEST(WindowCalendar, NamesTheWindowThatClosesLast) {
-  EXPECT_EQ(Ask({Daily("late", 10, 4), Daily("early", 11, 2)}, kNoon, hours(3)),
+TEST(WindowCalendar, KnowsTheWindowThatClosesLast) {
+  const std::vector<Window> windows = {Daily("late", 10, 4), Daily("early", 11, 2)};
+  EXPECT_EQ(Ask(windows), Open(kNoon + hours(2)));
+  EXPECT_EQ(Ask(windows, kNoon, hours(3)),
             Shut(kNoon + hours(22), WindowBlock::kClosesSoon, "late"));
 }
 

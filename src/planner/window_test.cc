@@ -69,6 +69,8 @@ TEST(NextOpenings, OfSevenDaysFollowOneAnother) {
   EXPECT_EQ(
       Openings(window, "2025-06-09T00:00", 2),
       (Texts{"2025-06-08T22:00 to 2025-06-15T22:00", "2025-06-15T22:00 to 2025-06-22T22:00"}));
+  EXPECT_EQ(Openings(window, "2025-06-15T21:59", 1),
+            (Texts{"2025-06-08T22:00 to 2025-06-15T22:00"}));
 }
 
 // Clocks jump from 2 to 3: the window opens at the jump and is as long as always.
