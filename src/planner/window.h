@@ -29,7 +29,7 @@ struct Opening {
 Status CheckWindow(const Window& window, std::chrono::microseconds take_within, const Zones& zones);
 
 // The openings that end after `from`, each as the window has it, in order of their beginnings; at
-// most `count`. UNKNOWN_ZONE.
+// most `count`, which is 1,000 or less. UNKNOWN_ZONE.
 Result<std::vector<Opening>> NextOpenings(const Window& window, Time from, size_t count,
                                           const Zones& zones);
 
