@@ -1,7 +1,7 @@
 # All libraries from Debian. Rooms name these targets in their DEPS:
 #   fmt::fmt spdlog::spdlog SQLite::SQLite3 PostgreSQL::PostgreSQL OpenSSL::Crypto OpenSSL::SSL
 #   Boost::json Boost::headers yaml-cpp CLI11::CLI11 ZLIB::ZLIB prometheus-cpp::core protobuf::libprotobuf
-#   Threads::Threads
+#   absl::time Threads::Threads
 # and in their TEST_DEPS also rapidcheck, and under bench/ benchmark::benchmark.
 
 # Most of a read's cost is spent in these three, and calls within a shared library go through a
@@ -30,6 +30,7 @@ find_package(Protobuf 3.21 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(mimalloc 2.0 REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(absl CONFIG REQUIRED)
 find_package(GTest REQUIRED)
 find_package(rapidcheck REQUIRED)
 find_package(benchmark REQUIRED)

@@ -16,5 +16,7 @@ using NodeId = Id<struct NodeTag>;
 using CommandId = Id<struct CommandTag>;
 using TokenId = Id<struct TokenTag>;
 using RolloutId = Id<struct RolloutTag>;
+using PolicyId = Id<struct PolicyTag>;
+using WindowId = Id<struct WindowTag>;
 
 }  // namespace tallyman

@@ -74,6 +74,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"cli/a.cc", "#include \"control/control.h\"\n", "control/control.h"},
         Case{"model/a_test.cc", "#include \"control/control.h\"\n", "control/control.h"},
         Case{"control/a.cc", "#include <sqlite3.h>\n", "sqlite3.h"},
+        Case{"planner/a.cc", "#include \"zones/system_zones.h\"\n", "zones/system_zones.h"},
+        Case{"planner/a.cc", "#include <absl/time/time.h>\n", "absl/time/time.h"},
         Case{"attic/a.cc", "int x;\n", "'attic' is not in the table"},
         Case{"planner/a.h", "namespace tallyman {\nint x;\n}\n", "is tallyman::planner"},
         Case{"model/a.h", "namespace tallyman::model {\nint x;\n}\n", "is tallyman"},

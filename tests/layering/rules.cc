@@ -19,6 +19,7 @@ const std::map<std::string, Rooms, std::less<>> kMayInclude = {
     {"base", {}},
     {"model", {"base"}},
     {"planner", {"base", "model"}},
+    {"zones", {"base"}},
     {"sqlite", {"base"}},
     {"store", {"base", "model"}},
     {"store/postgres", {"base", "model", "store"}},
@@ -72,11 +73,12 @@ const std::map<std::string, Rooms, std::less<>> kMayInclude = {
       "sqlite",
       "store",
       "store/postgres",
-      "store/sqlite"}},
+      "store/sqlite",
+      "zones"}},
 };
 
-// Tests of a room may also run it on the real store.
-const Rooms kTestsMayAlsoInclude = {"base", "model", "sqlite", "store", "store/sqlite"};
+// Tests of a room may also run it on the real store and by the real time zones.
+const Rooms kTestsMayAlsoInclude = {"base", "model", "sqlite", "store", "store/sqlite", "zones"};
 
 // Library headers, by how their names begin, that only some rooms may include.
 const std::map<std::string, Rooms> kLibraries = {
@@ -87,6 +89,7 @@ const std::map<std::string, Rooms> kLibraries = {
     {"curl/", {"client"}},
     {"yaml-cpp/", {"cli", "main"}},
     {"spdlog/", {"base", "main"}},
+    {"absl/", {"zones"}},
 };
 
 // How a file takes time, randomness or settings from the machine on its own account.
