@@ -46,6 +46,14 @@ Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
 Result<HostIdentity> Join(client::Client& client, SqliteJournal& journal, SecretSource& secrets,
                           const std::filesystem::path& token_file, const std::string& join_token,
                           const MachineFacts& facts) {
+  if (facts.capacity.disk_bytes <= 0) {
+    return Fail(FailedPrecondition(
+        "HOST_DISK_FULL",
+        fmt::format("the disk of {} has no room for nodes: what is free is kept for logs, the "
+                    "journal and the machine itself. Free some of it, or start with a --data "
+                    "directory on another disk",
+                    token_file.parent_path().string())));
+  }
   v1::JoinRequest request;
   request.set_join_token(join_token);
   ASSIGN_OR_RETURN(*request.mutable_nonce(), NonceFor(journal, secrets));

@@ -35,7 +35,8 @@ Result<std::optional<HostIdentity>> LoadIdentity(SqliteJournal& journal,
 
 // Joins through `client`, which sends no token. The nonce is written down first, so that an agent
 // that is killed before it has its token can send the same again and is accepted. Errors are those
-// of the method, and FAILED_PRECONDITION OTHER_HOST when the journal is another host's.
+// of the method, and FAILED_PRECONDITION OTHER_HOST when the journal is another host's,
+// HOST_DISK_FULL when no disk is left for nodes.
 Result<HostIdentity> Join(client::Client& client, SqliteJournal& journal, SecretSource& secrets,
                           const std::filesystem::path& token_file, const std::string& join_token,
                           const MachineFacts& facts);

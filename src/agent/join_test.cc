@@ -40,10 +40,11 @@ class JoinTest : public testing::Test {
   std::unique_ptr<SqliteJournal> Open() {
     return std::move(*SqliteJournal::Open((dir_.path() / "journal.db").string()));
   }
-  Result<HostIdentity> Try(const std::string& token = "join-1") {
+  Result<HostIdentity> Try(const std::string& token = "join-1", int64_t disk_bytes = 32) {
     auto journal = Open();
-    return Join(desk_, *journal, secrets_, token_file_, token,
-                {.hostname = "m", .capacity = {8, 16, 32}, .agent_version = "1", .runtime = "r"});
+    return Join(
+        desk_, *journal, secrets_, token_file_, token,
+        {.hostname = "m", .capacity = {8, 16, disk_bytes}, .agent_version = "1", .runtime = "r"});
   }
 
   TempDir dir_;
@@ -66,6 +67,15 @@ TEST_F(JoinTest, KeepsItsTokenInAFileThatOnlyItsOwnerCanRead) {
   EXPECT_EQ((*loaded)->host_id, "host-id");
   EXPECT_EQ(desk_.last.facts().capacity().memory_bytes(), 16);
   EXPECT_EQ(desk_.last.facts().hostname(), "m");
+}
+
+TEST_F(JoinTest, AMachineWithoutRoomForNodesSaysSoAndKeepsItsJoinToken) {
+  auto refused = Try("join-1", 0);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().reason, "HOST_DISK_FULL");
+  EXPECT_NE(refused.error().message.find(dir_.path().string()), std::string::npos);
+  EXPECT_EQ(desk_.given, 0);
+  EXPECT_TRUE(Try().has_value());
 }
 
 TEST_F(JoinTest, TheTokenOfTheLastReleaseIsTakenIntoTheJournal) {

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
 #include <stdexcept>
 
 #include "agent/oci/mounts.h"
 #include "agent/oci/process.h"
+#include "base/bytes.h"
 #include "base/checked.h"
 #include "tests/support/test_image.h"
 
@@ -18,6 +20,8 @@ namespace {
 using namespace tallyman::agent::oci;
 
 constexpr const char* kPrefix = "tallyman-e2e-";
+// A sparse file: it takes what tests write, some hundred MiB.
+constexpr int64_t kDiskBytes = 16 * kGibi;
 
 void Must(const std::vector<std::string>& words) {
   auto ran = RunTool(words);
@@ -42,12 +46,13 @@ void RemoveContainers(const std::filesystem::path& data) {
   }
 }
 
-void UnmountBelow(const std::filesystem::path& directory) {
+void UnmountFrom(const std::filesystem::path& directory) {
   auto mounts = ListMounts();
   if (!mounts) return;
   std::ranges::reverse(*mounts);
   for (const MountPoint& mount : *mounts) {
-    if (mount.path.starts_with(directory.string() + "/")) ::umount2(mount.path.c_str(), MNT_DETACH);
+    if (mount.path == directory || mount.path.starts_with(directory.string() + "/"))
+      ::umount2(mount.path.c_str(), MNT_DETACH);
   }
 }
 
@@ -82,6 +87,11 @@ MachineParts::MachineParts(int pid) : pid_(pid), directory_(DirectoryOf(pid)) {}
 MachineParts::MachineParts() : MachineParts(::getpid()) {
   Sweep();
   std::filesystem::create_directories(directory_);
+  const std::string disk = directory_.string() + ".img";
+  std::ofstream(disk) << "";
+  std::filesystem::resize_file(disk, kDiskBytes);
+  Must({"mkfs.ext4", "-q", "-m", "0", "-E", "lazy_journal_init=1", disk});
+  Must({"mount", "-o", "loop,discard,noinit_itable", disk, directory_.string()});
   // Another test may run beside this one.
   auto addresses = RunTool({"ip", "-o", "addr"});
   for (subnet_ = pid_ % 250; addresses && addresses->find(Address(1) + "/") != std::string::npos;)
@@ -96,7 +106,7 @@ MachineParts::~MachineParts() {
   for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
     if (entry.path().extension() == ".data") RemoveContainers(entry.path());
   }
-  UnmountBelow(directory_);
+  UnmountFrom(directory_);
   for (const auto& entry : std::filesystem::directory_iterator("/run/netns", error)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(Bridge() + "n")) continue;
@@ -107,6 +117,7 @@ MachineParts::~MachineParts() {
   }
   Try({"ip", "link", "del", Bridge()});
   std::filesystem::remove_all(directory_, error);
+  std::filesystem::remove(directory_.string() + ".img", error);
 }
 
 void MachineParts::Sweep() {

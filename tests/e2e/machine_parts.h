@@ -17,7 +17,8 @@ std::string WhyNoEndToEnd();
 std::filesystem::path RuncRootOf(const std::string& node_id);
 
 // One bridge with the server's address, and for each host a namespace behind it. Below directory()
-// the data directories of agents end in ".data". Not thread-safe.
+// the data directories of agents end in ".data". It is a file system of its own, so that agents
+// find the same disk on every machine, however full that is. Not thread-safe.
 class MachineParts {
  public:
   // Sweeps first. Throws std::runtime_error when a tool fails.
