@@ -5,8 +5,10 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "control/reads/fleet_totals.h"
+#include "control/rollouts/rollouts.h"
 #include "http/openapi.h"
 
 namespace tallyman::app {
@@ -104,6 +106,40 @@ control::TotalAmounts Less(control::TotalAmounts amounts, const control::TotalAm
   return amounts;
 }
 
+http::MetricValues RolloutsOf(const control::RolloutTotals& totals) {
+  http::MetricValues rollouts{
+      .name = "tallyman_rollouts",
+      .help = "Rollouts that have not ended, by state, and why they are paused"};
+  const std::pair<RolloutState, std::string> kinds[] = {
+      {RolloutState::kRunning, ""},
+      {RolloutState::kAborting, ""},
+      {RolloutState::kPaused, std::string(planner::kPausedForFailures)},
+      {RolloutState::kPaused, std::string(planner::kPausedForNoProgress)},
+      {RolloutState::kPaused, std::string(planner::kPausedAfterWave)},
+      {RolloutState::kPaused, std::string(planner::kPausedByHand)}};
+  for (const auto& kind : kinds) {
+    const auto found = totals.rollouts.find(kind);
+    const int64_t count = found == totals.rollouts.end() ? 0 : found->second;
+    rollouts.samples.push_back(
+        {.labels = {{"state", std::string(ToText(kind.first))}, {"why", kind.second}},
+         .value = static_cast<double>(count)});
+  }
+  return rollouts;
+}
+
+http::MetricValues RolloutNodesOf(const control::RolloutTotals& totals) {
+  http::MetricValues nodes{.name = "tallyman_rollout_nodes",
+                           .help = "Nodes of rollouts that have not ended, by their state there"};
+  for (size_t i = 0; i < EnumText<RolloutNodeState>::kWords.size(); ++i) {
+    const auto found = totals.nodes.find(static_cast<RolloutNodeState>(i));
+    const int64_t count = found == totals.nodes.end() ? 0 : found->second;
+    nodes.samples.push_back(
+        {.labels = {{"state", std::string(EnumText<RolloutNodeState>::kWords[i])}},
+         .value = static_cast<double>(count)});
+  }
+  return nodes;
+}
+
 std::vector<http::MetricValues> ValuesOf(const control::FleetTotals& totals) {
   http::MetricValues hosts{.name = "tallyman_hosts", .help = "Hosts by region"};
   http::MetricValues silent{
@@ -111,6 +147,8 @@ std::vector<http::MetricValues> ValuesOf(const control::FleetTotals& totals) {
       .help = "Hosts by region that were heard once and say nothing any more"};
   http::MetricValues never_heard{.name = "tallyman_hosts_never_heard",
                                  .help = "Hosts by region from which no agent ever reported"};
+  http::MetricValues cordoned{.name = "tallyman_hosts_cordoned",
+                              .help = "Hosts by region on which no node is placed"};
   http::MetricValues nodes{.name = "tallyman_nodes",
                            .help = "Live nodes by region, as the books count them"};
   http::MetricValues amounts{
@@ -124,6 +162,7 @@ std::vector<http::MetricValues> ValuesOf(const control::FleetTotals& totals) {
     hosts.samples.push_back(count(region.hosts));
     silent.samples.push_back(count(region.silent_hosts));
     never_heard.samples.push_back(count(region.never_heard_hosts));
+    cordoned.samples.push_back(count(region.cordoned_hosts));
     nodes.samples.push_back(count(region.nodes));
     Add(amounts, region, region.capacity, "capacity");
     Add(amounts, region, region.allocated, "allocated");
@@ -146,21 +185,29 @@ std::vector<http::MetricValues> ValuesOf(const control::FleetTotals& totals) {
                               .samples = {{.value = static_cast<double>(value)}}};
   };
   const ReportedTotals& reported = totals.reported;
-  return {std::move(hosts),
-          std::move(silent),
-          std::move(never_heard),
-          std::move(nodes),
-          std::move(amounts),
-          std::move(transitions),
-          gauge("tallyman_nodes_unhealthy", "Live nodes whose health command fails",
-                reported.unhealthy_nodes),
-          gauge("tallyman_nodes_with_problems", "Live nodes for which their host reports a problem",
-                reported.nodes_with_problems),
-          gauge("tallyman_node_restarts",
-                "Restarts of live nodes by their hosts since their configs last changed",
-                reported.restarts),
-          gauge("tallyman_hosts_with_problems", "Hosts that report a problem",
-                reported.hosts_with_problems)};
+  return {
+      std::move(hosts),
+      std::move(silent),
+      std::move(never_heard),
+      std::move(cordoned),
+      std::move(nodes),
+      std::move(amounts),
+      std::move(transitions),
+      RolloutsOf(totals.rollouts),
+      RolloutNodesOf(totals.rollouts),
+      {.name = "tallyman_rollout_seconds_without_progress",
+       .help = "Of the running rollout that released or judged no node for longest",
+       .samples = {{.value =
+                        std::chrono::duration<double>(totals.rollouts.without_progress).count()}}},
+      gauge("tallyman_nodes_unhealthy", "Live nodes whose health command fails",
+            reported.unhealthy_nodes),
+      gauge("tallyman_nodes_with_problems", "Live nodes for which their host reports a problem",
+            reported.nodes_with_problems),
+      gauge("tallyman_node_restarts",
+            "Restarts of live nodes by their hosts since their configs last changed",
+            reported.restarts),
+      gauge("tallyman_hosts_with_problems", "Hosts that report a problem",
+            reported.hosts_with_problems)};
 }
 
 struct KeptTotals {

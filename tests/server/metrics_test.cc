@@ -188,6 +188,9 @@ TEST_F(Pages, AHostThatSaysNothingIsMarkedAndCounted) {
   const std::string metrics = Metrics();
   EXPECT_THAT(metrics, HasSubstr(R"(tallyman_hosts_silent{region="eu"} 1)"));
   EXPECT_THAT(metrics, HasSubstr(R"(tallyman_hosts_never_heard{region="eu"} 1)"));
+  EXPECT_THAT(metrics, HasSubstr(R"(tallyman_hosts_cordoned{region="eu"} 0)"));
+  EXPECT_THAT(metrics, HasSubstr(R"(tallyman_rollouts{state="paused",why="FAILURES"} 0)"));
+  EXPECT_THAT(metrics, HasSubstr(R"(tallyman_rollout_nodes{state="waiting"} 0)"));
 }
 
 TEST_F(Pages, OpenApiHasEveryMethod) {

@@ -30,6 +30,7 @@ Status ReadHosts(store::ReadTx& tx, FleetTotals& totals) {
       ++region.hosts;
       region.silent_hosts += LivenessOf(row.host) == Liveness::kSilent ? 1 : 0;
       region.never_heard_hosts += LivenessOf(row.host) == Liveness::kNeverHeard ? 1 : 0;
+      region.cordoned_hosts += row.host.cordoned ? 1 : 0;
       region.nodes += row.host.books.node_count;
       Add(region.capacity, row.host.capacity);
       Add(region.allocated, row.host.books.allocated);
@@ -65,6 +66,23 @@ Status ReadTransitions(store::ReadTx& tx, CommandState state, Time now, FleetTot
   return {};
 }
 
+Status ReadRollouts(store::ReadTx& tx, Time now, RolloutTotals& totals) {
+  ASSIGN_OR_RETURN(const std::vector<RolloutId> open, tx.OpenRollouts());
+  for (const RolloutId& id : open) {
+    ASSIGN_OR_RETURN(const auto found, tx.FindRollout(id.ToString()));
+    if (!found) continue;
+    const Rollout& rollout = found->rollout;
+    const bool is_paused = rollout.state == RolloutState::kPaused;
+    ++totals
+          .rollouts[{rollout.state, is_paused ? rollout.why.substr(0, rollout.why.find(':')) : ""}];
+    ASSIGN_OR_RETURN(const auto counts, tx.CountRolloutNodes(id));
+    for (const RolloutCount& count : counts) totals.nodes[count.state] += count.count;
+    if (rollout.state == RolloutState::kRunning)
+      totals.without_progress = std::max(totals.without_progress, now - rollout.progress_at);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<FleetTotals> ReadFleetTotals(Control& control) {
@@ -75,7 +93,7 @@ Result<FleetTotals> ReadFleetTotals(Control& control) {
     RETURN_IF_ERROR(ReadHosts(tx, totals));
     for (CommandState state : kNotEnded) RETURN_IF_ERROR(ReadTransitions(tx, state, now, totals));
     ASSIGN_OR_RETURN(totals.reported, tx.CountReported());
-    return {};
+    return ReadRollouts(tx, now, totals.rollouts);
   };
   RETURN_IF_ERROR(control.store().Read(read));
   return totals;

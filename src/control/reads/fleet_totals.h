@@ -3,11 +3,15 @@
 #pragma once
 
 #include <array>
+#include <chrono>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/control.h"
 #include "model/command.h"
+#include "model/rollout.h"
 
 namespace tallyman::control {
 
@@ -23,6 +27,7 @@ struct RegionTotals {
   int64_t hosts = 0;
   int64_t silent_hosts = 0;
   int64_t never_heard_hosts = 0;
+  int64_t cordoned_hosts = 0;
   int64_t nodes = 0;
   TotalAmounts capacity;
   TotalAmounts allocated;  // as the books say
@@ -38,10 +43,20 @@ struct OpenTransitions {
 inline constexpr std::array<std::string_view, 5> kTransitionAges = {"1m", "10m", "1h", "1d",
                                                                     "older"};
 
+// Rollouts that have not ended.
+struct RolloutTotals {
+  // By state and, of paused ones, by the word that says why.
+  std::map<std::pair<RolloutState, std::string>, int64_t> rollouts;
+  std::map<RolloutNodeState, int64_t> nodes;
+  // Of the running one that was without progress for longest.
+  std::chrono::microseconds without_progress{};
+};
+
 struct FleetTotals {
   std::vector<RegionTotals> regions;  // by name; those with hosts
   std::vector<OpenTransitions> transitions;
   ReportedTotals reported;
+  RolloutTotals rollouts;
 };
 
 // Time that grows with the hosts and the open commands, memory that does not.
