@@ -163,6 +163,12 @@ run rollout watch good
 until_done
 run rollout show good
 beside
+
+section "And back: each node gets what it had before, the small ones first"
+run rollout revert good
+run rollout watch good-revert
+until_done
+beside
 printf '\n'
 run audit
 [[ $(quietly -o json audit | jq .balanced) == true ]] || fail "the books do not balance"

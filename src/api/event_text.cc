@@ -27,6 +27,12 @@ std::string WithClaim(std::string sentence, const std::map<std::string, std::str
   return sentence;
 }
 
+// ": WHY", where there is one.
+std::string WithWhy(const std::map<std::string, std::string>& facts) {
+  const std::string why = FactOf(facts, "why");
+  return why.empty() ? "" : ": " + why;
+}
+
 // What happened, without details.
 std::string BareSentence(const store::EventRow& row,
                          const std::map<std::string, std::string>& facts) {
@@ -101,9 +107,11 @@ std::string BareSentence(const store::EventRow& row,
       return fmt::format("rollout {} is paused: {}", FactOf(facts, "rollout"),
                          FactOf(facts, "why"));
     case EventKind::kRolloutResumed:
-      return fmt::format("rollout {} goes on", FactOf(facts, "rollout"));
+      return fmt::format("rollout {} goes on{}", FactOf(facts, "rollout"),
+                         WithWhy(facts));
     case EventKind::kRolloutAborted:
-      return fmt::format("rollout {} is being aborted", FactOf(facts, "rollout"));
+      return fmt::format("rollout {} is being aborted{}", FactOf(facts, "rollout"),
+                         WithWhy(facts));
     case EventKind::kRolloutEnded:
       return fmt::format("rollout {} has ended: {}", FactOf(facts, "rollout"),
                          FactOf(facts, "why"));

@@ -47,6 +47,7 @@ v1::Rollout MessageOf(const Rollout& rollout, const std::string& org, const std:
   *out.mutable_progress_at() = ToMessage(rollout.progress_at);
   if (rollout.ended_at) *out.mutable_ended_at() = ToMessage(*rollout.ended_at);
   out.set_version(rollout.version);
+  out.set_reverts(rollout.reverts);
   return out;
 }
 
@@ -92,8 +93,10 @@ v1::RolloutNode MessageOf(const control::RolloutNodeView& view) {
   return out;
 }
 
-v1::CreateRolloutResponse MessageOf(const control::ProposedRollout& proposed) {
-  v1::CreateRolloutResponse response;
+// What the answers to a creation and to a revert have in common.
+template <class Response>
+Response ResponseOf(const control::ProposedRollout& proposed) {
+  Response response;
   v1::Rollout& rollout = *response.mutable_rollout();
   rollout = MessageOf(proposed.rollout, proposed.org, proposed.image);
   for (size_t i = 0; i < proposed.waves.size(); ++i) {
@@ -114,11 +117,25 @@ v1::CreateRolloutResponse MessageOf(const control::ProposedRollout& proposed) {
     out.set_need(blocked.need);
     out.set_free(blocked.free);
   }
-  response.set_same_image_count(proposed.same_image_count);
-  response.set_deleting_count(proposed.deleting_count);
   response.set_plan_token(proposed.plan_token);
   response.set_applied(proposed.applied);
   return response;
+}
+
+std::string EncodeCreated(const control::ProposedRollout& proposed) {
+  auto response = ResponseOf<v1::CreateRolloutResponse>(proposed);
+  response.set_same_image_count(proposed.same_image_count);
+  response.set_deleting_count(proposed.deleting_count);
+  response.set_taken_over_count(proposed.taken_over_count);
+  for (const std::string& name : proposed.in_flight) response.add_in_flight(name);
+  return Serialize(response);
+}
+
+std::string EncodeReverted(const control::ProposedRollout& proposed) {
+  auto response = ResponseOf<v1::RevertRolloutResponse>(proposed);
+  for (const std::string& name : proposed.changed) response.add_changed(name);
+  for (const std::string& name : proposed.withdrawn) response.add_withdrawn(name);
+  return Serialize(response);
 }
 
 Status TakeNumbers(const v1::CreateRolloutRequest& request, planner::RolloutRequest& numbers) {
@@ -149,11 +166,42 @@ Status DoCreateRollout(control::Control& control, control::Call call,
   if (request.has_selector()) wanted.targets.selector = FromMessage(request.selector());
   wanted.targets.image = request.image();
   RETURN_IF_ERROR(TakeNumbers(request, wanted.numbers));
+  wanted.take_over = request.take_over();
   wanted.plan = PlanOf(request);
-  control::Run(
-      control, std::move(call), control::CreateRollout, wanted,
-      [](const control::ProposedRollout& proposed) { return Serialize(MessageOf(proposed)); },
-      std::move(done));
+  control::Run(control, std::move(call), control::CreateRollout, wanted, EncodeCreated,
+               std::move(done));
+  return {};
+}
+
+Status DoRevertRollout(control::Control& control, control::Call call,
+                       const v1::RevertRolloutRequest& request, control::Done done) {
+  const control::RevertRolloutRequest wanted = {
+      .rollout = request.rollout(), .name = request.name(), .plan = PlanOf(request)};
+  control::Run(control, std::move(call), control::RevertRollout, wanted, EncodeReverted,
+               std::move(done));
+  return {};
+}
+
+std::string EncodeRetried(const control::RetriedRollout& retried) {
+  v1::RetryRolloutResponse response;
+  *response.mutable_rollout() = MessageOf(retried.rollout, retried.org, retried.image);
+  for (const std::string& name : retried.retried) response.add_retried(name);
+  for (const auto& [node, why] : retried.left_out) {
+    v1::RetryLeftOut& out = *response.add_left_out();
+    out.set_node(node);
+    out.set_why(why);
+  }
+  return Serialize(response);
+}
+
+Status DoRetryRollout(control::Control& control, control::Call call,
+                      const v1::RetryRolloutRequest& request, control::Done done) {
+  const control::RetryRolloutRequest wanted = {.rollout = request.rollout(),
+                                               .nodes = Texts(request.nodes()),
+                                               .failed = request.failed(),
+                                               .skipped = request.skipped()};
+  control::Run(control, std::move(call), control::RetryRollout, wanted, EncodeRetried,
+               std::move(done));
   return {};
 }
 
@@ -231,6 +279,10 @@ std::vector<Method> RolloutMethods() {
       WriteMethod<v1::ResumeRolloutResponse>(
           "tallyman.v1.RolloutService/ResumeRollout",
           DoChange<v1::ResumeRolloutResponse, v1::ResumeRolloutRequest, kResume>),
+      WriteMethod<v1::RetryRolloutResponse>("tallyman.v1.RolloutService/RetryRollout",
+                                            DoRetryRollout),
+      WriteMethod<v1::RevertRolloutResponse>("tallyman.v1.RolloutService/RevertRollout",
+                                             DoRevertRollout),
   };
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "cli/format.h"
 #include "cli/list.h"
@@ -39,7 +40,17 @@ Status ReadItems(const std::string& text, const std::function<Status(std::string
   return {};
 }
 
-void PrintPlan(Context& context, const v1::CreateRolloutResponse& response) {
+// "eth-1, eth-2 and 7 more".
+std::string Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  constexpr int kShown = 5;
+  std::vector<std::string> shown(names.begin(), names.begin() + std::min(kShown, names.size()));
+  std::string text = fmt::format("{}", fmt::join(shown, ", "));
+  if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
+  return text;
+}
+
+template <class Response>
+void PrintPlan(Context& context, const Response& response) {
   const v1::Rollout& rollout = response.rollout();
   Table table({{"WAVE", Align::kRight},
                {"NODES", Align::kRight},
@@ -93,6 +104,14 @@ ExitStatus CreateRollout(Context& context, RolloutCreate& create) {
     if (response.same_image_count() > 0)
       context.Detail(fmt::format("{} the image already",
                                  Counted(response.same_image_count(), "other has", "others have")));
+    if (response.taken_over_count() > 0)
+      context.Detail(
+          fmt::format("{} the rollout before for this one",
+                      Counted(response.taken_over_count(), "node leaves", "nodes leave")));
+    if (!response.in_flight().empty())
+      context.Detail(fmt::format("{} there, since hosts are at work on them: {}",
+                                 Counted(response.in_flight_size(), "node stays", "nodes stay"),
+                                 Names(response.in_flight())));
     PrintOutcome(context, response.applied(),
                  fmt::format("Rollout {} of {} to {} has begun; \"tallyman rollout watch {}\" "
                              "follows it.",
@@ -119,7 +138,10 @@ Cell StateCell(const v1::Rollout& rollout) {
 // What can be done next.
 std::string NextOf(const v1::Rollout& rollout) {
   if (rollout.state() == v1::ROLLOUT_STATE_PAUSED) {
-    return fmt::format("tallyman rollout resume {0} | tallyman rollout abort {0}", rollout.name());
+    return fmt::format(
+        "tallyman rollout resume {0} | tallyman rollout retry {0} --failed | tallyman rollout "
+        "revert {0} --dry-run | tallyman rollout abort {0}",
+        rollout.name());
   }
   if (rollout.state() == v1::ROLLOUT_STATE_RUNNING)
     return fmt::format("tallyman rollout watch {0} | tallyman rollout pause {0}", rollout.name());
@@ -130,6 +152,7 @@ void PrintRollout(Context& context, const v1::Rollout& rollout) {
   PrintFields(context, {{"rollout", rollout.name()},
                         {"id", rollout.id()},
                         {"image", rollout.image()},
+                        {"takes back", rollout.reverts()},
                         {"org", rollout.org()},
                         {"state", StateCell(rollout).text},
                         {"why", rollout.why()},
@@ -168,15 +191,37 @@ void PrintRollout(Context& context, const v1::Rollout& rollout) {
   context.Detail(table);
 }
 
-ExitStatus ShowRollout(Context& context, v1::GetRolloutRequest& request) {
-  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetRolloutResponse>(request));
+struct RolloutShow {
+  v1::GetRolloutRequest request;
+  bool why = false;
+};
+
+// What waiting nodes wait for, how many of them each.
+void PrintReasons(Context& context, const v1::ListRolloutNodesResponse& waiting) {
+  if (waiting.nodes().empty()) return;
+  std::map<std::string, google::protobuf::RepeatedPtrField<std::string>> reasons;
+  for (const v1::RolloutNode& node : waiting.nodes()) *reasons[node.why()].Add() = node.node();
+  Table table({{"WAITING FOR"}, {"NODES", Align::kRight}, {"FIRST NODES", Align::kLeft, true}});
+  for (const auto& [why, names] : reasons)
+    table.AddRow({{why}, {std::to_string(names.size())}, {Names(names)}});
+  context.Detail("");
+  context.Detail(table);
+}
+
+ExitStatus ShowRollout(Context& context, RolloutShow& show) {
+  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetRolloutResponse>(show.request));
   const v1::Rollout& rollout = response.rollout();
   v1::ListRolloutNodesResponse failed;
+  v1::ListRolloutNodesResponse waiting;
   if (context.is_table()) {
     v1::ListRolloutNodesRequest list;
     list.set_rollout(rollout.id());
     list.set_filter("state=failed");
     ASSIGN_OR_RETURN(failed, ListAll<v1::ListRolloutNodesResponse>(context, list));
+    list.set_filter("state=waiting");
+    if (show.why) {
+      ASSIGN_OR_RETURN(waiting, ListAll<v1::ListRolloutNodesResponse>(context, list));
+    }
   }
   return context.Answer(response, [&] {
     PrintRollout(context, rollout);
@@ -191,20 +236,12 @@ ExitStatus ShowRollout(Context& context, v1::GetRolloutRequest& request) {
                       {node.command_id()}});
       context.Detail(table);
     }
+    PrintReasons(context, waiting);
     if (const std::string next = NextOf(rollout); !next.empty()) {
       context.Detail("");
       context.Detail("next: " + next);
     }
   });
-}
-
-// "eth-1, eth-2 and 7 more".
-std::string Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
-  constexpr int kShown = 5;
-  std::vector<std::string> shown(names.begin(), names.begin() + std::min(kShown, names.size()));
-  std::string text = fmt::format("{}", fmt::join(shown, ", "));
-  if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
-  return text;
 }
 
 template <class Response>
@@ -240,6 +277,45 @@ ExitStatus ResumeRollout(Context& context, v1::ResumeRolloutRequest& request) {
     context.Line(fmt::format("Rollout {} {}.", response.rollout().name(),
                              response.changed() ? "goes on" : "was running already"),
                  Colour::kGreen);
+  });
+}
+
+ExitStatus RetryRollout(Context& context, v1::RetryRolloutRequest& request) {
+  ASSIGN_OR_RETURN(const auto response, Change<v1::RetryRolloutResponse>(context, request));
+  return context.Answer(response, [&] {
+    context.Line(fmt::format("{} again in rollout {}: {}",
+                             Counted(response.retried_size(), "node waits", "nodes wait"),
+                             response.rollout().name(), Names(response.retried())),
+                 Colour::kGreen);
+    if (response.left_out().empty()) return;
+    Table table({{"LEFT OUT"}, {"WHY"}});
+    for (const v1::RetryLeftOut& node : response.left_out())
+      table.AddRow({{node.node()}, {node.why()}});
+    context.Detail(table);
+  });
+}
+
+ExitStatus RevertRollout(Context& context, v1::RevertRolloutRequest& request) {
+  ASSIGN_OR_RETURN(const auto response,
+                   Change<v1::RevertRolloutResponse>(context, request, "planning"));
+  const v1::Rollout& rollout = response.rollout();
+  return context.Answer(response, [&] {
+    PrintPlan(context, response);
+    if (!response.withdrawn().empty())
+      context.Detail(fmt::format("{} withdrawn, since no host has begun: {}",
+                                 Counted(response.withdrawn_size(), "upgrade is", "upgrades are"),
+                                 Names(response.withdrawn())));
+    if (!response.changed().empty())
+      context.Detail(fmt::format(
+          "{} left out, since they were changed meanwhile or what they had before is forgotten: {}",
+          Counted(response.changed_size(), "node is", "nodes are"), Names(response.changed())));
+    PrintOutcome(
+        context, response.applied(),
+        fmt::format("Rollout {} takes back {} of rollout {}; \"tallyman rollout watch {}\" "
+                    "follows it.",
+                    rollout.name(), Counted(response.node_count(), "node"), rollout.reverts(),
+                    rollout.name()),
+        response.plan_token());
   });
 }
 
@@ -349,6 +425,9 @@ void DefineRolloutCreate(Word rollout) {
           "soak, has failed (default: 30m)");
   AddSpan(verb, "--no-progress", request, &v1::CreateRolloutRequest::mutable_no_progress,
           "Pause when no node was released or judged for so long (default: 1h)");
+  verb.Flag("--take-over", request, &v1::CreateRolloutRequest::set_take_over,
+            "Nodes leave the open rollout that they are in, but for those that\n"
+            "hosts are at work on");
   AddChange(verb, request);
 }
 
@@ -443,10 +522,11 @@ void DefineRollout(Word root) {
                 "  tallyman rollout watch reth-10");
   DefineRolloutCreate(rollout);
   DefineRolloutLists(rollout);
-  auto [show, shown] = rollout.Verb<v1::GetRolloutRequest>(
+  auto [show, shown] = rollout.Verb<RolloutShow>(
       "show", "Show a rollout: its waves, what has failed, and what can be done",
-      "  tallyman rollout show reth-10", ShowRollout);
-  show.Argument("ROLLOUT", shown.mutable_rollout(), "Name or id");
+      "  tallyman rollout show reth-10 --why", ShowRollout);
+  show.Argument("ROLLOUT", shown.request.mutable_rollout(), "Name or id");
+  show.Flag("--why", &shown.why, "Also what the waiting nodes wait for, and how many");
   auto [watch, watched] = rollout.Verb<v1::GetRolloutRequest>(
       "watch", "Follow a rollout until it ends or pauses; fails unless all went well",
       "  tallyman rollout watch reth-10", WatchRollout);
@@ -466,6 +546,23 @@ void DefineRollout(Word root) {
       "  tallyman rollout abort reth-10", AbortRollout);
   abort.Argument("ROLLOUT", aborted.mutable_rollout(), "Name or id");
   AddRequestId(abort, aborted);
+  auto [retry, retried] = rollout.Verb<v1::RetryRolloutRequest>(
+      "retry", "Failed and skipped nodes wait again, from what they run now",
+      "  tallyman rollout retry reth-10 --failed\n"
+      "  tallyman rollout retry reth-10 eth-7 eth-9",
+      RetryRollout);
+  retry.Argument("ROLLOUT", retried.mutable_rollout(), "Name or id");
+  retry.Arguments("NODE", retried.mutable_nodes(), "Names or ids of failed and skipped nodes");
+  retry.Flag("--failed", retried, &v1::RetryRolloutRequest::set_failed, "All that have failed");
+  retry.Flag("--skipped", retried, &v1::RetryRolloutRequest::set_skipped, "All that were skipped");
+  AddRequestId(retry, retried);
+  auto [revert, reverted] = rollout.Verb<v1::RevertRolloutRequest>(
+      "revert", "Take a rollout back: each of its nodes gets what it had before",
+      "  tallyman rollout revert reth-10 --dry-run", RevertRollout);
+  revert.Argument("ROLLOUT", reverted.mutable_rollout(), "Name or id");
+  revert.Text("--name", "NAME", reverted.mutable_name(),
+              "Of the rollout that does it (default: ROLLOUT-revert)");
+  AddChange(revert, reverted);
 }
 
 }  // namespace tallyman::cli

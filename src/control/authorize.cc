@@ -70,6 +70,8 @@ constexpr AuthorizationRule kRules[] = {
     {"RolloutService/ListRollouts", {kOwn, kOwn, kOwn, kNone, kNone}},
     {"RolloutService/PauseRollout", {kOwn, kOwn, kNone, kNone, kNone}},
     {"RolloutService/ResumeRollout", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"RolloutService/RetryRollout", {kOwn, kOwn, kNone, kNone, kNone}},
+    {"RolloutService/RevertRollout", {kOwn, kOwn, kPlan, kNone, kNone}},
     {"TokenService/CreateToken", {kOwn, kNone, kNone, kNone, kNone}},
     {"TokenService/ListTokens", {kOwn, kNone, kNone, kNone, kNone}},
     {"TokenService/RevokeToken", {kOwn, kNone, kNone, kNone, kNone}},

@@ -60,6 +60,11 @@ bool TakePlan(const json::value& value, Rollout& rollout) {
   rollout.waves.clear();
   for (const json::value& wave : waves->get_array())
     if (!TakeWave(wave, rollout.waves.emplace_back())) return false;
+  rollout.reverts.clear();
+  if (const json::value* reverts = object->if_contains("reverts")) {
+    if (!reverts->is_string()) return false;
+    rollout.reverts = reverts->get_string();
+  }
   RolloutSpec& spec = rollout.spec;
   return TakeNumber(*object, "max_in_flight", spec.max_in_flight) &&
          TakeNumber(*object, "per_host", spec.per_host) &&
@@ -79,6 +84,7 @@ std::string PlanToJson(const Rollout& rollout) {
                        {"begin_within_us", spec.begin_within.count()},
                        {"healthy_within_us", spec.healthy_within.count()},
                        {"no_progress_us", spec.no_progress.count()}};
+  if (!rollout.reverts.empty()) plan["reverts"] = rollout.reverts;
   json::array waves;
   for (const RolloutWave& wave : rollout.waves) {
     json::object object = {{"size", wave.size},

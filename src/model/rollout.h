@@ -89,6 +89,9 @@ struct Rollout {
   RolloutState state = RolloutState::kRunning;
   std::string why;   // of a pause
   int64_t wave = 0;  // the one that is released
+  // The name of the rollout that this one takes back: each node gets the config that it had before
+  // that. Empty: it takes all nodes to the image.
+  std::string reverts;
   RolloutSpec spec;
   std::vector<RolloutWave> waves;
   std::string created_by;
@@ -100,7 +103,7 @@ struct Rollout {
   friend bool operator==(const Rollout&, const Rollout&) = default;
 };
 
-// Its spec and its waves as a JSON object.
+// Its spec, what it reverts, and its waves as a JSON object.
 std::string PlanToJson(const Rollout& rollout);
 // Into the rollout. DATA_LOSS ROLLOUT_UNREADABLE.
 Status PlanFromJson(std::string_view text, Rollout& rollout);
@@ -114,6 +117,10 @@ struct RolloutNode {
   RolloutNodeState state = RolloutNodeState::kWaiting;
   std::string why;          // of a failure or a skip
   ConfigId from_config_id;  // it is upgraded from this config only
+  // Of a revert: the node gets a config like this one. Empty: one on the rollout's image.
+  std::optional<ConfigId> to_config_id;
+  // It did not run when the rollout was made. Its failure says nothing of the new image.
+  bool was_unwell = false;
   std::optional<CommandId> command_id;
   std::optional<Time> not_before;  // after a host that was busy or did not begin in time
   std::optional<Time> released_at;
@@ -132,6 +139,7 @@ struct RolloutNodeFacts {
   NodeState node_state = NodeState::kRunning;
   bool live = true;
   bool has_pending = false;  // a command of it is open, taken or unknown
+  bool is_drained = false;   // somebody drains its host
   // Of its command in the rollout.
   std::optional<CommandState> command;
   std::optional<Time> taken_at;
@@ -153,6 +161,7 @@ struct RolloutCount {
   int64_t wave = 0;
   RolloutNodeState state = RolloutNodeState::kWaiting;
   int64_t count = 0;
+  int64_t unwell = 0;  // those of them that did not run before the rollout either
 };
 
 // What a step of a rollout is decided on.
@@ -161,11 +170,16 @@ struct RolloutView {
   std::vector<RolloutCount> counts;
   // All that are released, and failed ones whose hosts are still at work.
   std::vector<RolloutNodeFacts> released;
-  // Waiting ones of the waves so far whose hosts were heard, in their order, or that are gone; of
+  // Waiting ones of the waves so far whose hosts were heard and are not drained, in their order, or that are gone; of
   // an aborting rollout those of all waves. Not all where there are many.
   std::vector<RolloutNodeFacts> waiting;
-  // How many of the waves so far wait for hosts that are silent; only where nothing else waits.
-  int64_t waiting_for_silent = 0;
+  // How many of the waves so far wait for hosts that are silent or drained; only where nothing else
+  // waits.
+  int64_t waiting_for_hosts = 0;
+  // Healthy ones that do not run well any more; only where a gate may be passed.
+  std::vector<RolloutNodeFacts> regressed;
+  // Healthy, failed and skipped ones, if asked for.
+  std::vector<RolloutNodeFacts> judged;
 };
 
 }  // namespace tallyman

@@ -69,6 +69,7 @@ bool IsInFlight(const RolloutNodeFacts& node) {
 std::string_view WhyNotReleased(const RolloutNodeFacts& node, Time now, Time silent_before) {
   if (node.has_pending || node.config_id != node.row.from_config_id) return kWaitsForBusyNode;
   if (node.row.not_before && now < *node.row.not_before) return kWaitsAfterHint;
+  if (node.is_drained) return kWaitsForDrainedHost;
   if (!node.heard_at || *node.heard_at <= silent_before) return kWaitsForSilentHost;
   return {};
 }

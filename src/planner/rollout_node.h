@@ -12,6 +12,8 @@
 //   settled, runs for the soak, and its host said so after it   healthy
 //   settled, and not so within healthy_within                   failed UNHEALTHY, SILENT
 //   gone                                                        skipped NODE_GONE
+//
+// A healthy one that does not run well at a later gate has failed: REGRESSED.
 #pragma once
 
 #include <optional>
@@ -38,6 +40,7 @@ bool IsInFlight(const RolloutNodeFacts& node);
 
 inline constexpr std::string_view kWaitsForBusyNode = "NODE_BUSY";
 inline constexpr std::string_view kWaitsForSilentHost = "HOST_SILENT";
+inline constexpr std::string_view kWaitsForDrainedHost = "HOST_DRAINED";
 inline constexpr std::string_view kWaitsAfterHint = "NOT_BEFORE";
 
 // What a waiting node waits for, whatever the budgets are; "": nothing, it may be released. A host

@@ -145,6 +145,9 @@ TEST(RolloutNode, AWaitingOneIsReleasedFromThePlannedConfigOnly) {
 TEST(RolloutNode, AWaitingOneSaysWhatItWaitsFor) {
   RolloutNodeFacts node = Waiting();
   EXPECT_EQ(WhyNotReleased(node, kBegun, kBegun), kWaitsForSilentHost);
+  node.is_drained = true;
+  EXPECT_EQ(WhyNotReleased(node, kBegun, kBegun - seconds(1)), kWaitsForDrainedHost);
+  node.is_drained = false;
   node.heard_at.reset();
   EXPECT_EQ(WhyNotReleased(node, kBegun, kBegun - seconds(1)), kWaitsForSilentHost);
   node = Waiting();

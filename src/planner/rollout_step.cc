@@ -17,11 +17,20 @@ constexpr std::chrono::microseconds kWaitAfterLate = std::chrono::minutes(5);
 class Tally {
  public:
   explicit Tally(const std::vector<RolloutCount>& counts) {
-    for (const RolloutCount& count : counts) counts_[{count.wave, count.state}] = count.count;
+    for (const RolloutCount& count : counts) {
+      counts_[{count.wave, count.state}] = count.count;
+      if (count.state == kFailed) failures_[count.wave] = count.count - count.unwell;
+    }
   }
   void Move(const RolloutNode& before, const RolloutNode& after) {
     --counts_[{before.wave, before.state}];
     ++counts_[{after.wave, after.state}];
+    if (after.state == kFailed && !after.was_unwell) ++failures_[after.wave];
+  }
+  // Those that say something of what the rollout brings.
+  int64_t failures(int64_t wave) const {
+    const auto found = failures_.find(wave);
+    return found == failures_.end() ? 0 : found->second;
   }
   int64_t in(int64_t wave, RolloutNodeState state) const {
     const auto found = counts_.find({wave, state});
@@ -36,6 +45,7 @@ class Tally {
 
  private:
   std::map<std::pair<int64_t, RolloutNodeState>, int64_t> counts_;
+  std::map<int64_t, int64_t> failures_;
 };
 
 class Stepping {
@@ -50,6 +60,7 @@ class Stepping {
     const RolloutState state = view_.rollout.state;
     if (state == RolloutState::kAborting) Withdraw();
     if (state == RolloutState::kRunning) {
+      for (const RolloutNodeFacts& facts : view_.regressed) Decide(facts, {kFailed, "REGRESSED"});
       if (!PauseForFailures()) PassOrRelease();
     }
     if (!step_.decided.empty()) step_.after.progress_at = now_;
@@ -102,7 +113,7 @@ class Stepping {
   bool PauseForFailures() {
     for (int64_t i = 0; i <= rollout().wave; ++i) {
       const RolloutWave& wave = rollout().waves[static_cast<size_t>(i)];
-      const int64_t failed = tally_.in(i, kFailed) - wave.accepted_failures;
+      const int64_t failed = tally_.failures(i) - wave.accepted_failures;
       if (failed <= wave.max_failures) continue;
       Pause(kPausedForFailures,
             fmt::format("{} failed in wave {}, and {} may", failed, i + 1, wave.max_failures));
@@ -115,19 +126,22 @@ class Stepping {
     for (const RolloutNodeFacts& facts : view_.waiting)
       if (const auto verdict = JudgeWaiting(facts)) Decide(facts, *verdict);
     const int64_t at = rollout().wave;
-    // Nodes of silent hosts go on in later waves, if the wave has shown anything at all.
+    // Nodes of silent and drained hosts go on in later waves, if the wave has shown anything at
+    // all.
     const int64_t waiting = tally_.until(at, kWaiting);
     const bool has_shown = tally_.in(at, kHealthy) > 0 || tally_.in(at, kWaiting) == 0;
     const bool is_last = at + 1 == std::ssize(rollout().waves);
-    const int64_t held_up = is_last ? waiting : waiting - view_.waiting_for_silent;
-    if (tally_.until(at, kReleased) == 0 && held_up <= 0 && has_shown) return Pass(is_last);
+    const int64_t held_up = is_last ? waiting : waiting - view_.waiting_for_hosts;
+    const bool is_through = tally_.until(at, kReleased) == 0 && held_up <= 0 && has_shown;
+    // By then the healthy ones have been looked at again.
+    if (is_through && step_.decided.empty()) return Pass(is_last);
     if (now_ - rollout().progress_at <= rollout().spec.no_progress) return Release();
     Pause(kPausedForNoProgress,
           fmt::format(
               "no node was released or judged for {} min; {} of the waves so far wait, {} "
-              "of them for hosts that are silent",
+              "of them for hosts that are silent or drained",
               std::chrono::duration_cast<std::chrono::minutes>(rollout().spec.no_progress).count(),
-              waiting, view_.waiting_for_silent));
+              waiting, view_.waiting_for_hosts));
   }
 
   void Pass(bool is_last) {
@@ -167,11 +181,13 @@ class Stepping {
 };
 
 // clang-format off: one row a word
-constexpr RolloutEffect kRolloutEffects[3][EnumText<RolloutState>::kWords.size()] = {
+constexpr RolloutEffect kRolloutEffects[5][EnumText<RolloutState>::kWords.size()] = {
     //           running                  paused                   aborting                  done                    aborted
-    /* pause  */ {RolloutEffect::kPause,   RolloutEffect::kNothing, RolloutEffect::kAborting, RolloutEffect::kEnded, RolloutEffect::kEnded},
-    /* resume */ {RolloutEffect::kNothing, RolloutEffect::kResume,  RolloutEffect::kAborting, RolloutEffect::kEnded, RolloutEffect::kEnded},
-    /* abort  */ {RolloutEffect::kAbort,   RolloutEffect::kAbort,   RolloutEffect::kNothing,  RolloutEffect::kEnded, RolloutEffect::kEnded},
+    /* pause  */ {RolloutEffect::kPause,   RolloutEffect::kNothing, RolloutEffect::kAborting, RolloutEffect::kEnded,  RolloutEffect::kEnded},
+    /* resume */ {RolloutEffect::kNothing, RolloutEffect::kResume,  RolloutEffect::kAborting, RolloutEffect::kEnded,  RolloutEffect::kEnded},
+    /* abort  */ {RolloutEffect::kAbort,   RolloutEffect::kAbort,   RolloutEffect::kNothing,  RolloutEffect::kEnded,  RolloutEffect::kEnded},
+    /* retry  */ {RolloutEffect::kNothing, RolloutEffect::kNothing, RolloutEffect::kAborting, RolloutEffect::kAgain,  RolloutEffect::kEnded},
+    /* revert */ {RolloutEffect::kAbort,   RolloutEffect::kAbort,   RolloutEffect::kNothing,  RolloutEffect::kGoBack, RolloutEffect::kGoBack},
 };
 // clang-format on
 

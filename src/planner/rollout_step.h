@@ -30,14 +30,17 @@ inline constexpr std::string_view kPausedByHand = "ASKED";
 RolloutStep DecideStep(const RolloutView& view, Time now, Time silent_before);
 
 // What people say to a rollout.
-enum class RolloutWord { kPause, kResume, kAbort };
+enum class RolloutWord { kPause, kResume, kAbort, kRetry, kRevert };
 
-enum class RolloutEffect { kNothing, kPause, kResume, kAbort, kEnded, kAborting };
+// kAgain: goes on with what waits again; kGoBack: has ended, and another takes it back.
+enum class RolloutEffect { kNothing, kPause, kResume, kAbort, kAgain, kGoBack, kEnded, kAborting };
 
-//            running   paused    aborting      done, aborted
-//   pause    pause     -         refused       refused
-//   resume   -         resume    refused       refused
-//   abort    abort     abort     -             refused
+//            running   paused    aborting      done      aborted
+//   pause    pause     -         refused       refused   refused
+//   resume   -         resume    refused       refused   refused
+//   abort    abort     abort     -             refused   refused
+//   retry    -         -         refused       again     refused
+//   revert   abort     abort     -             go back   go back
 RolloutEffect EffectOf(RolloutWord word, RolloutState state);
 
 }  // namespace tallyman::planner

@@ -55,23 +55,28 @@ struct Room {
 
   // What a store would read.
   RolloutStep Step() {
-    std::map<std::pair<int64_t, RolloutNodeState>, int64_t> counts;
+    std::map<std::pair<int64_t, RolloutNodeState>, RolloutCount> counts;
     view.counts.clear();
     view.released.clear();
     view.waiting.clear();
-    view.waiting_for_silent = 0;
+    view.waiting_for_hosts = 0;
     for (const RolloutNodeFacts& node : nodes) {
-      ++counts[{node.row.wave, node.row.state}];
+      RolloutCount& count = counts[{node.row.wave, node.row.state}];
+      ++count.count;
+      if (node.row.was_unwell) ++count.unwell;
       if (node.row.state == kReleased || (node.row.state == kFailed && IsInFlight(node)))
         view.released.push_back(node);
       if (node.row.state != kWaiting) continue;
       const bool all = view.rollout.state == RolloutState::kAborting;
       if (all || node.row.wave <= view.rollout.wave) view.waiting.push_back(node);
       if (node.row.wave <= view.rollout.wave && *node.heard_at <= kSilentBefore)
-        ++view.waiting_for_silent;
+        ++view.waiting_for_hosts;
     }
-    for (const auto& [key, count] : counts)
-      view.counts.push_back({.wave = key.first, .state = key.second, .count = count});
+    for (auto& [key, count] : counts) {
+      count.wave = key.first;
+      count.state = key.second;
+      view.counts.push_back(count);
+    }
     return DecideStep(view, kNow, kSilentBefore);
   }
 
@@ -100,12 +105,43 @@ TEST(RolloutStep, WithNothingToDoItChangesNothing) {
   EXPECT_FALSE(step.changes(room.view.rollout));
 }
 
+TEST(RolloutStep, AFailureOfANodeThatWasUnwellBeforePausesNothing) {
+  Room room;
+  room.nodes[0].row.was_unwell = true;
+  room.Release(0, CommandState::kReverted);
+  room.Set(1, kHealthy);
+  const RolloutStep step = room.Step();
+  ASSERT_EQ(step.decided.size(), 1u);
+  EXPECT_EQ(step.decided[0].state, kFailed);
+  EXPECT_EQ(step.after.state, RolloutState::kRunning);
+  room.Set(0, kFailed);
+  EXPECT_EQ(room.Step().after.state, RolloutState::kRunning) << "as it was counted";
+  room.nodes[0].row.was_unwell = false;
+  EXPECT_EQ(room.Step().after.state, RolloutState::kPaused);
+}
+
+TEST(RolloutStep, WhatIsNotHealthyAnyMoreAtAGateHasFailed) {
+  Room room;
+  room.Release(0, CommandState::kSettled);
+  room.Set(0, kHealthy);
+  room.view.regressed = {room.nodes[0]};
+  const RolloutStep step = room.Step();
+  ASSERT_EQ(step.decided.size(), 1u);
+  EXPECT_EQ(step.decided[0].state, kFailed);
+  EXPECT_EQ(step.decided[0].why, "REGRESSED");
+  EXPECT_EQ(step.after.state, RolloutState::kPaused);
+  EXPECT_EQ(step.after.wave, 0);
+}
+
 TEST(RolloutStep, AWaveThatWasWellPassesItsGate) {
   Room room;
   room.Release(0, CommandState::kSettled);
-  const RolloutStep step = room.Step();
+  RolloutStep step = room.Step();
   ASSERT_EQ(step.decided.size(), 1u);
   EXPECT_EQ(step.decided[0].state, kHealthy);
+  EXPECT_EQ(step.after.wave, 0) << "the next step looks at the healthy ones again";
+  room.Set(0, kHealthy);
+  step = room.Step();
   EXPECT_EQ(step.after.wave, 1);
   EXPECT_EQ(step.after.waves[0].passed_at, kNow);
   EXPECT_EQ(step.after.waves[1].started_at, kNow);
@@ -252,6 +288,16 @@ TEST(RolloutStep, EachWordHasAnEffectInEachState) {
       {RolloutWord::kAbort, kAborting, RolloutEffect::kNothing},
       {RolloutWord::kAbort, kDone, RolloutEffect::kEnded},
       {RolloutWord::kAbort, kAborted, RolloutEffect::kEnded},
+      {RolloutWord::kRetry, kRunning, RolloutEffect::kNothing},
+      {RolloutWord::kRetry, kPaused, RolloutEffect::kNothing},
+      {RolloutWord::kRetry, kAborting, RolloutEffect::kAborting},
+      {RolloutWord::kRetry, kDone, RolloutEffect::kAgain},
+      {RolloutWord::kRetry, kAborted, RolloutEffect::kEnded},
+      {RolloutWord::kRevert, kRunning, RolloutEffect::kAbort},
+      {RolloutWord::kRevert, kPaused, RolloutEffect::kAbort},
+      {RolloutWord::kRevert, kAborting, RolloutEffect::kNothing},
+      {RolloutWord::kRevert, kDone, RolloutEffect::kGoBack},
+      {RolloutWord::kRevert, kAborted, RolloutEffect::kGoBack},
   };
   for (const auto& [word, state, effect] : rows)
     EXPECT_EQ(EffectOf(word, state), effect) << ToText(state);

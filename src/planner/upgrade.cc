@@ -18,6 +18,15 @@ std::unexpected<Error> FailFor(const NodeSnapshot& node, Error error) {
                   .With("host_id", node.node.host_id.ToString()));
 }
 
+Status CheckVisible(const NodeSnapshot& node, const Image& image) {
+  if (IsVisibleTo(image, node.node.org_id)) return {};
+  return FailFor(node, NotFound("IMAGE_NOT_FOUND",
+                                fmt::format("image {} is not visible to org {} of node {}",
+                                            image.Reference(), node.org_name, node.node.name))
+                           .About("image " + image.Reference())
+                           .With("org", node.org_name));
+}
+
 Status CheckUpgradable(const NodeSnapshot& node, const Image& image) {
   RETURN_IF_ERROR(CheckChangeable(node));
   if (node.node.image_id == image.id) {
@@ -29,14 +38,7 @@ Status CheckUpgradable(const NodeSnapshot& node, const Image& image) {
                         node.node.name, image.Reference()))
             .With("image", image.Reference()));
   }
-  if (!IsVisibleTo(image, node.node.org_id)) {
-    return FailFor(node, NotFound("IMAGE_NOT_FOUND",
-                                  fmt::format("image {} is not visible to org {} of node {}",
-                                              image.Reference(), node.org_name, node.node.name))
-                             .About("image " + image.Reference())
-                             .With("org", node.org_name));
-  }
-  return {};
+  return CheckVisible(node, image);
 }
 
 // Plans the node, and moves its host's books from the old charge to the new one.
@@ -96,6 +98,33 @@ Result<UpgradePlan> PlanUpgrade(std::span<const NodeSnapshot* const> nodes,
     ASSIGN_OR_RETURN(NodeConfig config, PlanConfig(*node, image, policies));
     configs.push_back(std::move(config));
   }
+  return PlanConfigs(nodes, std::move(configs), hosts, policies, cause);
+}
+
+Result<NodeConfig> PlanReturn(const NodeSnapshot& node, const NodeConfig& before,
+                              const Image& image, const Policies& policies) {
+  RETURN_IF_ERROR(CheckChangeable(node));
+  if (before.forgotten) {
+    return FailFor(
+        node,
+        FailedPrecondition("CONFIG_FORGOTTEN",
+                           fmt::format("what node {} had before is too old to be remembered: "
+                                       "upgrade it to image {} with the values that it is to have",
+                                       node.node.name, image.Reference())));
+  }
+  RETURN_IF_ERROR(CheckVisible(node, image));
+  if (Status fits = CheckTotal(image, before.resources, policies); !fits)
+    return FailFor(node, std::move(fits.error()));
+  NodeConfig config = before;
+  config.id = {};
+  config.created_at = {};
+  return config;
+}
+
+Result<UpgradePlan> PlanConfigs(std::span<const NodeSnapshot* const> nodes,
+                                std::vector<NodeConfig> configs,
+                                std::span<const HostSnapshot* const> hosts,
+                                const Policies& policies, const Cause& cause) {
   ASSIGN_OR_RETURN(BooksPlan books, BooksPlan::Begin(hosts, nodes, policies, cause));
   UpgradePlan plan{.books = std::move(books)};
   plan.nodes.reserve(nodes.size());

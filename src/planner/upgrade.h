@@ -43,6 +43,18 @@ Result<UpgradePlan> PlanConfigChange(const NodeSnapshot& node, const HostSnapsho
                                      NodeConfig config, CommandKind kind, const Policies& policies,
                                      const Cause& cause);
 
+// The config with which the node goes back to one that it had, on that one's image.
+// FAILED_PRECONDITION CONFIG_FORGOTTEN; NOT_FOUND IMAGE_NOT_FOUND; errors of CheckTotal() and
+// CheckChangeable().
+Result<NodeConfig> PlanReturn(const NodeSnapshot& node, const NodeConfig& before,
+                              const Image& image, const Policies& policies);
+
+// PlanUpgrade() with a config for each node, as PlanConfig() or PlanReturn() gives it.
+Result<UpgradePlan> PlanConfigs(std::span<const NodeSnapshot* const> nodes,
+                                std::vector<NodeConfig> configs,
+                                std::span<const HostSnapshot* const> hosts,
+                                const Policies& policies, const Cause& cause);
+
 // Checks that the node may be changed at all: it is live, not being deleted, and its config is
 // readable.
 Status CheckChangeable(const NodeSnapshot& node);

@@ -61,6 +61,39 @@ TEST(PlanUpgrade, RefusesANodeThatIsBeingDeletedOrGone) {
   refuse([](Node& node) { node.deleted_at = Time{}; });
 }
 
+TEST(PlanReturn, GivesTheConfigThatTheNodeHadAsItWas) {
+  OneNode one;
+  NodeConfig before;
+  before.id = IdOf<ConfigId>(77);
+  before.image_id = kLarger.id;
+  before.values = {{"archive", "on"}};
+  before.secrets = {{"token", "sealed"}};
+  before.firewall_rules = {{.key = "rpc"}};
+  before.resources = {13, 130, 1300};
+  const Policies no_limits;
+  const auto config = PlanReturn(one.node, before, kLarger, no_limits);
+  ASSERT_TRUE(config.has_value());
+  EXPECT_TRUE(config->id.is_nil());
+  EXPECT_EQ(config->image_id, kLarger.id);
+  EXPECT_EQ(config->values, before.values);
+  EXPECT_EQ(config->secrets, before.secrets);
+  EXPECT_EQ(config->firewall_rules, before.firewall_rules);
+  EXPECT_EQ(config->resources, before.resources);
+
+  const auto refusal = [&](const NodeConfig& to, const Image& image) {
+    const auto refused = PlanReturn(one.node, to, image, no_limits);
+    return refused ? "" : refused.error().reason;
+  };
+  NodeConfig forgotten = before;
+  forgotten.forgotten = true;
+  EXPECT_EQ(refusal(forgotten, kLarger), "CONFIG_FORGOTTEN");
+  Image hidden = kLarger;
+  hidden.org_id = IdOf<OrgId>(9);
+  EXPECT_EQ(refusal(before, hidden), "IMAGE_NOT_FOUND");
+  one.node.node.next_state = NextState::kDeleting;
+  EXPECT_EQ(refusal(before, kLarger), "NODE_BEING_DELETED");
+}
+
 // Contract 5, requirement 4.4: no refusals but those.
 TEST(PlanUpgrade, AcceptsEveryOtherStateAndAnyProtocol) {
   for (NodeState state : {NodeState::kStarting, NodeState::kRunning, NodeState::kStopped,

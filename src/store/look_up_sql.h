@@ -74,10 +74,12 @@ inline constexpr char kRolloutByName[] =
 inline constexpr char kOpenRollouts[] =
     "SELECT id FROM rollouts WHERE ended_at IS NULL ORDER BY id";
 inline constexpr char kOpenRolloutNodes[] =
-    "SELECT x.node_id, l.name FROM rollout_nodes x JOIN rollouts l ON l.id = x.rollout_id "
+    "SELECT " TALLYMAN_ROLLOUT_NODE_COLUMNS(
+        "x.") ", l.name FROM rollout_nodes x JOIN rollouts l ON l.id = x.rollout_id "
     "WHERE x.state IN ('waiting', 'released') ORDER BY x.node_id";
 inline constexpr char kRolloutCounts[] =
-    "SELECT wave, state, count(*) FROM rollout_nodes WHERE rollout_id = $1 "
+    "SELECT wave, state, count(*), count(CASE WHEN was_unwell THEN 1 END) FROM rollout_nodes "
+    "WHERE rollout_id = $1 "
     "GROUP BY wave, state ORDER BY wave, state";
 #define TALLYMAN_FROM_ROLLOUT_NODES                                                          \
   " FROM rollout_nodes x JOIN nodes n ON n.id = x.node_id JOIN hosts h ON h.id = x.host_id " \
@@ -95,11 +97,20 @@ inline constexpr char kRolloutAtWork[] = TALLYMAN_ROLLOUT_NODES
   "WHERE x.rollout_id = $1 AND x.state = 'waiting' " \
   "AND x.wave <= (SELECT l.wave FROM rollouts l WHERE l.id = $1) "
 inline constexpr char kRolloutWaiting[] = TALLYMAN_ROLLOUT_NODES TALLYMAN_ROLLOUT_WAITING
-    "AND (q.heard_at > $2 OR n.released_at IS NOT NULL OR n.deleted_at IS NOT NULL) "
+    "AND ((q.heard_at > $2 AND NOT " TALLYMAN_HOST_IS_DRAINED
+    ") OR n.released_at IS NOT NULL OR n.deleted_at IS NOT NULL) "
     "AND (x.not_before IS NULL OR x.not_before <= $3) ORDER BY x.wave, x.place LIMIT $4";
-inline constexpr char kRolloutWaitingForSilent[] =
+inline constexpr char kRolloutWaitingForHosts[] =
     "SELECT count(*) FROM rollout_nodes x LEFT JOIN host_reports q ON q.host_id = "
-    "x.host_id " TALLYMAN_ROLLOUT_WAITING "AND coalesce(q.heard_at, 0) <= $2";
+    "x.host_id " TALLYMAN_ROLLOUT_WAITING
+    "AND (coalesce(q.heard_at, 0) <= $2 OR " TALLYMAN_HOST_IS_DRAINED ")";
+// Of the healthy ones; the agent's count of restarts is of the config that it reports.
+inline constexpr char kRolloutRegressed[] = TALLYMAN_ROLLOUT_NODES
+    "WHERE x.rollout_id = $1 AND x.state = 'healthy' AND n.config_id = c.to_config_id "
+    "AND (n.node_state = 'failed' OR r.health = 'unhealthy' "
+    "OR (r.config_id = n.config_id AND r.restarts > 0)) ORDER BY x.place LIMIT $2";
+inline constexpr char kRolloutJudged[] = TALLYMAN_ROLLOUT_NODES
+    "WHERE x.rollout_id = $1 AND x.state IN ('healthy', 'failed', 'skipped') ORDER BY x.place";
 inline constexpr char kRolloutWithdrawn[] = TALLYMAN_ROLLOUT_NODES
     "WHERE x.rollout_id = $1 AND x.state = 'waiting' ORDER BY x.wave, x.place LIMIT $2";
 

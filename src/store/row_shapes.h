@@ -225,32 +225,37 @@ auto Fields(Is<Rollout> auto& rollout) {
                   rollout.created_at, rollout.progress_at, rollout.ended_at);
 }
 
-#define TALLYMAN_ROLLOUT_NODE_COLUMNS(t)                                                      \
-  t "rollout_id, " t "node_id, " t "host_id, " t "wave, " t "place, " t "state, " t "why, " t \
-    "from_config_id, " t "command_id, " t "not_before, " t "released_at, " t "decided_at"
+#define TALLYMAN_ROLLOUT_NODE_COLUMNS(t)                                                       \
+  t "rollout_id, " t "node_id, " t "host_id, " t "wave, " t "place, " t "state, " t "why, " t  \
+    "from_config_id, " t "to_config_id, " t "was_unwell, " t "command_id, " t "not_before, " t \
+    "released_at, " t "decided_at"
 auto Fields(Is<RolloutNode> auto& node) {
   return std::tie(node.rollout_id, node.node_id, node.host_id, node.wave, node.place, node.state,
-                  node.why, node.from_config_id, node.command_id, node.not_before, node.released_at,
-                  node.decided_at);
+                  node.why, node.from_config_id, node.to_config_id, node.was_unwell,
+                  node.command_id, node.not_before, node.released_at, node.decided_at);
 }
 
 // Of a node x of a rollout: with its node n, its host h, its command c, and what was reported of
 // the node, r, and by its host, q.
+#define TALLYMAN_HOST_IS_DRAINED \
+  "EXISTS (SELECT 1 FROM host_claims d WHERE d.host_id = x.host_id AND d.kind = 'drain')"
 #define TALLYMAN_ROLLOUT_FACTS                                                               \
   TALLYMAN_ROLLOUT_NODE_COLUMNS("x.")                                                        \
   ", n.name, h.name, n.org_id, n.config_id, n.node_state, "                                  \
   "(n.released_at IS NULL AND n.deleted_at IS NULL), "                                       \
   "EXISTS (SELECT 1 FROM commands p WHERE p.node_id = x.node_id "                            \
-  "AND p.state IN ('open', 'taken', 'unknown', 'failed') AND p.state <> 'failed'), "         \
+  "AND p.state IN ('open', 'taken', 'unknown', 'failed') AND p.state <> "                    \
+  "'failed'), " TALLYMAN_HOST_IS_DRAINED                                                     \
+  ", "                                                                                       \
   "c.state, c.taken_at, c.ended_at, c.not_after, c.to_config_id, r.config_id, r.run_state, " \
   "r.health, coalesce(r.restarts, 0), q.status_at, q.heard_at"
 auto Fields(Is<RolloutNodeFacts> auto& facts) {
   return std::tuple_cat(
       Fields(facts.row),
       std::tie(facts.node, facts.host, facts.org_id, facts.config_id, facts.node_state, facts.live,
-               facts.has_pending, facts.command, facts.taken_at, facts.ended_at, facts.not_after,
-               facts.target, facts.reported_config, facts.run_state, facts.health, facts.restarts,
-               facts.status_at, facts.heard_at));
+               facts.has_pending, facts.is_drained, facts.command, facts.taken_at, facts.ended_at,
+               facts.not_after, facts.target, facts.reported_config, facts.run_state, facts.health,
+               facts.restarts, facts.status_at, facts.heard_at));
 }
 
 // The bound at which a count of incidents saturates.

@@ -251,15 +251,15 @@ template <class Tx>
 Result<std::vector<OpenRolloutNode>> SqlReads<Tx>::OpenRolloutNodes() {
   return sql::ReadAll<OpenRolloutNode>(
       tx().Select(sql::kOpenRolloutNodes),
-      [](auto& rows, OpenRolloutNode& node) { return rows.Read(node.node_id, node.rollout); });
+      [](auto& rows, OpenRolloutNode& node) { return rows.Read(node.row, node.rollout); });
 }
 
 template <class Tx>
 Result<std::vector<RolloutCount>> SqlReads<Tx>::CountRolloutNodes(const RolloutId& rollout) {
-  return sql::ReadAll<RolloutCount>(tx().Select(sql::kRolloutCounts, rollout),
-                                    [](auto& rows, RolloutCount& count) {
-                                      return rows.Read(count.wave, count.state, count.count);
-                                    });
+  return sql::ReadAll<RolloutCount>(
+      tx().Select(sql::kRolloutCounts, rollout), [](auto& rows, RolloutCount& count) {
+        return rows.Read(count.wave, count.state, count.count, count.unwell);
+      });
 }
 
 template <class Tx>
@@ -278,6 +278,10 @@ Result<std::optional<RolloutView>> SqlReads<Tx>::ReadRollout(const RolloutQuery&
                                      tx().Select(sql::kRolloutAtWork, query.id), read));
   view.released.insert(view.released.end(), std::make_move_iterator(at_work.begin()),
                        std::make_move_iterator(at_work.end()));
+  if (query.with_judged) {
+    ASSIGN_OR_RETURN(view.judged, sql::ReadAll<RolloutNodeFacts>(
+                                      tx().Select(sql::kRolloutJudged, query.id), read));
+  }
   if (view.rollout.state == RolloutState::kAborting) {
     ASSIGN_OR_RETURN(view.waiting,
                      sql::ReadAll<RolloutNodeFacts>(
@@ -290,8 +294,17 @@ Result<std::optional<RolloutView>> SqlReads<Tx>::ReadRollout(const RolloutQuery&
                                      read));
   if (view.waiting.empty()) {
     RETURN_IF_ERROR(
-        sql::ReadFirst(tx().Select(sql::kRolloutWaitingForSilent, query.id, query.silent_before),
-                       view.waiting_for_silent));
+        sql::ReadFirst(tx().Select(sql::kRolloutWaitingForHosts, query.id, query.silent_before),
+                       view.waiting_for_hosts));
+  }
+  const bool may_pass =
+      view.waiting.empty() && std::ranges::none_of(view.counts, [](const RolloutCount& count) {
+        return count.state == RolloutNodeState::kReleased;
+      });
+  if (may_pass) {
+    ASSIGN_OR_RETURN(view.regressed,
+                     sql::ReadAll<RolloutNodeFacts>(
+                         tx().Select(sql::kRolloutRegressed, query.id, query.limit), read));
   }
   return view;
 }

@@ -154,13 +154,14 @@ struct RecordCounts {
 struct RolloutQuery {
   RolloutId id;
   Time now;
-  Time silent_before;    // a host that was not heard since is silent
-  int64_t limit = 1000;  // of waiting nodes
+  Time silent_before;        // a host that was not heard since is silent
+  int64_t limit = 1000;      // of waiting nodes
+  bool with_judged = false;  // read RolloutView::judged as well
 };
 
-// A node that is in a rollout which has not ended.
+// A node that waits in a rollout, or is released by one.
 struct OpenRolloutNode {
-  NodeId node_id;
+  RolloutNode row;
   std::string rollout;
 };
 
@@ -208,6 +209,7 @@ class ReadTx {
   virtual Result<std::optional<RolloutRow>> FindRollout(std::string_view id_or_name) = 0;
   // Those that have not ended, by id.
   virtual Result<std::vector<RolloutId>> OpenRollouts() = 0;
+  // By node.
   virtual Result<std::vector<OpenRolloutNode>> OpenRolloutNodes() = 0;
   // nullopt: there is none.
   virtual Result<std::optional<RolloutView>> ReadRollout(const RolloutQuery& query) = 0;

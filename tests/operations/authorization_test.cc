@@ -89,6 +89,8 @@ constexpr Case kCases[] = {
     {"RolloutService/ListRollouts", "", "acme-rollout"},
     {"RolloutService/PauseRollout", R"(rollout: "acme-rollout")"},
     {"RolloutService/ResumeRollout", R"(rollout: "acme-rollout")"},
+    {"RolloutService/RetryRollout", R"(rollout: "acme-old" skipped: true)"},
+    {"RolloutService/RevertRollout", R"(rollout: "acme-old")"},
     {"TokenService/CreateToken", R"(name: "new" role: ROLE_VIEWER org: "acme")"},
     {"TokenService/ListTokens", "", "acme-token"},
     {"TokenService/RevokeToken", R"(token: "acme-token")"},
@@ -115,6 +117,18 @@ struct World {
     EXPECT_TRUE(api.Call("NodeService/StopNodes", *stop, operator_of_acme));
     api.Must("RolloutService/CreateRollout",
              R"(name: "acme-rollout" nodes: "n-3" image: "chain/full@1.1.0")");
+    // One that has upgraded a node, and skipped another.
+    api.Must("NodeService/CreateNodes",
+             R"(image: "chain/full@1.0.0" org: "acme" names: "old" by_region { region: "eu" })");
+    api.Sql(
+        "UPDATE commands SET state = 'settled', ended_at = 1 WHERE node_id = (SELECT id FROM nodes "
+        "WHERE name = 'old');"
+        "INSERT INTO rollouts SELECT o.id, 'acme-old', r.org_id, r.image_id, 'paused', '', 0, "
+        "r.created_by, 1, 1, 1, NULL, r.plan FROM rollouts r, orgs o WHERE o.name = 'acme';"
+        "INSERT INTO rollout_nodes SELECT r.id, n.id, n.host_id, 0, 1, CASE n.name WHEN 'old' THEN "
+        "'healthy' ELSE 'skipped' END, '', n.config_id, (SELECT c.id FROM commands c WHERE "
+        "c.node_id = n.id), NULL, NULL, NULL, NULL, 0 FROM rollouts r, nodes n WHERE r.name = "
+        "'acme-old' AND n.name IN ('old', 'n-2')");
     api.Sql("UPDATE nodes SET node_state = 'failed' WHERE name = 'n-4'");
     api.Sql("UPDATE nodes SET cpu_cores = cpu_cores + 1 WHERE name = 'n-1'");
     auto node = api.Must("NodeService/GetNode", R"(node: "n-1")");

@@ -121,7 +121,7 @@ constexpr Case kCases[] = {
      R"(name: "r" nodes: "n-1" nodes: "n-2" image: "chain/full@1.1.0" stages { nodes: 1 }
         stages { percent: 50 } pause_after: 1 max_failures: 1 max_in_flight: 2 per_host: 1
         soak { seconds: 60 } begin_within { seconds: 60 } healthy_within { seconds: 60 }
-        no_progress { seconds: 60 })"},
+        no_progress { seconds: 60 } take_over: true)"},
     {"RolloutService/CreateRollout",
      R"(name: "r" selector { protocol: "chain" } image: "chain/full@1.1.0")"},
     {"RolloutService/GetRollout", R"(rollout: "first")"},
@@ -131,6 +131,9 @@ constexpr Case kCases[] = {
     {"RolloutService/PauseRollout", R"(rollout: "first")"},
     {"RolloutService/ResumeRollout", R"(rollout: "first")"},
     {"RolloutService/AbortRollout", R"(rollout: "first")"},
+    {"RolloutService/RetryRollout", R"(rollout: "first" skipped: true)"},
+    {"RolloutService/RetryRollout", R"(rollout: "first" nodes: "n-1")"},
+    {"RolloutService/RevertRollout", R"(rollout: "first" name: "back")"},
     {"AuditService/ListRequests", R"(page_size: 2 filter: "actor=ci")"},
     {"TokenService/CreateToken",
      R"(name: "t" role: ROLE_HOST host: "host-1" lifetime { seconds: 60 })"},

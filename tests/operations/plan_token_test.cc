@@ -2,6 +2,7 @@
 #include <set>
 
 #include "tests/operations/api_room.h"
+#include "tests/operations/rollout_rows.h"
 
 namespace tallyman {
 namespace {
@@ -76,6 +77,10 @@ constexpr Case kCases[] = {
     {"RolloutService/CreateRollout",
      R"(name: "r" nodes: "n-1" nodes: "n-2" image: "chain/full@1.1.0")", "NodeService/UpgradeNodes",
      R"(nodes: "n-2" image: "chain/full@2.0.0+1")"},
+    {"RolloutService/RevertRollout", R"(rollout: "r")", "NodeService/UpgradeNodes",
+     R"(nodes: "n-2" image: "chain/full@2.0.0+1")",
+     ROLLOUT_WITH("healthy",
+                  "'n-1', 'n-2'") "; UPDATE commands SET state = 'settled', ended_at = 1"},
     {"AuditService/RepairDrift", "", kSql,
      "UPDATE hosts SET node_disk_bytes = 7 WHERE name = 'host-2'",
      "UPDATE hosts SET node_cpu_cores = node_cpu_cores + 5 WHERE name = 'host-1'"},

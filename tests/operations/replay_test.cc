@@ -5,6 +5,7 @@
 
 #include "tallyman/v1/token.pb.h"
 #include "tests/operations/api_room.h"
+#include "tests/operations/rollout_rows.h"
 
 namespace tallyman {
 namespace {
@@ -15,14 +16,6 @@ struct Case {
   const char* other;        // another body
   const char* before = "";  // SQL that makes the request possible
 };
-
-// A rollout "r" without nodes.
-#define ROLLOUT_THAT_IS(state)                                                                 \
-  "INSERT INTO rollouts SELECT o.id, 'r', NULL, i.id, '" state                                 \
-  "', '', 0, 'tester', 1, 1, 1, NULL, '{\"max_in_flight\":1,\"per_host\":1,\"soak_us\":0,"     \
-  "\"begin_within_us\":1,\"healthy_within_us\":1,\"no_progress_us\":1,\"waves\":[{\"size\":1," \
-  "\"max_failures\":0,\"accepted_failures\":0,\"pause_after\":false}]}' FROM orgs o, "         \
-  "(SELECT id FROM images LIMIT 1) i WHERE o.name = 'acme'"
 
 constexpr Case kCases[] = {
     {"OrgService/CreateOrg", R"(name: "gamma")", R"(name: "delta")"},
@@ -81,6 +74,13 @@ constexpr Case kCases[] = {
      ROLLOUT_THAT_IS("paused")},
     {"RolloutService/AbortRollout", R"(rollout: "r")", R"(rollout: "s")",
      ROLLOUT_THAT_IS("paused")},
+    {"RolloutService/RetryRollout", R"(rollout: "r" skipped: true)", R"(rollout: "r" failed: true)",
+     ROLLOUT_WITH("skipped",
+                  "'n-1'") "; UPDATE rollouts SET image_id = (SELECT id FROM images WHERE id NOT "
+                           "IN (SELECT image_id FROM nodes) LIMIT 1)"},
+    {"RolloutService/RevertRollout", R"(rollout: "r" name: "back")",
+     R"(rollout: "r" name: "other")",
+     ROLLOUT_WITH("healthy", "'n-1'") "; UPDATE commands SET state = 'settled', ended_at = 1"},
     {"TokenService/CreateToken", R"(name: "ci" role: ROLE_VIEWER)",
      R"(name: "ci" role: ROLE_ADMIN)"},
     {"TokenService/RevokeToken", R"(token: "old")", R"(token: "other")",

@@ -1,10 +1,12 @@
 // A rollout releases, judges, pauses and ends as docs/rollouts.md says, whatever its hosts do.
 #include <gmock/gmock.h>
 
+#include <functional>
 #include <map>
 #include <thread>
 
 #include "control/hosts/reports.h"
+#include "control/reads/fleet_totals.h"
 #include "control/rollouts/rollouts.h"
 #include "lifecycle/host.h"
 #include "tallyman/v1/rollout.pb.h"
@@ -75,6 +77,8 @@ class Rollouts : public testing::Test {
     room.clock.Advance(minutes(1));
     Beat();
     Expire();
+    // One step judges, the next passes the gate.
+    Advance();
     Advance();
   }
   void Minutes(int count) {
@@ -111,10 +115,22 @@ class Rollouts : public testing::Test {
     return Change<v1::ResumeRolloutResponse, v1::ResumeRolloutRequest>("ResumeRollout");
   }
   auto Abort() { return Change<v1::AbortRolloutResponse, v1::AbortRolloutRequest>("AbortRollout"); }
-  // "a-1 1 healthy", "b-1 2 waiting LATER_WAVE", ... in the order of the rollout.
-  std::vector<std::string> Nodes() {
-    v1::ListRolloutNodesRequest request;
+  Result<v1::RetryRolloutResponse> Retry(const std::function<void(v1::RetryRolloutRequest&)>& set) {
+    v1::RetryRolloutRequest request;
     request.set_rollout("r");
+    set(request);
+    return room.Send<v1::RetryRolloutResponse>("RolloutService/RetryRollout", request);
+  }
+  Result<v1::RevertRolloutResponse> Revert(const std::string& rollout = "r", bool dry_run = false) {
+    v1::RevertRolloutRequest request;
+    request.set_rollout(rollout);
+    request.set_dry_run(dry_run);
+    return room.Send<v1::RevertRolloutResponse>("RolloutService/RevertRollout", request);
+  }
+  // "a-1 1 healthy", "b-1 2 waiting LATER_WAVE", ... in the order of the rollout.
+  std::vector<std::string> Nodes(const std::string& rollout = "r") {
+    v1::ListRolloutNodesRequest request;
+    request.set_rollout(rollout);
     auto answer =
         room.Send<v1::ListRolloutNodesResponse>("RolloutService/ListRolloutNodes", request);
     EXPECT_TRUE(answer.has_value()) << (answer ? "" : answer.error().message);
@@ -184,6 +200,14 @@ TEST_F(Rollouts, ABadVersionIsCaughtByItsCanary) {
   EXPECT_EQ(CountOf("2.0.0"), 0);
   EXPECT_EQ(Nodes().front(), "a-1 1 failed ROLLED_BACK");
   EXPECT_EQ(room.Events("kind=rollout_paused").size(), 1u) << "once, however many steps there are";
+
+  const auto totals = ReadFleetTotals(*room.control);
+  ASSERT_OK(totals);
+  EXPECT_THAT(
+      totals->rollouts.rollouts,
+      ElementsAre(testing::Pair(std::pair(RolloutState::kPaused, std::string("FAILURES")), 1)));
+  EXPECT_EQ(totals->rollouts.nodes.at(RolloutNodeState::kFailed), 1);
+  EXPECT_EQ(totals->rollouts.nodes.at(RolloutNodeState::kWaiting), 4);
 
   // Whoever resumes has seen it: the same failure does not pause it again.
   ASSERT_OK(Resume());
@@ -299,6 +323,24 @@ TEST_F(Rollouts, ANodeOfASilentHostIsNotReleasedAndHoldsUpNoLaterWave) {
   EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_DONE);
 }
 
+TEST_F(Rollouts, NodesOfADrainedHostWaitAndHoldUpNoLaterWave) {
+  v1::DrainHostsRequest drain;
+  drain.add_hosts("host-3");
+  ASSERT_OK(room.Send<v1::DrainHostsResponse>("HostService/DrainHosts", drain));
+  hosts.at("host-3").Obey("c-1");
+  ASSERT_OK(Create(Wanted()));
+  Minutes(10);
+  EXPECT_EQ(CountOf("2.0.0"), 4);
+  EXPECT_EQ(VersionOf("c-1"), "1.0.0");
+  EXPECT_THAT(Nodes(), testing::Contains(testing::ContainsRegex("^c-1 . waiting HOST_DRAINED$")));
+  v1::ResumeHostsRequest resume;
+  resume.add_hosts("host-3");
+  ASSERT_OK(room.Send<v1::ResumeHostsResponse>("HostService/ResumeHosts", resume));
+  Minutes(5);
+  EXPECT_EQ(VersionOf("c-1"), "2.0.0");
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_DONE);
+}
+
 TEST_F(Rollouts, OneThatIsPausedForLongIsNotWithoutProgress) {
   ASSERT_OK(Create(Wanted()));
   ASSERT_OK(Pause());
@@ -347,7 +389,8 @@ TEST_F(Rollouts, AFullHostIsUpgradedInAnOrderInWhichItFits) {
   EXPECT_EQ(blocked->blocked(0).node(), "c-1");
   EXPECT_EQ(blocked->blocked(0).need(), 1);
   Minutes(3);
-  EXPECT_EQ(Nodes().front(), "c-1 1 waiting ITS_TURN");
+  EXPECT_EQ(Nodes().front(),
+            "c-1 1 waiting NO_ROOM: needs 1 cpu_cores more on host-3, which has 0");
   const std::string waiting = room.Dump();
   Advance();
   EXPECT_EQ(room.Dump(), waiting);
@@ -434,6 +477,170 @@ TEST_F(Rollouts, BadRequestsAreRefusedAndChangeNothing) {
   EXPECT_REFUSED((room.Send<v1::PauseRolloutResponse>("RolloutService/PauseRollout", pause)),
                  Code::kNotFound, "ROLLOUT_NOT_FOUND");
   EXPECT_EQ(room.Dump(), before);
+}
+
+TEST_F(Rollouts, ARevertGivesEachNodeWhatItHadBefore) {
+  ASSERT_OK(room.Upgrade({"b-2"}, "chain/full@3.0.0"));
+  Minute();
+  ASSERT_OK(Create(Wanted()));
+  Minutes(20);
+  ASSERT_EQ(Shown().state(), v1::ROLLOUT_STATE_DONE);
+  // Somebody has changed one since.
+  ASSERT_OK(room.Upgrade({"c-1"}, "chain/full@3.0.0"));
+  ASSERT_OK(room.Upgrade({"c-1"}, "chain/full@2.0.0"));
+  Minute();
+
+  const auto plan = Revert("r", true);
+  ASSERT_OK(plan);
+  EXPECT_THAT(plan->changed(), ElementsAre("c-1"));
+  EXPECT_EQ(plan->node_count(), 4);
+  EXPECT_EQ(Shown().why(), "");
+  const auto back = Revert();
+  ASSERT_OK(back);
+  EXPECT_EQ(back->rollout().reverts(), "r");
+  EXPECT_EQ(back->rollout().image(), "chain/full@1.0.0+1");
+  ASSERT_EQ(back->rollout().waves_size(), 1);
+  EXPECT_EQ(back->rollout().max_in_flight(), 5);
+  EXPECT_EQ(Shown().why(), "REVERTED: by rollout r-revert");
+  // Not through a canary, and within its budgets: one a host.
+  Advance();
+  EXPECT_EQ(Shown("r-revert").waves(0).released(), 2);
+  Minutes(20);
+  EXPECT_EQ(Shown("r-revert").state(), v1::ROLLOUT_STATE_DONE);
+  EXPECT_EQ(CountOf("1.0.0"), 3);
+  EXPECT_EQ(VersionOf("b-2"), "3.0.0");
+  EXPECT_EQ(VersionOf("c-1"), "2.0.0");
+
+  EXPECT_REFUSED(Revert("r-revert"), Code::kFailedPrecondition, "REVERT_OF_REVERT");
+  EXPECT_REFUSED(Revert(), Code::kFailedPrecondition, "NOTHING_TO_REVERT");
+}
+
+TEST_F(Rollouts, ARevertEndsWhatRunsAndFollowsWhatHostsAreAtWorkOn) {
+  v1::CreateRolloutRequest wanted = Wanted();
+  wanted.set_per_host(2);
+  wanted.add_stages()->set_percent(100);
+  ASSERT_OK(Create(wanted));
+  Advance();
+  hosts.at("host-1").Obey("a-1");
+  const v1::HandedCommand taken = hosts.at("host-2").Take("b-1");
+  // b-1 is in motion, c-1 has not begun.
+  const auto back = Revert();
+  ASSERT_OK(back);
+  EXPECT_EQ(back->node_count(), 2);
+  EXPECT_THAT(back->withdrawn(), testing::Contains("c-1"));
+  EXPECT_EQ(VersionOf("c-1"), "1.0.0");
+  EXPECT_THAT(Nodes("r-revert"),
+              UnorderedElementsAre(StartsWith("a-1 1 waiting"), "b-1 1 waiting NODE_BUSY"));
+  EXPECT_EQ(hosts.at("host-2").SayOk(taken), "");
+  Minutes(20);
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_ABORTED);
+  EXPECT_EQ(Shown("r-revert").state(), v1::ROLLOUT_STATE_DONE);
+  EXPECT_EQ(CountOf("1.0.0"), 5);
+}
+
+TEST_F(Rollouts, FailedAndSkippedNodesAreTriedAgain) {
+  v1::CreateRolloutRequest wanted = Wanted();
+  wanted.add_stages()->set_percent(100);
+  ASSERT_OK(Create(wanted));
+  Advance();
+  const std::string node = Nodes().front().substr(0, 3);
+  TestHost& host = hosts.at(host_of.at(node));
+  const auto fail = [&] {
+    Advance();
+    EXPECT_EQ(host.Say(host.Take(node), v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK,
+                       room.Node(node).running_config_id()),
+              "");
+    Minute();
+  };
+  fail();
+  ASSERT_EQ(Shown().state(), v1::ROLLOUT_STATE_PAUSED) << Shown().why();
+  EXPECT_REFUSED(Retry([](auto& request) { request.add_nodes("c-9"); }), Code::kInvalidArgument,
+                 "NODE_NOT_IN_ROLLOUT");
+  EXPECT_REFUSED(Retry([](auto&) {}), Code::kInvalidArgument, "NOTHING_CHOSEN");
+  EXPECT_REFUSED(Retry([](auto& request) { request.set_skipped(true); }), Code::kFailedPrecondition,
+                 "NOTHING_TO_RETRY");
+  const auto again = Retry([](auto& request) { request.set_failed(true); });
+  ASSERT_OK(again);
+  EXPECT_THAT(again->retried(), ElementsAre(node));
+  EXPECT_EQ(Shown().waves(0).failed(), 0);
+  ASSERT_OK(Resume());
+  fail();
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_PAUSED) << "it has failed again";
+  // What was accepted is not, once it is tried again.
+  ASSERT_OK(Resume());
+  EXPECT_EQ(Shown().waves(0).accepted_failures(), 1);
+  ASSERT_OK(Retry([&](auto& request) { request.add_nodes(node); }));
+  EXPECT_EQ(Shown().waves(0).accepted_failures(), 0);
+  Minutes(20);
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_DONE);
+  EXPECT_EQ(CountOf("2.0.0"), 5);
+}
+
+TEST_F(Rollouts, OneThatIsDoneRunsAgainForWhatWasSkipped) {
+  ASSERT_OK(Create(Wanted()));
+  // By hand, and back.
+  ASSERT_OK(room.Upgrade({"c-1"}, "chain/full@3.0.0"));
+  Minutes(20);
+  ASSERT_EQ(Shown().state(), v1::ROLLOUT_STATE_DONE);
+  ASSERT_EQ(VersionOf("c-1"), "3.0.0");
+  const auto again = Retry([](auto& request) { request.add_nodes("c-1"); });
+  ASSERT_OK(again);
+  EXPECT_EQ(again->rollout().state(), v1::ROLLOUT_STATE_RUNNING);
+  Minutes(5);
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_DONE);
+  EXPECT_EQ(VersionOf("c-1"), "2.0.0");
+}
+
+TEST_F(Rollouts, ANodeThatGoesWrongAfterItWasHealthyFailsAtTheNextGate) {
+  v1::CreateRolloutRequest wanted = Wanted();
+  ASSERT_OK(Create(wanted));
+  while (Shown().wave() == 1) Minute();
+  const std::string canary = Nodes().front().substr(0, 3);
+  unhealthy.insert(canary);
+  Minutes(20);
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_PAUSED);
+  EXPECT_THAT(Shown().why(), StartsWith("FAILURES"));
+  EXPECT_THAT(Nodes(), testing::Contains(canary + " 1 failed REGRESSED"));
+}
+
+TEST_F(Rollouts, ANodeThatWasUnwellBeforeSaysNothingOfTheImage) {
+  ASSERT_OK(room.Upgrade({"c-1"}, "chain/full@3.0.0"));
+  TestHost& host = hosts.at("host-3");
+  EXPECT_EQ(host.Say(host.Take("c-1"), v1::OUTCOME_RESULT_NODE_UPGRADE_FAILURE), "");
+  unhealthy.insert("c-1");
+  ASSERT_EQ(room.Node("c-1").node_state(), v1::NODE_STATE_FAILED);
+  v1::CreateRolloutRequest wanted = Wanted();
+  wanted.mutable_healthy_within()->set_seconds(60);
+  ASSERT_OK(Create(wanted));
+  Minutes(30);
+  EXPECT_THAT(Nodes(), testing::Contains(testing::ContainsRegex("^c-1 . failed UNHEALTHY")));
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_DONE) << Shown().why();
+}
+
+TEST_F(Rollouts, AnotherTakesNodesOverButForThoseInMotion) {
+  v1::CreateRolloutRequest wanted = Wanted();
+  wanted.add_stages()->set_percent(100);
+  ASSERT_OK(Create(wanted));
+  Advance();
+  const v1::HandedCommand taken = hosts.at("host-3").Take("c-1");
+  wanted = Wanted("3.0.0");
+  wanted.set_name("fix");
+  EXPECT_REFUSED(Create(wanted), Code::kFailedPrecondition, "ROLLOUT_OVERLAPS");
+  ASSERT_OK(Pause());
+  wanted.set_take_over(true);
+  const auto made = Create(wanted);
+  ASSERT_OK(made);
+  EXPECT_EQ(made->taken_over_count(), 4);
+  EXPECT_THAT(made->in_flight(), ElementsAre("c-1"));
+  EXPECT_EQ(Shown().waves(0).skipped(), 4);
+  EXPECT_THAT(Nodes(), testing::Contains("a-1 1 skipped TAKEN_OVER"));
+  EXPECT_EQ(hosts.at("host-3").SayOk(taken), "");
+  ASSERT_OK(Resume());
+  Minutes(20);
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_DONE);
+  EXPECT_EQ(Shown("fix").state(), v1::ROLLOUT_STATE_DONE);
+  EXPECT_EQ(CountOf("3.0.0"), 4);
+  EXPECT_EQ(VersionOf("c-1"), "2.0.0");
 }
 
 TEST_F(Rollouts, ARolloutOfAnotherOrgIsNotThere) {

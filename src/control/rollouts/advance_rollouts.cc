@@ -21,11 +21,41 @@ struct Advanced {
   int64_t released = 0;
 };
 
-// A node that is to be upgraded now.
+// A node that is to be upgraded now, or to go back.
 struct Release {
   const RolloutNodeFacts* facts = nullptr;
   const NodeSnapshot* node = nullptr;
+  const Image* image = nullptr;
+  NodeConfig config;
 };
+
+// The configs that nodes of a revert had; an error for one that cannot be read.
+using ConfigsBefore = std::map<ConfigId, Result<NodeConfig>>;
+
+Result<ConfigsBefore> ReadConfigsBefore(store::ReadTx& tx, const planner::RolloutStep& step) {
+  ConfigsBefore configs;
+  for (const RolloutNodeFacts* facts : step.release) {
+    if (!facts->row.to_config_id) continue;
+    const ConfigId& id = *facts->row.to_config_id;
+    auto found = tx.FindConfig(id);
+    if (!found && found.error().code != Code::kDataLoss) return Fail(std::move(found.error()));
+    if (!found) {
+      configs.emplace(id, Fail(std::move(found.error())));
+    } else if (!*found) {
+      configs.emplace(id, Fail(DataLoss("ROW_MISSING", "the config before is missing")));
+    } else {
+      configs.emplace(id, **std::move(found));
+    }
+  }
+  return configs;
+}
+
+std::vector<ImageId> ImagesOf(const Rollout& rollout, const ConfigsBefore& before) {
+  std::vector<ImageId> images = {rollout.image_id};
+  for (const auto& [id, config] : before)
+    if (config) images.push_back(config->image_id);
+  return SortedUnique(std::move(images));
+}
 
 // Why a node alone cannot be upgraded now, and whether that may pass.
 bool MayPass(const Error& error) {
@@ -43,8 +73,9 @@ bool TakeRoom(const NodeSnapshot& node, const NodeConfig& config, Resources& lef
 
 class Releasing {
  public:
-  Releasing(const Authorized& by, const Image& image, const store::Snapshot& snapshot)
-      : by_(by), image_(image), snapshot_(snapshot), writer_(by) {}
+  Releasing(const Authorized& by, const Rollout& rollout, const ConfigsBefore& before,
+            const store::Snapshot& snapshot)
+      : by_(by), rollout_(rollout), before_(before), snapshot_(snapshot), writer_(by) {}
 
   // Sorts out what cannot be upgraded, or finds no room: one bad node holds up no other.
   void Sort(const planner::RolloutStep& step, std::vector<RolloutNode>& decided) {
@@ -53,25 +84,27 @@ class Releasing {
       if (found == snapshot_.nodes.end()) continue;  // somebody else is at it
       const NodeSnapshot& node = found->second;
       const HostSnapshot& host = snapshot_.hosts.at(node.node.host_id);
-      const Result<NodeConfig> config = planner::PlanConfig(node, image_, by_.control().policies());
-      if (!config) {
-        Skip(*facts, config.error(), decided);
+      Release release{.facts = facts, .node = &node, .image = nullptr, .config = {}};
+      if (Status planned = PlanOne(release); !planned) {
+        Skip(*facts, planned.error(), decided);
         continue;
       }
+      if (release.image == nullptr) continue;  // came in between
       auto [left, is_new] = left_.try_emplace(host.host.id);
       if (is_new) left->second = FreeOf(host.host).value_or(Resources{});
-      if (!TakeRoom(node, *config, left->second)) continue;
-      releases_.push_back({facts, &node});
+      if (!TakeRoom(node, release.config, left->second)) continue;
+      releases_.push_back(std::move(release));
     }
   }
 
-  Result<Decided<Changes>> Write(const Rollout& rollout, std::vector<RolloutNode>& decided) {
+  Result<Decided<Changes>> Write(std::vector<RolloutNode>& decided) {
     ASSIGN_OR_RETURN(const planner::UpgradePlan plan, Plan(decided));
-    const Time not_after = writer_.cause().now + rollout.spec.begin_within;
+    const Time not_after = writer_.cause().now + rollout_.spec.begin_within;
     for (size_t i = 0; i < plan.nodes.size(); ++i) {
       const planner::NodePlan& node = plan.nodes[i];
       const Host& host = snapshot_.hosts.at(node.before->node.host_id).host;
-      RETURN_IF_ERROR(writer_.ReplaceConfig(node, image_, host, CommandKind::kUpgrade, not_after));
+      RETURN_IF_ERROR(
+          writer_.ReplaceConfig(node, *releases_[i].image, host, CommandKind::kUpgrade, not_after));
       RolloutNode& row = decided.emplace_back(releases_[i].facts->row);
       row.state = RolloutNodeState::kReleased;
       row.command_id = writer_.last_change().command_id;
@@ -98,9 +131,31 @@ class Releasing {
 
   Result<planner::UpgradePlan> PlanOf(std::span<const Release> releases) const {
     std::vector<const NodeSnapshot*> nodes;
-    for (const Release& release : releases) nodes.push_back(release.node);
+    std::vector<NodeConfig> configs;
+    for (const Release& release : releases) {
+      nodes.push_back(release.node);
+      configs.push_back(release.config);
+    }
     ASSIGN_OR_RETURN(const auto hosts, HostsOf(snapshot_, nodes));
-    return planner::PlanUpgrade(nodes, hosts, image_, by_.control().policies(), writer_.cause());
+    return planner::PlanConfigs(nodes, std::move(configs), hosts, by_.control().policies(),
+                                writer_.cause());
+  }
+
+  // Its image and config; no image: it is not among what was read.
+  Status PlanOne(Release& release) const {
+    const std::optional<ConfigId>& to = release.facts->row.to_config_id;
+    const auto before = to ? before_.find(*to) : before_.end();
+    if (to && before == before_.end()) return {};
+    if (to && !before->second) return Fail(before->second.error());
+    const auto image = snapshot_.images.find(to ? before->second->image_id : rollout_.image_id);
+    if (image == snapshot_.images.end()) return {};
+    release.image = image->second.get();
+    const planner::Policies& policies = by_.control().policies();
+    ASSIGN_OR_RETURN(
+        release.config,
+        to ? planner::PlanReturn(*release.node, *before->second, *release.image, policies)
+           : planner::PlanConfig(*release.node, *release.image, policies));
+    return {};
   }
 
   void Skip(const RolloutNodeFacts& facts, const Error& error, std::vector<RolloutNode>& decided) {
@@ -111,7 +166,8 @@ class Releasing {
   }
 
   const Authorized& by_;
-  const Image& image_;
+  const Rollout& rollout_;
+  const ConfigsBefore& before_;
   const store::Snapshot& snapshot_;
   NodeWriter writer_;
   std::map<HostId, Resources> left_;  // of hosts, as nodes take of it
@@ -122,7 +178,7 @@ class Releasing {
 void Tell(const planner::Cause& cause, const RolloutView& view, const Rollout& after,
           const std::vector<RolloutNode>& decided, ChangeSet& rows) {
   std::unordered_map<NodeId, const RolloutNodeFacts*> facts;
-  for (const auto* list : {&view.released, &view.waiting})
+  for (const auto* list : {&view.released, &view.waiting, &view.regressed})
     for (const RolloutNodeFacts& node : *list) facts[node.row.node_id] = &node;
   for (const RolloutNode& node : decided) {
     const bool failed = node.state == RolloutNodeState::kFailed;
@@ -150,12 +206,12 @@ Result<Decided<Advanced>> DecideAdvance(const Authorized& by, const RolloutId& i
   ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, id));
   const planner::Cause cause = by.cause();
   planner::RolloutStep step = planner::DecideStep(view, cause.now, SilentBefore(by.control()));
-  const auto image = snapshot.images.find(view.rollout.image_id);
   Decided<Advanced> decision;
-  if (image != snapshot.images.end() && !step.release.empty()) {
-    Releasing releasing(by, *image->second, snapshot);
+  if (!step.release.empty()) {
+    ASSIGN_OR_RETURN(const ConfigsBefore before, ReadConfigsBefore(tx, step));
+    Releasing releasing(by, view.rollout, before, snapshot);
     releasing.Sort(step, step.decided);
-    ASSIGN_OR_RETURN(Decided<Changes> changes, releasing.Write(view.rollout, step.decided));
+    ASSIGN_OR_RETURN(Decided<Changes> changes, releasing.Write(step.decided));
     static_cast<Writes&>(decision) = static_cast<Writes&&>(changes);
     decision.answer.released = releasing.count();
     if (releasing.count() > 0) step.after.progress_at = cause.now;
@@ -173,8 +229,9 @@ Result<Decided<Advanced>> DecideAdvance(const Authorized& by, const RolloutId& i
 // What a step would do, without locks.
 struct Ahead {
   RolloutView view;
-  std::vector<NodeId> nodes;  // that may be released
-  bool has_work = false;      // it would change something
+  std::vector<NodeId> nodes;    // that may be released
+  std::vector<ImageId> images;  // that they would get
+  bool has_work = false;        // it would change something
 };
 
 Status LookAhead(const Authorized& by, const RolloutId& id, store::ReadTx& tx, Ahead& ahead) {
@@ -186,12 +243,11 @@ Status LookAhead(const Authorized& by, const RolloutId& id, store::ReadTx& tx, A
   ahead.has_work = step.changes(ahead.view.rollout);
   if (step.release.empty()) return {};
   for (const RolloutNodeFacts* facts : step.release) ahead.nodes.push_back(facts->row.node_id);
-  const ImageId& image = ahead.view.rollout.image_id;
+  ASSIGN_OR_RETURN(const ConfigsBefore before, ReadConfigsBefore(tx, step));
+  ahead.images = ImagesOf(ahead.view.rollout, before);
   ASSIGN_OR_RETURN(const store::Snapshot snapshot,
-                   tx.Load({.nodes = ahead.nodes, .images = {image}}));
-  const auto found = snapshot.images.find(image);
-  if (found == snapshot.images.end()) return {};
-  Releasing releasing(by, *found->second, snapshot);
+                   tx.Load({.nodes = ahead.nodes, .images = ahead.images}));
+  Releasing releasing(by, ahead.view.rollout, before, snapshot);
   releasing.Sort(step, step.decided);
   ahead.has_work = releasing.count() > 0 || step.changes(ahead.view.rollout);
   return {};
@@ -208,7 +264,7 @@ Result<Proposal<Advanced>> AdvanceRollout(const Authorized& by, const RolloutId&
   }
   proposal.author = {.actor_id = "rollout:" + ahead.view.rollout.name, .token_id = {}};
   proposal.locks.rollouts = {id};
-  proposal.locks.images = {ahead.view.rollout.image_id};
+  proposal.locks.images = std::move(ahead.images);
   proposal.rows = 1 + std::ssize(ahead.nodes);
   proposal.locks.nodes = std::move(ahead.nodes);
   proposal.locks.with_quotas = true;

@@ -14,51 +14,6 @@ namespace {
 
 using planner::RolloutEffect;
 
-Error Refused(RolloutEffect effect, const Rollout& rollout) {
-  if (effect == RolloutEffect::kAborting) {
-    return FailedPrecondition("ROLLOUT_ABORTING",
-                              fmt::format("rollout {} is being aborted, which cannot be taken "
-                                          "back: make another rollout when it has ended",
-                                          rollout.name))
-        .About("rollout " + rollout.name);
-  }
-  return FailedPrecondition("ROLLOUT_ENDED",
-                            fmt::format("rollout {} has ended ({}): make another one", rollout.name,
-                                        ToText(rollout.state)))
-      .About("rollout " + rollout.name);
-}
-
-bool IsOpen(const RolloutNodeFacts& facts) { return facts.command == CommandState::kOpen; }
-
-// Takes back what is open; its nodes wait again.
-Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::Snapshot& snapshot,
-                    const RolloutView& view, ChangedRollout& answer,
-                    std::vector<RolloutNode>& rows) {
-  for (const RolloutNodeFacts& facts : view.released) {
-    if (!IsOpen(facts)) {
-      if (planner::IsInFlight(facts)) answer.begun.push_back(facts.node);
-      continue;
-    }
-    const auto node = snapshot.nodes.find(facts.row.node_id);
-    const auto changed = [&] {
-      return Fail(Error(Code::kAborted, "ROLLOUT_CHANGED",
-                        fmt::format("rollout {} released node {} in the meantime: try again",
-                                    view.rollout.name, facts.node)));
-    };
-    if (node == snapshot.nodes.end()) return changed();
-    planner::NodeLifecycle life(node->second, writer.cause().now);
-    if (!life.TakeBack(*facts.row.command_id, "rollout")) return changed();
-    RETURN_IF_ERROR(WriteStep(writer, books, node->second, life));
-    answer.withdrawn.push_back(facts.node);
-    if (life.StateOf(*facts.row.command_id) != CommandState::kCancelled) continue;
-    RolloutNode& row = rows.emplace_back(facts.row);
-    row.state = RolloutNodeState::kWaiting;
-    row.command_id.reset();
-    row.released_at.reset();
-  }
-  return {};
-}
-
 void Resume(const RolloutView& view, Time now, Rollout& rollout) {
   rollout.state = RolloutState::kRunning;
   rollout.why.clear();
@@ -66,7 +21,7 @@ void Resume(const RolloutView& view, Time now, Rollout& rollout) {
   // Whoever resumes has seen what has failed so far.
   for (const RolloutCount& count : view.counts)
     if (count.state == RolloutNodeState::kFailed)
-      rollout.waves[static_cast<size_t>(count.wave)].accepted_failures = count.count;
+      rollout.waves[static_cast<size_t>(count.wave)].accepted_failures = count.count - count.unwell;
 }
 
 Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const RolloutId& id,
@@ -75,8 +30,7 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
   ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, id));
   answer.rollout = view.rollout;
   const RolloutEffect effect = planner::EffectOf(word, view.rollout.state);
-  if (effect == RolloutEffect::kEnded || effect == RolloutEffect::kAborting)
-    return Fail(Refused(effect, view.rollout));
+  RETURN_IF_ERROR(CheckEffect(effect, view.rollout));
   if (effect == RolloutEffect::kNothing) return Decided<ChangedRollout>{{}, std::move(answer)};
 
   NodeWriter writer(by);
@@ -89,7 +43,9 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
   if (effect == RolloutEffect::kResume) {
     Resume(view, writer.cause().now, rollout);
   } else {
-    RETURN_IF_ERROR(WithdrawOpen(writer, books, snapshot, view, answer, rows));
+    RETURN_IF_ERROR(WithdrawOpen(writer, books, snapshot, view, answer.withdrawn, rows));
+    for (const RolloutNodeFacts& facts : view.released)
+      if (!IsOpen(facts) && planner::IsInFlight(facts)) answer.begun.push_back(facts.node);
     const bool pauses = effect == RolloutEffect::kPause;
     rollout.state = pauses ? RolloutState::kPaused : RolloutState::kAborting;
     rollout.why = pauses ? fmt::format("{}: by {}", planner::kPausedByHand, by.actor().id) : "";
@@ -119,8 +75,7 @@ Result<Proposal<ChangedRollout>> ChangeRollout(const Authorized& by,
     open.clear();
     if (request.word == planner::RolloutWord::kResume) return {};
     ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, answer.rollout.id));
-    for (const RolloutNodeFacts& facts : view.released)
-      if (IsOpen(facts)) open.push_back(facts.row.node_id);
+    open = OpenOf(view);
     ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, open));
     return {};
   }));

@@ -3,23 +3,23 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <unordered_map>
 
-#include "base/digest.h"
 #include "base/text.h"
 #include "control/nodes/node_writer.h"
 #include "control/nodes/upgrade_targets.h"
+#include "control/read_once.h"
 #include "control/reads/resolve.h"
-#include "control/rollouts/rollout_rows.h"
+#include "control/rollouts/rollout_draft.h"
 #include "control/rollouts/rollouts.h"
 
 namespace tallyman::control {
 namespace {
 
 constexpr size_t kNodesMax = 20'000;
-constexpr size_t kNodesShown = 10;
+
+using LockedRollouts = std::set<RolloutId>;
 
 Status CheckCount(const UpgradeTargets& targets) {
   if (targets.nodes.empty()) {
@@ -36,28 +36,77 @@ Status CheckCount(const UpgradeTargets& targets) {
                   .With("field", "nodes"));
 }
 
-Status CheckOverlap(store::ReadTx& tx, const std::vector<const NodeSnapshot*>& nodes) {
-  ASSIGN_OR_RETURN(const auto open, tx.OpenRolloutNodes());
-  std::unordered_map<NodeId, const std::string*> taken;
-  for (const store::OpenRolloutNode& node : open) taken[node.node_id] = &node.rollout;
-  const NodeSnapshot* first = nullptr;
-  int64_t count = 0;
+// Those of the nodes that are in another open rollout.
+using TakenNodes = std::unordered_map<NodeId, store::OpenRolloutNode>;
+
+Result<TakenNodes> FindTaken(store::ReadTx& tx, const std::vector<NodeId>& nodes) {
+  const std::set<NodeId> wanted(nodes.begin(), nodes.end());
+  ASSIGN_OR_RETURN(auto open, tx.OpenRolloutNodes());
+  TakenNodes taken;
+  for (store::OpenRolloutNode& node : open)
+    if (wanted.contains(node.row.node_id)) taken[node.row.node_id] = std::move(node);
+  return taken;
+}
+
+Error Overlaps(const TakenNodes& taken, const std::vector<const NodeSnapshot*>& nodes) {
+  const auto first = std::ranges::find_if(
+      nodes, [&](const NodeSnapshot* node) { return taken.contains(node->node.id); });
+  const std::string& name = (*first)->node.name;
+  const std::string& other = taken.at((*first)->node.id).rollout;
+  return FailedPrecondition(
+             "ROLLOUT_OVERLAPS",
+             fmt::format("node {}, one of {} such nodes, is in rollout {}, which has not ended: "
+                         "wait for it, leave the nodes out, take them over with --take-over, or "
+                         "end it with `tallyman rollout abort {}`",
+                         name, taken.size(), other, other))
+      .About("node " + name)
+      .With("rollout", other)
+      .With("nodes", std::to_string(taken.size()));
+}
+
+// What hosts are at work on stays where it is: what it will run is not known yet.
+Status LeaveInFlight(const TakenNodes& taken, std::vector<const NodeSnapshot*>& nodes,
+                     std::vector<std::string>& in_flight) {
+  std::erase_if(nodes, [&](const NodeSnapshot* node) {
+    const bool is_pending = std::ranges::any_of(
+        node->transitions,
+        [](const Transition& transition) { return transition.state != CommandState::kFailed; });
+    const bool leave = is_pending && taken.contains(node->node.id);
+    if (leave) in_flight.push_back(node->node.name);
+    return leave;
+  });
+  if (!nodes.empty()) return {};
+  return Fail(FailedPrecondition(
+      "ROLLOUT_IN_FLIGHT",
+      fmt::format("the hosts of all {} nodes are at work on them for another rollout: try again "
+                  "when that is over",
+                  in_flight.size())));
+}
+
+// The nodes leave the rollouts that they are in.
+Status TakeOver(const planner::Cause& cause, const LockedRollouts& locked, TakenNodes taken,
+                const std::vector<const NodeSnapshot*>& nodes, ChangeSet& rows) {
   for (const NodeSnapshot* node : nodes) {
-    if (!taken.contains(node->node.id)) continue;
-    if (first == nullptr) first = node;
-    ++count;
+    const auto found = taken.find(node->node.id);
+    if (found == taken.end()) continue;
+    auto& [row, rollout] = found->second;
+    if (!locked.contains(row.rollout_id)) {
+      return Fail(Error(Code::kAborted, "ROLLOUT_CHANGED",
+                        fmt::format("node {} came into rollout {} in the meantime: try again",
+                                    node->node.name, rollout)));
+    }
+    row.state = RolloutNodeState::kSkipped;
+    row.why = "TAKEN_OVER";
+    row.decided_at = cause.now;
+    Event event = NewEvent(cause, EventKind::kRolloutNodeSkipped,
+                           Detail({{"rollout", rollout}, {"why", row.why}}));
+    event.node_id = row.node_id;
+    event.host_id = row.host_id;
+    event.org_id = node->node.org_id;
+    rows.events.push_back(std::move(event));
+    rows.rollout_node_updates.push_back(std::move(row));
   }
-  if (first == nullptr) return {};
-  const std::string& other = *taken.at(first->node.id);
-  return Fail(
-      FailedPrecondition("ROLLOUT_OVERLAPS",
-                         fmt::format("node {}, one of {} such nodes, is in rollout {}, which has "
-                                     "not ended: wait for it, leave the nodes out, or end it with "
-                                     "`tallyman rollout abort {}`",
-                                     first->node.name, count, other, other))
-          .About("node " + first->node.name)
-          .With("rollout", other)
-          .With("nodes", std::to_string(count)));
+  return {};
 }
 
 Result<std::vector<planner::RolloutCandidate>> CandidatesOf(
@@ -77,106 +126,37 @@ Result<std::vector<planner::RolloutCandidate>> CandidatesOf(
   return candidates;
 }
 
-std::vector<planner::RolloutHost> HostsIn(const store::Snapshot& fleet) {
-  std::vector<planner::RolloutHost> hosts;
-  for (const auto& [id, host] : fleet.hosts)
-    hosts.push_back(
-        {.id = id, .name = host.host.name, .free = FreeOf(host.host).value_or(Resources{})});
-  return hosts;
-}
-
-std::vector<PlannedWave> Summarize(const planner::RolloutPlan& plan) {
-  std::vector<PlannedWave> waves;
-  std::vector<std::set<HostId>> hosts(plan.waves.size());
-  for (const RolloutWave& wave : plan.waves) waves.push_back({.wave = wave});
-  for (const planner::PlannedNode& node : plan.nodes) {
-    const auto at = static_cast<size_t>(node.wave);
-    const planner::RolloutCandidate& candidate = *node.candidate;
-    const bool grows = Excess(candidate.after, candidate.before) != Resources{};
-    if (grows) {
-      ++waves[at].growing;
-    } else if (candidate.after != candidate.before) {
-      ++waves[at].shrinking;
-    }
-    hosts[at].insert(candidate.host);
-    if (waves[at].first_nodes.size() < kNodesShown) waves[at].first_nodes.push_back(candidate.name);
-  }
-  for (size_t i = 0; i < waves.size(); ++i) waves[i].hosts = std::ssize(hosts[i]);
-  return waves;
-}
-
-// The org that all nodes are of; none: they are of several.
-std::optional<OrgId> OrgOf(const std::vector<const NodeSnapshot*>& nodes) {
-  const OrgId& first = nodes.front()->node.org_id;
-  const bool all = std::ranges::all_of(
-      nodes, [&](const NodeSnapshot* node) { return node->node.org_id == first; });
-  return all ? std::optional(first) : std::nullopt;
-}
-
-std::string DigestOf(const planner::RolloutPlan& plan, const Rollout& rollout) {
-  std::string text = rollout.name + "\n" + rollout.image_id.ToString() + "\n" + PlanToJson(rollout);
-  for (const planner::PlannedNode& node : plan.nodes) {
-    fmt::format_to(std::back_inserter(text), "\n{} {} {} {}", node.wave, node.candidate->name,
-                   node.candidate->config.ToString(), node.candidate->host.ToString());
-  }
-  for (const planner::RolloutBlock& block : plan.blocked)
-    fmt::format_to(std::back_inserter(text), "\nblocked {} {}", block.candidate->name,
-                   block.dimension);
-  return Sha256Hex(text);
-}
-
 Result<Decided<ProposedRollout>> DecideCreate(const Authorized& by,
                                               const CreateRolloutRequest& request,
                                               const UpgradeTargets& targets,
+                                              const LockedRollouts& locked,
                                               const store::Snapshot& snapshot, store::ReadTx& tx) {
   const auto image = snapshot.images.find(targets.image);
   if (image == snapshot.images.end()) return Fail(ImageNotFound(targets.image.ToString()));
   ASSIGN_OR_RETURN(const store::Snapshot fleet, tx.Load({.nodes = targets.nodes}));
-  ASSIGN_OR_RETURN(const auto nodes, FindNodes(fleet, by.actor(), targets.nodes));
-  ASSIGN_OR_RETURN(const auto candidates,
-                   CandidatesOf(nodes, *image->second, by.control().policies()));
+  ASSIGN_OR_RETURN(auto nodes, FindNodes(fleet, by.actor(), targets.nodes));
+  ASSIGN_OR_RETURN(TakenNodes taken, FindTaken(tx, targets.nodes));
+  std::vector<std::string> in_flight;
+  if (request.take_over) RETURN_IF_ERROR(LeaveInFlight(taken, nodes, in_flight));
+  RolloutDraft draft = {.name = request.name,
+                        .reverts = {},
+                        .image_id = targets.image,
+                        .image = image->second->Reference(),
+                        .candidates = {},
+                        .plan = {},
+                        .nodes = nodes,
+                        .back_to = {}};
+  ASSIGN_OR_RETURN(draft.candidates, CandidatesOf(nodes, *image->second, by.control().policies()));
   const std::vector<planner::RolloutHost> hosts = HostsIn(fleet);
-  ASSIGN_OR_RETURN(planner::RolloutPlan plan,
-                   planner::PlanRollout(request.numbers, candidates, hosts));
-  RETURN_IF_ERROR(CheckOverlap(tx, nodes));
-  const planner::Cause cause = by.cause();
-  Decided<ProposedRollout> decision;
+  ASSIGN_OR_RETURN(draft.plan, planner::PlanRollout(request.numbers, draft.candidates, hosts));
+  if (!request.take_over && !taken.empty()) return Fail(Overlaps(taken, nodes));
+  Decided<ProposedRollout> decision = ProposeRollout(by, draft, fleet);
+  RETURN_IF_ERROR(TakeOver(by.cause(), locked, std::move(taken), nodes, decision.rows));
   ProposedRollout& answer = decision.answer;
-  Rollout& rollout = answer.rollout;
-  rollout.id = by.control().ids().New<RolloutId>();
-  rollout.name = request.name;
-  rollout.org_id = OrgOf(nodes);
-  rollout.image_id = targets.image;
-  rollout.spec = plan.spec;
-  rollout.waves = plan.waves;
-  rollout.created_by = cause.actor_id;
-  answer.digest = DigestOf(plan, rollout);
-  rollout.created_at = rollout.progress_at = cause.now;
-  rollout.waves.front().started_at = cause.now;
-  if (rollout.org_id) answer.org = nodes.front()->org_name;
-  answer.image = image->second->Reference();
-  answer.node_count = std::ssize(plan.nodes);
-  answer.waves = Summarize(plan);
   answer.same_image_count = targets.same_image_count;
   answer.deleting_count = targets.deleting_count;
-  for (const planner::RolloutBlock& block : plan.blocked)
-    answer.blocked.push_back({.node = block.candidate->name,
-                              .host = fleet.hosts.at(block.candidate->host).host.name,
-                              .dimension = block.dimension,
-                              .need = block.need,
-                              .free = block.free});
-  decision.rows.new_rollouts = {rollout};
-  int64_t place = 0;
-  for (const planner::PlannedNode& node : plan.nodes)
-    decision.rows.new_rollout_nodes.push_back({.rollout_id = rollout.id,
-                                               .node_id = node.candidate->node,
-                                               .host_id = node.candidate->host,
-                                               .wave = node.wave,
-                                               .place = ++place,
-                                               .from_config_id = node.candidate->config});
-  decision.rows.events.push_back(
-      RolloutEvent(cause, EventKind::kRolloutCreated, rollout,
-                   fmt::format("{} nodes to {}", answer.node_count, answer.image)));
+  answer.taken_over_count = std::ssize(decision.rows.rollout_node_updates);
+  answer.in_flight = std::move(in_flight);
   return decision;
 }
 
@@ -191,12 +171,22 @@ Result<Proposal<ProposedRollout>> CreateRollout(const Authorized& by,
   RETURN_IF_ERROR(CheckNewName("name", request.name));
   ASSIGN_OR_RETURN(UpgradeTargets targets, FindUpgradeTargets(by, request.targets));
   RETURN_IF_ERROR(CheckCount(targets));
+  LockedRollouts others;
+  if (request.take_over) {
+    RETURN_IF_ERROR(ReadOnce(by.control(), [&](store::ReadTx& tx) -> Status {
+      others.clear();
+      ASSIGN_OR_RETURN(const TakenNodes taken, FindTaken(tx, targets.nodes));
+      for (const auto& [id, node] : taken) others.insert(node.row.rollout_id);
+      return {};
+    }));
+  }
   Proposal<ProposedRollout> proposal{.solo = true, .plan = request.plan};
   proposal.rows = std::ssize(targets.nodes);
   proposal.locks.images = {targets.image};
-  proposal.decide = [request, targets = std::move(targets)](
+  proposal.locks.rollouts.assign(others.begin(), others.end());
+  proposal.decide = [request, targets = std::move(targets), others = std::move(others)](
                         const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
-    return DecideCreate(as, request, targets, snapshot, tx);
+    return DecideCreate(as, request, targets, others, snapshot, tx);
   };
   return proposal;
 }

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "control/control.h"
 #include "control/new_event.h"
+#include "control/nodes/node_step.h"
 
 namespace tallyman::control {
 
@@ -24,12 +25,65 @@ Time SilentBefore(Control& control) {
   return control.clock().Now() - control.policies().host_silent;
 }
 
-Result<RolloutView> ViewOfRollout(Control& control, store::ReadTx& tx, const RolloutId& id) {
+Result<RolloutView> ViewOfRollout(Control& control, store::ReadTx& tx, const RolloutId& id,
+                                  bool with_judged) {
   ASSIGN_OR_RETURN(auto view, tx.ReadRollout({.id = id,
                                               .now = control.clock().Now(),
-                                              .silent_before = SilentBefore(control)}));
+                                              .silent_before = SilentBefore(control),
+                                              .with_judged = with_judged}));
   if (view) return *std::move(view);
   return Fail(DataLoss("ROW_MISSING", fmt::format("rollout {} is missing", id.ToString())));
+}
+
+Status CheckEffect(planner::RolloutEffect effect, const Rollout& rollout) {
+  const bool ended = effect == planner::RolloutEffect::kEnded;
+  if (!ended && effect != planner::RolloutEffect::kAborting) return {};
+  const std::string about = "rollout " + rollout.name;
+  if (ended) {
+    return Fail(FailedPrecondition("ROLLOUT_ENDED",
+                                   fmt::format("rollout {} has ended ({}): make another one",
+                                               rollout.name, ToText(rollout.state)))
+                    .About(about));
+  }
+  return Fail(FailedPrecondition("ROLLOUT_ABORTING",
+                                 fmt::format("rollout {} is being aborted, which cannot be taken "
+                                             "back: make another rollout when it has ended",
+                                             rollout.name))
+                  .About(about));
+}
+
+bool IsOpen(const RolloutNodeFacts& facts) { return facts.command == CommandState::kOpen; }
+
+std::vector<NodeId> OpenOf(const RolloutView& view) {
+  std::vector<NodeId> open;
+  for (const RolloutNodeFacts& facts : view.released)
+    if (IsOpen(facts)) open.push_back(facts.row.node_id);
+  return open;
+}
+
+Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::Snapshot& snapshot,
+                    const RolloutView& view, std::vector<std::string>& withdrawn,
+                    std::vector<RolloutNode>& rows) {
+  for (const RolloutNodeFacts& facts : view.released) {
+    if (!IsOpen(facts)) continue;
+    const auto changed = [&] {
+      return Fail(Error(Code::kAborted, "ROLLOUT_CHANGED",
+                        fmt::format("rollout {} released node {} in the meantime: try again",
+                                    view.rollout.name, facts.node)));
+    };
+    const auto node = snapshot.nodes.find(facts.row.node_id);
+    if (node == snapshot.nodes.end()) return changed();
+    planner::NodeLifecycle life(node->second, writer.cause().now);
+    if (!life.TakeBack(*facts.row.command_id, "rollout")) return changed();
+    RETURN_IF_ERROR(WriteStep(writer, books, node->second, life));
+    withdrawn.push_back(facts.node);
+    if (life.StateOf(*facts.row.command_id) != CommandState::kCancelled) continue;
+    RolloutNode& row = rows.emplace_back(facts.row);
+    row.state = RolloutNodeState::kWaiting;
+    row.command_id.reset();
+    row.released_at.reset();
+  }
+  return {};
 }
 
 RolloutUpdate Updated(const Rollout& before, Rollout after) {

@@ -3,8 +3,11 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "control/nodes/node_writer.h"
 #include "control/operation.h"
+#include "planner/rollout_step.h"
 #include "store/store.h"
 
 namespace tallyman::control {
@@ -13,9 +16,23 @@ namespace tallyman::control {
 Result<store::RolloutRow> ResolveRollout(store::ReadTx& tx, const Actor& actor,
                                          std::string_view name_or_id);
 // What is known of it now. REQUIRES: it is there.
-Result<RolloutView> ViewOfRollout(Control& control, store::ReadTx& tx, const RolloutId& id);
+Result<RolloutView> ViewOfRollout(Control& control, store::ReadTx& tx, const RolloutId& id,
+                                  bool with_judged = false);
 // When a host must have been heard since, not to be silent.
 Time SilentBefore(Control& control);
+
+// FAILED_PRECONDITION ROLLOUT_ENDED, ROLLOUT_ABORTING.
+Status CheckEffect(planner::RolloutEffect effect, const Rollout& rollout);
+
+// No host has begun it.
+bool IsOpen(const RolloutNodeFacts& facts);
+// The nodes whose upgrades are open.
+std::vector<NodeId> OpenOf(const RolloutView& view);
+// Takes back what is open. Its nodes wait again: `rows`; their names are added to `withdrawn`.
+// ABORTED ROLLOUT_CHANGED for a node that is not in the snapshot.
+Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::Snapshot& snapshot,
+                    const RolloutView& view, std::vector<std::string>& withdrawn,
+                    std::vector<RolloutNode>& rows);
 
 // The next version of the rollout as the row to write.
 RolloutUpdate Updated(const Rollout& before, Rollout after);

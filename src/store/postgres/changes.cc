@@ -83,11 +83,13 @@ constexpr char kUpdateRollouts[] =
     "SELECT tallyman_require('ROLLOUT_UPDATE_FAILED', $1::uuid[], "
     "(SELECT array_agg(id) FROM done))";
 constexpr char kUpdateRolloutNodes[] =
-    "UPDATE rollout_nodes x SET state = v.state, why = v.why, command_id = v.command_id, "
-    "not_before = v.not_before, released_at = v.released_at, decided_at = v.decided_at "
-    "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::bigint[], "
-    "$7::bigint[], $8::bigint[]) "
-    "AS v (rollout_id, node_id, state, why, command_id, not_before, released_at, decided_at) "
+    "UPDATE rollout_nodes x SET state = v.state, why = v.why, "
+    "from_config_id = v.from_config_id, command_id = v.command_id, not_before = v.not_before, "
+    "released_at = v.released_at, decided_at = v.decided_at "
+    "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], "
+    "$7::bigint[], $8::bigint[], $9::bigint[]) "
+    "AS v (rollout_id, node_id, state, why, from_config_id, command_id, not_before, released_at, "
+    "decided_at) "
     "WHERE x.rollout_id = v.rollout_id AND x.node_id = v.node_id";
 constexpr char kUpdateTokens[] =
     "WITH done AS (UPDATE tokens t SET revoked_at = v.revoked_at, used_at = v.used_at, "
@@ -308,8 +310,8 @@ void PendingChanges::Collect(const ChangeSet& set) {
   }
   for (const RolloutNode& n : set.new_rollout_nodes) rollout_nodes_.AddRow(n);
   for (const RolloutNode& n : set.rollout_node_updates) {
-    rollout_node_updates_.AddRow(n.rollout_id, n.node_id, n.state, n.why, n.command_id,
-                                 n.not_before, n.released_at, n.decided_at);
+    rollout_node_updates_.AddRow(n.rollout_id, n.node_id, n.state, n.why, n.from_config_id,
+                                 n.command_id, n.not_before, n.released_at, n.decided_at);
   }
   for (const TokenUpdate& t : set.token_updates) {
     token_updates_.AddRow(t.id, t.revoked_at, t.used_at, t.nonce_digest, t.host_id);
@@ -355,8 +357,9 @@ void PendingChanges::AddTo(PgBatch& batch) {
   AddRows(batch, Insert::kCommands, commands_);
   AddRows(batch, Insert::kRollouts, rollouts_);
   AddRows(batch, kUpdateRollouts, rollout_updates_);
-  AddRows(batch, Insert::kRolloutNodes, rollout_nodes_);
+  // A node leaves one rollout before it enters another.
   AddRows(batch, kUpdateRolloutNodes, rollout_node_updates_);
+  AddRows(batch, Insert::kRolloutNodes, rollout_nodes_);
   AddRows(batch, Insert::kDrainNodes, drain_nodes_);
   if (const std::vector<NodeId> deleted = DeletedNodes(); !deleted.empty()) {
     for (const char* erase : {kEraseSecretsOfConfigs, kEraseSecretsOfCommands}) {

@@ -70,8 +70,8 @@ constexpr char kUpdateRollout[] =
     "UPDATE rollouts SET state = ?, why = ?, wave = ?, version = ?, progress_at = ?, "
     "ended_at = ?, plan = ? WHERE id = ? AND version = ?";
 constexpr char kUpdateRolloutNode[] =
-    "UPDATE rollout_nodes SET state = ?, why = ?, command_id = ?, not_before = ?, "
-    "released_at = ?, decided_at = ? WHERE rollout_id = ? AND node_id = ?";
+    "UPDATE rollout_nodes SET state = ?, why = ?, from_config_id = ?, command_id = ?, "
+    "not_before = ?, released_at = ?, decided_at = ? WHERE rollout_id = ? AND node_id = ?";
 constexpr char kUpdateToken[] =
     "UPDATE tokens SET revoked_at = ?1, used_at = ?2, nonce_digest = ?3, "
     "host_id = ifnull(?5, host_id) "
@@ -274,8 +274,8 @@ Status Write(SqliteConnection& connection, const RolloutNode& node) {
 
 Status UpdateRolloutNode(SqliteConnection& connection, const RolloutNode& node) {
   SqliteQuery query = connection.Query(kUpdateRolloutNode);
-  query.Bind(node.state, node.why, node.command_id, node.not_before, node.released_at,
-             node.decided_at, node.rollout_id, node.node_id);
+  query.Bind(node.state, node.why, node.from_config_id, node.command_id, node.not_before,
+             node.released_at, node.decided_at, node.rollout_id, node.node_id);
   return RunFor(query, "rollout of node", node.node_id.uuid);
 }
 
@@ -333,9 +333,10 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
   RETURN_IF_ERROR(WriteAll(connection, changes.new_commands));
   RETURN_IF_ERROR(WriteAll(connection, changes.new_rollouts));
   RETURN_IF_ERROR(WriteAll(connection, changes.rollout_updates));
-  RETURN_IF_ERROR(WriteAll(connection, changes.new_rollout_nodes));
+  // A node leaves one rollout before it enters another.
   for (const RolloutNode& node : changes.rollout_node_updates)
     RETURN_IF_ERROR(UpdateRolloutNode(connection, node));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_rollout_nodes));
   RETURN_IF_ERROR(WriteAll(connection, changes.drain_nodes));
   RETURN_IF_ERROR(WriteAll(connection, changes.events));
   RETURN_IF_ERROR(WriteAll(connection, changes.requests));
