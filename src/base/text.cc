@@ -37,6 +37,16 @@ bool StartsWithAscii(std::string_view text) {
 
 bool IsControl(char c) { return (static_cast<unsigned char>(c) < 0x20) || c == 0x7f; }
 
+bool IsNumeral(char c) { return c >= '0' && c <= '9'; }
+
+// The digits at `at`, without leading zeros; `at` is moved behind them.
+std::string_view TakeNumber(std::string_view text, size_t& at) {
+  while (at < text.size() && text[at] == '0') ++at;
+  const size_t begin = at;
+  while (at < text.size() && IsNumeral(text[at])) ++at;
+  return text.substr(begin, at - begin);
+}
+
 }  // namespace
 
 bool IsUtf8(std::string_view text) {
@@ -128,6 +138,24 @@ Status CheckText(std::string_view field, std::string_view text, size_t bytes_max
     return refuse("it contains a control character");
   }
   return {};
+}
+
+bool NaturallyBefore(std::string_view a, std::string_view b) {
+  size_t i = 0;
+  size_t j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (IsNumeral(a[i]) && IsNumeral(b[j])) {
+      const std::string_view m = TakeNumber(a, i);
+      const std::string_view n = TakeNumber(b, j);
+      if (m.size() != n.size()) return m.size() < n.size();
+      if (m != n) return m < n;
+    } else {
+      if (a[i] != b[j]) return a[i] < b[j];
+      ++i;
+      ++j;
+    }
+  }
+  return a.size() - i < b.size() - j;
 }
 
 }  // namespace tallyman

@@ -34,4 +34,8 @@ Status CheckName(std::string_view field, std::string_view text);
 // `bytes_max` bytes. INVALID_ARGUMENT, reason INVALID_TEXT.
 Status CheckText(std::string_view field, std::string_view text, size_t bytes_max);
 
+// The order in which people count: eth-2 before eth-10. Leading zeros do not count, so neither of
+// two different texts may come first.
+bool NaturallyBefore(std::string_view a, std::string_view b);
+
 }  // namespace tallyman

@@ -64,5 +64,14 @@ TEST(CheckText, RefusesControlsAndLength) {
   EXPECT_FALSE(CheckText("value", "abc", 2).has_value());
 }
 
+TEST(NaturallyBefore, CountsAsPeopleDo) {
+  const std::vector<std::string> sorted = {"", "a", "a-2", "a-10", "a-10-b", "a2b", "b"};
+  for (size_t i = 0; i < sorted.size(); ++i)
+    for (size_t j = 0; j < sorted.size(); ++j)
+      EXPECT_EQ(NaturallyBefore(sorted[i], sorted[j]), i < j) << sorted[i] << " " << sorted[j];
+  EXPECT_FALSE(NaturallyBefore("a-2", "a-02"));
+  EXPECT_FALSE(NaturallyBefore("a-02", "a-2"));
+}
+
 }  // namespace
 }  // namespace tallyman

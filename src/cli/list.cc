@@ -79,41 +79,10 @@ Result<std::vector<size_t>> ChooseColumns(const Context& context,
   return chosen;
 }
 
-namespace {
-
-bool IsNumeral(char c) { return c >= '0' && c <= '9'; }
-
-// The digits at `at`, without leading zeros; `at` is moved behind them.
-std::string_view TakeNumber(std::string_view text, size_t& at) {
-  while (at < text.size() && text[at] == '0') ++at;
-  const size_t begin = at;
-  while (at < text.size() && IsNumeral(text[at])) ++at;
-  return text.substr(begin, at - begin);
-}
-
-bool ComesBefore(std::string_view a, std::string_view b) {
-  size_t i = 0;
-  size_t j = 0;
-  while (i < a.size() && j < b.size()) {
-    if (IsNumeral(a[i]) && IsNumeral(b[j])) {
-      const std::string_view m = TakeNumber(a, i);
-      const std::string_view n = TakeNumber(b, j);
-      if (m.size() != n.size()) return m.size() < n.size();
-      if (m != n) return m < n;
-    } else {
-      if (a[i] != b[j]) return a[i] < b[j];
-      ++i;
-      ++j;
-    }
-  }
-  return a.size() - i < b.size() - j;
-}
-
-}  // namespace
-
 void SortNaturally(std::vector<std::vector<Cell>>& rows) {
-  std::ranges::stable_sort(
-      rows, [](const auto& a, const auto& b) { return ComesBefore(a.at(0).text, b.at(0).text); });
+  std::ranges::stable_sort(rows, [](const auto& a, const auto& b) {
+    return NaturallyBefore(a.at(0).text, b.at(0).text);
+  });
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 
+#include "base/text.h"
 #include "planner/capacity_order.h"
 
 namespace tallyman::planner {
@@ -110,12 +111,15 @@ class Queues {
     for (const RolloutCandidate& candidate : candidates) by_id[candidate.node] = &candidate;
     std::vector<const RolloutCandidate*> by_name;
     for (const auto& [id, candidate] : by_id) by_name.push_back(candidate);
-    std::ranges::sort(by_name, {}, &RolloutCandidate::name);
+    std::ranges::stable_sort(by_name, NaturallyBefore, &RolloutCandidate::name);
     for (const RolloutCandidate* candidate : by_name)
       moves[candidate->host].push_back({candidate->node, candidate->before, candidate->after});
     std::vector<const RolloutHost*> sorted;
     for (const RolloutHost& host : hosts) sorted.push_back(&host);
-    std::ranges::sort(sorted, {}, [](const RolloutHost* host) { return host->name; });
+    std::ranges::stable_sort(sorted, [](const RolloutHost* a, const RolloutHost* b) {
+      if (NaturallyBefore(a->name, b->name)) return true;
+      return !NaturallyBefore(b->name, a->name) && a->id < b->id;
+    });
     for (const RolloutHost* host : sorted) {
       const auto found = moves.find(host->id);
       if (found == moves.end()) continue;

@@ -67,6 +67,13 @@ TEST(RolloutPlan, HostsTakeTurns) {
   EXPECT_THAT(names, ElementsAre("n-1", "n-2", "n-3", "n-4"));
 }
 
+TEST(RolloutPlan, NodesOfAHostComeInTheOrderInWhichPeopleCount) {
+  const Fleet fleet(12, 1);
+  const RolloutPlan plan = Plan(fleet);
+  for (size_t i = 0; i < plan.nodes.size(); ++i)
+    EXPECT_EQ(plan.nodes[i].candidate->name, "n-" + std::to_string(i + 1));
+}
+
 TEST(RolloutPlan, NothingStandsInAnEarlierWaveThanWhatMakesRoomForIt) {
   Fleet fleet(4, 1, 2, 0);
   fleet.candidates[0].after = Cores(4);
