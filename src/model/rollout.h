@@ -96,6 +96,7 @@ struct Rollout {
   Time created_at;
   Time progress_at;
   std::optional<Time> ended_at;
+  std::optional<PolicyId> policy_id = {};  // that made it
 
   friend bool operator==(const Rollout&, const Rollout&) = default;
 };

@@ -93,6 +93,11 @@ constexpr Case kCases[] = {
     {"TokenService/ListTokens", "", "acme-token"},
     {"TokenService/RevokeToken", R"(token: "acme-token")"},
     {"TokenService/WhoAmI", "", "actor: \"somebody\"", false, true},
+    {"UpgradePolicyService/DeleteUpgradePolicy", R"(policy: "acme-policy")"},
+    {"UpgradePolicyService/GetUpgradePolicy", R"(policy: "acme-policy")"},
+    {"UpgradePolicyService/ListUpgradePolicies", "", "acme-policy"},
+    {"UpgradePolicyService/SetUpgradePolicy",
+     R"(name: "new" org: "acme" protocol: "chain" variant: "other")"},
 };
 
 enum class Binding { kAll, kOwn, kForeign };
@@ -115,6 +120,8 @@ struct World {
     EXPECT_TRUE(api.Call("NodeService/StopNodes", *stop, operator_of_acme));
     api.Must("RolloutService/CreateRollout",
              R"(name: "acme-rollout" nodes: "n-3" image: "chain/full@1.1.0")");
+    api.Must("UpgradePolicyService/SetUpgradePolicy",
+             R"(name: "acme-policy" org: "acme" protocol: "chain" variant: "full")");
     api.Sql("UPDATE nodes SET node_state = 'failed' WHERE name = 'n-4'");
     api.Sql("UPDATE nodes SET cpu_cores = cpu_cores + 1 WHERE name = 'n-1'");
     auto node = api.Must("NodeService/GetNode", R"(node: "n-1")");

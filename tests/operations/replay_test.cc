@@ -21,7 +21,7 @@ struct Case {
   "INSERT INTO rollouts SELECT o.id, 'r', NULL, i.id, '" state                                 \
   "', '', 0, 'tester', 1, 1, 1, NULL, '{\"max_in_flight\":1,\"per_host\":1,\"soak_us\":0,"     \
   "\"begin_within_us\":1,\"healthy_within_us\":1,\"no_progress_us\":1,\"waves\":[{\"size\":1," \
-  "\"max_failures\":0,\"accepted_failures\":0,\"pause_after\":false}]}' FROM orgs o, "         \
+  "\"max_failures\":0,\"accepted_failures\":0,\"pause_after\":false}]}', NULL FROM orgs o, "   \
   "(SELECT id FROM images LIMIT 1) i WHERE o.name = 'acme'"
 
 constexpr Case kCases[] = {
@@ -81,6 +81,12 @@ constexpr Case kCases[] = {
      ROLLOUT_THAT_IS("paused")},
     {"RolloutService/AbortRollout", R"(rollout: "r")", R"(rollout: "s")",
      ROLLOUT_THAT_IS("paused")},
+    {"UpgradePolicyService/SetUpgradePolicy",
+     R"(name: "p" org: "acme" protocol: "chain" variant: "full")",
+     R"(name: "p" org: "acme" protocol: "chain" variant: "full" pre_releases: true)"},
+    {"UpgradePolicyService/DeleteUpgradePolicy", R"(policy: "p")", R"(policy: "q")",
+     "INSERT INTO upgrade_policies SELECT o.id, 'p', o.id, p.id, 'full', 'patch', '', 1 = 0, 0, "
+     "'{}', 1 = 1, 1, 'tester', 1 FROM orgs o, protocols p WHERE o.name = 'acme'"},
     {"TokenService/CreateToken", R"(name: "ci" role: ROLE_VIEWER)",
      R"(name: "ci" role: ROLE_ADMIN)"},
     {"TokenService/RevokeToken", R"(token: "old")", R"(token: "other")",
