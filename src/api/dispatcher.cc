@@ -142,9 +142,9 @@ Dispatcher::Dispatcher(control::Control& control, EventFeedOptions streaming, Lo
   AddTo(stream_methods_, WatchMethods(relay_));
   AddTo(stream_methods_, LogStreamMethods(relay_));
   AddTo(methods_, LogMethods(relay_));
-  for (auto* list :
-       {&AgentMethods, &FleetMethods, &OrgAndRegionMethods, &HostMethods, &CatalogMethods,
-        &NodeMethods, &HistoryMethods, &AuditMethods, &RolloutMethods, &TokenMethods}) {
+  for (auto* list : {&AgentMethods, &FleetMethods, &OrgAndRegionMethods, &HostMethods,
+                     &CatalogMethods, &NodeMethods, &HistoryMethods, &AuditMethods, &RolloutMethods,
+                     &TokenMethods, &UpgradePolicyMethods}) {
     AddTo(methods_, list());
   }
 }

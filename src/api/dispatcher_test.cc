@@ -96,7 +96,7 @@ std::map<std::string, const MethodDescriptor*> DefinedMethods() {
 TEST(Dispatcher, HasExactlyTheMethodsOfTheDefinitionWithTheirTypes) {
   Room<NoStore> room;
   auto defined = DefinedMethods();
-  EXPECT_EQ(defined.size(), 62u);
+  EXPECT_EQ(defined.size(), 66u);
   for (const auto& [name, method] : defined) {
     EXPECT_FALSE(method->client_streaming()) << name;
     if (method->server_streaming()) {

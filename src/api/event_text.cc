@@ -107,11 +107,9 @@ std::string BareSentence(const store::EventRow& row,
       return fmt::format("rollout {} is paused: {}", FactOf(facts, "rollout"),
                          FactOf(facts, "why"));
     case EventKind::kRolloutResumed:
-      return fmt::format("rollout {} goes on{}", FactOf(facts, "rollout"),
-                         WithWhy(facts));
+      return fmt::format("rollout {} goes on{}", FactOf(facts, "rollout"), WithWhy(facts));
     case EventKind::kRolloutAborted:
-      return fmt::format("rollout {} is being aborted{}", FactOf(facts, "rollout"),
-                         WithWhy(facts));
+      return fmt::format("rollout {} is being aborted{}", FactOf(facts, "rollout"), WithWhy(facts));
     case EventKind::kRolloutEnded:
       return fmt::format("rollout {} has ended: {}", FactOf(facts, "rollout"),
                          FactOf(facts, "why"));
@@ -121,6 +119,14 @@ std::string BareSentence(const store::EventRow& row,
     case EventKind::kRolloutNodeSkipped:
       return fmt::format("rollout {} leaves {} out: {}", FactOf(facts, "rollout"), NodeOf(row),
                          FactOf(facts, "why"));
+    case EventKind::kPolicySet:
+      return fmt::format("upgrade policy {} was set: {}", FactOf(facts, "policy"),
+                         FactOf(facts, "why"));
+    case EventKind::kPolicyDeleted:
+      return fmt::format("upgrade policy {} was deleted", FactOf(facts, "policy"));
+    case EventKind::kPolicyProposed:
+      return fmt::format("upgrade policy {} made rollout {}: {}", FactOf(facts, "policy"),
+                         FactOf(facts, "rollout"), FactOf(facts, "why"));
     case EventKind::kHostSilent:
       return fmt::format("host {} is silent: nothing came since {}", row.host,
                          FactOf(facts, "heard_at"));

@@ -105,6 +105,7 @@ std::vector<Method> HistoryMethods();  // commands, events, ledger
 std::vector<Method> AuditMethods();
 std::vector<Method> RolloutMethods();
 std::vector<Method> TokenMethods();
+std::vector<Method> UpgradePolicyMethods();
 std::vector<Method> LogMethods(std::shared_ptr<LogRelay> relay);
 
 }  // namespace tallyman::api

@@ -104,6 +104,7 @@ v1::Node MessageOf(const control::NodeView& view) {
   *out.mutable_updated_at() = ToMessage(node.updated_at);
   if (node.released_at) *out.mutable_released_at() = ToMessage(*node.released_at);
   if (node.deleted_at) *out.mutable_deleted_at() = ToMessage(*node.deleted_at);
+  out.set_upgrade_policy(view.upgrade_policy);
   if (view.reported) *out.mutable_reported() = MessageOf(*view.reported);
   if (view.condition) *out.mutable_reported() = MessageOf(*view.condition);
   return out;

@@ -4,6 +4,7 @@
 #include "api/convert.h"
 #include "api/list_message.h"
 #include "api/method.h"
+#include "api/rollout_numbers.h"
 #include "control/read.h"
 #include "control/rollouts/query_rollouts.h"
 #include "control/rollouts/rollouts.h"
@@ -48,6 +49,7 @@ v1::Rollout MessageOf(const Rollout& rollout, const std::string& org, const std:
   if (rollout.ended_at) *out.mutable_ended_at() = ToMessage(*rollout.ended_at);
   out.set_version(rollout.version);
   out.set_reverts(rollout.reverts);
+  out.set_policy_id(TextOf(rollout.policy_id));
   return out;
 }
 
@@ -136,26 +138,6 @@ std::string EncodeReverted(const control::ProposedRollout& proposed) {
   for (const std::string& name : proposed.changed) response.add_changed(name);
   for (const std::string& name : proposed.withdrawn) response.add_withdrawn(name);
   return Serialize(response);
-}
-
-Status TakeNumbers(const v1::CreateRolloutRequest& request, planner::RolloutRequest& numbers) {
-  for (const v1::RolloutStage& stage : request.stages()) {
-    const bool is_percent = stage.amount_case() == v1::RolloutStage::kPercent;
-    numbers.stages.push_back(
-        {.amount = is_percent ? stage.percent() : stage.nodes(), .is_percent = is_percent});
-  }
-  numbers.pause_after.assign(request.pause_after().begin(), request.pause_after().end());
-  if (request.has_max_failures()) numbers.max_failures = request.max_failures();
-  if (request.has_max_in_flight()) numbers.max_in_flight = request.max_in_flight();
-  if (request.has_per_host()) numbers.per_host = request.per_host();
-  RETURN_IF_ERROR(
-      TakeSpan("INVALID_ROLLOUT", "soak", request.has_soak(), request.soak(), numbers.soak));
-  RETURN_IF_ERROR(TakeSpan("INVALID_ROLLOUT", "begin_within", request.has_begin_within(),
-                           request.begin_within(), numbers.begin_within));
-  RETURN_IF_ERROR(TakeSpan("INVALID_ROLLOUT", "healthy_within", request.has_healthy_within(),
-                           request.healthy_within(), numbers.healthy_within));
-  return TakeSpan("INVALID_ROLLOUT", "no_progress", request.has_no_progress(),
-                  request.no_progress(), numbers.no_progress);
 }
 
 Status DoCreateRollout(control::Control& control, control::Call call,

@@ -159,6 +159,15 @@ Status PrintLastCommand(Context& context, const v1::Node& node) {
   return {};
 }
 
+// Whether it is on, and what will act on it.
+std::string AutoUpgradeOf(const v1::Node& node) {
+  const std::string& policy = node.upgrade_policy();
+  if (!node.auto_upgrade())
+    return policy.empty() ? "off" : fmt::format("off: policy {} leaves it out", policy);
+  return policy.empty() ? "on, but no policy of this org matches: nothing upgrades it by itself"
+                        : fmt::format("on, by policy {}", policy);
+}
+
 void PrintNode(Context& context, const v1::Node& node) {
   const v1::Resources& held = node.held();
   const bool holds = held.cpu_cores() != 0 || held.memory_bytes() != 0 || held.disk_bytes() != 0;
@@ -176,7 +185,7 @@ void PrintNode(Context& context, const v1::Node& node) {
                {"asked for", EnumWord(node.next_state())},
                {"charged", FormatResources(node.resources())},
                {"held", holds ? FormatResources(held) : "nothing"},
-               {"auto upgrade", node.auto_upgrade() ? "on" : "off"},
+               {"auto upgrade", AutoUpgradeOf(node)},
                {"config", node.config_id()},
                {"version", std::to_string(node.version())},
                {"created", FormatTimestamp(node.created_at())},

@@ -12,6 +12,7 @@ void DefineHost(Word root);
 void DefineProtocol(Word root);
 void DefineImage(Word root);
 void DefineRollout(Word root);
+void DefinePolicy(Word root);
 void DefineStatus(Word root);
 void DefineTop(Word root);
 void DefineAudit(Word root);

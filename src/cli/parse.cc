@@ -92,6 +92,7 @@ void DefineWords(Word root, const CliEnvironment& environment) {
   DefineProtocol(root);
   DefineImage(root);
   DefineRollout(root);
+  DefinePolicy(root);
   DefineStatus(root);
   DefineTop(root);
   DefineAudit(root);

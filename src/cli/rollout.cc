@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
 
 #include "cli/format.h"
@@ -11,6 +10,7 @@
 #include "cli/nouns.h"
 #include "cli/progress.h"
 #include "cli/requests.h"
+#include "cli/rollout_numbers.h"
 #include "cli/views.h"
 #include "tallyman/v1/rollout.pb.h"
 
@@ -21,33 +21,6 @@ struct RolloutCreate {
   v1::CreateRolloutRequest request;
   NodesOf nodes_of;
 };
-
-// "2m", "90s", "1h".
-std::string FormatSpan(const google::protobuf::Duration& span) {
-  const int64_t seconds = span.seconds();
-  if (seconds > 0 && seconds % 3600 == 0) return fmt::format("{}h", seconds / 3600);
-  if (seconds > 0 && seconds % 60 == 0) return fmt::format("{}m", seconds / 60);
-  return fmt::format("{}s", seconds);
-}
-
-// Takes each item of a list such as "2,10%,100%".
-Status ReadItems(const std::string& text, const std::function<Status(std::string item)>& take) {
-  for (size_t from = 0; from <= text.size();) {
-    const size_t comma = std::min(text.find(',', from), text.size());
-    RETURN_IF_ERROR(take(text.substr(from, comma - from)));
-    from = comma + 1;
-  }
-  return {};
-}
-
-// "eth-1, eth-2 and 7 more".
-std::string Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
-  constexpr int kShown = 5;
-  std::vector<std::string> shown(names.begin(), names.begin() + std::min(kShown, names.size()));
-  std::string text = fmt::format("{}", fmt::join(shown, ", "));
-  if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
-  return text;
-}
 
 template <class Response>
 void PrintPlan(Context& context, const Response& response) {
@@ -111,7 +84,7 @@ ExitStatus CreateRollout(Context& context, RolloutCreate& create) {
     if (!response.in_flight().empty())
       context.Detail(fmt::format("{} there, since hosts are at work on them: {}",
                                  Counted(response.in_flight_size(), "node stays", "nodes stay"),
-                                 Names(response.in_flight())));
+                                 Names(response.in_flight(), response.in_flight_size())));
     PrintOutcome(context, response.applied(),
                  fmt::format("Rollout {} of {} to {} has begun; \"tallyman rollout watch {}\" "
                              "follows it.",
@@ -203,7 +176,7 @@ void PrintReasons(Context& context, const v1::ListRolloutNodesResponse& waiting)
   for (const v1::RolloutNode& node : waiting.nodes()) *reasons[node.why()].Add() = node.node();
   Table table({{"WAITING FOR"}, {"NODES", Align::kRight}, {"FIRST NODES", Align::kLeft, true}});
   for (const auto& [why, names] : reasons)
-    table.AddRow({{why}, {std::to_string(names.size())}, {Names(names)}});
+    table.AddRow({{why}, {std::to_string(names.size())}, {Names(names, names.size())}});
   context.Detail("");
   context.Detail(table);
 }
@@ -250,11 +223,11 @@ void PrintStopped(Context& context, const Response& response, std::string_view d
   if (!response.withdrawn().empty())
     context.Detail(fmt::format("{} withdrawn before their hosts began: {}",
                                Counted(response.withdrawn_size(), "upgrade was", "upgrades were"),
-                               Names(response.withdrawn())));
+                               Names(response.withdrawn(), response.withdrawn_size())));
   if (!response.begun().empty())
     context.Detail(fmt::format("{} begun, and will end by themselves: {}",
                                Counted(response.begun_size(), "host has", "hosts have"),
-                               Names(response.begun())));
+                               Names(response.begun(), response.begun_size())));
 }
 
 ExitStatus PauseRollout(Context& context, v1::PauseRolloutRequest& request) {
@@ -283,10 +256,11 @@ ExitStatus ResumeRollout(Context& context, v1::ResumeRolloutRequest& request) {
 ExitStatus RetryRollout(Context& context, v1::RetryRolloutRequest& request) {
   ASSIGN_OR_RETURN(const auto response, Change<v1::RetryRolloutResponse>(context, request));
   return context.Answer(response, [&] {
-    context.Line(fmt::format("{} again in rollout {}: {}",
-                             Counted(response.retried_size(), "node waits", "nodes wait"),
-                             response.rollout().name(), Names(response.retried())),
-                 Colour::kGreen);
+    context.Line(
+        fmt::format("{} again in rollout {}: {}",
+                    Counted(response.retried_size(), "node waits", "nodes wait"),
+                    response.rollout().name(), Names(response.retried(), response.retried_size())),
+        Colour::kGreen);
     if (response.left_out().empty()) return;
     Table table({{"LEFT OUT"}, {"WHY"}});
     for (const v1::RetryLeftOut& node : response.left_out())
@@ -304,11 +278,12 @@ ExitStatus RevertRollout(Context& context, v1::RevertRolloutRequest& request) {
     if (!response.withdrawn().empty())
       context.Detail(fmt::format("{} withdrawn, since no host has begun: {}",
                                  Counted(response.withdrawn_size(), "upgrade is", "upgrades are"),
-                                 Names(response.withdrawn())));
+                                 Names(response.withdrawn(), response.withdrawn_size())));
     if (!response.changed().empty())
       context.Detail(fmt::format(
           "{} left out, since they were changed meanwhile or what they had before is forgotten: {}",
-          Counted(response.changed_size(), "node is", "nodes are"), Names(response.changed())));
+          Counted(response.changed_size(), "node is", "nodes are"),
+          Names(response.changed(), response.changed_size())));
     PrintOutcome(
         context, response.applied(),
         fmt::format("Rollout {} takes back {} of rollout {}; \"tallyman rollout watch {}\" "
@@ -382,49 +357,7 @@ void DefineRolloutCreate(Word rollout) {
             "The new image: PROTOCOL/VARIANT@VERSION[+BUILD] or id")
       .Required();
   AddNodesOf(verb, &create.nodes_of);
-  const Reader add_stages = [&request](const auto& name, const auto& text) {
-    return ReadItems(text, [&](std::string stage) -> Status {
-      const bool is_percent = stage.ends_with('%');
-      if (is_percent) stage.pop_back();
-      ASSIGN_OR_RETURN(const int64_t amount, ParsePositive(name, stage, INT64_MAX));
-      v1::RolloutStage& added = *request.add_stages();
-      is_percent ? added.set_percent(amount) : added.set_nodes(amount);
-      return {};
-    });
-  };
-  verb.Value("--stages", "N,N%", add_stages,
-             "How far it has come after each wave: nodes, or percent of all,\n"
-             "rounded up (default: 1,10%,100%)");
-  const Reader add_pauses = [&request](const auto& name, const auto& text) {
-    return ReadItems(text, [&](const std::string& item) -> Status {
-      ASSIGN_OR_RETURN(const int64_t wave, ParsePositive(name, item, INT64_MAX));
-      request.add_pause_after(wave);
-      return {};
-    });
-  };
-  verb.Value("--pause-after", "WAVE,WAVE", add_pauses, "Pause after these waves, from 1");
-  verb.Value(
-      "--max-failures", "N",
-      [&request](const auto& name, const auto& text) -> Status {
-        ASSIGN_OR_RETURN(const int64_t count, ParseCount(name, text));
-        request.set_max_failures(count);
-        return {};
-      },
-      "More pause it: of each wave after the first, which may have none\n"
-      "(default: 1% of the wave, rounded down)");
-  verb.Number("--max-in-flight", request, &v1::CreateRolloutRequest::set_max_in_flight,
-              "Nodes whose hosts are at work on them (default: a tenth of all, 500 at most)");
-  verb.Number("--per-host", request, &v1::CreateRolloutRequest::set_per_host,
-              "The same on each host (default: 1)");
-  AddSpan(verb, "--soak", request, &v1::CreateRolloutRequest::mutable_soak,
-          "A node is healthy once it has run so long without a restart (default: 2m)");
-  AddSpan(verb, "--begin-within", request, &v1::CreateRolloutRequest::mutable_begin_within,
-          "A host that has not begun by then does not, and the node waits\nagain (default: 5m)");
-  AddSpan(verb, "--healthy-within", request, &v1::CreateRolloutRequest::mutable_healthy_within,
-          "A node that is not healthy so long after its host began, and its\n"
-          "soak, has failed (default: 30m)");
-  AddSpan(verb, "--no-progress", request, &v1::CreateRolloutRequest::mutable_no_progress,
-          "Pause when no node was released or judged for so long (default: 1h)");
+  AddRolloutNumbers(verb, request);
   verb.Flag("--take-over", request, &v1::CreateRolloutRequest::set_take_over,
             "Nodes leave the open rollout that they are in, but for those that\n"
             "hosts are at work on");

@@ -76,10 +76,15 @@ constexpr AuthorizationRule kRules[] = {
     {"TokenService/ListTokens", {kOwn, kNone, kNone, kNone, kNone}},
     {"TokenService/RevokeToken", {kOwn, kNone, kNone, kNone, kNone}},
     {"TokenService/WhoAmI", {kOwn, kOwn, kOwn, kOwn, kNone}},
+    {"UpgradePolicyService/DeleteUpgradePolicy", {kOwn, kNone, kNone, kNone, kNone}},
+    {"UpgradePolicyService/GetUpgradePolicy", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"UpgradePolicyService/ListUpgradePolicies", {kOwn, kOwn, kOwn, kNone, kNone}},
+    {"UpgradePolicyService/SetUpgradePolicy", {kOwn, kNone, kNone, kNone, kNone}},
     {"internal/AdvanceRollout", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/EnsureAdminToken", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/ExpireCommands", {kAllOrgs, kNone, kNone, kNone, kNone}},
     {"internal/MarkSilentHosts", {kAllOrgs, kNone, kNone, kNone, kNone}},
+    {"internal/ProposeUpgrade", {kAllOrgs, kNone, kNone, kNone, kNone}},
 };
 
 static_assert(std::ranges::is_sorted(kRules, {}, &AuthorizationRule::method));

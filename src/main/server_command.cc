@@ -22,6 +22,7 @@
 #include "control/hosts/reports.h"
 #include "control/lots/prune_records.h"
 #include "control/lots/prune_requests.h"
+#include "control/rollouts/policies.h"
 #include "control/rollouts/rollouts.h"
 #include "control/tokens/tokens.h"
 #include "http/server.h"
@@ -174,6 +175,12 @@ class Serving {
              [this]() -> Result<bool> {
                RETURN_IF_ERROR(control_->MayWrite());
                RETURN_IF_ERROR(control::AdvanceRollouts(*control_));
+               return false;
+             }},
+            {"upgrade policies", std::chrono::minutes(1),
+             [this]() -> Result<bool> {
+               RETURN_IF_ERROR(control_->MayWrite());
+               RETURN_IF_ERROR(control::ProposeUpgrades(*control_));
                return false;
              }},
             {"silent hosts", SilencePeriod(), [this]() -> Result<bool> {

@@ -13,13 +13,13 @@ auto ListsOf(ChangeSet& set) {
          new_nodes, node_updates, host_updates, ledger, command_updates, new_commands, events,
          requests, token_updates, new_tokens, host_reports, status_reports, node_incidents,
          ended_claims, new_claims, drain_nodes, quota_updates, new_rollouts, rollout_updates,
-         new_rollout_nodes, rollout_node_updates, joined_hosts] = set;
+         new_rollout_nodes, rollout_node_updates, ended_policies, new_policies, joined_hosts] = set;
   return std::tie(new_orgs, new_regions, new_protocols, new_versions, new_images, new_hosts,
                   new_configs, new_nodes, node_updates, host_updates, ledger, command_updates,
                   new_commands, events, requests, token_updates, new_tokens, host_reports,
                   status_reports, node_incidents, ended_claims, new_claims, drain_nodes,
                   quota_updates, new_rollouts, rollout_updates, new_rollout_nodes,
-                  rollout_node_updates, joined_hosts);
+                  rollout_node_updates, ended_policies, new_policies, joined_hosts);
 }
 
 template <class T>

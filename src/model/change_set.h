@@ -10,6 +10,7 @@
 #include "model/rollout.h"
 #include "model/snapshot.h"
 #include "model/token.h"
+#include "model/upgrade_policy.h"
 
 namespace tallyman {
 
@@ -58,6 +59,12 @@ struct RolloutUpdate {
   int64_t version_before = 0;
 };
 
+// Of a policy at another version it fails the whole transaction with ABORTED POLICY_CHANGED.
+struct PolicyEnd {
+  PolicyId id;
+  int64_t version = 0;
+};
+
 struct ClaimEnd {
   HostId host_id;
   std::string owner;
@@ -93,6 +100,9 @@ struct ChangeSet {
   std::vector<RolloutUpdate> rollout_updates;  // at most one per rollout
   std::vector<RolloutNode> new_rollout_nodes;
   std::vector<RolloutNode> rollout_node_updates;  // as they are afterwards
+  // A policy that is replaced is ended, and is a new one of the same id.
+  std::vector<PolicyEnd> ended_policies;
+  std::vector<UpgradePolicy> new_policies;
   std::vector<HostId> joined_hosts;  // whose reports and incidents are counted from 1 again
 
   // What is in `more`, behind what is in this.

@@ -62,11 +62,14 @@ enum class EventKind {
   // All nodes of a host were asked to stop; those that were are asked to start again.
   kHostDrainStarted,
   kHostResumed,
+  kPolicySet,
+  kPolicyDeleted,
+  kPolicyProposed,
 };
 
 template <>
 struct EnumText<EventKind> {
-  static constexpr std::array<std::string_view, 46> kWords = {
+  static constexpr std::array<std::string_view, 49> kWords = {
       "node_created",       "upgrade_started",     "upgrade_succeeded",   "upgrade_failed",
       "node_updated",       "node_moved",          "node_starting",       "node_stopping",
       "node_restarting",    "node_deleting",       "node_deleted",        "node_running",
@@ -78,7 +81,8 @@ struct EnumText<EventKind> {
       "host_uncordoned",    "host_retired",        "org_quota_set",       "command_cancelled",
       "rollout_created",    "rollout_wave_passed", "rollout_paused",      "rollout_resumed",
       "rollout_aborted",    "rollout_ended",       "rollout_node_failed", "rollout_node_skipped",
-      "host_drain_started", "host_resumed"};
+      "host_drain_started", "host_resumed",        "policy_set",          "policy_deleted",
+      "policy_proposed"};
 };
 
 struct Event {

@@ -99,6 +99,7 @@ struct Rollout {
   Time created_at;
   Time progress_at;
   std::optional<Time> ended_at;
+  std::optional<PolicyId> policy_id = {};  // that made it
 
   friend bool operator==(const Rollout&, const Rollout&) = default;
 };
@@ -170,8 +171,8 @@ struct RolloutView {
   std::vector<RolloutCount> counts;
   // All that are released, and failed ones whose hosts are still at work.
   std::vector<RolloutNodeFacts> released;
-  // Waiting ones of the waves so far whose hosts were heard and are not drained, in their order, or that are gone; of
-  // an aborting rollout those of all waves. Not all where there are many.
+  // Waiting ones of the waves so far whose hosts were heard and are not drained, in their order, or
+  // that are gone; of an aborting rollout those of all waves. Not all where there are many.
   std::vector<RolloutNodeFacts> waiting;
   // How many of the waves so far wait for hosts that are silent or drained; only where nothing else
   // waits.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/clock.h"
 #include "base/enum_text.h"
 #include "model/ids.h"
 
@@ -29,9 +30,23 @@ struct UpgradePolicy {
   std::string version_range;  // such as ">=1.4.0 <2.0.0"; empty: any
   bool pre_releases = false;
   std::chrono::microseconds delay{};  // since an image became known here
+  std::string strategy = {};          // of its rollouts, as StrategyToJson() gives it
   bool enabled = true;
+  int64_t version = 1;
+  std::string created_by = {};  // who set it last
+  Time created_at = {};
 
   friend bool operator==(const UpgradePolicy&, const UpgradePolicy&) = default;
+};
+
+// A live node of a policy's org, protocol and variant, as a policy looks at it.
+struct PolicyNode {
+  NodeId id;
+  std::string name;
+  std::string semantic_version;
+  bool auto_upgrade = false;
+  bool host_silent = false;
+  std::string rollout;  // that it is in and that has not ended; "": none
 };
 
 }  // namespace tallyman

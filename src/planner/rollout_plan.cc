@@ -43,7 +43,7 @@ Status CheckSpan(std::string_view field, const std::optional<microseconds>& span
 // How many nodes are upgraded after each wave, the last one all.
 Result<std::vector<int64_t>> CutStages(const RolloutRequest& request, int64_t nodes) {
   std::vector<RolloutStage> stages = request.stages;
-  if (stages.empty()) stages = {{1, false}, {10, true}, {100, true}};
+  if (stages.empty()) stages = DefaultStages();
   if (stages.size() > kStagesMax)
     return Fail(
         Invalid("stages", fmt::format("has {} items: give at most {}", stages.size(), kStagesMax)));
@@ -159,6 +159,8 @@ class Queues {
 };
 
 }  // namespace
+
+std::vector<RolloutStage> DefaultStages() { return {{1, false}, {10, true}, {100, true}}; }
 
 Result<RolloutPlan> PlanRollout(const RolloutRequest& request,
                                 std::span<const RolloutCandidate> candidates,

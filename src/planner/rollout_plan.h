@@ -71,6 +71,9 @@ struct RolloutPlan {
   std::vector<RolloutBlock> blocked;  // are among the nodes: they wait until room is there
 };
 
+// What empty stages mean.
+std::vector<RolloutStage> DefaultStages();
+
 // REQUIRES: candidates are on these hosts, each once, and there is one at least.
 // INVALID_ARGUMENT INVALID_ROLLOUT names the field and the value.
 Result<RolloutPlan> PlanRollout(const RolloutRequest& request,

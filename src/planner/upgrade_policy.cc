@@ -54,6 +54,11 @@ bool Failed(std::span<const PastRollout> past, const ImageId& image, const NodeI
   });
 }
 
+Error InvalidStrategy(const std::string& field, int64_t value, std::string_view what) {
+  return InvalidArgument("INVALID_ROLLOUT", fmt::format("{} is {}: {}", field, value, what))
+      .With("field", field);
+}
+
 }  // namespace
 
 Result<VersionRange> VersionRange::Parse(std::string_view text) {
@@ -114,6 +119,57 @@ Result<std::vector<UpgradeProposal>> Propose(const UpgradePolicy& policy,
     proposals.push_back({offers[place].image->id, std::move(ids)});
   }
   return proposals;
+}
+
+RolloutRequest FitToNodes(const RolloutRequest& strategy, int64_t nodes) {
+  const std::vector<RolloutStage> wanted =
+      strategy.stages.empty() ? DefaultStages() : strategy.stages;
+  RolloutRequest fitted = strategy;
+  fitted.stages.clear();
+  fitted.pause_after.clear();
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const RolloutStage& stage = wanted[i];
+    const int64_t end =
+        stage.is_percent ? (nodes * stage.amount + 99) / 100 : std::min(stage.amount, nodes);
+    if (fitted.stages.empty() || end > fitted.stages.back().amount)
+      fitted.stages.push_back({.amount = end});
+    const int64_t wave = std::ssize(fitted.stages);
+    const bool pauses = std::ranges::find(strategy.pause_after, static_cast<int64_t>(i) + 1) !=
+                        strategy.pause_after.end();
+    if (pauses && (fitted.pause_after.empty() || fitted.pause_after.back() != wave))
+      fitted.pause_after.push_back(wave);
+  }
+  if (fitted.max_failures) fitted.max_failures = std::min(*fitted.max_failures, nodes);
+  return fitted;
+}
+
+Status CheckStrategy(const RolloutRequest& strategy) {
+  constexpr int64_t kPerCent = 100;
+  constexpr int64_t kStagesMax = 100;
+  if (const int64_t count = std::ssize(strategy.stages); count > kStagesMax)
+    return Fail(InvalidStrategy("stages", count, "give at most 100 of them"));
+  int64_t last[2] = {0, 0};  // of nodes, and in percent
+  for (size_t i = 0; i < strategy.stages.size(); ++i) {
+    const RolloutStage& stage = strategy.stages[i];
+    int64_t& before = last[stage.is_percent ? 1 : 0];
+    const bool is_fine = stage.amount > before && (!stage.is_percent || stage.amount <= kPerCent);
+    if (!is_fine)
+      return Fail(InvalidStrategy(fmt::format("stages[{}]", i), stage.amount,
+                                  "stages rise, from 1 node or 1 percent up to 100 "
+                                  "percent"));
+    before = stage.amount;
+  }
+  const auto stages = static_cast<int64_t>(strategy.stages.empty() ? DefaultStages().size()
+                                                                   : strategy.stages.size());
+  for (const int64_t stage : strategy.pause_after) {
+    if (stage >= 1 && stage <= stages) continue;
+    return Fail(InvalidStrategy("pause_after", stage, fmt::format("there are {} stages", stages)));
+  }
+  // The others are checked as those of a rollout are.
+  const RolloutHost host;
+  const RolloutCandidate candidate;
+  RETURN_IF_ERROR(PlanRollout(FitToNodes(strategy, 1), {&candidate, 1}, {&host, 1}));
+  return {};
 }
 
 }  // namespace tallyman::planner

@@ -23,6 +23,7 @@
 #include "base/semver.h"
 #include "model/image.h"
 #include "model/upgrade_policy.h"
+#include "planner/rollout_plan.h"
 
 namespace tallyman::planner {
 
@@ -75,5 +76,12 @@ Result<std::vector<UpgradeProposal>> Propose(const UpgradePolicy& policy,
                                              std::span<const NodeBrief> nodes,
                                              std::span<const Image> images,
                                              std::span<const PastRollout> past, Time now);
+
+// The numbers of a policy for a rollout of so many nodes: a stage of more nodes than there are is
+// one of all, one that does not rise is left out, and its pause follows the stage before it.
+RolloutRequest FitToNodes(const RolloutRequest& strategy, int64_t nodes);
+
+// INVALID_ARGUMENT INVALID_ROLLOUT for numbers that would do for no count of nodes.
+Status CheckStrategy(const RolloutRequest& strategy);
 
 }  // namespace tallyman::planner

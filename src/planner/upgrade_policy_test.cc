@@ -186,5 +186,53 @@ TEST(Propose, TriesAgainForAllButThoseOnWhichItFailed) {
             (std::vector{UpgradeProposal{IdOf<ImageId>(2), {IdOf<NodeId>(2)}}}));
 }
 
+// "1 5 10 / 2": where stages end, and the waves after which it pauses.
+std::string Fitted(const RolloutRequest& strategy, int64_t nodes) {
+  const RolloutRequest fitted = FitToNodes(strategy, nodes);
+  std::string text;
+  for (const RolloutStage& stage : fitted.stages) text += std::to_string(stage.amount) + " ";
+  text += "/";
+  for (const int64_t wave : fitted.pause_after) text += " " + std::to_string(wave);
+  return text;
+}
+
+TEST(FitToNodes, DoesForAnyNumberOfNodes) {
+  RolloutRequest strategy;
+  EXPECT_EQ(Fitted(strategy, 100), "1 10 100 /");
+  EXPECT_EQ(Fitted(strategy, 5), "1 5 /");
+  EXPECT_EQ(Fitted(strategy, 1), "1 /");
+  strategy.stages = {{3, false}, {10, true}, {100, true}};
+  strategy.pause_after = {2};
+  EXPECT_EQ(Fitted(strategy, 100), "3 10 100 / 2");
+  EXPECT_EQ(Fitted(strategy, 20), "3 20 / 1") << "10 percent are fewer than 3 nodes";
+  EXPECT_EQ(Fitted(strategy, 2), "2 / 1");
+  strategy.max_failures = 4;
+  EXPECT_EQ(FitToNodes(strategy, 3).max_failures, 3);
+  for (int64_t nodes = 1; nodes < 50; ++nodes) {
+    std::vector<RolloutCandidate> candidates(static_cast<size_t>(nodes));
+    for (size_t i = 0; i < candidates.size(); ++i)
+      candidates[i].node = IdOf<NodeId>(static_cast<int>(i) + 1);
+    const RolloutHost host;
+    EXPECT_TRUE(PlanRollout(FitToNodes(strategy, nodes), candidates, {&host, 1})) << nodes;
+  }
+}
+
+TEST(CheckStrategy, RefusesWhatWouldDoForNoNumberOfNodes) {
+  EXPECT_TRUE(CheckStrategy({}));
+  EXPECT_TRUE(CheckStrategy({.stages = {{5, false}, {1, true}, {100, true}}}));
+  const auto field = [](const RolloutRequest& strategy) {
+    const Status status = CheckStrategy(strategy);
+    return status ? std::string("none") : std::string(status.error().Fact("field"));
+  };
+  EXPECT_EQ(field({.stages = {{0, false}}}), "stages[0]");
+  EXPECT_EQ(field({.stages = {{101, true}}}), "stages[0]");
+  EXPECT_EQ(field({.stages = {{5, false}, {5, false}}}), "stages[1]");
+  EXPECT_EQ(field({.stages = std::vector<RolloutStage>(101, {1, false})}), "stages");
+  EXPECT_EQ(field({.pause_after = {4}}), "pause_after");
+  EXPECT_EQ(field({.pause_after = {0}}), "pause_after");
+  EXPECT_EQ(field({.per_host = 0}), "per_host");
+  EXPECT_EQ(field({.max_failures = -1}), "max_failures");
+}
+
 }  // namespace
 }  // namespace tallyman::planner

@@ -80,6 +80,8 @@ struct InsertSql {
       kInto<"INSERT INTO rollouts", TALLYMAN_ROLLOUT_COLUMNS("") ", plan">;
   static constexpr const char* kRolloutNodes =
       kInto<"INSERT INTO rollout_nodes", TALLYMAN_ROLLOUT_NODE_COLUMNS("")>;
+  static constexpr const char* kPolicies =
+      kInto<"INSERT INTO upgrade_policies", TALLYMAN_POLICY_COLUMNS("")>;
   static constexpr const char* kDrainNodes =
       kInsertSql<"INSERT INTO drain_nodes", TALLYMAN_DRAIN_NODE_COLUMNS(""), kFrom,
                  " ON CONFLICT (host_id, owner, node_id) "

@@ -19,6 +19,7 @@
 #include "model/request.h"
 #include "model/rollout.h"
 #include "model/token.h"
+#include "model/upgrade_policy.h"
 
 namespace tallyman::store {
 
@@ -47,7 +48,8 @@ enum class Listing {
   kTokens,
   kRequests,
   kRollouts,
-  kRolloutNodes
+  kRolloutNodes,
+  kPolicies
 };
 
 // The fields of a listing; the first is the default order.
@@ -137,6 +139,14 @@ struct RolloutRow {
 struct RolloutNodeRow {
   RolloutNodeFacts facts;
   std::string org;
+  ListCursor cursor;
+};
+
+struct PolicyRow {
+  UpgradePolicy policy;
+  std::string org;
+  std::string protocol;  // its key
+  std::string rollout;   // of it, that has not ended; "": there is none
   ListCursor cursor;
 };
 

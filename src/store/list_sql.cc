@@ -174,6 +174,14 @@ constexpr FieldSql kRolloutNodeFields[] = {
     {"state", kText, "x.state"},
     {"why", kText, "x.why"}};
 
+constexpr FieldSql kPolicyFields[] = {
+    {"name", kText, "p.name"},
+    {"org", kText, "coalesce(o.name, '')"},
+    {"protocol", kText, "coalesce(c.key, '')"},
+    {"variant", kText, "p.variant"},
+    {"enabled", kText, "CASE WHEN p.enabled THEN 'yes' ELSE 'no' END"},
+    {"created_at", kInteger, "p.created_at"}};
+
 template <const auto& kFields>
 constexpr auto kNamesOf = [] {
   std::array<ListField, std::size(kFields)> names;
@@ -223,6 +231,8 @@ constexpr ListingSql kListings[] = {
     {"SELECT " TALLYMAN_ROLLOUT_FACTS ", coalesce(o.name, ''){}" TALLYMAN_FROM_ROLLOUT_NODES
      "LEFT JOIN orgs o ON o.id = n.org_id",
      "x.node_id", kUuid, kRolloutNodeFields, kNamesOf<kRolloutNodeFields>},
+    {"SELECT " TALLYMAN_POLICY_ROW "{}" TALLYMAN_FROM_POLICIES, "p.id", kUuid, kPolicyFields,
+     kNamesOf<kPolicyFields>},
 };
 
 constexpr std::string_view kOperators[] = {"=", "<>", "<", "<=", ">", ">="};

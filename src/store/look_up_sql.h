@@ -114,6 +114,42 @@ inline constexpr char kRolloutJudged[] = TALLYMAN_ROLLOUT_NODES
 inline constexpr char kRolloutWithdrawn[] = TALLYMAN_ROLLOUT_NODES
     "WHERE x.rollout_id = $1 AND x.state = 'waiting' ORDER BY x.wave, x.place LIMIT $2";
 
+#define TALLYMAN_POLICY_ROW                                                               \
+  TALLYMAN_POLICY_COLUMNS("p.")                                                           \
+  ", coalesce(o.name, ''), coalesce(c.key, ''), coalesce((SELECT l.name FROM rollouts l " \
+  "WHERE l.policy_id = p.id AND l.ended_at IS NULL), '')"
+#define TALLYMAN_FROM_POLICIES                                    \
+  " FROM upgrade_policies p LEFT JOIN orgs o ON o.id = p.org_id " \
+  "LEFT JOIN protocols c ON c.id = p.protocol_id "
+inline constexpr char kPolicyById[] =
+    "SELECT " TALLYMAN_POLICY_ROW TALLYMAN_FROM_POLICIES "WHERE p.id = $1";
+inline constexpr char kPolicyByName[] =
+    "SELECT " TALLYMAN_POLICY_ROW TALLYMAN_FROM_POLICIES "WHERE p.name = $1";
+inline constexpr char kPolicyFor[] =
+    "SELECT " TALLYMAN_POLICY_ROW TALLYMAN_FROM_POLICIES
+    "WHERE p.org_id = $1 AND p.protocol_id = $2 AND p.variant = $3";
+inline constexpr char kDuePolicies[] =
+    "SELECT p.id FROM upgrade_policies p WHERE p.enabled AND NOT EXISTS (SELECT 1 FROM rollouts l "
+    "WHERE l.policy_id = p.id AND l.ended_at IS NULL) ORDER BY p.id";
+inline constexpr char kPolicyNodes[] =
+    "SELECT n.id, n.name, n.semantic_version, n.auto_upgrade, h.silent_since IS NOT NULL, "
+    "coalesce((SELECT l.name FROM rollout_nodes x JOIN rollouts l ON l.id = x.rollout_id "
+    "WHERE x.node_id = n.id AND x.state IN ('waiting', 'released')), '') "
+    "FROM nodes n JOIN protocol_versions v ON v.id = n.protocol_version_id "
+    "JOIN hosts h ON h.id = n.host_id "
+    "WHERE n.org_id = $1 AND n.protocol_id = $2 AND v.variant = $3 AND n.released_at IS NULL "
+    "AND n.deleted_at IS NULL AND n.node_state <> 'deleting' "
+    "AND coalesce(n.next_state, '') <> 'deleting' ORDER BY n.name";
+// A node that somebody else changed meanwhile may be tried again.
+inline constexpr char kPastRollouts[] =
+    "SELECT l.image_id, l.state, l.why LIKE 'REVERTED:%', x.node_id "
+    "FROM rollouts l LEFT JOIN rollout_nodes x "
+    "ON x.rollout_id = l.id AND (x.state = 'failed' OR (x.state = 'skipped' "
+    "AND x.why <> 'NODE_CHANGED')) WHERE l.policy_id = $1 AND l.ended_at IS NOT NULL";
+inline constexpr char kImagesOf[] =
+    "SELECT i.id FROM protocol_versions v JOIN images i ON i.protocol_version_id = v.id "
+    "WHERE v.protocol_id = $1 AND v.variant = $2";
+
 #define TALLYMAN_TOKEN_ROW \
   TALLYMAN_TOKEN_COLUMNS("t.") ", coalesce(o.name, ''), coalesce(h.name, '')"
 #define TALLYMAN_FROM_TOKENS                            \

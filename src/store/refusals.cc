@@ -29,6 +29,14 @@ Error TokenChanged(const TokenId& id) {
       .About("token " + id.ToString());
 }
 
+Error PolicyChanged(const PolicyId& id) {
+  return Error(Code::kAborted, kPolicyChanged,
+               fmt::format("upgrade policy {} was set or deleted in the meantime: nothing was "
+                           "written; try again",
+                           id.ToString()))
+      .About("upgrade policy " + id.ToString());
+}
+
 Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
                     std::string_view why) {
   return FailedPrecondition(

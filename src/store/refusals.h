@@ -20,6 +20,7 @@ inline constexpr char kDatabaseQueueFull[] = "DATABASE_QUEUE_FULL";
 inline constexpr char kDatabaseQueueTimeout[] = "DATABASE_QUEUE_TIMEOUT";
 inline constexpr char kHostUpdateFailed[] = "HOST_UPDATE_FAILED";
 inline constexpr char kNodeUpdateFailed[] = "NODE_UPDATE_FAILED";
+inline constexpr char kPolicyChanged[] = "POLICY_CHANGED";
 inline constexpr char kReportOutdated[] = "REPORT_OUTDATED";
 inline constexpr char kRequestRaced[] = "REQUEST_RACED";
 inline constexpr char kRolloutUpdateFailed[] = "ROLLOUT_UPDATE_FAILED";
@@ -32,6 +33,8 @@ Error NotOneRow(std::string reason, std::string_view kind, std::string_view name
 Error CommandNotThere(const CommandId& id);
 // A token was revoked or used since it was read.
 Error TokenChanged(const TokenId& id);
+// An upgrade policy was set or deleted since it was read.
+Error PolicyChanged(const PolicyId& id);
 // The proof of the books failed on `wrong` hosts; `why` describes the first of them.
 Error BooksMismatch(int64_t wrong, const HostId& first, std::string_view name,
                     std::string_view why);

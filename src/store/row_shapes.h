@@ -218,11 +218,22 @@ auto Fields(Is<ReportedEnd> auto& end) {
 // Without its plan, which is stored as PlanToJson() gives it.
 #define TALLYMAN_ROLLOUT_COLUMNS(t)                                                  \
   t "id, " t "name, " t "org_id, " t "image_id, " t "state, " t "why, " t "wave, " t \
-    "created_by, " t "version, " t "created_at, " t "progress_at, " t "ended_at"
+    "created_by, " t "version, " t "created_at, " t "progress_at, " t "ended_at, " t "policy_id"
 auto Fields(Is<Rollout> auto& rollout) {
   return std::tie(rollout.id, rollout.name, rollout.org_id, rollout.image_id, rollout.state,
                   rollout.why, rollout.wave, rollout.created_by, rollout.version,
-                  rollout.created_at, rollout.progress_at, rollout.ended_at);
+                  rollout.created_at, rollout.progress_at, rollout.ended_at, rollout.policy_id);
+}
+
+#define TALLYMAN_POLICY_COLUMNS(t)                                                     \
+  t "id, " t "name, " t "org_id, " t "protocol_id, " t "variant, " t "level, " t       \
+    "version_range, " t "pre_releases, " t "delay_us, " t "strategy, " t "enabled, " t \
+    "version, " t "created_by, " t "created_at"
+auto Fields(Is<UpgradePolicy> auto& policy) {
+  return std::tie(policy.id, policy.name, policy.org_id, policy.protocol_id, policy.variant,
+                  policy.level, policy.version_range, policy.pre_releases, policy.delay,
+                  policy.strategy, policy.enabled, policy.version, policy.created_by,
+                  policy.created_at);
 }
 
 #define TALLYMAN_ROLLOUT_NODE_COLUMNS(t)                                                       \

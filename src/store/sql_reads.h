@@ -116,6 +116,13 @@ class SqlReads : public WriteTx {
   Result<std::vector<OpenRolloutNode>> OpenRolloutNodes() final;
   Result<std::optional<RolloutView>> ReadRollout(const RolloutQuery& query) final;
   Result<std::vector<RolloutCount>> CountRolloutNodes(const RolloutId& rollout) final;
+  Result<std::optional<PolicyRow>> FindPolicy(std::string_view id_or_name) final;
+  Result<std::optional<PolicyRow>> FindPolicyFor(const PolicyScope& scope) final;
+  Result<std::vector<PolicyId>> DuePolicies() final;
+  Result<std::vector<PolicyNode>> PolicyNodes(const PolicyScope& scope) final;
+  Result<std::vector<PastRolloutRow>> PastRolloutsOf(const PolicyId& policy) final;
+  Result<std::vector<std::shared_ptr<const Image>>> ImagesOf(const ProtocolId& protocol,
+                                                             std::string_view variant) final;
   Result<std::vector<HostId>> FindHostsToMark(Time before, int64_t limit) final;
   Result<bool> WasAnyHostHeard() final;
   Result<std::vector<HostClaim>> ClaimsOf(const HostId& host) final;
@@ -141,6 +148,7 @@ class SqlReads : public WriteTx {
   Result<std::vector<RequestRow>> ListRequests(const ListQuery& query) final;
   Result<std::vector<RolloutRow>> ListRollouts(const ListQuery& query) final;
   Result<std::vector<RolloutNodeRow>> ListRolloutNodes(const ListQuery& query) final;
+  Result<std::vector<PolicyRow>> ListPolicies(const ListQuery& query) final;
 
   Result<std::vector<LedgerEntry>> HostLedger(const HostId& host, int64_t after_seq,
                                               int64_t limit) final;

@@ -310,6 +310,56 @@ Result<std::optional<RolloutView>> SqlReads<Tx>::ReadRollout(const RolloutQuery&
 }
 
 template <class Tx>
+Result<std::optional<PolicyRow>> SqlReads<Tx>::FindPolicy(std::string_view id_or_name) {
+  PolicyRow row;
+  return sql::IfFound(ReadByIdOrName<PolicyId>(sql::kPolicyById, sql::kPolicyByName, id_or_name,
+                                               row.policy, row.org, row.protocol, row.rollout),
+                      row);
+}
+
+template <class Tx>
+Result<std::optional<PolicyRow>> SqlReads<Tx>::FindPolicyFor(const PolicyScope& scope) {
+  PolicyRow row;
+  return sql::IfFound(
+      sql::ReadFirst(tx().Select(sql::kPolicyFor, scope.org_id, scope.protocol_id, scope.variant),
+                     row.policy, row.org, row.protocol, row.rollout),
+      row);
+}
+
+template <class Tx>
+Result<std::vector<PolicyId>> SqlReads<Tx>::DuePolicies() {
+  return sql::ReadAll<PolicyId>(tx().Select(sql::kDuePolicies),
+                                [](auto& rows, PolicyId& id) { return rows.Read(id); });
+}
+
+template <class Tx>
+Result<std::vector<PolicyNode>> SqlReads<Tx>::PolicyNodes(const PolicyScope& scope) {
+  return sql::ReadAll<PolicyNode>(
+      tx().Select(sql::kPolicyNodes, scope.org_id, scope.protocol_id, scope.variant),
+      [](auto& rows, PolicyNode& node) {
+        return rows.Read(node.id, node.name, node.semantic_version, node.auto_upgrade,
+                         node.host_silent, node.rollout);
+      });
+}
+
+template <class Tx>
+Result<std::vector<PastRolloutRow>> SqlReads<Tx>::PastRolloutsOf(const PolicyId& policy) {
+  return sql::ReadAll<PastRolloutRow>(
+      tx().Select(sql::kPastRollouts, policy), [](auto& rows, PastRolloutRow& past) {
+        return rows.Read(past.image_id, past.state, past.reverted, past.failed);
+      });
+}
+
+template <class Tx>
+Result<std::vector<std::shared_ptr<const Image>>> SqlReads<Tx>::ImagesOf(const ProtocolId& protocol,
+                                                                         std::string_view variant) {
+  ASSIGN_OR_RETURN(const std::vector<ImageId> ids,
+                   sql::ReadAll<ImageId>(tx().Select(sql::kImagesOf, protocol, variant),
+                                         [](auto& rows, ImageId& id) { return rows.Read(id); }));
+  return tx().ReadImages(ids);
+}
+
+template <class Tx>
 Result<std::vector<HostId>> SqlReads<Tx>::FindHostsToMark(Time before, int64_t limit) {
   return sql::ReadAll<HostId>(tx().Select(sql::kHostsToMark, before, limit),
                               [](auto& rows, HostId& host) { return rows.Read(host); });
@@ -560,6 +610,13 @@ template <class Tx>
 Result<std::vector<RolloutNodeRow>> SqlReads<Tx>::ListRolloutNodes(const ListQuery& query) {
   return ReadList<RolloutNodeRow>(Listing::kRolloutNodes, query,
                                   [](RolloutNodeRow& row) { return std::tie(row.facts, row.org); });
+}
+
+template <class Tx>
+Result<std::vector<PolicyRow>> SqlReads<Tx>::ListPolicies(const ListQuery& query) {
+  return ReadList<PolicyRow>(Listing::kPolicies, query, [](PolicyRow& row) {
+    return std::tie(row.policy, row.org, row.protocol, row.rollout);
+  });
 }
 
 template <class Tx>

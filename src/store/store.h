@@ -12,6 +12,7 @@
 //   INTERNAL HOST_UPDATE_FAILED          an update did not touch exactly the intended rows
 //   ALREADY_EXISTS NODE_NAME_TAKEN ...   a unique key is taken
 //   ABORTED TOKEN_CHANGED                a token was revoked or used in the meantime
+//   ABORTED POLICY_CHANGED               an upgrade policy was set or deleted in the meantime
 //   UNAVAILABLE DATABASE_BUSY            the database stayed locked for longer than the bound
 //   UNAVAILABLE ROWS_LOCKED              rows of this transaction did; others may be free
 //   UNAVAILABLE DATABASE_CONFLICT        conflicts with other transactions exceeded the retry bound
@@ -165,6 +166,22 @@ struct OpenRolloutNode {
   std::string rollout;
 };
 
+// The nodes that an upgrade policy may act on.
+struct PolicyScope {
+  OrgId org_id;
+  ProtocolId protocol_id;
+  std::string variant;
+};
+
+// Of a rollout that a policy made and that has ended: itself, or a node that is not to be tried
+// again, because it has failed or could not be upgraded.
+struct PastRolloutRow {
+  ImageId image_id;
+  RolloutState state = RolloutState::kDone;
+  bool reverted = false;  // another one has taken it back
+  std::optional<NodeId> failed;
+};
+
 struct CommandOfNode {
   CommandId id;
   NodeId node_id;
@@ -215,6 +232,16 @@ class ReadTx {
   virtual Result<std::optional<RolloutView>> ReadRollout(const RolloutQuery& query) = 0;
   // Of its waves, each state that occurs.
   virtual Result<std::vector<RolloutCount>> CountRolloutNodes(const RolloutId& rollout) = 0;
+  virtual Result<std::optional<PolicyRow>> FindPolicy(std::string_view id_or_name) = 0;
+  virtual Result<std::optional<PolicyRow>> FindPolicyFor(const PolicyScope& scope) = 0;
+  // Enabled ones without a rollout that has not ended, by id.
+  virtual Result<std::vector<PolicyId>> DuePolicies() = 0;
+  // Live nodes that are not being deleted, by name.
+  virtual Result<std::vector<PolicyNode>> PolicyNodes(const PolicyScope& scope) = 0;
+  virtual Result<std::vector<PastRolloutRow>> PastRolloutsOf(const PolicyId& policy) = 0;
+  // All versions and builds.
+  virtual Result<std::vector<std::shared_ptr<const Image>>> ImagesOf(const ProtocolId& protocol,
+                                                                     std::string_view variant) = 0;
   // Hosts whose silent_since is not what their last reports say: those heard at all, but not since
   // `before`, that are not marked as silent, and marked ones that were heard since.
   virtual Result<std::vector<HostId>> FindHostsToMark(Time before, int64_t limit) = 0;
@@ -258,6 +285,7 @@ class ReadTx {
   virtual Result<std::vector<RequestRow>> ListRequests(const ListQuery& query) = 0;
   virtual Result<std::vector<RolloutRow>> ListRollouts(const ListQuery& query) = 0;
   virtual Result<std::vector<RolloutNodeRow>> ListRolloutNodes(const ListQuery& query) = 0;
+  virtual Result<std::vector<PolicyRow>> ListPolicies(const ListQuery& query) = 0;
 
   // Entries of a host with seq > after_seq, oldest first.
   virtual Result<std::vector<LedgerEntry>> HostLedger(const HostId& host, int64_t after_seq,

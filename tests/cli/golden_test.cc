@@ -117,6 +117,34 @@ TEST_F(GoldenTest, Upgrading) {
   Expect("upgrading");
 }
 
+TEST_F(GoldenTest, Policies) {
+  CreateSmallFleet();
+  Must({"node", "create", "m-1", "--image", "p/v@1.0.0", "--host", "h2"});
+  Run({"policy", "set", "--help"});
+  Run({"policy", "list"});
+  Run({"node", "show", "n-1"});
+  Run({"node", "update", "n-1", "--auto-upgrade", "on", "--request-id", "mark-1"});
+  Run({"policy", "set", "follow", "--protocol", "p", "--variant", "v", "--dry-run"});
+  Run({"policy", "set", "follow", "--protocol", "p", "--variant", "v", "--level", "major",
+       "--range", ">=1.0.0 <3.0.0", "--delay", "1h", "--request-id", "set-1"});
+  Run({"node", "update", "m-1", "--auto-upgrade", "on", "--request-id", "mark-2"});
+  Run({"node", "show", "m-1"});
+  Run({"policy", "list"});
+  Run({"policy", "set", "follow", "--protocol", "p", "--variant", "v", "--as-before",
+       "--request-id", "set-2"});
+  Run({"policy", "show", "follow"});
+  Run({"policy", "show", "follow", "-o", "json"});
+  Run({"policy", "set", "nothing", "--protocol", "p", "--variant", "w", "--request-id", "set-3"});
+  Run({"policy", "set", "other", "--protocol", "p", "--variant", "v", "--request-id", "set-4"});
+  Run({"policy", "set", "follow", "--protocol", "p", "--variant", "v", "--as-before", "--level",
+       "patch"});
+  Run({"policy", "set", "follow", "--protocol", "p", "--variant", "v", "--range", "^1.0"});
+  Run({"policy", "delete", "follow", "--expected-version", "1", "--request-id", "gone-1"});
+  Run({"policy", "delete", "follow", "--request-id", "gone-2"});
+  Run({"policy", "show", "follow"});
+  Expect("policies");
+}
+
 TEST_F(GoldenTest, Quotas) {
   CreateSmallFleet();
   Run({"org", "create", "beta"});

@@ -21,7 +21,8 @@ inline constexpr NamedListing kAllListings[] = {{store::Listing::kOrgs, "orgs"},
                                                 {store::Listing::kTokens, "tokens"},
                                                 {store::Listing::kRequests, "requests"},
                                                 {store::Listing::kRollouts, "rollouts"},
-                                                {store::Listing::kRolloutNodes, "rollout_nodes"}};
+                                                {store::Listing::kRolloutNodes, "rollout_nodes"},
+                                                {store::Listing::kPolicies, "policies"}};
 
 // What `use` makes of the rows, whose type is that of the list.
 template <class Use>
@@ -53,9 +54,11 @@ auto ReadListing(store::ReadTx& tx, store::Listing listing, const store::ListQue
     case store::Listing::kRollouts:
       return use(tx.ListRollouts(query));
     case store::Listing::kRolloutNodes:
+      return use(tx.ListRolloutNodes(query));
+    case store::Listing::kPolicies:
       break;
   }
-  return use(tx.ListRolloutNodes(query));
+  return use(tx.ListPolicies(query));
 }
 
 }  // namespace tallyman

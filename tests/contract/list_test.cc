@@ -23,6 +23,7 @@ class ListContract : public StoreContract {
       if (i % 3 == 0) ASSERT_OK(Apply(store(), fleet_.Upgrade(node, fleet_.big)));
       AddTokenAndRequest(i, host);
       AddToRollout(i, node);
+      AddPolicy(i);
     }
   }
 
@@ -49,6 +50,19 @@ class ListContract : public StoreContract {
          .why = i % 3 == 0 ? "FAILED" : "",
          .from_config_id = node.config_id}};
     ASSERT_OK(Apply(store(), changes));
+  }
+
+  void AddPolicy(int i) {
+    ChangeSet changes;
+    changes.new_policies = {{.id = fleet_.ids.New<PolicyId>(),
+                             .name = "policy-" + std::to_string(i),
+                             .org_id = fleet_.org.id,
+                             .protocol_id = fleet_.protocol.id,
+                             .variant = "variant-" + std::to_string(i / 2),
+                             .enabled = i % 3 != 0,
+                             .created_at = FromMicros(i)}};
+    // One for each variant.
+    if (i % 2 == 0) ASSERT_OK(Apply(store(), changes));
   }
 
   void AddTokenAndRequest(int i, const HostId& host) {

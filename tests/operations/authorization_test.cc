@@ -95,6 +95,11 @@ constexpr Case kCases[] = {
     {"TokenService/ListTokens", "", "acme-token"},
     {"TokenService/RevokeToken", R"(token: "acme-token")"},
     {"TokenService/WhoAmI", "", "actor: \"somebody\"", false, true},
+    {"UpgradePolicyService/DeleteUpgradePolicy", R"(policy: "acme-policy")"},
+    {"UpgradePolicyService/GetUpgradePolicy", R"(policy: "acme-policy")"},
+    {"UpgradePolicyService/ListUpgradePolicies", "", "acme-policy"},
+    {"UpgradePolicyService/SetUpgradePolicy",
+     R"(name: "new" org: "acme" protocol: "chain" variant: "other")"},
 };
 
 enum class Binding { kAll, kOwn, kForeign };
@@ -124,11 +129,13 @@ struct World {
         "UPDATE commands SET state = 'settled', ended_at = 1 WHERE node_id = (SELECT id FROM nodes "
         "WHERE name = 'old');"
         "INSERT INTO rollouts SELECT o.id, 'acme-old', r.org_id, r.image_id, 'paused', '', 0, "
-        "r.created_by, 1, 1, 1, NULL, r.plan FROM rollouts r, orgs o WHERE o.name = 'acme';"
+        "r.created_by, 1, 1, 1, NULL, r.plan, NULL FROM rollouts r, orgs o WHERE o.name = 'acme';"
         "INSERT INTO rollout_nodes SELECT r.id, n.id, n.host_id, 0, 1, CASE n.name WHEN 'old' THEN "
         "'healthy' ELSE 'skipped' END, '', n.config_id, (SELECT c.id FROM commands c WHERE "
         "c.node_id = n.id), NULL, NULL, NULL, NULL, 0 FROM rollouts r, nodes n WHERE r.name = "
         "'acme-old' AND n.name IN ('old', 'n-2')");
+    api.Must("UpgradePolicyService/SetUpgradePolicy",
+             R"(name: "acme-policy" org: "acme" protocol: "chain" variant: "full")");
     api.Sql("UPDATE nodes SET node_state = 'failed' WHERE name = 'n-4'");
     api.Sql("UPDATE nodes SET cpu_cores = cpu_cores + 1 WHERE name = 'n-1'");
     auto node = api.Must("NodeService/GetNode", R"(node: "n-1")");

@@ -134,6 +134,16 @@ constexpr Case kCases[] = {
     {"RolloutService/RetryRollout", R"(rollout: "first" skipped: true)"},
     {"RolloutService/RetryRollout", R"(rollout: "first" nodes: "n-1")"},
     {"RolloutService/RevertRollout", R"(rollout: "first" name: "back")"},
+    {"UpgradePolicyService/SetUpgradePolicy",
+     R"(name: "p" org: "acme" protocol: "chain" variant: "full" level: UPGRADE_LEVEL_MINOR
+        version_range: ">=1.0.0 <2.0.0" pre_releases: true delay { seconds: 60 } disabled: true
+        strategy { stages { nodes: 1 } stages { percent: 50 } pause_after: 1 max_failures: 1
+                   max_in_flight: 2 per_host: 1 soak { seconds: 60 } begin_within { seconds: 60 }
+                   healthy_within { seconds: 60 } no_progress { seconds: 60 } })"},
+    {"UpgradePolicyService/GetUpgradePolicy", R"(policy: "first")"},
+    {"UpgradePolicyService/ListUpgradePolicies",
+     R"(page_size: 2 filter: "enabled=yes" order_by: "name")"},
+    {"UpgradePolicyService/DeleteUpgradePolicy", R"(policy: "first" expected_version: 1)"},
     {"AuditService/ListRequests", R"(page_size: 2 filter: "actor=ci")"},
     {"TokenService/CreateToken",
      R"(name: "t" role: ROLE_HOST host: "host-1" lifetime { seconds: 60 })"},

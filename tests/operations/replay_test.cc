@@ -81,6 +81,12 @@ constexpr Case kCases[] = {
     {"RolloutService/RevertRollout", R"(rollout: "r" name: "back")",
      R"(rollout: "r" name: "other")",
      ROLLOUT_WITH("healthy", "'n-1'") "; UPDATE commands SET state = 'settled', ended_at = 1"},
+    {"UpgradePolicyService/SetUpgradePolicy",
+     R"(name: "p" org: "acme" protocol: "chain" variant: "full")",
+     R"(name: "p" org: "acme" protocol: "chain" variant: "full" pre_releases: true)"},
+    {"UpgradePolicyService/DeleteUpgradePolicy", R"(policy: "p")", R"(policy: "q")",
+     "INSERT INTO upgrade_policies SELECT o.id, 'p', o.id, p.id, 'full', 'patch', '', 1 = 0, 0, "
+     "'{}', 1 = 1, 1, 'tester', 1 FROM orgs o, protocols p WHERE o.name = 'acme'"},
     {"TokenService/CreateToken", R"(name: "ci" role: ROLE_VIEWER)",
      R"(name: "ci" role: ROLE_ADMIN)"},
     {"TokenService/RevokeToken", R"(token: "old")", R"(token: "other")",

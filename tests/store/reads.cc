@@ -95,6 +95,14 @@ std::vector<NamedRead> LookUps(const Fleet& fleet, const Node& node) {
       {"ended commands", [](ReadTx& tx) { return Ignore(tx.CountEndedCommands()); }},
       {"overdue", [=](ReadTx& tx) { return Ignore(tx.FindOverdue(node.created_at, 10)); }},
       {"rollout", [=](ReadTx& tx) { return Ignore(tx.FindRollout(id)); }},
+      {"policy", [=](ReadTx& tx) { return Ignore(tx.FindPolicy(id)); }},
+      {"policy for nodes",
+       [=](ReadTx& tx) { return Ignore(tx.FindPolicyFor({node.org_id, protocol, "a"})); }},
+      {"nodes of a policy",
+       [=](ReadTx& tx) { return Ignore(tx.PolicyNodes({node.org_id, protocol, "a"})); }},
+      {"past rollouts of a policy",
+       [=](ReadTx& tx) { return Ignore(tx.PastRolloutsOf(PolicyId{})); }},
+      {"images of a variant", [=](ReadTx& tx) { return Ignore(tx.ImagesOf(protocol, "a")); }},
       {"open rollouts", [](ReadTx& tx) { return Ignore(tx.OpenRollouts()); }},
       {"nodes of open rollouts", [](ReadTx& tx) { return Ignore(tx.OpenRolloutNodes()); }},
       {"late", [=](ReadTx& tx) { return Ignore(tx.FindLate(node.created_at, 10)); }},
@@ -128,6 +136,7 @@ std::vector<NamedRead> Walks(const Fleet& fleet, const Node& node) {
   locks.node_configs = {{node.id, node.config_id}};
   locks.with_quotas = true;
   return {
+      {"due policies", [](ReadTx& tx) { return Ignore(tx.DuePolicies()); }},
       {"what a decision needs", [=](ReadTx& tx) { return Ignore(tx.Load(locks)); }},
       {"audit of hosts", [](ReadTx& tx) { return Ignore(tx.AuditHosts({}, 10)); }},
       {"audit of a host", [=](ReadTx& tx) { return Ignore(tx.AuditHost(node.host_id)); }},

@@ -44,9 +44,20 @@ std::vector<store::ListField> FilterFieldsOf(store::Listing listing) {
 }
 
 std::string_view WordOf(store::Listing listing) {
-  static constexpr std::array<std::string_view, 13> kWords = {
-      "orgs",     "regions", "hosts",  "protocols", "versions", "images",           "nodes",
-      "commands", "events",  "tokens", "requests",  "rollouts", "nodes of rollouts"};
+  static constexpr std::array<std::string_view, 14> kWords = {"orgs",
+                                                              "regions",
+                                                              "hosts",
+                                                              "protocols",
+                                                              "versions",
+                                                              "images",
+                                                              "nodes",
+                                                              "commands",
+                                                              "events",
+                                                              "tokens",
+                                                              "requests",
+                                                              "rollouts",
+                                                              "nodes of rollouts",
+                                                              "upgrade policies"};
   return kWords[static_cast<size_t>(listing)];
 }
 

@@ -80,6 +80,8 @@ struct NodeView {
   store::NodeRow row;
   std::string running_image;         // "" when nothing runs
   std::optional<NodeConfig> config;  // of GetNode only
+  // The enabled upgrade policy for its org, protocol and variant; "": none. Of GetNode only.
+  std::string upgrade_policy;
   // What its host said of it: all of it in GetNode, in short in ListNodes.
   std::optional<ReportedNode> reported;
   std::optional<NodeCondition> condition;

@@ -26,6 +26,16 @@ Result<CommandView> ViewOf(Names& names, store::CommandRow row) {
   return view;
 }
 
+// The policy that acts on a node whose auto_upgrade is on.
+Result<std::string> PolicyOf(store::ReadTx& tx, const Node& node) {
+  ASSIGN_OR_RETURN(const auto image, tx.FindImage(node.image_id));
+  if (image == nullptr) return std::string();
+  ASSIGN_OR_RETURN(const auto row, tx.FindPolicyFor({.org_id = node.org_id,
+                                                     .protocol_id = node.protocol_id,
+                                                     .variant = image->version.variant}));
+  return row && row->policy.enabled ? row->policy.name : std::string();
+}
+
 // The events that are written beside a command of the kind.
 bool Tells(EventKind event, CommandKind command) {
   switch (command) {
@@ -95,9 +105,11 @@ Result<NodeView> GetNode(const Authorized& by, store::ReadTx& tx, const std::str
   if (!found || !SeesNode(by.actor(), found->row.node)) return Fail(NodeNotFound(name));
   const Node& node = found->row.node;
   ASSIGN_OR_RETURN(auto reported, tx.FindReported({.host_id = node.host_id, .node_id = node.id}));
+  ASSIGN_OR_RETURN(std::string policy, PolicyOf(tx, node));
   return NodeView{.row = std::move(found->row),
                   .running_image = std::move(found->running_image),
                   .config = std::move(found->config),
+                  .upgrade_policy = std::move(policy),
                   .reported = std::move(reported)};
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <unordered_map>
 
+#include "base/sorted_unique.h"
 #include "control/nodes/node_writer.h"
 #include "control/read_once.h"
 #include "control/rollouts/rollout_rows.h"

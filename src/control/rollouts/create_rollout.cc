@@ -12,12 +12,11 @@
 #include "control/read_once.h"
 #include "control/reads/resolve.h"
 #include "control/rollouts/rollout_draft.h"
+#include "control/rollouts/rollout_rows.h"
 #include "control/rollouts/rollouts.h"
 
 namespace tallyman::control {
 namespace {
-
-constexpr size_t kNodesMax = 20'000;
 
 using LockedRollouts = std::set<RolloutId>;
 
@@ -28,11 +27,11 @@ Status CheckCount(const UpgradeTargets& targets) {
                            fmt::format("all {} nodes have the image already, or are being deleted",
                                        targets.same_image_count + targets.deleting_count)));
   }
-  if (targets.nodes.size() <= kNodesMax) return {};
+  if (targets.nodes.size() <= kRolloutNodesMax) return {};
   return Fail(InvalidArgument("TOO_MANY_NODES",
                               fmt::format("the rollout is of {} nodes, and at most {} are taken: "
                                           "make one rollout for each region or org",
-                                          targets.nodes.size(), kNodesMax))
+                                          targets.nodes.size(), kRolloutNodesMax))
                   .With("field", "nodes"));
 }
 
@@ -114,14 +113,8 @@ Result<std::vector<planner::RolloutCandidate>> CandidatesOf(
     const planner::Policies& policies) {
   std::vector<planner::RolloutCandidate> candidates;
   for (const NodeSnapshot* node : nodes) {
-    ASSIGN_OR_RETURN(const NodeConfig config, planner::PlanConfig(*node, image, policies));
-    candidates.push_back({.node = node->node.id,
-                          .name = node->node.name,
-                          .host = node->node.host_id,
-                          .config = node->node.config_id,
-                          .before = planner::BooksPlan::ChargedBy(*node),
-                          .after = config.resources,
-                          .is_well = node->node.node_state == NodeState::kRunning});
+    ASSIGN_OR_RETURN(planner::RolloutCandidate candidate, CandidateOf(*node, image, policies));
+    candidates.push_back(std::move(candidate));
   }
   return candidates;
 }

@@ -2,9 +2,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
+#include "base/text.h"
 #include "control/read_once.h"
 #include "control/reads/resolve.h"
 #include "control/rollouts/rollout_rows.h"

@@ -68,14 +68,6 @@ std::vector<BlockedNode> BlockedIn(const planner::RolloutPlan& plan, const store
 
 }  // namespace
 
-std::vector<planner::RolloutHost> HostsIn(const store::Snapshot& fleet) {
-  std::vector<planner::RolloutHost> hosts;
-  for (const auto& [id, host] : fleet.hosts)
-    hosts.push_back(
-        {.id = id, .name = host.host.name, .free = FreeOf(host.host).value_or(Resources{})});
-  return hosts;
-}
-
 Decided<ProposedRollout> ProposeRollout(const Authorized& by, const RolloutDraft& draft,
                                         const store::Snapshot& fleet) {
   const planner::Cause cause = by.cause();

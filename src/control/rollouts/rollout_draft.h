@@ -21,9 +21,6 @@ struct RolloutDraft {
   std::map<NodeId, ConfigId> back_to;      // of a revert
 };
 
-// The hosts with what is free on each.
-std::vector<planner::RolloutHost> HostsIn(const store::Snapshot& fleet);
-
 // REQUIRES: `fleet` has the nodes and their hosts.
 Decided<ProposedRollout> ProposeRollout(const Authorized& by, const RolloutDraft& draft,
                                         const store::Snapshot& fleet);

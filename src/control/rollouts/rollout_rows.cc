@@ -6,6 +6,7 @@
 #include "control/control.h"
 #include "control/new_event.h"
 #include "control/nodes/node_step.h"
+#include "planner/upgrade.h"
 
 namespace tallyman::control {
 
@@ -19,6 +20,26 @@ Result<store::RolloutRow> ResolveRollout(store::ReadTx& tx, const Actor& actor,
                   .About(fmt::format("rollout {}", Quote(name_or_id)))
                   .With("field", "rollout")
                   .With("value", Quote(name_or_id)));
+}
+
+Result<planner::RolloutCandidate> CandidateOf(const NodeSnapshot& node, const Image& image,
+                                              const planner::Policies& policies) {
+  ASSIGN_OR_RETURN(const NodeConfig config, planner::PlanConfig(node, image, policies));
+  return planner::RolloutCandidate{.node = node.node.id,
+                                   .name = node.node.name,
+                                   .host = node.node.host_id,
+                                   .config = node.node.config_id,
+                                   .before = planner::BooksPlan::ChargedBy(node),
+                                   .after = config.resources,
+                                   .is_well = node.node.node_state == NodeState::kRunning};
+}
+
+std::vector<planner::RolloutHost> HostsIn(const store::Snapshot& fleet) {
+  std::vector<planner::RolloutHost> hosts;
+  for (const auto& [id, host] : fleet.hosts)
+    hosts.push_back(
+        {.id = id, .name = host.host.name, .free = FreeOf(host.host).value_or(Resources{})});
+  return hosts;
 }
 
 Time SilentBefore(Control& control) {

@@ -7,6 +7,7 @@
 
 #include "control/nodes/node_writer.h"
 #include "control/operation.h"
+#include "planner/rollout_plan.h"
 #include "planner/rollout_step.h"
 #include "store/store.h"
 
@@ -18,6 +19,16 @@ Result<store::RolloutRow> ResolveRollout(store::ReadTx& tx, const Actor& actor,
 // What is known of it now. REQUIRES: it is there.
 Result<RolloutView> ViewOfRollout(Control& control, store::ReadTx& tx, const RolloutId& id,
                                   bool with_judged = false);
+
+// In one rollout.
+inline constexpr size_t kRolloutNodesMax = 20'000;
+
+// What a plan of rollouts is made of. Errors of PlanConfig().
+Result<planner::RolloutCandidate> CandidateOf(const NodeSnapshot& node, const Image& image,
+                                              const planner::Policies& policies);
+// The hosts with what is free on each.
+std::vector<planner::RolloutHost> HostsIn(const store::Snapshot& fleet);
+
 // When a host must have been heard since, not to be silent.
 Time SilentBefore(Control& control);
 

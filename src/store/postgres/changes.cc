@@ -91,6 +91,10 @@ constexpr char kUpdateRolloutNodes[] =
     "AS v (rollout_id, node_id, state, why, from_config_id, command_id, not_before, released_at, "
     "decided_at) "
     "WHERE x.rollout_id = v.rollout_id AND x.node_id = v.node_id";
+constexpr char kEndPolicies[] =
+    "WITH done AS (DELETE FROM upgrade_policies p USING unnest($1::uuid[], $2::bigint[]) "
+    "AS v (id, version) WHERE p.id = v.id AND p.version = v.version RETURNING p.id) "
+    "SELECT tallyman_require('POLICY_CHANGED', $1::uuid[], (SELECT array_agg(id) FROM done))";
 constexpr char kUpdateTokens[] =
     "WITH done AS (UPDATE tokens t SET revoked_at = v.revoked_at, used_at = v.used_at, "
     "nonce_digest = v.nonce_digest, host_id = coalesce(v.host_id, t.host_id) "
@@ -313,6 +317,8 @@ void PendingChanges::Collect(const ChangeSet& set) {
     rollout_node_updates_.AddRow(n.rollout_id, n.node_id, n.state, n.why, n.from_config_id,
                                  n.command_id, n.not_before, n.released_at, n.decided_at);
   }
+  for (const PolicyEnd& e : set.ended_policies) ended_policies_.AddRow(e.id, e.version);
+  for (const UpgradePolicy& p : set.new_policies) policies_.AddRow(p);
   for (const TokenUpdate& t : set.token_updates) {
     token_updates_.AddRow(t.id, t.revoked_at, t.used_at, t.nonce_digest, t.host_id);
   }
@@ -355,6 +361,8 @@ void PendingChanges::AddTo(PgBatch& batch) {
   // A superseded upgrade must release its unique key before the new one takes it.
   AddRows(batch, kUpdateCommands, ColumnsOf(command_updates_));
   AddRows(batch, Insert::kCommands, commands_);
+  AddRows(batch, kEndPolicies, ended_policies_);
+  AddRows(batch, Insert::kPolicies, policies_);
   AddRows(batch, Insert::kRollouts, rollouts_);
   AddRows(batch, kUpdateRollouts, rollout_updates_);
   // A node leaves one rollout before it enters another.
@@ -414,6 +422,7 @@ Error PendingChanges::ExplainMissedRow(const PgFailure& failure, Error error) co
   if (reason == kCommandUpdateFailed) return CommandNotThere(CommandId{id});
   if (reason == kReportOutdated) return ReportOutdated(HostId{id});
   if (reason == kTokenChanged) return TokenChanged(TokenId{id});
+  if (reason == kPolicyChanged) return PolicyChanged(PolicyId{id});
   if (reason == kRolloutUpdateFailed) return NotOneRow(reason, "rollout", id.ToString(), id, 0);
   for (const NodeUpdate& update : node_updates_) {
     if (reason != kNodeUpdateFailed || update.after.id.uuid != id) continue;

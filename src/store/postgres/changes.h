@@ -40,7 +40,7 @@ class PendingChanges {
   PgColumns requests_, orgs_, regions_, protocols_, versions_, images_, properties_, hosts_,
       configs_, nodes_, ledger_, commands_, events_, token_updates_, tokens_, host_reports_,
       node_reports_, ended_claims_, claims_, drain_nodes_, quotas_, rollouts_, rollout_updates_,
-      rollout_nodes_, rollout_node_updates_;
+      rollout_nodes_, rollout_node_updates_, ended_policies_, policies_;
   // Hosts of which reports are forgotten, and the nodes that their statuses name.
   std::vector<HostId> complete_hosts_, forgetting_hosts_, reported_hosts_;
   std::vector<NodeId> reported_nodes_;

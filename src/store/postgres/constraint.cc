@@ -32,6 +32,11 @@ constexpr UniqueKey kUniqueKeys[] = {
     {"rollouts_name", "rollout", "ROLLOUT_NAME_TAKEN", "choose another name"},
     {"rollout_nodes_open", "rollout of node", "ROLLOUT_OVERLAPS",
      "another rollout took the node in the meantime: see `tallyman rollout list`"},
+    {"rollouts_policy", "rollout of upgrade policy", "POLICY_HAS_ROLLOUT",
+     "another server made it in the meantime"},
+    {"upgrade_policies_name", "upgrade policy", "POLICY_NAME_TAKEN", "choose another name"},
+    {"upgrade_policies_scope", "upgrade policy", "POLICY_EXISTS",
+     "one policy of an org has a protocol and variant: see `tallyman policy list`"},
     {"requests_pkey", "request", kRequestRaced,
      "the same request was answered in the meantime: send it again to get that answer"},
 };

@@ -30,6 +30,16 @@ inline void AppendValue(PgSink& sink, const std::optional<ReportedEnd>& value) {
   }
 }
 
+inline bool ReadValue(PgRow& row, std::chrono::microseconds& value) {
+  int64_t count = 0;
+  const bool fine = ReadValue(row, count);
+  value = std::chrono::microseconds(count);
+  return fine;
+}
+inline void AppendValue(PgSink& sink, const std::chrono::microseconds& value) {
+  AppendValue(sink, static_cast<int64_t>(value.count()));
+}
+
 template <HasFields Row>
 void AppendValue(PgSink& sink, const Row& row) {
   std::apply([&](const auto&... fields) { (AppendValue(sink, fields), ...); }, Fields(row));

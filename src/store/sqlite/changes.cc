@@ -72,6 +72,7 @@ constexpr char kUpdateRollout[] =
 constexpr char kUpdateRolloutNode[] =
     "UPDATE rollout_nodes SET state = ?, why = ?, from_config_id = ?, command_id = ?, "
     "not_before = ?, released_at = ?, decided_at = ? WHERE rollout_id = ? AND node_id = ?";
+constexpr char kEndPolicy[] = "DELETE FROM upgrade_policies WHERE id = ? AND version = ?";
 constexpr char kUpdateToken[] =
     "UPDATE tokens SET revoked_at = ?1, used_at = ?2, nonce_digest = ?3, "
     "host_id = ifnull(?5, host_id) "
@@ -279,6 +280,20 @@ Status UpdateRolloutNode(SqliteConnection& connection, const RolloutNode& node) 
   return RunFor(query, "rollout of node", node.node_id.uuid);
 }
 
+Status Write(SqliteConnection& connection, const PolicyEnd& end) {
+  SqliteQuery query = connection.Query(kEndPolicy);
+  query.Bind(end.id, end.version);
+  RETURN_IF_ERROR(RunFor(query, "upgrade policy", end.id.uuid));
+  if (connection.changes() == 1) return {};
+  return Fail(PolicyChanged(end.id));
+}
+
+Status Write(SqliteConnection& connection, const UpgradePolicy& policy) {
+  SqliteQuery query = connection.Query(Insert::kPolicies);
+  query.Bind(policy);
+  return RunFor(query, "upgrade policy", policy.name);
+}
+
 Status Write(SqliteConnection& connection, const Event& event) {
   SqliteQuery query = connection.Query(Insert::kEvents);
   query.Bind(AsNew{event});
@@ -331,6 +346,8 @@ Status WriteChanges(SqliteConnection& connection, const ChangeSet& changes) {
   // A superseded upgrade must release its unique key before the new one takes it.
   RETURN_IF_ERROR(WriteAll(connection, changes.command_updates));
   RETURN_IF_ERROR(WriteAll(connection, changes.new_commands));
+  RETURN_IF_ERROR(WriteAll(connection, changes.ended_policies));
+  RETURN_IF_ERROR(WriteAll(connection, changes.new_policies));
   RETURN_IF_ERROR(WriteAll(connection, changes.new_rollouts));
   RETURN_IF_ERROR(WriteAll(connection, changes.rollout_updates));
   // A node leaves one rollout before it enters another.

@@ -62,6 +62,14 @@ inline void BindValue(SqliteQuery& query, const std::optional<ReportedEnd>& valu
   for (int i = 0; i < 5; ++i) query.BindNull();
 }
 
+inline void BindValue(SqliteQuery& query, const std::chrono::microseconds& value) {
+  query.BindInteger(value.count());
+}
+inline bool ReadValue(SqliteQuery& query, std::chrono::microseconds& value) {
+  value = std::chrono::microseconds(query.TakeInteger());
+  return true;
+}
+
 template <store::HasFields Row>
 void BindValue(SqliteQuery& query, const Row& row) {
   std::apply([&](const auto&... fields) { (BindValue(query, fields), ...); }, store::Fields(row));
