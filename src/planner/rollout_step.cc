@@ -121,7 +121,9 @@ class Stepping {
     const bool is_last = at + 1 == std::ssize(rollout().waves);
     const int64_t held_up = is_last ? waiting : waiting - view_.waiting_for_silent;
     if (tally_.until(at, kReleased) == 0 && held_up <= 0 && has_shown) return Pass(is_last);
-    if (now_ - rollout().progress_at <= rollout().spec.no_progress) return Release();
+    // What was judged just now is progress.
+    const bool is_late = now_ - rollout().progress_at > rollout().spec.no_progress;
+    if (!is_late || !step_.decided.empty()) return Release();
     Pause(kPausedForNoProgress,
           fmt::format(
               "no node was released or judged for {} min; {} of the waves so far wait, {} "
