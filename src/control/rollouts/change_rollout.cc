@@ -30,15 +30,12 @@ Error Refused(RolloutEffect effect, const Rollout& rollout) {
 
 bool IsOpen(const RolloutNodeFacts& facts) { return facts.command == CommandState::kOpen; }
 
-// Takes back what is open; its nodes wait again.
+// Takes back what is open; its nodes wait again. What hosts have begun they do not begin once more.
 Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::Snapshot& snapshot,
                     const RolloutView& view, ChangedRollout& answer,
                     std::vector<RolloutNode>& rows) {
   for (const RolloutNodeFacts& facts : view.released) {
-    if (!IsOpen(facts)) {
-      if (planner::IsInFlight(facts)) answer.begun.push_back(facts.node);
-      continue;
-    }
+    if (!planner::IsInFlight(facts)) continue;
     const auto node = snapshot.nodes.find(facts.row.node_id);
     const auto changed = [&] {
       return Fail(Error(Code::kAborted, "ROLLOUT_CHANGED",
@@ -47,10 +44,17 @@ Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::
     };
     if (node == snapshot.nodes.end()) return changed();
     planner::NodeLifecycle life(node->second, writer.cause().now);
+    if (!IsOpen(facts)) {
+      answer.begun.push_back(facts.node);
+      life.BeginsNoMore(*facts.row.command_id);
+      if (life.changed()) RETURN_IF_ERROR(WriteStep(writer, books, node->second, life));
+      continue;
+    }
     if (!life.TakeBack(*facts.row.command_id, "rollout")) return changed();
     RETURN_IF_ERROR(WriteStep(writer, books, node->second, life));
     answer.withdrawn.push_back(facts.node);
     if (life.StateOf(*facts.row.command_id) != CommandState::kCancelled) continue;
+    if (facts.row.state != RolloutNodeState::kReleased) continue;  // it has failed already
     RolloutNode& row = rows.emplace_back(facts.row);
     row.state = RolloutNodeState::kWaiting;
     row.command_id.reset();
@@ -77,7 +81,10 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
   const RolloutEffect effect = planner::EffectOf(word, view.rollout.state);
   if (effect == RolloutEffect::kEnded || effect == RolloutEffect::kAborting)
     return Fail(Refused(effect, view.rollout));
-  if (effect == RolloutEffect::kNothing) return Decided<ChangedRollout>{{}, std::move(answer)};
+  // One that has paused by itself has left open what hosts had not begun.
+  const bool is_paused = effect == RolloutEffect::kNothing && word == planner::RolloutWord::kPause;
+  if (effect == RolloutEffect::kNothing && !is_paused)
+    return Decided<ChangedRollout>{{}, std::move(answer)};
 
   NodeWriter writer(by);
   std::vector<const NodeSnapshot*> nodes;
@@ -90,13 +97,19 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
     Resume(view, writer.cause().now, rollout);
   } else {
     RETURN_IF_ERROR(WithdrawOpen(writer, books, snapshot, view, answer, rows));
-    const bool pauses = effect == RolloutEffect::kPause;
-    rollout.state = pauses ? RolloutState::kPaused : RolloutState::kAborting;
-    rollout.why = pauses ? fmt::format("{}: by {}", planner::kPausedByHand, by.actor().id) : "";
-    told = pauses ? EventKind::kRolloutPaused : EventKind::kRolloutAborted;
+    told = EventKind::kRolloutPaused;
+    if (effect == RolloutEffect::kPause) {
+      rollout.state = RolloutState::kPaused;
+      rollout.why = fmt::format("{}: by {}", planner::kPausedByHand, by.actor().id);
+    } else if (effect == RolloutEffect::kAbort) {
+      rollout.state = RolloutState::kAborting;
+      rollout.why.clear();
+      told = EventKind::kRolloutAborted;
+    }
   }
-  answer.changed = true;
   Decided<ChangedRollout> decision{static_cast<Writes&&>(writer.Finish(books)), std::move(answer)};
+  decision.answer.changed = !is_paused || !decision.rows.command_updates.empty();
+  if (!decision.answer.changed) return decision;
   RolloutUpdate update = Updated(view.rollout, decision.answer.rollout);
   decision.answer.rollout = update.after;
   decision.rows.events.push_back(
@@ -111,24 +124,24 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
 Result<Proposal<ChangedRollout>> ChangeRollout(const Authorized& by,
                                                const ChangeRolloutRequest& request) {
   ChangedRollout answer;
-  std::vector<NodeId> open;
+  std::vector<NodeId> in_flight;
   std::vector<store::NodeConfigKey> ahead;
   RETURN_IF_ERROR(ReadOnce(by.control(), [&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(store::RolloutRow row, ResolveRollout(tx, by.actor(), request.rollout));
     answer = {.rollout = std::move(row.rollout), .org = row.org, .image = row.image};
-    open.clear();
+    in_flight.clear();
     if (request.word == planner::RolloutWord::kResume) return {};
     ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, answer.rollout.id));
     for (const RolloutNodeFacts& facts : view.released)
-      if (IsOpen(facts)) open.push_back(facts.row.node_id);
-    ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, open));
+      if (planner::IsInFlight(facts)) in_flight.push_back(facts.row.node_id);
+    ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, in_flight));
     return {};
   }));
   const RolloutId id = answer.rollout.id;
   Proposal<ChangedRollout> proposal{.solo = true};
-  proposal.rows = std::max<int64_t>(1, std::ssize(open));
+  proposal.rows = std::max<int64_t>(1, std::ssize(in_flight));
   proposal.locks.rollouts = {id};
-  proposal.locks.nodes = std::move(open);
+  proposal.locks.nodes = std::move(in_flight);
   proposal.locks.node_configs = std::move(ahead);
   proposal.locks.with_history = true;
   proposal.decide = [id, word = request.word, answer = std::move(answer)](
