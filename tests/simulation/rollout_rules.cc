@@ -30,6 +30,14 @@ bool IsInMotion(CommandState state) {
   return state == CommandState::kOpen || state == CommandState::kTaken;
 }
 
+// Whether its host has begun this attempt: one that is open again still shows when the last began.
+bool HasBegun(const Command& command) {
+  const bool never_by_itself = command.state == CommandState::kOpen ||
+                               command.state == CommandState::kCancelled ||
+                               command.state == CommandState::kSuperseded;
+  return command.taken_at && !never_by_itself;
+}
+
 bool IsOpen(RolloutNodeState state) { return state == kWaiting || state == kReleased; }
 
 bool BeginsWith(const std::string& text, std::string_view word) { return text.starts_with(word); }
@@ -224,7 +232,7 @@ Status RolloutRules::Quieted(ReadTx& tx, Time now, const std::string& rollout) {
   auto& begun = rollouts_[rollout].begun;
   if (!begun) begun.emplace();
   for (const Release& release : releases_)
-    if (release.rollout == rollout && release.command.taken_at)
+    if (release.rollout == rollout && HasBegun(release.command))
       begun->insert({release.command.id, release.command.attempt});
   return {};
 }
@@ -234,7 +242,7 @@ void RolloutRules::SeeQuiet(const std::string& name, const Seen& seen) {
   if (!seen.begun) return;
   for (const Release& release : releases_) {
     const Command& command = release.command;
-    if (release.rollout != name || !command.taken_at) continue;
+    if (release.rollout != name || !HasBegun(command)) continue;
     if (!seen.begun->contains({command.id, command.attempt}))
       Break(fmt::format("node {} begins its upgrade although rollout {} is {}", release.node, name,
                         ToText(seen.rollout.state)));
