@@ -32,7 +32,8 @@ Error Lost(const char* what) { return {Code::kUnavailable, "LOST", what}; }
 
 }  // namespace
 
-Simulation::Simulation(uint64_t seed) : chance_(seed), random_(seed + 1) {
+Simulation::Simulation(uint64_t seed)
+    : chance_(seed), random_(seed + 1), leaves_nodes_alone_(seed % 3 == 0) {
   chance_.faults = false;
   backend_ = ChosenBackend().make();
   store_ = &backend_->store();
@@ -431,8 +432,7 @@ std::string Simulation::SettleWhileSomethingIsAway() {
 std::string Simulation::EndRollouts() {
   for (auto open = OpenRollouts(); !open.empty(); open = OpenRollouts()) {
     for (const v1::Rollout& rollout : open)
-      rollout.why().starts_with("ASKED") && chance_.OneIn(2) ? ResumeRollout(rollout.name())
-                                                             : AbortRollout(rollout.name());
+      chance_.OneIn(2) ? ResumeRollout(rollout.name()) : AbortRollout(rollout.name());
     if (std::string wrong = Settle(true); !wrong.empty()) return wrong;
   }
   return {};
@@ -449,6 +449,7 @@ std::string Simulation::Run(int steps) {
   // A fleet that runs, before anything goes wrong.
   for (int i = 0; i < kNodesFirst; ++i) CreateNode();
   for (int round = 0; round < kRoundsMax && !FindMotion(true).empty(); ++round) WorkAll();
+  if (chance_.OneIn(2)) CreateRollout();
   chance_.faults = true;
   for (int i = 0; i < steps; ++i) {
     Step();

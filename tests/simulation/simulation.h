@@ -159,6 +159,7 @@ class Simulation final : public Network {
   MachineLog machines_;
   RolloutRules rollout_rules_{machines_, chance_.coverage};
   DrainRules drain_rules_{chance_.coverage};
+  const bool leaves_nodes_alone_;  // more or less: people let rollouts do their work
   int names_ = 0;
   int rollouts_ = 0;
   OrgId acme_;

@@ -59,7 +59,10 @@ void Simulation::CreateNode() {
   if (made && drain_rules_.IsDrained(host)) wrong_ = "a node is made on a host that is drained";
 }
 
-void Simulation::Operate() { chance_.OneIn(3) ? OperateRollouts() : OperateNode(); }
+void Simulation::Operate() {
+  const bool of_rollouts = leaves_nodes_alone_ ? !chance_.OneIn(6) : chance_.OneIn(3);
+  of_rollouts ? OperateRollouts() : OperateNode();
+}
 
 void Simulation::OperateRollouts() {
   const std::vector<v1::Rollout> open = OpenRollouts();
@@ -68,9 +71,10 @@ void Simulation::OperateRollouts() {
   const v1::Rollout& rollout = AnyOf(chance_, open);
   if (act < 6) return DrainHost();
   if (act < 8) return ResumeHost();
-  if (act < 9) return AbortRollout(rollout.name());
+  if (act < 9 && chance_.OneIn(2)) return AbortRollout(rollout.name());
   const bool paused = rollout.state() == v1::ROLLOUT_STATE_PAUSED;
-  paused && !chance_.OneIn(6) ? ResumeRollout(rollout.name()) : PauseRollout(rollout.name());
+  if (paused && !chance_.OneIn(6)) return ResumeRollout(rollout.name());
+  if (paused || chance_.OneIn(3)) PauseRollout(rollout.name());
 }
 
 std::vector<v1::Rollout> Simulation::OpenRollouts() {
