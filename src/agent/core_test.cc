@@ -92,6 +92,33 @@ TEST_F(CoreTest, WaitsForAnEarlierCommandThatIsFetchedAndNotAcknowledged) {
             Stage::kAccepted);
 }
 
+TEST_F(CoreTest, WhatHasBegunEndsBeforeAnOlderOneThatIsHandedOutAgain) {
+  const NodeSpec old = Spec(node_);
+  const NodeSpec target = Spec(node_, 2);
+  Create(old);
+  // The node was busy when it was to restart, and is not any more.
+  v1::HandedCommand restart = Command(v1::COMMAND_KIND_RESTART, old);
+  restart.set_attempt(2);
+  const std::string upgrade = HandOut(Command(v1::COMMAND_KIND_UPGRADE, target));
+  ASSERT_TRUE(core_->Talk().has_value());
+  const auto stage = [&] {
+    return core_->Remembered().commands.at(*CommandId::Parse(upgrade)).stage;
+  };
+  while (stage() < Stage::kInstall) ASSERT_TRUE(core_->WorkOnce());
+  HandOut(restart);
+  std::vector<ConfigId> started;
+  machine_.SetHook([&](RuntimeStep step, const NodeSpec& spec) -> Status {
+    if (step == RuntimeStep::kStart) started.push_back(spec.config_id);
+    return {};
+  });
+  Settle();
+  EXPECT_EQ(started, (std::vector{target.config_id, target.config_id}));
+  ASSERT_EQ(control_.outcomes.size(), 2u);
+  for (const v1::Outcome& outcome : control_.outcomes)
+    EXPECT_EQ(outcome.result(), v1::OUTCOME_RESULT_OK);
+  EXPECT_TRUE(Runs(target));
+}
+
 TEST_F(CoreTest, SendsAnOutcomeAgainWithAFreshNumberUntilItWasProcessed) {
   std::string id = HandOut(Command(v1::COMMAND_KIND_CREATE, Spec(node_)));
   control_.after = [&](std::string_view method) -> Status {

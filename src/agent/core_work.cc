@@ -36,6 +36,13 @@ Overtaken Overtakes(const JournalCommand& later, const JournalCommand& under_way
   return ChangesConfig(later.kind) ? Overtaken::kByConfig : Overtaken::kNo;
 }
 
+// What has begun ends first: an older one that was busy may have been handed out again since.
+bool ComesBefore(const JournalCommand& one, const JournalCommand& other) {
+  const bool has_begun = one.stage > Stage::kAccepted;
+  if (has_begun != (other.stage > Stage::kAccepted)) return has_begun;
+  return one.seq < other.seq;
+}
+
 }  // namespace
 
 std::map<NodeId, AgentCore::Pending> AgentCore::OldestPending() const {
@@ -43,7 +50,7 @@ std::map<NodeId, AgentCore::Pending> AgentCore::OldestPending() const {
   for (const auto& [id, command] : state_.commands) {
     if (!command.IsPending()) continue;
     const JournalCommand*& found = pending[command.node_id].oldest;
-    if (found == nullptr || command.seq < found->seq) found = &command;
+    if (found == nullptr || ComesBefore(command, *found)) found = &command;
   }
   for (const auto& [id, command] : state_.commands) {
     if (command.stage != Stage::kAccepted) continue;

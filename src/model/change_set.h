@@ -34,6 +34,7 @@ struct CommandUpdate {
   std::optional<int64_t> attempt = {};
   std::optional<Time> taken_at = {};
   std::optional<Time> not_before = {};
+  std::optional<Time> not_after = {};
   std::optional<std::string> outcome = {};
   std::optional<ConfigId> from_config_id = {};
 };

@@ -256,6 +256,14 @@ bool NodeLifecycle::TakeBack(const CommandId& id, std::string_view why) {
   return true;
 }
 
+void NodeLifecycle::BeginsNoMore(const CommandId& id) {
+  Entry* entry = Find(id);
+  if (entry == nullptr || entry->command.state != CommandState::kTaken) return;
+  if (IsLate(entry->command)) return;
+  entry->command.not_after = now_ - std::chrono::microseconds(1);
+  entry->touched = true;
+}
+
 std::string_view NodeLifecycle::Withdraw(const CommandId& id, std::string_view why) {
   Entry* entry = Find(id);
   if (entry == nullptr) return kCommandEnded;
@@ -666,6 +674,7 @@ std::vector<CommandUpdate> NodeLifecycle::updates() const {
     update.attempt = entry.command.attempt;
     update.taken_at = entry.command.taken_at;
     update.not_before = entry.not_before;
+    update.not_after = entry.command.not_after;
     update.outcome = entry.outcome;
     update.from_config_id = entry.command.from_config_id;
   }

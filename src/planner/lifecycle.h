@@ -110,6 +110,10 @@ class NodeLifecycle {
   // it is, as of Withdraw().
   bool TakeBack(const CommandId& id, std::string_view why);
 
+  // What its host has begun goes on; where that comes to nothing because the node is busy, it does
+  // not begin again (Transition::not_after).
+  void BeginsNoMore(const CommandId& id);
+
   // Nobody wants the command any more. It is cancelled if no host has taken it, and the node goes
   // to what is on its way to it otherwise, else to what runs. A create and a delete stay, and so
   // does a command without which there would be neither. A config that is on its way has to be in

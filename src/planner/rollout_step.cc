@@ -135,7 +135,9 @@ class Stepping {
     const bool is_through = tally_.until(at, kReleased) == 0 && held_up <= 0 && has_shown;
     // By then the healthy ones have been looked at again.
     if (is_through && step_.decided.empty()) return Pass(is_last);
-    if (now_ - rollout().progress_at <= rollout().spec.no_progress) return Release();
+    // What was judged just now is progress.
+    const bool is_late = now_ - rollout().progress_at > rollout().spec.no_progress;
+    if (!is_late || !step_.decided.empty()) return Release();
     Pause(kPausedForNoProgress,
           fmt::format(
               "no node was released or judged for {} min; {} of the waves so far wait, {} "

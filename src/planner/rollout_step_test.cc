@@ -236,6 +236,18 @@ TEST(RolloutStep, PausesWhereNothingMoves) {
   EXPECT_THAT(step.after.why, StartsWith(std::string(kPausedForNoProgress)));
 }
 
+TEST(RolloutStep, AStepThatJudgesANodeHasMoved) {
+  Room room;
+  room.view.rollout.wave = 1;
+  room.Set(0, kHealthy);
+  room.Release(1, CommandState::kReverted);
+  room.view.rollout.waves[1].max_failures = 1;
+  room.view.rollout.progress_at = kNow - 9 * room.view.rollout.spec.no_progress;
+  const RolloutStep step = room.Step();
+  EXPECT_EQ(step.after.state, RolloutState::kRunning) << step.after.why;
+  EXPECT_EQ(step.after.progress_at, kNow);
+}
+
 TEST(RolloutStep, PausesAfterAWaveWhereThatWasAskedFor) {
   Room room;
   room.view.rollout.waves[0].pause_after = true;

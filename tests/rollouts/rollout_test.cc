@@ -266,6 +266,78 @@ TEST_F(Rollouts, APauseTakesBackWhatNoHostHasBegun) {
   EXPECT_EQ(CountOf("2.0.0"), 5);
 }
 
+TEST_F(Rollouts, WhatComesToNothingAfterAPauseDoesNotBeginAgain) {
+  v1::CreateRolloutRequest request = Wanted();
+  request.add_stages()->set_percent(100);
+  ASSERT_OK(Create(request));
+  Advance();
+  TestHost& host = hosts.at("host-1");
+  const v1::HandedCommand begun = host.Take("a-1");
+  ASSERT_OK(Pause());
+  EXPECT_EQ(host.Say(begun, v1::OUTCOME_RESULT_BLOCKING_JOB_RUNNING,
+                     room.Node("a-1").running_config_id()),
+            "");
+  EXPECT_EQ(host.Fetch("a-1").command_id(), "");
+  v1::HandedCommand again = begun;
+  again.set_attempt(2);
+  EXPECT_EQ(host.Ack(again), "COMMAND_LATE");
+  Minute();
+  EXPECT_EQ(CountOf("2.0.0"), 0) << "the node and its books are as before";
+  EXPECT_EQ(Nodes().front(), "a-1 1 waiting ROLLOUT_PAUSED");
+  ASSERT_OK(Resume());
+  Minutes(9);
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_DONE);
+  EXPECT_EQ(CountOf("2.0.0"), 5);
+}
+
+TEST_F(Rollouts, APauseTakesBackWhatOneThatPausedByItselfHasLeftOpen) {
+  v1::CreateRolloutRequest request = Wanted();
+  request.add_stages()->set_percent(100);
+  request.set_max_failures(0);
+  ASSERT_OK(Create(request));
+  Advance();
+  TestHost& host = hosts.at("host-1");
+  const v1::HandedCommand command = host.Take("a-1");
+  const v1::HandedCommand fetched = hosts.at("host-2").Fetch("b-1");
+  EXPECT_EQ(host.Say(command, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK,
+                     room.Node("a-1").running_config_id()),
+            "");
+  Advance();
+  const std::string why = Shown().why();
+  ASSERT_THAT(why, StartsWith("FAILURES"));
+  auto paused = Pause();
+  ASSERT_OK(paused);
+  EXPECT_TRUE(paused->changed());
+  EXPECT_EQ(hosts.at("host-2").Ack(fetched), "COMMAND_ENDED");
+  EXPECT_EQ(CountOf("2.0.0"), 0);
+  EXPECT_EQ(Shown().why(), why) << "it still says what was wrong";
+  paused = Pause();
+  ASSERT_OK(paused);
+  EXPECT_FALSE(paused->changed());
+}
+
+TEST_F(Rollouts, APauseLeavesAVerdictAsItIs) {
+  v1::CreateRolloutRequest request = Wanted();
+  request.add_stages()->set_percent(100);
+  request.mutable_begin_within()->set_seconds(3600);
+  request.mutable_healthy_within()->set_seconds(120);
+  ASSERT_OK(Create(request));
+  Advance();
+  TestHost& host = hosts.at("host-1");
+  const v1::HandedCommand command = host.Take("a-1");
+  room.clock.Advance(minutes(3));
+  Beat();
+  Advance();
+  ASSERT_EQ(Nodes().front(), "a-1 1 failed LATE");
+  // Only now does it say that the node is busy.
+  EXPECT_EQ(host.Say(command, v1::OUTCOME_RESULT_BLOCKING_JOB_RUNNING,
+                     room.Node("a-1").running_config_id()),
+            "");
+  ASSERT_OK(Pause());
+  EXPECT_EQ(host.Fetch("a-1").command_id(), "");
+  EXPECT_EQ(Nodes().front(), "a-1 1 failed LATE");
+}
+
 TEST_F(Rollouts, AnAbortEndsWhenWhatHasBegunHasEnded) {
   v1::CreateRolloutRequest request = Wanted();
   request.add_stages()->set_percent(100);

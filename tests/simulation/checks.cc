@@ -54,8 +54,19 @@ std::string Simulation::CheckBegun(ReadTx& tx, const SimulatedHost& host) {
   return {};
 }
 
+// Of rollouts and drains; the machines are looked at first.
+std::string Simulation::CheckRollouts() {
+  for (const auto& host : hosts_) machines_.See(host->machine(), clock_.Now());
+  Status read = store_->Read([&](ReadTx& tx) -> Status {
+    RETURN_IF_ERROR(rollout_rules_.See(tx, clock_.Now()));
+    return drain_rules_.See(tx);
+  });
+  if (!read) return read.error().message;
+  return rollout_rules_.broken().empty() ? drain_rules_.broken() : rollout_rules_.broken();
+}
+
 std::string Simulation::CheckNow() {
-  std::string wrong;
+  std::string wrong = CheckRollouts();
   Status read = store_->Read([&](ReadTx& tx) -> Status {
     // Promise 1, and the ledger that explains it.
     ASSIGN_OR_RETURN(auto hosts, tx.AuditHosts(HostId(), 100));

@@ -55,11 +55,31 @@ enum class Situation {
   kCrashTold,
   kHealthTold,
   kIncidentToldTwice,
+  // Rollouts and drains.
+  kHostCutOff,
+  kServersMeet,
+  kAgentComesBetween,
+  kRolloutDone,
+  kRolloutAborted,
+  kPausedForFailures,
+  kPausedForNoProgress,
+  kPausedAfterWave,
+  kPausedByHand,
+  kNodeHealthy,
+  kNodeFailed,
+  kNodeSkipped,
+  kRestartedInSoak,
+  kWithdrawnByPause,
+  kPassedBy,
+  kReleasedAgain,
+  kHostDrained,
+  kHostResumed,
+  kStopWithdrawn,
 };
 
 template <>
 struct EnumText<Situation> {
-  static constexpr std::array<std::string_view, 40> kWords = {
+  static constexpr std::array<std::string_view, 59> kWords = {
       "agent killed in a step",
       "agent killed while it writes its journal",
       "agent killed in a call",
@@ -99,7 +119,26 @@ struct EnumText<Situation> {
       "failed node mended",
       "crash told",
       "change of health told",
-      "incident told twice"};
+      "incident told twice",
+      "host cut off",
+      "another server acts in the middle of a step",
+      "agent acts in the middle of a step",
+      "rollout done",
+      "rollout aborted",
+      "rollout paused for failures",
+      "rollout paused without progress",
+      "rollout paused after a wave",
+      "rollout paused by somebody",
+      "node of a rollout healthy",
+      "node of a rollout failed",
+      "node of a rollout skipped",
+      "restarted in its soak",
+      "upgrade withdrawn by a pause",
+      "upgrade passed by",
+      "released again",
+      "host drained",
+      "drained host resumed",
+      "stop of a drain withdrawn"};
 };
 
 class Coverage {

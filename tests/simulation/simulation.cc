@@ -9,6 +9,7 @@
 #include "tallyman/v1/host.pb.h"
 #include "tallyman/v1/org.pb.h"
 #include "tallyman/v1/region.pb.h"
+#include "tests/support/any_room.h"
 
 namespace tallyman {
 namespace {
@@ -16,11 +17,8 @@ namespace {
 using namespace tallyman::agent;
 using namespace tallyman::api;
 using namespace tallyman::store;
-using namespace tallyman::store::sqlite;
 
-constexpr int kHosts = 2;
-constexpr int kNodesFirst = 3;
-constexpr int kNodesMax = 5;
+constexpr int kNodesFirst = 6;
 constexpr std::chrono::minutes kDeadline(10);
 constexpr std::chrono::minutes kHistory(30);
 constexpr size_t kLateMax = 20;
@@ -29,68 +27,51 @@ constexpr size_t kLateMax = 20;
 constexpr std::chrono::seconds kRound(31);
 constexpr int kRoundsMax = 200;
 constexpr int kQuietRounds = 12;
-constexpr const char* kVersions[] = {"1.0.0", "2.0.0", "3.0.0", "4.0.0"};
 
 Error Lost(const char* what) { return {Code::kUnavailable, "LOST", what}; }
 
-BlockingJob BusyFor(Chance& chance) {
-  return {.retry_after_seconds = 30 + chance.Below(100), .description = "busy"};
-}
-
 }  // namespace
 
-Status UnsteadyStore::Write(const std::function<Status(WriteTx&)>& body) {
-  if (chance_.Strikes(60, Situation::kWriteCameToNothing)) {
-    // The server dies before the commit.
-    return store_.Write([&](WriteTx& tx) -> Status {
-      RETURN_IF_ERROR(body(tx));
-      return Fail(Error(Code::kUnavailable, "DATABASE_IO", "made to fail"));
-    });
-  }
-  return store_.Write(body);
-}
-
-Simulation::Simulation(uint64_t seed) : chance_(seed), random_(seed + 1) {
+Simulation::Simulation(uint64_t seed)
+    : chance_(seed), random_(seed + 1), leaves_nodes_alone_(seed % 3 == 0) {
   chance_.faults = false;
-  StartServer();
+  backend_ = ChosenBackend().make();
+  store_ = &backend_->store();
+  StartServers();
   BuildFleet();
 }
 
-Simulation::~Simulation() {
-  hosts_.clear();
-  dispatcher_.reset();
-  control_.reset();
+Simulation::~Simulation() { hosts_.clear(); }
+
+void Simulation::StartServers() {
+  for (Server& server : servers_) {
+    server.dispatcher.reset();
+    server.control.reset();
+    server.store = std::make_unique<UnsteadyStore>(backend_->Another(), chance_);
+    server.control =
+        std::make_unique<control::Control>(*server.store, clock_, random_, log_, metrics_);
+    server.dispatcher = std::make_unique<Dispatcher>(*server.control);
+  }
 }
 
-void Simulation::StartServer() {
-  dispatcher_.reset();
-  control_.reset();
-  unsteady_.reset();
-  store_.reset();
-  SqliteStoreOptions options;
-  options.create_if_missing = true;
-  options.for_migration = true;
-  options.synchronous = SqliteSynchronous::kOff;
-  auto opened = SqliteStore::Open((dir_.path() / "books.db").string(), options);
-  if (!opened) throw std::runtime_error(opened.error().message);
-  store_ = *std::move(opened);
-  if (auto migrated = store_->Migrate(); !migrated)
-    throw std::runtime_error(migrated.error().message);
-  unsteady_ = std::make_unique<UnsteadyStore>(*store_, chance_);
-  control_ = std::make_unique<control::Control>(*unsteady_, clock_, random_, log_, metrics_);
-  dispatcher_ = std::make_unique<Dispatcher>(*control_);
+Simulation::Server& Simulation::Idle() {
+  Server& server = servers_[static_cast<size_t>(chance_.Below(std::ssize(servers_)))];
+  if (&server != busy_) return server;
+  return servers_[busy_ == &servers_.front() ? 1 : 0];
 }
 
 void Simulation::BuildFleet() {
   auto must = [&](std::string_view method, const google::protobuf::Message& request) {
-    auto response = dispatcher_->NewResponse(method);
+    auto response = servers_.front().dispatcher->NewResponse(method);
     Status status = Serve(admin_, method, request, response.get());
     if (!status) throw std::runtime_error(status.error().message);
     return response;
   };
   v1::CreateOrgRequest org;
-  org.set_name("acme");
-  must("tallyman.v1.OrgService/CreateOrg", org);
+  for (const char* name : {"beta", "acme"}) {
+    org.set_name(name);
+    must("tallyman.v1.OrgService/CreateOrg", org);
+  }
   v1::CreateRegionRequest region;
   region.set_name("eu");
   must("tallyman.v1.RegionService/CreateRegion", region);
@@ -99,16 +80,18 @@ void Simulation::BuildFleet() {
     v1::HostSpec& host = *hosts.add_hosts();
     host.set_name(fmt::format("host-{}", i));
     host.set_region("eu");
-    host.mutable_capacity()->set_cpu_cores(64);
-    host.mutable_capacity()->set_memory_bytes(256 * kGiga);
+    // The last one is soon full.
+    const bool is_small = i == kHosts;
+    host.mutable_capacity()->set_cpu_cores(is_small ? 10 : 64);
+    host.mutable_capacity()->set_memory_bytes((is_small ? 32 : 256) * kGiga);
     host.mutable_capacity()->set_disk_bytes(8000 * kGiga);
   }
   must("tallyman.v1.HostService/CreateHosts", hosts);
   v1::CreateImagesRequest images;
   images.set_create_missing(true);
   // Up in one dimension, down in another.
-  constexpr int64_t kNeeds[][3] = {{2, 4, 100}, {6, 8, 200}, {1, 16, 50}, {4, 2, 400}};
-  for (int i = 0; i < 4; ++i) {
+  constexpr int64_t kNeeds[][3] = {{2, 4, 100}, {6, 8, 200}, {1, 16, 50}, {4, 2, 400}, {3, 5, 90}};
+  for (size_t i = 0; i < std::size(kVersions); ++i) {
     v1::ImageSpec& image = *images.add_images();
     image.set_protocol("chain");
     image.set_variant("full");
@@ -117,6 +100,7 @@ void Simulation::BuildFleet() {
     image.mutable_minimum()->set_cpu_cores(kNeeds[i][0]);
     image.mutable_minimum()->set_memory_bytes(kNeeds[i][1] * kGiga);
     image.mutable_minimum()->set_disk_bytes(kNeeds[i][2] * kGiga);
+    if (kVersions[i] == kPrivateVersion) image.set_org("acme");
     v1::Property& property = *image.add_properties();
     property.set_key("archive");
     property.set_default_value("off");
@@ -132,14 +116,20 @@ void Simulation::BuildFleet() {
                                                      (dir_.path() / host.name()).string(), *this,
                                                      clock_, log_, chance_));
   }
+  const Status read = store_->Read([&](ReadTx& tx) -> Status {
+    ASSIGN_OR_RETURN(const auto acme, tx.FindOrg("acme"));
+    acme_ = acme->id;
+    return {};
+  });
+  if (!read) throw std::runtime_error(read.error().message);
 }
 
 Status Simulation::Serve(const Actor& actor, std::string_view method,
                          const google::protobuf::Message& request,
                          google::protobuf::Message* response) {
   std::promise<Result<Reply>> promise;
-  dispatcher_->Dispatch(method, request, {.actor = actor, .address = ""},
-                        [&](Result<Reply> reply) { promise.set_value(std::move(reply)); });
+  Idle().dispatcher->Dispatch(method, request, {.actor = actor, .address = ""},
+                              [&](Result<Reply> reply) { promise.set_value(std::move(reply)); });
   auto answer = ToMessage(promise.get_future().get());
   if (!answer) return Fail(answer.error());
   if (response != nullptr) response->CopyFrom(**answer);
@@ -153,11 +143,12 @@ Status Simulation::Carry(const HostId& host, std::string_view method,
   auto keep = [&] {
     std::unique_ptr<google::protobuf::Message> copy(request.New());
     copy->CopyFrom(request);
-    late_.push_back({host, std::string(method), std::move(copy)});
+    late_.push_back({host, std::string(method), std::move(copy), clock_.Now()});
     if (late_.size() > kLateMax) late_.pop_front();
   };
   const auto* report = dynamic_cast<const v1::ReportRequest*>(&request);
   if (report != nullptr) NoteSent(host, *report);
+  if (clock_.Now() < cut_off_[host]) return Fail(Lost("the host is cut off"));
   if (chance_.Strikes(80, Situation::kAgentKilledInCall)) throw AgentKilled();
   if (chance_.Strikes(12, Situation::kRequestLost)) return Fail(Lost("the request was lost"));
   if (chance_.Strikes(12)) {
@@ -166,7 +157,8 @@ Status Simulation::Carry(const HostId& host, std::string_view method,
   }
   Status served = Serve(actor, method, request, &response);
   if (report != nullptr && served)
-    NoteServed(host, *report, static_cast<const v1::ReportResponse&>(response), false);
+    NoteServed(host, *report, static_cast<const v1::ReportResponse&>(response), false,
+               clock_.Now());
   if (chance_.Strikes(12)) keep();  // twice, the second time late
   if (chance_.Strikes(80, Situation::kAgentKilledInCall)) throw AgentKilled();
   if (chance_.Strikes(12, Situation::kAnswerLost)) return Fail(Lost("the answer was lost"));
@@ -175,6 +167,8 @@ Status Simulation::Carry(const HostId& host, std::string_view method,
 
 // Each report has a number of its own.
 void Simulation::NoteSent(const HostId& host, const v1::ReportRequest& request) {
+  for (const auto& each : hosts_)
+    if (each->id() == host) machines_.See(each->machine(), clock_.Now());
   int64_t& last = sent_[host];
   if (request.sequence() <= last && wrong_.empty())
     wrong_ = fmt::format("report {} is sent after report {}", request.sequence(), last);
@@ -182,10 +176,11 @@ void Simulation::NoteSent(const HostId& host, const v1::ReportRequest& request) 
 }
 
 void Simulation::NoteServed(const HostId& host, const v1::ReportRequest& request,
-                            const v1::ReportResponse& response, bool late) {
+                            const v1::ReportResponse& response, bool late, Time sent) {
   Coverage& coverage = chance_.coverage;
   if (response.ignored()) return coverage.Saw(Situation::kReportIgnored);
   if (late) coverage.Saw(Situation::kLateReportTaken);
+  if (request.status().complete()) rollout_rules_.TookStatus(host, sent, late);
   for (const v1::Outcome& outcome : request.outcomes()) {
     const auto id = CommandId::Parse(outcome.command_id());
     if (!told_.insert({*id, outcome.attempt()}).second) coverage.Saw(Situation::kOutcomeToldTwice);
@@ -204,10 +199,11 @@ void Simulation::DeliverLate() {
   Note("late: " + letter.method);
   const Actor actor{.id = "agent", .role = Role::kHost, .host_id = letter.host};
   // Whoever sent it does not listen any more.
-  auto response = dispatcher_->NewResponse(letter.method);
+  auto response = servers_.front().dispatcher->NewResponse(letter.method);
   if (!Serve(actor, letter.method, *letter.request, response.get())) return;
   if (const auto* report = dynamic_cast<const v1::ReportRequest*>(letter.request.get()))
-    NoteServed(letter.host, *report, static_cast<const v1::ReportResponse&>(*response), true);
+    NoteServed(letter.host, *report, static_cast<const v1::ReportResponse&>(*response), true,
+               letter.sent);
 }
 
 std::vector<v1::Node> Simulation::Nodes() {
@@ -218,77 +214,8 @@ std::vector<v1::Node> Simulation::Nodes() {
   return {response.nodes().begin(), response.nodes().end()};
 }
 
-void Simulation::Ask(const char* method, const google::protobuf::Message& request) {
-  Status status = Serve(admin_, method, request, nullptr);
-  Note(fmt::format("operator: {} {} {}", method, request.ShortDebugString(),
-                   status ? "done" : status.error().reason));
-}
-
-void Simulation::CreateNode() {
-  v1::CreateNodesRequest create;
-  create.set_image(fmt::format("chain/full@{}", kVersions[chance_.Below(4)]));
-  create.set_org("acme");
-  create.set_name(fmt::format("n-{}", ++names_));
-  auto* on = create.mutable_by_hosts()->add_hosts();
-  on->set_host(fmt::format("host-{}", 1 + names_ % kHosts));
-  on->set_count(1);
-  Ask("tallyman.v1.NodeService/CreateNodes", create);
-}
-
-void Simulation::Operate() {
-  const std::vector<v1::Node> nodes = Nodes();
-  const int64_t act = chance_.Below(22);
-  auto send = [&](const char* method, const google::protobuf::Message& request) {
-    Ask(method, request);
-  };
-  if (nodes.empty() || (act < 3 && std::ssize(nodes) < kNodesMax)) return CreateNode();
-  const v1::Node& node = nodes[static_cast<size_t>(chance_.Below(std::ssize(nodes)))];
-  const std::string& name = node.name();
-  for (auto& host : hosts_) {
-    for (const ObservedNode& seen : host->Seen()) {
-      if (seen.node_id.ToString() == node.id() && chance_.Strikes(3))
-        host->machine().SetBlockingJob(seen.node_id, BusyFor(chance_));
-    }
-  }
-  if (act < 11) {
-    v1::UpgradeNodesRequest upgrade;
-    upgrade.add_nodes(name);
-    upgrade.set_image(fmt::format("chain/full@{}", kVersions[chance_.Below(4)]));
-    return send("tallyman.v1.NodeService/UpgradeNodes", upgrade);
-  }
-  if (act < 13) {
-    v1::RetryUpgradeRequest retry;
-    retry.set_node(name);
-    return send("tallyman.v1.NodeService/RetryUpgrade", retry);
-  }
-  if (act < 15) {
-    v1::UpdateNodeRequest update;
-    update.set_node(name);
-    (*update.mutable_set_values())["archive"] = chance_.OneIn(2) ? "on" : "off";
-    return send("tallyman.v1.NodeService/UpdateNode", update);
-  }
-  if (act < 17) {
-    v1::StopNodesRequest stop;
-    stop.add_nodes(name);
-    return send("tallyman.v1.NodeService/StopNodes", stop);
-  }
-  if (act < 18) {
-    v1::StartNodesRequest start;
-    start.add_nodes(name);
-    return send("tallyman.v1.NodeService/StartNodes", start);
-  }
-  if (act < 19) {
-    v1::RestartNodesRequest restart;
-    restart.add_nodes(name);
-    return send("tallyman.v1.NodeService/RestartNodes", restart);
-  }
-  v1::DeleteNodesRequest remove;
-  remove.add_nodes(name);
-  send("tallyman.v1.NodeService/DeleteNodes", remove);
-}
-
 void Simulation::ExpireOverdue() {
-  (void)control::ExpireCommands(*control_, kDeadline).has_value();
+  (void)control::ExpireCommands(*Idle().control, kDeadline).has_value();
   (void)store_->Read([&](ReadTx& tx) -> Status {
     CountCommands(tx);
     return {};
@@ -316,9 +243,11 @@ void Simulation::ForgetHistory() {
 void Simulation::Step() {
   SimulatedHost& host = *hosts_[static_cast<size_t>(chance_.Below(kHosts))];
   const int64_t act = chance_.Below(100);
-  if (act < 14) {
+  if (act < 17) {
     Operate();
-  } else if (act < 44) {
+  } else if (act < 24) {
+    AdvanceRollouts();
+  } else if (act < 48) {
     Note("talk " + host.name());
     host.Talk();
   } else if (act < 74) {
@@ -337,6 +266,7 @@ void Simulation::Step() {
     Note(fmt::format("{} s pass", seconds));
     clock_.Advance(std::chrono::seconds(seconds));
     for (auto& each : hosts_) each->LetNodesWrite();
+    if (chance_.OneIn(2)) AdvanceRollouts();
     EndJobs(host);
     for (const ObservedNode& node : host.Seen())
       if (chance_.OneIn(4)) host.machine().Crash(node.node_id);
@@ -345,8 +275,8 @@ void Simulation::Step() {
     ExpireOverdue();
     ForgetHistory();
   } else if (act < 96) {
-    Note("the server crashes");
-    StartServer();
+    Note("the servers crash");
+    StartServers();
   } else if (act < 97) {
     Note("agent of " + host.name() + " is killed");
     host.Kill();
@@ -372,7 +302,7 @@ void Simulation::SetClock(SimulatedHost& host) {
 // Something of what real machines do.
 void Simulation::BadNight(SimulatedHost& host) {
   const std::chrono::seconds a_while(1 + chance_.Below(chance_.OneIn(4) ? 600 : 60));
-  switch (chance_.Below(7)) {
+  switch (chance_.Below(8)) {
     case 0:
       Note("the power of " + host.name() + " is cut");
       return host.CutPower();
@@ -384,6 +314,11 @@ void Simulation::BadNight(SimulatedHost& host) {
       return host.FillDisk(a_while);
     case 3:
       return SetClock(host);
+    case 4:
+      Note("nothing gets through to " + host.name());
+      chance_.coverage.Saw(Situation::kHostCutOff);
+      cut_off_[host.id()] = clock_.Now() + 2 * a_while;
+      return;
     default:
       break;
   }
@@ -402,7 +337,7 @@ void Simulation::LetFail(SimulatedRuntime& machine, const ObservedNode& node) {
     case 2:
       return machine.Break(node.node_id);
     case 3:
-      return machine.SetBlockingJob(node.node_id, BusyFor(chance_));
+      return machine.SetBlockingJob(node.node_id, BusyForAWhile());
     default:
       return machine.LoseContainer(node.node_id);
   }
@@ -428,6 +363,10 @@ std::string Simulation::FindMotion(bool with_unknown) {
     });
     if (!read) motion = read.error().message;
   }
+  for (const v1::Rollout& rollout : OpenRollouts()) {
+    if (with_unknown && rollout.state() != v1::ROLLOUT_STATE_PAUSED)
+      motion = "rollout " + rollout.name() + " has not ended and says nothing";
+  }
   return motion;
 }
 
@@ -444,7 +383,8 @@ void Simulation::StopFaults() {
       host->machine().SetUnhealthy(node.node_id, "");
     }
   }
-  StartServer();
+  StartServers();
+  cut_off_.clear();
   while (!late_.empty()) DeliverLate();
 }
 
@@ -464,7 +404,9 @@ std::string Simulation::Settle(bool with_unknown) {
   for (int round = 0; quiet_rounds < kQuietRounds; ++round) {
     if (round == kRoundsMax) return "it never comes to an end: " + motion;
     WorkAll();
+    AdvanceRollouts();
     ExpireOverdue();
+    if (std::string wrong = CheckRollouts(); !wrong.empty()) return wrong;
     motion = FindMotion(with_unknown);
     quiet_rounds = motion.empty() ? quiet_rounds + 1 : 0;
   }
@@ -486,6 +428,16 @@ std::string Simulation::SettleWhileSomethingIsAway() {
   return wrong;
 }
 
+// Those that have paused by themselves say why; whoever wakes up goes on with them, or aborts them.
+std::string Simulation::EndRollouts() {
+  for (auto open = OpenRollouts(); !open.empty(); open = OpenRollouts()) {
+    for (const v1::Rollout& rollout : open)
+      chance_.OneIn(2) ? ResumeRollout(rollout.name()) : AbortRollout(rollout.name());
+    if (std::string wrong = Settle(true); !wrong.empty()) return wrong;
+  }
+  return {};
+}
+
 std::string Simulation::Report(const std::string& what) const {
   std::string text = what + "\n";
   const size_t from = trace_.size() > 60 ? trace_.size() - 60 : 0;
@@ -497,6 +449,7 @@ std::string Simulation::Run(int steps) {
   // A fleet that runs, before anything goes wrong.
   for (int i = 0; i < kNodesFirst; ++i) CreateNode();
   for (int round = 0; round < kRoundsMax && !FindMotion(true).empty(); ++round) WorkAll();
+  if (chance_.OneIn(2)) CreateRollout();
   chance_.faults = true;
   for (int i = 0; i < steps; ++i) {
     Step();
@@ -506,6 +459,7 @@ std::string Simulation::Run(int steps) {
   std::string wrong;
   if (chance_.OneIn(2)) wrong = SettleWhileSomethingIsAway();
   if (wrong.empty()) wrong = Settle(true);
+  if (wrong.empty()) wrong = EndRollouts();
   if (wrong.empty()) wrong = CheckNow();
   if (wrong.empty()) wrong = CheckSettled();
   return wrong.empty() ? wrong : Report(wrong);

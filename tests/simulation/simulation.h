@@ -1,15 +1,18 @@
 // A control plane on a real database, agents with their journals and simulated machines, and
 // between them a network that loses, duplicates, delays and reorders messages; servers and agents
 // crash anywhere, disks and upgrades fail, machines lose power and what was not synced, registries
-// are unreachable, clocks are set, nodes crash, become unhealthy or cannot be read. Everything
-// happens in one order, chosen by a seed.
+// are unreachable, hosts are cut off, clocks are set, nodes crash, become unhealthy or cannot be
+// read. People upgrade nodes one by one and by rollouts, which two servers step, and drain hosts
+// (wishes.cc). Everything happens in one order, chosen by a seed.
 //
-// After each step the promises are checked: of books and machines together (checks.cc), and of each
-// host by itself (host_rules.h). Then the faults stop. Some of what is away may stay away: every
+// After each step the promises are checked: of books and machines together (checks.cc), of each
+// host by itself (host_rules.h), of rollouts and of drains (rollout_rules.h, drain_rules.h). Then
+// the faults stop. Some of what is away may stay away: every
 // command has to end all the same. In the end books, ledger, journals and machines have to agree,
 // and whatever ended on a host was told. What was reached on the way is counted (coverage.h).
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -21,31 +24,18 @@
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/time.h"
-#include "store/sqlite/sqlite_store.h"
 #include "tallyman/v1/agent.pb.h"
 #include "tallyman/v1/node.pb.h"
+#include "tallyman/v1/rollout.pb.h"
+#include "tests/contract/backend.h"
+#include "tests/simulation/drain_rules.h"
+#include "tests/simulation/machine_log.h"
+#include "tests/simulation/rollout_rules.h"
 #include "tests/simulation/simulated_host.h"
+#include "tests/simulation/unsteady_store.h"
 #include "tests/support/temp_dir.h"
 
 namespace tallyman {
-
-// A store whose writes may come to nothing.
-class UnsteadyStore final : public store::Store {
- public:
-  UnsteadyStore(store::Store& store, Chance& chance) : store_(store), chance_(chance) {}
-  Status Read(const std::function<Status(store::ReadTx&)>& body) override {
-    return store_.Read(body);
-  }
-  Status Write(const std::function<Status(store::WriteTx&)>& body) override;
-  Status Together(const std::function<Result<bool>(store::Store& within)>& body) override {
-    return store_.Together(body);
-  }
-  Result<std::optional<Time>> Now() override { return store_.Now(); }
-
- private:
-  store::Store& store_;
-  Chance& chance_;
-};
 
 class Simulation final : public Network {
  public:
@@ -60,10 +50,22 @@ class Simulation final : public Network {
   const Coverage& coverage() const { return chance_.coverage; }
 
  private:
+  static constexpr int kHosts = 3;
+  static constexpr int kNodesMax = 8;
+  static constexpr const char* kVersions[] = {"1.0.0", "2.0.0", "3.0.0", "4.0.0", "5.0.0"};
+  static constexpr const char* kPrivateVersion = "5.0.0";  // of one org only
+
   struct Letter {
     HostId host;
     std::string method;
     std::unique_ptr<google::protobuf::Message> request;
+    Time sent;
+  };
+  // Both work on one database.
+  struct Server {
+    std::unique_ptr<UnsteadyStore> store;
+    std::unique_ptr<control::Control> control;
+    std::unique_ptr<api::Dispatcher> dispatcher;
   };
   // The way of an agent's call (Network).
   Status Carry(const HostId& host, std::string_view method,
@@ -74,24 +76,48 @@ class Simulation final : public Network {
   void DeliverLate();
   void NoteSent(const HostId& host, const v1::ReportRequest& request);
   void NoteServed(const HostId& host, const v1::ReportRequest& request,
-                  const v1::ReportResponse& response, bool late);
+                  const v1::ReportResponse& response, bool late, Time sent);
 
-  void StartServer();
+  void StartServers();
+  // Any of those that are not in the middle of something.
+  Server& Idle();
   void BuildFleet();
   void Step();
   void BadNight(SimulatedHost& host);
   void SetClock(SimulatedHost& host);
   void LetFail(agent::SimulatedRuntime& machine, const agent::ObservedNode& node);
   void EndJobs(SimulatedHost& host);
+  // What people wish (wishes.cc).
   void Operate();
+  void OperateNode();
+  void OperateRollouts();
   void CreateNode();
-  void Ask(const char* method, const google::protobuf::Message& request);
+  void CreateRollout();
+  void PauseRollout(const std::string& name);
+  void ResumeRollout(const std::string& name);
+  void AbortRollout(const std::string& name);
+  // It was answered: no host begins any more.
+  void Quiet(const std::string& name);
+  void DrainHost();
+  void ResumeHost();
+  std::vector<v1::Rollout> OpenRollouts();
+  agent::BlockingJob BusyForAWhile();
+  bool Ask(const char* method, const google::protobuf::Message& request,
+           google::protobuf::Message* response = nullptr, const Actor* by = nullptr);
+  // What the timers of servers do.
+  void AdvanceRollouts();
+  void AdvanceOn(Server& server);
+  // In the middle of what the server does, another one does something, or an agent.
+  void MayBeDisturbed(Server& server);
+  void NoteFailure(const std::string& what, const Error& error);
   void ExpireOverdue();
   void ForgetHistory();
   void StopFaults();
   // Faults have stopped: everybody does what there is to do. Empty: all of it comes to an end.
   std::string Settle(bool with_unknown);
   std::string SettleWhileSomethingIsAway();
+  // What is open by then ends when somebody wants it to.
+  std::string EndRollouts();
   std::string FindMotion(bool with_unknown);
   // Everybody does what there is to do now.
   void WorkAll();
@@ -99,6 +125,7 @@ class Simulation final : public Network {
 
   // Checks: empty where all is well (checks.cc).
   std::string CheckNow();
+  std::string CheckRollouts();
   std::string CheckSettled();
   std::string CheckMachine(store::ReadTx& tx, const SimulatedHost& host);
   std::string CheckBegun(store::ReadTx& tx, const SimulatedHost& host);
@@ -116,11 +143,12 @@ class Simulation final : public Network {
   SeededRandom random_;
   MemoryLog log_;
   Metrics metrics_;
-  std::unique_ptr<store::sqlite::SqliteStore> store_;
-  std::unique_ptr<UnsteadyStore> unsteady_;
-  std::unique_ptr<control::Control> control_;
-  std::unique_ptr<api::Dispatcher> dispatcher_;
+  std::unique_ptr<StoreBackend> backend_;
+  store::Store* store_ = nullptr;  // to look at what is there
+  std::array<Server, 2> servers_;
+  Server* busy_ = nullptr;
   std::vector<std::unique_ptr<SimulatedHost>> hosts_;
+  std::map<HostId, Time> cut_off_;  // until then nothing gets through
   std::deque<Letter> late_;
   std::map<HostId, int64_t> ledger_seen_;
   std::map<HostId, int64_t> sent_;       // the number of the last report
@@ -128,7 +156,13 @@ class Simulation final : public Network {
   std::set<HostRules::Attempt> told_;
   std::string wrong_;  // on the network
   std::vector<std::string> trace_;
+  MachineLog machines_;
+  RolloutRules rollout_rules_{machines_, chance_.coverage};
+  DrainRules drain_rules_{chance_.coverage};
+  const bool leaves_nodes_alone_;  // more or less: people let rollouts do their work
   int names_ = 0;
+  int rollouts_ = 0;
+  OrgId acme_;
   const Actor admin_{.id = "operator", .role = Role::kAdmin};
 };
 

@@ -31,7 +31,10 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
   answer.rollout = view.rollout;
   const RolloutEffect effect = planner::EffectOf(word, view.rollout.state);
   RETURN_IF_ERROR(CheckEffect(effect, view.rollout));
-  if (effect == RolloutEffect::kNothing) return Decided<ChangedRollout>{{}, std::move(answer)};
+  // One that has paused by itself has left open what hosts had not begun.
+  const bool is_paused = effect == RolloutEffect::kNothing && word == planner::RolloutWord::kPause;
+  if (effect == RolloutEffect::kNothing && !is_paused)
+    return Decided<ChangedRollout>{{}, std::move(answer)};
 
   NodeWriter writer(by);
   std::vector<const NodeSnapshot*> nodes;
@@ -43,16 +46,21 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
   if (effect == RolloutEffect::kResume) {
     Resume(view, writer.cause().now, rollout);
   } else {
-    RETURN_IF_ERROR(WithdrawOpen(writer, books, snapshot, view, answer.withdrawn, rows));
-    for (const RolloutNodeFacts& facts : view.released)
-      if (!IsOpen(facts) && planner::IsInFlight(facts)) answer.begun.push_back(facts.node);
-    const bool pauses = effect == RolloutEffect::kPause;
-    rollout.state = pauses ? RolloutState::kPaused : RolloutState::kAborting;
-    rollout.why = pauses ? fmt::format("{}: by {}", planner::kPausedByHand, by.actor().id) : "";
-    told = pauses ? EventKind::kRolloutPaused : EventKind::kRolloutAborted;
+    RETURN_IF_ERROR(
+        WithdrawOpen(writer, books, snapshot, view, answer.withdrawn, answer.begun, rows));
+    told = EventKind::kRolloutPaused;
+    if (effect == RolloutEffect::kPause) {
+      rollout.state = RolloutState::kPaused;
+      rollout.why = fmt::format("{}: by {}", planner::kPausedByHand, by.actor().id);
+    } else if (effect == RolloutEffect::kAbort) {
+      rollout.state = RolloutState::kAborting;
+      rollout.why.clear();
+      told = EventKind::kRolloutAborted;
+    }
   }
-  answer.changed = true;
   Decided<ChangedRollout> decision{static_cast<Writes&&>(writer.Finish(books)), std::move(answer)};
+  decision.answer.changed = !is_paused || !decision.rows.command_updates.empty();
+  if (!decision.answer.changed) return decision;
   RolloutUpdate update = Updated(view.rollout, decision.answer.rollout);
   decision.answer.rollout = update.after;
   decision.rows.events.push_back(
@@ -67,23 +75,23 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
 Result<Proposal<ChangedRollout>> ChangeRollout(const Authorized& by,
                                                const ChangeRolloutRequest& request) {
   ChangedRollout answer;
-  std::vector<NodeId> open;
+  std::vector<NodeId> in_flight;
   std::vector<store::NodeConfigKey> ahead;
   RETURN_IF_ERROR(ReadOnce(by.control(), [&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(store::RolloutRow row, ResolveRollout(tx, by.actor(), request.rollout));
     answer = {.rollout = std::move(row.rollout), .org = row.org, .image = row.image};
-    open.clear();
+    in_flight.clear();
     if (request.word == planner::RolloutWord::kResume) return {};
     ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, answer.rollout.id));
-    open = OpenOf(view);
-    ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, open));
+    in_flight = InFlight(view);
+    ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, in_flight));
     return {};
   }));
   const RolloutId id = answer.rollout.id;
   Proposal<ChangedRollout> proposal{.solo = true};
-  proposal.rows = std::max<int64_t>(1, std::ssize(open));
+  proposal.rows = std::max<int64_t>(1, std::ssize(in_flight));
   proposal.locks.rollouts = {id};
-  proposal.locks.nodes = std::move(open);
+  proposal.locks.nodes = std::move(in_flight);
   proposal.locks.node_configs = std::move(ahead);
   proposal.locks.with_history = true;
   proposal.decide = [id, word = request.word, answer = std::move(answer)](

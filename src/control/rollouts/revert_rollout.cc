@@ -176,11 +176,13 @@ Result<Decided<ProposedRollout>> DecideRevert(const Authorized& by, const Rollou
   decision.answer.changed = std::move(changed);
 
   NodeWriter writer(by);
-  std::vector<const NodeSnapshot*> open;
-  for (const auto& [node_id, node] : snapshot.nodes) open.push_back(&node);
-  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, open));
+  std::vector<const NodeSnapshot*> in_flight;
+  for (const auto& [node_id, node] : snapshot.nodes) in_flight.push_back(&node);
+  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, in_flight));
   std::vector<RolloutNode> waiting;
-  RETURN_IF_ERROR(WithdrawOpen(writer, books, snapshot, view, decision.answer.withdrawn, waiting));
+  std::vector<std::string> begun;  // they go back when they have ended
+  RETURN_IF_ERROR(
+      WithdrawOpen(writer, books, snapshot, view, decision.answer.withdrawn, begun, waiting));
   auto withdrawn = static_cast<Writes&&>(writer.Finish(books));
   ChangeSet& rows = withdrawn.rows;
   rows.rollout_node_updates = std::move(waiting);
@@ -199,14 +201,14 @@ Result<Decided<ProposedRollout>> DecideRevert(const Authorized& by, const Rollou
 Result<Proposal<ProposedRollout>> RevertRollout(const Authorized& by,
                                                 const RevertRolloutRequest& request) {
   Rollout before;
-  std::vector<NodeId> open;
+  std::vector<NodeId> in_flight;
   std::vector<store::NodeConfigKey> ahead;
   RETURN_IF_ERROR(ReadOnce(by.control(), [&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(const store::RolloutRow row, ResolveRollout(tx, by.actor(), request.rollout));
     before = row.rollout;
     ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, before.id));
-    open = OpenOf(view);
-    ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, open));
+    in_flight = InFlight(view);
+    ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, in_flight));
     return {};
   }));
   RETURN_IF_ERROR(CheckRevertible(before));
@@ -214,9 +216,9 @@ Result<Proposal<ProposedRollout>> RevertRollout(const Authorized& by,
   const std::string name = request.name.empty() ? before.name + "-revert" : request.name;
   RETURN_IF_ERROR(CheckNewName("name", name));
   Proposal<ProposedRollout> proposal{.solo = true, .plan = request.plan};
-  proposal.rows = std::max<int64_t>(1, std::ssize(open));
+  proposal.rows = std::max<int64_t>(1, std::ssize(in_flight));
   proposal.locks.rollouts = {id};
-  proposal.locks.nodes = std::move(open);
+  proposal.locks.nodes = std::move(in_flight);
   proposal.locks.node_configs = std::move(ahead);
   proposal.locks.with_history = true;
   proposal.decide = [id, name](const Authorized& as, const store::Snapshot& snapshot,

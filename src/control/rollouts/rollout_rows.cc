@@ -75,18 +75,18 @@ Status CheckEffect(planner::RolloutEffect effect, const Rollout& rollout) {
 
 bool IsOpen(const RolloutNodeFacts& facts) { return facts.command == CommandState::kOpen; }
 
-std::vector<NodeId> OpenOf(const RolloutView& view) {
-  std::vector<NodeId> open;
+std::vector<NodeId> InFlight(const RolloutView& view) {
+  std::vector<NodeId> nodes;
   for (const RolloutNodeFacts& facts : view.released)
-    if (IsOpen(facts)) open.push_back(facts.row.node_id);
-  return open;
+    if (planner::IsInFlight(facts)) nodes.push_back(facts.row.node_id);
+  return nodes;
 }
 
 Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::Snapshot& snapshot,
                     const RolloutView& view, std::vector<std::string>& withdrawn,
-                    std::vector<RolloutNode>& rows) {
+                    std::vector<std::string>& begun, std::vector<RolloutNode>& rows) {
   for (const RolloutNodeFacts& facts : view.released) {
-    if (!IsOpen(facts)) continue;
+    if (!planner::IsInFlight(facts)) continue;
     const auto changed = [&] {
       return Fail(Error(Code::kAborted, "ROLLOUT_CHANGED",
                         fmt::format("rollout {} released node {} in the meantime: try again",
@@ -95,10 +95,17 @@ Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::
     const auto node = snapshot.nodes.find(facts.row.node_id);
     if (node == snapshot.nodes.end()) return changed();
     planner::NodeLifecycle life(node->second, writer.cause().now);
+    if (!IsOpen(facts)) {
+      begun.push_back(facts.node);
+      life.BeginsNoMore(*facts.row.command_id);
+      if (life.changed()) RETURN_IF_ERROR(WriteStep(writer, books, node->second, life));
+      continue;
+    }
     if (!life.TakeBack(*facts.row.command_id, "rollout")) return changed();
     RETURN_IF_ERROR(WriteStep(writer, books, node->second, life));
     withdrawn.push_back(facts.node);
     if (life.StateOf(*facts.row.command_id) != CommandState::kCancelled) continue;
+    if (facts.row.state != RolloutNodeState::kReleased) continue;  // it has failed already
     RolloutNode& row = rows.emplace_back(facts.row);
     row.state = RolloutNodeState::kWaiting;
     row.command_id.reset();

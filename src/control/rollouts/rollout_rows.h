@@ -37,13 +37,14 @@ Status CheckEffect(planner::RolloutEffect effect, const Rollout& rollout);
 
 // No host has begun it.
 bool IsOpen(const RolloutNodeFacts& facts);
-// The nodes whose upgrades are open.
-std::vector<NodeId> OpenOf(const RolloutView& view);
-// Takes back what is open. Its nodes wait again: `rows`; their names are added to `withdrawn`.
-// ABORTED ROLLOUT_CHANGED for a node that is not in the snapshot.
+// The nodes whose upgrades have not ended.
+std::vector<NodeId> InFlight(const RolloutView& view);
+// Takes back what is open: its nodes wait again, as `rows`. What hosts have begun they do not begin
+// once more. Adds the names of both. ABORTED ROLLOUT_CHANGED for a node that is not in the
+// snapshot.
 Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::Snapshot& snapshot,
                     const RolloutView& view, std::vector<std::string>& withdrawn,
-                    std::vector<RolloutNode>& rows);
+                    std::vector<std::string>& begun, std::vector<RolloutNode>& rows);
 
 // The next version of the rollout as the row to write.
 RolloutUpdate Updated(const Rollout& before, Rollout after);

@@ -65,12 +65,13 @@ constexpr char kEndClaims[] =
 constexpr char kUpdateCommands[] =
     "WITH done AS (UPDATE commands c SET state = v.state, ended_at = v.ended_at, "
     "attempt = coalesce(v.attempt, c.attempt), taken_at = coalesce(v.taken_at, c.taken_at), "
-    "not_before = coalesce(v.not_before, c.not_before), outcome = coalesce(v.outcome, c.outcome), "
+    "not_before = coalesce(v.not_before, c.not_before), "
+    "not_after = coalesce(v.not_after, c.not_after), outcome = coalesce(v.outcome, c.outcome), "
     "from_config_id = coalesce(v.from_config_id, c.from_config_id) "
     "FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], "
-    "$7::text[], $8::uuid[]) "
-    "AS v (id, state, ended_at, attempt, taken_at, not_before, outcome, from_config_id) "
-    "WHERE c.id = v.id RETURNING c.id) "
+    "$7::bigint[], $8::text[], $9::uuid[]) "
+    "AS v (id, state, ended_at, attempt, taken_at, not_before, not_after, outcome, "
+    "from_config_id) WHERE c.id = v.id RETURNING c.id) "
     "SELECT tallyman_require('COMMAND_UPDATE_FAILED', $1::uuid[], "
     "(SELECT array_agg(id) FROM done))";
 constexpr char kUpdateRollouts[] =
@@ -227,7 +228,7 @@ PgColumns ColumnsOf(const std::vector<CommandUpdate>& updates) {
   PgColumns columns;
   for (const CommandUpdate& update : updates) {
     columns.AddRow(update.id, update.state, update.ended_at, update.attempt, update.taken_at,
-                   update.not_before, update.outcome, update.from_config_id);
+                   update.not_before, update.not_after, update.outcome, update.from_config_id);
   }
   return columns;
 }

@@ -50,6 +50,7 @@ constexpr char kEndClaim[] =
 constexpr char kUpdateCommand[] =
     "UPDATE commands SET state = ?, ended_at = ?, attempt = ifnull(?, attempt), "
     "taken_at = ifnull(?, taken_at), not_before = ifnull(?, not_before), "
+    "not_after = ifnull(?, not_after), "
     "outcome = ifnull(?, outcome), from_config_id = ifnull(?, from_config_id) WHERE id = ?";
 // The commands of a node, by the two indexes that have them.
 #define TALLYMAN_COMMANDS_OF_NODE(column)                                        \
@@ -236,7 +237,7 @@ Status Write(SqliteConnection& connection, const LedgerEntry& entry) {
 Status Write(SqliteConnection& connection, const CommandUpdate& update) {
   SqliteQuery query = connection.Query(kUpdateCommand);
   query.Bind(update.state, update.ended_at, update.attempt, update.taken_at, update.not_before,
-             update.outcome, update.from_config_id, update.id);
+             update.not_after, update.outcome, update.from_config_id, update.id);
   RETURN_IF_ERROR(RunFor(query, "command", update.id.uuid));
   if (connection.changes() == 1) return {};
   return Fail(CommandNotThere(update.id));
