@@ -52,25 +52,26 @@ ExitStatus ChangeNodes(Context& context, Request& request, const std::string& do
   return kExitDone;
 }
 
-// What will act on a node whose auto_upgrade is on.
-Status SayWhoUpgrades(Context& context, const std::string& name) {
+// What will act on a node whose auto_upgrade is on. Nothing where that cannot be read: the change
+// stands.
+void SayWhoUpgrades(Context& context, const std::string& name) {
   v1::GetNodeRequest request;
   request.set_node(name);
-  ASSIGN_OR_RETURN(const auto response, context.Call<v1::GetNodeResponse>(request));
-  const v1::Node& node = response.node();
+  const auto response = context.Call<v1::GetNodeResponse>(request);
+  if (!response) return;
+  const v1::Node& node = response->node();
   if (!node.upgrade_policy().empty()) {
     context.Detail(
         fmt::format("Upgrade policy {} acts on it; \"tallyman policy show {}\" says "
                     "what that would do now.",
                     node.upgrade_policy(), node.upgrade_policy()));
-    return {};
+    return;
   }
   context.Detail(
       fmt::format("No policy of this org matches: nothing upgrades it by itself. Make "
                   "one with \"tallyman policy set NAME --org {} --protocol {} "
                   "--variant {}\".",
                   node.org(), node.protocol(), node.variant()));
-  return {};
 }
 
 ExitStatus UpdateNode(Context& context, NodeUpdate& update) {
@@ -79,8 +80,7 @@ ExitStatus UpdateNode(Context& context, NodeUpdate& update) {
   ASSIGN_OR_RETURN(const int status,
                    ChangeNodes<v1::UpdateNodeResponse>(
                        context, request, "updating " + request.node(), "Updated", update.waiting));
-  if (request.auto_upgrade() && context.is_table())
-    RETURN_IF_ERROR(SayWhoUpgrades(context, request.node()));
+  if (request.auto_upgrade() && context.is_table()) SayWhoUpgrades(context, request.node());
   return status;
 }
 

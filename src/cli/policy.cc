@@ -102,6 +102,9 @@ ExitStatus SetPolicy(Context& context, PolicySet& set) {
   ASSIGN_OR_RETURN(*request.mutable_org(), ChooseOrg(context, request.org(), request.dry_run()));
   ASSIGN_OR_RETURN(const auto response, Change<v1::SetUpgradePolicyResponse>(context, request));
   return context.Answer(response, [&] {
+    context.Detail(fmt::format("{} of {} in org {}",
+                               Counted(response.outlook().node_count(), "node"),
+                               PlaceOf(response.policy()), response.policy().org()));
     PrintOutlook(context, response.outlook());
     PrintOutcome(context, response.applied(),
                  fmt::format("{} upgrade policy {} of org {} for {}.",

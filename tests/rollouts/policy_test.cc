@@ -388,8 +388,13 @@ TEST_F(UpgradePolicies, ABrokenPolicyDisturbsNeitherOthersNorThePublication) {
   EXPECT_EQ(looked.error().reason, "POLICY_UNREADABLE");
   EXPECT_THAT(RolloutNames(), ElementsAre("q-1.1.0"));
   ASSERT_OK(Set(Wanted()));
-  ASSERT_OK(Look());
+  Minutes(2);
   EXPECT_THAT(RolloutNames(), ElementsAre("p-1.1.0", "q-1.1.0"));
+  // Nor does it where it is looked at before the others.
+  room.Sql("UPDATE upgrade_policies SET strategy = 'torn' WHERE name = 'q'");
+  room.AddImage("1.2.0", Needs(2, 4, 100));
+  EXPECT_FALSE(Look());
+  EXPECT_THAT(RolloutNames(), ElementsAre("p-1.1.0", "p-1.2.0", "q-1.1.0"));
 }
 
 // What `policy set --as-before` asks for.
