@@ -4,9 +4,9 @@
 #
 #   bench/run.sh [--quick] [--rounds N] [PART...]
 #
-#   PART         sqlite, network (through HTTP), apply (a declared fleet), agents, postgres, profile (where its
-#                time goes), clients (the plot), shape (the growth of the cost), large (fleets of 200,000
-#                nodes); none: all.
+#   PART         sqlite, network (through HTTP), apply (a declared fleet), agents, rollouts, postgres, profile
+#                (where its time goes), clients (the plot), shape (the growth of the cost), large (fleets of
+#                200,000 nodes); none: all.
 #                The document keeps its other parts as they are
 #   --quick      one round of less work, the document stays as it is
 #   --rounds N   of each part, instead of 5 or 3
@@ -21,7 +21,7 @@ cd "$(dirname "$0")/.."
 say() { printf '%s\n' "$*" >&2; }
 usage() { sed -n '2,15s/^# \{0,1\}//p' bench/run.sh >&2 && exit 2; }
 
-known=(sqlite network apply agents postgres profile clients shape large)
+known=(sqlite network apply agents rollouts postgres profile clients shape large)
 command="bench/run.sh${*:+ $*}"
 parts=()
 quick=
@@ -58,6 +58,8 @@ trap 'exit 1' INT TERM
 . bench/parts/apply.sh
 # shellcheck source=bench/parts/agents.sh
 . bench/parts/agents.sh
+# shellcheck source=bench/parts/rollouts.sh
+. bench/parts/rollouts.sh
 # shellcheck source=bench/parts/postgres.sh
 . bench/parts/postgres.sh
 # shellcheck source=bench/parts/profile.sh

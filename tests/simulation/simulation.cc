@@ -82,8 +82,8 @@ void Simulation::BuildFleet() {
     host.set_region("eu");
     // The last one is soon full.
     const bool is_small = i == kHosts;
-    host.mutable_capacity()->set_cpu_cores(is_small ? 10 : 64);
-    host.mutable_capacity()->set_memory_bytes((is_small ? 32 : 256) * kGiga);
+    host.mutable_capacity()->set_cpu_cores(is_small ? 6 : 64);
+    host.mutable_capacity()->set_memory_bytes((is_small ? 20 : 256) * kGiga);
     host.mutable_capacity()->set_disk_bytes(8000 * kGiga);
   }
   must("tallyman.v1.HostService/CreateHosts", hosts);

@@ -104,7 +104,7 @@ void Simulation::CreateRollout() {
     create.add_stages()->set_nodes(reach);
   if (create.stages_size() > 0 && chance_.OneIn(2)) create.add_stages()->set_percent(100);
   if (create.stages_size() > 0 && chance_.OneIn(3)) create.add_pause_after(1);
-  if (chance_.OneIn(2)) create.set_max_in_flight(1 + chance_.Below(3));
+  if (!chance_.OneIn(4)) create.set_max_in_flight(1 + chance_.Below(4));
   if (chance_.OneIn(2)) create.set_per_host(1 + chance_.Below(2));
   if (chance_.OneIn(2)) create.set_max_failures(chance_.Below(4));
   create.mutable_soak()->set_seconds(10 * (1 + chance_.Below(6)));
