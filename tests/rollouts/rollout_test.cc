@@ -311,9 +311,36 @@ TEST_F(Rollouts, APauseTakesBackWhatOneThatPausedByItselfHasLeftOpen) {
   EXPECT_EQ(hosts.at("host-2").Ack(fetched), "COMMAND_ENDED");
   EXPECT_EQ(CountOf("2.0.0"), 0);
   EXPECT_EQ(Shown().why(), why) << "it still says what was wrong";
+  EXPECT_EQ(room.Events("kind=rollout_paused").size(), 2u);
   paused = Pause();
   ASSERT_OK(paused);
   EXPECT_FALSE(paused->changed());
+}
+
+TEST_F(Rollouts, OneThatPausesByItselfTakesBackWhatNoHostHasBegun) {
+  v1::CreateRolloutRequest request = Wanted();
+  request.add_stages()->set_percent(100);
+  ASSERT_OK(Create(request));
+  Advance();
+  TestHost& host = hosts.at("host-1");
+  const v1::HandedCommand command = host.Take("a-1");
+  const v1::HandedCommand begun = hosts.at("host-3").Take("c-1");
+  const v1::HandedCommand fetched = hosts.at("host-2").Fetch("b-1");
+  EXPECT_EQ(host.Say(command, v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK,
+                     room.Node("a-1").running_config_id()),
+            "");
+  Advance();
+  ASSERT_THAT(Shown().why(), StartsWith("FAILURES"));
+  // The next look, a second later.
+  Advance();
+  EXPECT_EQ(hosts.at("host-2").Ack(fetched), "COMMAND_ENDED");
+  EXPECT_EQ(CountOf("2.0.0"), 1) << "what has begun goes on";
+  EXPECT_EQ(hosts.at("host-3").SayOk(begun), "");
+  EXPECT_EQ(room.Events("kind=rollout_paused").size(), 1u);
+  EXPECT_EQ(room.Events("kind=command_cancelled").size(), 1u);
+  const std::string before = room.Dump();
+  Advance();
+  EXPECT_EQ(room.Dump(), before);
 }
 
 TEST_F(Rollouts, APauseLeavesAVerdictAsItIs) {

@@ -254,11 +254,38 @@ Status LookAhead(const Authorized& by, const RolloutId& id, store::ReadTx& tx, A
   return {};
 }
 
+// One that has paused by itself takes back what no host has begun, as somebody's pause does.
+bool HasLeftOpen(const RolloutView& view) {
+  return view.rollout.state == RolloutState::kPaused && std::ranges::any_of(view.released, IsOpen);
+}
+
+Result<Proposal<Advanced>> TakeBackOpen(const Authorized& by, const Rollout& rollout) {
+  ASSIGN_OR_RETURN(
+      Proposal<ChangedRollout> pause,
+      ChangeRollout(by, {.rollout = rollout.id.ToString(), .word = planner::RolloutWord::kPause}));
+  Proposal<Advanced> proposal{.locks = std::move(pause.locks), .solo = true, .rows = pause.rows};
+  proposal.author = {.actor_id = "rollout:" + rollout.name, .token_id = {}};
+  proposal.decide = [decide = std::move(pause.decide)](
+                        const Authorized& as, const store::Snapshot& snapshot,
+                        store::ReadTx& tx) -> Result<Decided<Advanced>> {
+    ASSIGN_OR_RETURN(Decided<ChangedRollout> changed, decide(as, snapshot, tx));
+    Decided<Advanced> decision;
+    static_cast<Writes&>(decision) = static_cast<Writes&&>(changed);
+    // That it is paused was told when it paused.
+    std::erase_if(decision.rows.events,
+                  [](const Event& event) { return event.kind == EventKind::kRolloutPaused; });
+    decision.leaves_trail = !decision.rows.command_updates.empty();
+    return decision;
+  };
+  return proposal;
+}
+
 Result<Proposal<Advanced>> AdvanceRollout(const Authorized& by, const RolloutId& id) {
   Proposal<Advanced> proposal{.solo = true};
   Ahead ahead;
   RETURN_IF_ERROR(
       ReadOnce(by.control(), [&](store::ReadTx& tx) { return LookAhead(by, id, tx, ahead); }));
+  if (HasLeftOpen(ahead.view)) return TakeBackOpen(by, ahead.view.rollout);
   if (!ahead.has_work) {
     proposal.answer = Advanced();
     return proposal;
