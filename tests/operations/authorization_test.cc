@@ -132,7 +132,7 @@ struct World {
         "r.created_by, 1, 1, 1, NULL, r.plan, NULL FROM rollouts r, orgs o WHERE o.name = 'acme';"
         "INSERT INTO rollout_nodes SELECT r.id, n.id, n.host_id, 0, 1, CASE n.name WHEN 'old' THEN "
         "'healthy' ELSE 'skipped' END, '', n.config_id, (SELECT c.id FROM commands c WHERE "
-        "c.node_id = n.id), NULL, NULL, NULL, NULL, 0 FROM rollouts r, nodes n WHERE r.name = "
+        "c.node_id = n.id), NULL, NULL, NULL, NULL, 1 = 0 FROM rollouts r, nodes n WHERE r.name = "
         "'acme-old' AND n.name IN ('old', 'n-2')");
     api.Must("UpgradePolicyService/SetUpgradePolicy",
              R"(name: "acme-policy" org: "acme" protocol: "chain" variant: "full")");

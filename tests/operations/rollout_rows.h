@@ -13,5 +13,6 @@
 #define ROLLOUT_WITH(state, nodes)                                                                 \
   ROLLOUT_THAT_IS("paused")                                                                        \
   "; INSERT INTO rollout_nodes SELECT r.id, n.id, n.host_id, 0, 1, '" state                        \
-  "', '', n.config_id, (SELECT id FROM commands WHERE node_id = n.id), NULL, NULL, NULL, NULL, 0 " \
+  "', '', n.config_id, (SELECT id FROM commands WHERE node_id = n.id), NULL, NULL, NULL, NULL, 1 " \
+  "= 0 "                                                                                           \
   "FROM rollouts r, nodes n WHERE n.name IN (" nodes ")"
