@@ -256,7 +256,9 @@ Status LookAhead(const Authorized& by, const RolloutId& id, store::ReadTx& tx, A
 
 // One that has paused by itself takes back what no host has begun, as somebody's pause does.
 bool HasLeftOpen(const RolloutView& view) {
-  return view.rollout.state == RolloutState::kPaused && std::ranges::any_of(view.released, IsOpen);
+  return view.rollout.state == RolloutState::kPaused &&
+         std::ranges::any_of(view.released,
+                             [](const RolloutNodeFacts& facts) { return IsOpen(facts); });
 }
 
 Result<Proposal<Advanced>> TakeBackOpen(const Authorized& by, const Rollout& rollout) {
