@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <thread>
+#include <utility>
 
 #include "control/hosts/reports.h"
 #include "control/reads/fleet_totals.h"
@@ -341,6 +342,48 @@ TEST_F(Rollouts, OneThatPausesByItselfTakesBackWhatNoHostHasBegun) {
   const std::string before = room.Dump();
   Advance();
   EXPECT_EQ(room.Dump(), before);
+}
+
+// Before something is written, something else happens once.
+class DisturbedStore final : public store::Store {
+ public:
+  DisturbedStore(store::Store& store, std::function<void()> before_write)
+      : store_(store), before_write_(std::move(before_write)) {}
+  Status Read(const std::function<Status(store::ReadTx&)>& body) override {
+    return store_.Read(body);
+  }
+  Status Write(const std::function<Status(store::WriteTx&)>& body) override {
+    if (const auto disturb = std::exchange(before_write_, nullptr)) disturb();
+    return store_.Write(body);
+  }
+  Status Together(const std::function<Result<bool>(store::Store& within)>& body) override {
+    return store_.Together(body);
+  }
+  Result<std::optional<Time>> Now() override { return store_.Now(); }
+
+ private:
+  store::Store& store_;
+  std::function<void()> before_write_;
+};
+
+TEST_F(Rollouts, WhoeverResumesOneThatPausedByItselfIsNotOverruled) {
+  v1::CreateRolloutRequest request = Wanted();
+  request.add_stages()->set_percent(100);
+  ASSERT_OK(Create(request));
+  Advance();
+  TestHost& host = hosts.at("host-1");
+  EXPECT_EQ(host.Say(host.Take("a-1"), v1::OUTCOME_RESULT_NODE_UPGRADE_ROLLBACK,
+                     room.Node("a-1").running_config_id()),
+            "");
+  Advance();
+  ASSERT_THAT(Shown().why(), StartsWith("FAILURES"));
+  // A server has seen that upgrades are open; somebody resumes before it takes them back.
+  auto another = room.backend->Another();
+  DisturbedStore store(*another, [&] { ASSERT_OK(Resume()); });
+  Control other(store, room.clock, room.random, room.log, room.metrics, {});
+  ASSERT_OK(AdvanceRollouts(other));
+  EXPECT_EQ(Shown().state(), v1::ROLLOUT_STATE_RUNNING) << Shown().why();
+  EXPECT_EQ(CountOf("2.0.0"), 2) << "what was open stays so";
 }
 
 TEST_F(Rollouts, APauseLeavesAVerdictAsItIs) {

@@ -227,33 +227,6 @@ Result<Decided<Advanced>> DecideAdvance(const Authorized& by, const RolloutId& i
   return decision;
 }
 
-// What a step would do, without locks.
-struct Ahead {
-  RolloutView view;
-  std::vector<NodeId> nodes;    // that may be released
-  std::vector<ImageId> images;  // that they would get
-  bool has_work = false;        // it would change something
-};
-
-Status LookAhead(const Authorized& by, const RolloutId& id, store::ReadTx& tx, Ahead& ahead) {
-  ahead = {};
-  Control& control = by.control();
-  ASSIGN_OR_RETURN(ahead.view, ViewOfRollout(control, tx, id));
-  planner::RolloutStep step =
-      planner::DecideStep(ahead.view, control.clock().Now(), SilentBefore(control));
-  ahead.has_work = step.changes(ahead.view.rollout);
-  if (step.release.empty()) return {};
-  for (const RolloutNodeFacts* facts : step.release) ahead.nodes.push_back(facts->row.node_id);
-  ASSIGN_OR_RETURN(const ConfigsBefore before, ReadConfigsBefore(tx, step));
-  ahead.images = ImagesOf(ahead.view.rollout, before);
-  ASSIGN_OR_RETURN(const store::Snapshot snapshot,
-                   tx.Load({.nodes = ahead.nodes, .images = ahead.images}));
-  Releasing releasing(by, ahead.view.rollout, before, snapshot);
-  releasing.Sort(step, step.decided);
-  ahead.has_work = releasing.count() > 0 || step.changes(ahead.view.rollout);
-  return {};
-}
-
 // One that has paused by itself takes back what no host has begun, as somebody's pause does.
 bool HasLeftOpen(const RolloutView& view) {
   return view.rollout.state == RolloutState::kPaused &&
@@ -261,25 +234,51 @@ bool HasLeftOpen(const RolloutView& view) {
                              [](const RolloutNodeFacts& facts) { return IsOpen(facts); });
 }
 
-Result<Proposal<Advanced>> TakeBackOpen(const Authorized& by, const Rollout& rollout) {
-  ASSIGN_OR_RETURN(
-      Proposal<ChangedRollout> pause,
-      ChangeRollout(by, {.rollout = rollout.id.ToString(), .word = planner::RolloutWord::kPause}));
-  Proposal<Advanced> proposal{.locks = std::move(pause.locks), .solo = true, .rows = pause.rows};
-  proposal.author = {.actor_id = "rollout:" + rollout.name, .token_id = {}};
-  proposal.decide = [decide = std::move(pause.decide)](
-                        const Authorized& as, const store::Snapshot& snapshot,
-                        store::ReadTx& tx) -> Result<Decided<Advanced>> {
-    ASSIGN_OR_RETURN(Decided<ChangedRollout> changed, decide(as, snapshot, tx));
-    Decided<Advanced> decision;
-    static_cast<Writes&>(decision) = static_cast<Writes&&>(changed);
-    // That it is paused was told when it paused.
-    std::erase_if(decision.rows.events,
-                  [](const Event& event) { return event.kind == EventKind::kRolloutPaused; });
-    decision.leaves_trail = !decision.rows.command_updates.empty();
-    return decision;
-  };
-  return proposal;
+// What a step would do, without locks.
+struct Ahead {
+  RolloutView view;
+  store::LockSet locks;
+  bool has_work = false;  // it would change something
+};
+
+Status LookAhead(const Authorized& by, const RolloutId& id, store::ReadTx& tx, Ahead& ahead) {
+  ahead = {};
+  Control& control = by.control();
+  ASSIGN_OR_RETURN(ahead.view, ViewOfRollout(control, tx, id));
+  ahead.locks.rollouts = {id};
+  ahead.has_work = HasLeftOpen(ahead.view);
+  if (ahead.has_work) return LockInFlight(tx, ahead.view, ahead.locks);
+  planner::RolloutStep step =
+      planner::DecideStep(ahead.view, control.clock().Now(), SilentBefore(control));
+  ahead.has_work = step.changes(ahead.view.rollout);
+  if (step.release.empty()) return {};
+  for (const RolloutNodeFacts* facts : step.release)
+    ahead.locks.nodes.push_back(facts->row.node_id);
+  ASSIGN_OR_RETURN(const ConfigsBefore before, ReadConfigsBefore(tx, step));
+  ahead.locks.images = ImagesOf(ahead.view.rollout, before);
+  ASSIGN_OR_RETURN(const store::Snapshot snapshot, tx.Load(ahead.locks));
+  Releasing releasing(by, ahead.view.rollout, before, snapshot);
+  releasing.Sort(step, step.decided);
+  ahead.has_work = releasing.count() > 0 || step.changes(ahead.view.rollout);
+  return {};
+}
+
+Result<Decided<Advanced>> DecideTakeBack(const Authorized& by, const RolloutId& id,
+                                         const store::Snapshot& snapshot, store::ReadTx& tx) {
+  ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, id));
+  Decided<Advanced> decision;
+  // Somebody may have resumed it, or taken it back, in the meantime.
+  decision.leaves_trail = HasLeftOpen(view);
+  if (!decision.leaves_trail) return decision;
+  NodeWriter writer(by);
+  ASSIGN_OR_RETURN(planner::BooksPlan books, BeginBooksOfLocked(writer, snapshot));
+  std::vector<std::string> withdrawn;
+  std::vector<std::string> begun;
+  std::vector<RolloutNode> rows;
+  RETURN_IF_ERROR(WithdrawOpen(writer, books, snapshot, view, withdrawn, begun, rows));
+  static_cast<Writes&>(decision) = static_cast<Writes&&>(writer.Finish(books));
+  decision.rows.rollout_node_updates = std::move(rows);
+  return decision;
 }
 
 Result<Proposal<Advanced>> AdvanceRollout(const Authorized& by, const RolloutId& id) {
@@ -287,19 +286,17 @@ Result<Proposal<Advanced>> AdvanceRollout(const Authorized& by, const RolloutId&
   Ahead ahead;
   RETURN_IF_ERROR(
       ReadOnce(by.control(), [&](store::ReadTx& tx) { return LookAhead(by, id, tx, ahead); }));
-  if (HasLeftOpen(ahead.view)) return TakeBackOpen(by, ahead.view.rollout);
   if (!ahead.has_work) {
     proposal.answer = Advanced();
     return proposal;
   }
   proposal.author = {.actor_id = "rollout:" + ahead.view.rollout.name, .token_id = {}};
-  proposal.locks.rollouts = {id};
-  proposal.locks.images = std::move(ahead.images);
-  proposal.rows = 1 + std::ssize(ahead.nodes);
-  proposal.locks.nodes = std::move(ahead.nodes);
+  proposal.rows = 1 + std::ssize(ahead.locks.nodes);
+  proposal.locks = std::move(ahead.locks);
   proposal.locks.with_quotas = true;
-  proposal.decide = [id](const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
-    return DecideAdvance(as, id, snapshot, tx);
+  proposal.decide = [id, takes_back = HasLeftOpen(ahead.view)](
+                        const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
+    return takes_back ? DecideTakeBack(as, id, snapshot, tx) : DecideAdvance(as, id, snapshot, tx);
   };
   return proposal;
 }

@@ -37,9 +37,7 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
     return Decided<ChangedRollout>{{}, std::move(answer)};
 
   NodeWriter writer(by);
-  std::vector<const NodeSnapshot*> nodes;
-  for (const auto& [node_id, node] : snapshot.nodes) nodes.push_back(&node);
-  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, nodes));
+  ASSIGN_OR_RETURN(planner::BooksPlan books, BeginBooksOfLocked(writer, snapshot));
   Rollout& rollout = answer.rollout;
   EventKind told = EventKind::kRolloutResumed;
   std::vector<RolloutNode> rows;
@@ -75,25 +73,18 @@ Result<Decided<ChangedRollout>> DecideChange(const Authorized& by, const Rollout
 Result<Proposal<ChangedRollout>> ChangeRollout(const Authorized& by,
                                                const ChangeRolloutRequest& request) {
   ChangedRollout answer;
-  std::vector<NodeId> in_flight;
-  std::vector<store::NodeConfigKey> ahead;
+  Proposal<ChangedRollout> proposal{.solo = true};
   RETURN_IF_ERROR(ReadOnce(by.control(), [&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(store::RolloutRow row, ResolveRollout(tx, by.actor(), request.rollout));
     answer = {.rollout = std::move(row.rollout), .org = row.org, .image = row.image};
-    in_flight.clear();
+    proposal.locks = {};
     if (request.word == planner::RolloutWord::kResume) return {};
     ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, answer.rollout.id));
-    in_flight = InFlight(view);
-    ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, in_flight));
-    return {};
+    return LockInFlight(tx, view, proposal.locks);
   }));
   const RolloutId id = answer.rollout.id;
-  Proposal<ChangedRollout> proposal{.solo = true};
-  proposal.rows = std::max<int64_t>(1, std::ssize(in_flight));
+  proposal.rows = std::max<int64_t>(1, std::ssize(proposal.locks.nodes));
   proposal.locks.rollouts = {id};
-  proposal.locks.nodes = std::move(in_flight);
-  proposal.locks.node_configs = std::move(ahead);
-  proposal.locks.with_history = true;
   proposal.decide = [id, word = request.word, answer = std::move(answer)](
                         const Authorized& as, const store::Snapshot& snapshot, store::ReadTx& tx) {
     return DecideChange(as, id, word, answer, snapshot, tx);

@@ -176,9 +176,7 @@ Result<Decided<ProposedRollout>> DecideRevert(const Authorized& by, const Rollou
   decision.answer.changed = std::move(changed);
 
   NodeWriter writer(by);
-  std::vector<const NodeSnapshot*> in_flight;
-  for (const auto& [node_id, node] : snapshot.nodes) in_flight.push_back(&node);
-  ASSIGN_OR_RETURN(planner::BooksPlan books, writer.BeginBooks(snapshot, in_flight));
+  ASSIGN_OR_RETURN(planner::BooksPlan books, BeginBooksOfLocked(writer, snapshot));
   std::vector<RolloutNode> waiting;
   std::vector<std::string> begun;  // they go back when they have ended
   RETURN_IF_ERROR(
@@ -201,26 +199,19 @@ Result<Decided<ProposedRollout>> DecideRevert(const Authorized& by, const Rollou
 Result<Proposal<ProposedRollout>> RevertRollout(const Authorized& by,
                                                 const RevertRolloutRequest& request) {
   Rollout before;
-  std::vector<NodeId> in_flight;
-  std::vector<store::NodeConfigKey> ahead;
+  Proposal<ProposedRollout> proposal{.solo = true, .plan = request.plan};
   RETURN_IF_ERROR(ReadOnce(by.control(), [&](store::ReadTx& tx) -> Status {
     ASSIGN_OR_RETURN(const store::RolloutRow row, ResolveRollout(tx, by.actor(), request.rollout));
     before = row.rollout;
     ASSIGN_OR_RETURN(const RolloutView view, ViewOfRollout(by.control(), tx, before.id));
-    in_flight = InFlight(view);
-    ASSIGN_OR_RETURN(ahead, ConfigsAhead(tx, in_flight));
-    return {};
+    return LockInFlight(tx, view, proposal.locks);
   }));
   RETURN_IF_ERROR(CheckRevertible(before));
   const RolloutId id = before.id;
   const std::string name = request.name.empty() ? before.name + "-revert" : request.name;
   RETURN_IF_ERROR(CheckNewName("name", name));
-  Proposal<ProposedRollout> proposal{.solo = true, .plan = request.plan};
-  proposal.rows = std::max<int64_t>(1, std::ssize(in_flight));
+  proposal.rows = std::max<int64_t>(1, std::ssize(proposal.locks.nodes));
   proposal.locks.rollouts = {id};
-  proposal.locks.nodes = std::move(in_flight);
-  proposal.locks.node_configs = std::move(ahead);
-  proposal.locks.with_history = true;
   proposal.decide = [id, name](const Authorized& as, const store::Snapshot& snapshot,
                                store::ReadTx& tx) {
     return DecideRevert(as, id, name, snapshot, tx);

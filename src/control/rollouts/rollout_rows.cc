@@ -75,11 +75,13 @@ Status CheckEffect(planner::RolloutEffect effect, const Rollout& rollout) {
 
 bool IsOpen(const RolloutNodeFacts& facts) { return facts.command == CommandState::kOpen; }
 
-std::vector<NodeId> InFlight(const RolloutView& view) {
-  std::vector<NodeId> nodes;
+Status LockInFlight(store::ReadTx& tx, const RolloutView& view, store::LockSet& locks) {
+  locks.nodes.clear();
   for (const RolloutNodeFacts& facts : view.released)
-    if (planner::IsInFlight(facts)) nodes.push_back(facts.row.node_id);
-  return nodes;
+    if (planner::IsInFlight(facts)) locks.nodes.push_back(facts.row.node_id);
+  locks.with_history = true;
+  ASSIGN_OR_RETURN(locks.node_configs, ConfigsAhead(tx, locks.nodes));
+  return {};
 }
 
 Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::Snapshot& snapshot,
@@ -112,6 +114,13 @@ Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::
     row.released_at.reset();
   }
   return {};
+}
+
+Result<planner::BooksPlan> BeginBooksOfLocked(const NodeWriter& writer,
+                                              const store::Snapshot& snapshot) {
+  std::vector<const NodeSnapshot*> nodes;
+  for (const auto& [id, node] : snapshot.nodes) nodes.push_back(&node);
+  return writer.BeginBooks(snapshot, nodes);
 }
 
 RolloutUpdate Updated(const Rollout& before, Rollout after) {

@@ -37,14 +37,17 @@ Status CheckEffect(planner::RolloutEffect effect, const Rollout& rollout);
 
 // No host has begun it.
 bool IsOpen(const RolloutNodeFacts& facts);
-// The nodes whose upgrades have not ended.
-std::vector<NodeId> InFlight(const RolloutView& view);
+// Adds what WithdrawOpen() needs: the nodes whose upgrades have not ended, and their configs.
+Status LockInFlight(store::ReadTx& tx, const RolloutView& view, store::LockSet& locks);
 // Takes back what is open: its nodes wait again, as `rows`. What hosts have begun they do not begin
 // once more. Adds the names of both. ABORTED ROLLOUT_CHANGED for a node that is not in the
 // snapshot.
 Status WithdrawOpen(NodeWriter& writer, planner::BooksPlan& books, const store::Snapshot& snapshot,
                     const RolloutView& view, std::vector<std::string>& withdrawn,
                     std::vector<std::string>& begun, std::vector<RolloutNode>& rows);
+// The books of all nodes that are locked.
+Result<planner::BooksPlan> BeginBooksOfLocked(const NodeWriter& writer,
+                                              const store::Snapshot& snapshot);
 
 // The next version of the rollout as the row to write.
 RolloutUpdate Updated(const Rollout& before, Rollout after);
